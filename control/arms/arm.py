@@ -1,0 +1,62 @@
+"""The arm interface that the simulated and the real xArm7 satisfy."""
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Arm(ABC):
+    """An arm whose TCP is moved by displacements of its last target, used as a context manager.
+
+    ``connect`` is transactional: when it raises, nothing is left open. ``disconnect`` may be called at any time, any
+    number of times, and leaves the arm at rest.
+    """
+
+    @property
+    @abstractmethod
+    def is_connected(self) -> bool:
+        """Whether the arm takes commands."""
+
+    @property
+    @abstractmethod
+    def tcp(self) -> NDArray[np.float64]:
+        """The encoders' own TCP position, ``(3,)`` m in the base frame: for safety, labels and reports, never for the policy."""
+
+    @property
+    @abstractmethod
+    def target(self) -> NDArray[np.float64]:
+        """The last commanded TCP position, ``(3,)`` m in the base frame."""
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Open the connection, configure, and enable motion; raises DeviceError or SafetyStop."""
+
+    @abstractmethod
+    def home(self) -> None:
+        """Go to the rig's home slowly, inside the fence, and return when there; the target becomes the home position."""
+
+    @abstractmethod
+    def move(self, displacement_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence.
+
+        Returns at once, with the displacement really sent. Raises SafetyStop on a command that is not finite,
+        DeviceError when the controller reports a fault.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop all motion now and keep the arm stopped; safe to call from any thread, at any time."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Stop, release the connection; idempotent, never raises."""
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.disconnect()
