@@ -26,7 +26,9 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"{path}: no such parameter file; run from the project's folder or name an existing YAML file")
+        raise ConfigError(
+            f"{path}: no such parameter file; run from the project's folder or name an existing YAML file"
+        )
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

@@ -40,6 +40,8 @@ class Frame:
         """
         columns, rows = window.sample_pixels(size_px)
         if columns[0] < 0 or rows[0] < 0 or columns[-1] >= self.rgb.shape[1] or rows[-1] >= self.rgb.shape[0]:
-            raise DataError(f"window {window} does not lie inside an image of {self.rgb.shape[1]}x{self.rgb.shape[0]} px")
+            raise DataError(
+                f"window {window} does not lie inside an image of {self.rgb.shape[1]}x{self.rgb.shape[0]} px"
+            )
         grid = np.ix_(rows, columns)
         return self.rgb[grid], self.depth[grid]

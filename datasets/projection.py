@@ -60,12 +60,15 @@ class Window:
     def central_square(cls, intrinsics: Intrinsics, side_px: int) -> "Window":
         """The square of ``side_px`` in the middle of the image: the glance's view."""
         return cls(
-            (intrinsics.width - side_px) / 2 - 0.5, (intrinsics.height - side_px) / 2 - 0.5, float(side_px), float(side_px)
+            (intrinsics.width - side_px) / 2 - 0.5,
+            (intrinsics.height - side_px) / 2 - 0.5,
+            float(side_px),
+            float(side_px),
         )
 
     @classmethod
     def around(cls, uv: ArrayLike, side_px: int, intrinsics: Intrinsics) -> "Window":
-        """The square of ``side_px`` centred on pixel ``uv``, aligned to whole pixels and moved to lie inside the image."""
+        """The square of ``side_px`` centred on pixel ``uv``, aligned to whole pixels, moved to lie inside the image."""
         u, v = (float(value) for value in np.asarray(uv))
         left = np.clip(np.floor(u - side_px / 2 + 0.5), 0, max(intrinsics.width - side_px, 0))
         top = np.clip(np.floor(v - side_px / 2 + 0.5), 0, max(intrinsics.height - side_px, 0))
@@ -134,7 +137,9 @@ def look_at(position_m: ArrayLike, target_m: ArrayLike) -> Array:
     forward = np.asarray(target_m, dtype=float) - position
     right = np.cross(forward, [0.0, 0.0, 1.0])
     if np.linalg.norm(right) < 1e-9:
-        raise ConfigError(f"camera at {position.tolist()} cannot look straight up, down or at itself; move look_at_m aside")
+        raise ConfigError(
+            f"camera at {position.tolist()} cannot look straight up, down or at itself; move look_at_m aside"
+        )
     forward, right = forward / np.linalg.norm(forward), right / np.linalg.norm(right)
     pose = np.eye(4)
     pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)

@@ -30,9 +30,13 @@ class Workspace:
     def __post_init__(self) -> None:
         for axis, (low, high) in zip("xyz", (self.x_m, self.y_m, self.z_m), strict=True):
             if not low < high:
-                raise ConfigError(f"workspace.{axis}_m is empty: [{low}, {high}]; the first value must be the smaller, in metres")
+                raise ConfigError(
+                    f"workspace.{axis}_m is empty: [{low}, {high}]; the first value must be the smaller, in metres"
+                )
             if max(abs(low), abs(high)) > 2:
-                raise ConfigError(f"workspace.{axis}_m is [{low}, {high}]: beyond any xArm7; values are metres, not millimetres")
+                raise ConfigError(
+                    f"workspace.{axis}_m is [{low}, {high}]: beyond any xArm7; values are metres, not millimetres"
+                )
 
     @property
     def low(self) -> Array:

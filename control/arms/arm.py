@@ -23,7 +23,10 @@ class Arm(ABC):
     @property
     @abstractmethod
     def tcp(self) -> NDArray[np.float64]:
-        """The encoders' own TCP position, ``(3,)`` m in the base frame: for safety, labels and reports, never for the policy."""
+        """The encoders' own TCP position, ``(3,)`` m in the base frame.
+
+        For safety, labels and reports, never for the policy.
+        """
 
     @property
     @abstractmethod
@@ -36,7 +39,7 @@ class Arm(ABC):
 
     @abstractmethod
     def home(self) -> None:
-        """Go to the rig's home slowly, inside the fence, and return when there; the target becomes the home position."""
+        """Go to the rig's home slowly, inside the fence, and return when there; home becomes the target."""
 
     @abstractmethod
     def move(self, displacement_m: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -58,5 +61,7 @@ class Arm(ABC):
         self.connect()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.disconnect()
