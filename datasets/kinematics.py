@@ -60,7 +60,7 @@ class Kinematics:
     def step(
         self, joints_rad: ArrayLike, xyz_m: ArrayLike, rotation: ArrayLike | None = None, iterations: int = 1
     ) -> Array:
-        """Joints after ``iterations`` differential-IK steps from ``joints_rad`` towards a pose, inside the joint limits.
+        """Joints after ``iterations`` differential-IK steps from ``joints_rad`` towards a pose, inside the limits.
 
         ``rotation`` (3x3) defaults to pointing down with zero yaw, as the controller holds it during Cartesian motion.
         """

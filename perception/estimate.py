@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.frame import Frame
+from datasets.projection import Intrinsics
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,13 @@ class PositionEstimate:
 class Estimator(Protocol):
     """Anything that locates the TCP in a frame."""
 
-    def estimate(self, frame: Frame, t_base_camera: NDArray[np.float64] | None = None) -> PositionEstimate:
-        """Locate the TCP; ``t_base_camera`` is the calibrated camera pose (4x4), None the rig's own.
+    def estimate(
+        self,
+        frame: Frame,
+        t_base_camera: NDArray[np.float64] | None = None,
+        intrinsics: Intrinsics | None = None,
+    ) -> PositionEstimate:
+        """Locate the TCP; the camera's calibrated pose (4x4) and intrinsics default to the rig's own.
 
         Raises:
             DataError: the frame's size or type does not fit what the networks were trained for.
