@@ -1,0 +1,203 @@
+"""The control loop: at every tick frame, estimate, checks, command; and one way to stop."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+from numpy.typing import NDArray
+
+from control.arms.arm import Arm
+from control.policy import Observation, Policy
+from datasets.errors import DataError, DeviceError, SafetyStop
+from datasets.frame import Frame
+from datasets.projection import Intrinsics
+from perception.cameras.camera import Camera
+from perception.estimate import Estimator
+from pipelines.monitor import Monitor
+from pipelines.stops import Stop, StopReason
+from pipelines.tick import GoalResult, Tick, Timing, Vector
+from pipelines.ticker import Ticker
+from pipelines.watchdog import Watchdog
+
+Observer = Callable[[Tick, Frame], None]
+"""Is shown each tick with its frame once the command is out; must return quickly and keep the frame unchanged."""
+
+Gate = Callable[[Vector], None]
+"""Asks the operator before a command; raises :class:`Stop` when refused."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the estimator is told about the camera; None: the rig's own values."""
+
+    t_base_camera: NDArray[np.float64] | None = None
+    intrinsics: Intrinsics | None = None
+
+
+class Runtime:
+    """Reaches goals with devices that are already connected.
+
+    The controller is never asked anything within the loop: the encoders' TCP comes from its report stream.
+
+    Args:
+        interrupted: set it (a signal handler does) and the loop stops at once.
+        observers: shown every tick, after its command was sent.
+        gate: asks before every command (``--step``); the loop's timing is then not judged.
+        moving: False in shadow, where ``sent`` was not really sent and the policy is told so.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        estimator: Estimator,
+        policy: Policy,
+        arm: Arm,
+        monitor: Monitor,
+        *,
+        rate_hz: float,
+        horizon: int,
+        settle_s: float,
+        max_frame_age_s: float,
+        watchdog_s: float,
+        view: View | None = None,
+        observers: tuple[Observer, ...] = (),
+        gate: Gate | None = None,
+        moving: bool = True,
+        interrupted: Event | None = None,
+    ) -> None:
+        self._camera, self._estimator, self._policy, self._arm, self._monitor = camera, estimator, policy, arm, monitor
+        self._horizon, self._settle_s, self._max_frame_age_s = horizon, settle_s, max_frame_age_s
+        self._watchdog_s = watchdog_s
+        self._view = View() if view is None else view
+        self._observers, self._gate, self._moving = observers, gate, moving
+        self._interrupted = Event() if interrupted is None else interrupted
+        self._ticker = Ticker(1.0 / rate_hz, wait=self._interrupted.wait)
+        self._goal_index = -1
+
+    @property
+    def overruns(self) -> int:
+        """Ticks that took longer than the period, over all goals."""
+        return self._monitor.overruns.total
+
+    def reach(self, goal_m: Vector) -> GoalResult:
+        """Steer the TCP to ``goal_m`` ``(3,)`` m for the whole horizon, then let it settle.
+
+        A fault or a failed check stops the arm and ends the goal: the result carries the :class:`Stop`. What is not
+        an ``Exception`` (a second Ctrl-C) stops the arm and is raised on.
+        """
+        self._goal_index += 1
+        goal = np.asarray(goal_m, dtype=float)
+        ticks: list[Tick] = []
+        self._policy.reset()
+        self._monitor.reset()
+        self._ticker.reset()
+        sent = np.zeros(3)
+        with Watchdog(self._watchdog_s, self._arm.stop) as watchdog:
+            try:
+                self._camera.read()  # the first frame acted on was taken after the arm came to rest
+                for step in range(self._horizon):
+                    if self._ticker.wait():
+                        raise Stop(StopReason.OPERATOR, "interrupted (Ctrl-C)")
+                    tick, frame = self._tick(goal, step, sent, watchdog)
+                    sent = tick.sent if self._moving else np.zeros(3)
+                    ticks.append(tick)
+                    for observer in self._observers:
+                        observer(tick, frame)
+                    if self._gate is None:
+                        self._monitor.overruns.check(time.monotonic() - self._ticker.due_s, self._ticker.period_s)
+                watchdog.rest()
+                if self._interrupted.wait(self._settle_s):
+                    raise Stop(StopReason.OPERATOR, "interrupted (Ctrl-C)")
+                tcp = self._encoders()
+                self._monitor.fence.check(tcp)
+            except BaseException as error:
+                noticed = time.monotonic()
+                self._arm.stop()
+                stopped_in_s = time.monotonic() - noticed
+                if not isinstance(error, Exception):
+                    raise
+                stop = self._as_stop(error, watchdog)
+                return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, stop, stopped_in_s)
+        return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)))
+
+    def _tick(self, goal: Vector, step: int, last_sent: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
+        started = time.monotonic()
+        watchdog.feed()
+        frame = self._frame()
+        taken = time.monotonic()
+        fresh = self._monitor.frame.check(frame.timestamp, taken)
+        tcp = self._encoders()
+        self._monitor.fence.check(tcp)
+        age = taken - frame.timestamp
+        unknown = np.full(3, np.nan)
+        if not fresh:
+            timing = Timing(age, busy=time.monotonic() - self._ticker.due_s)
+            held = Tick(
+                self._goal_index, step, started, frame.timestamp, goal, unknown, unknown, np.zeros(3), np.zeros(3),
+                tcp, unknown, True, timing,
+            )  # fmt: skip
+            return held, frame
+        estimate = self._estimator.estimate(frame, self._view.t_base_camera, self._view.intrinsics)
+        estimated = time.monotonic()
+        self._monitor.estimate.check(estimate, frame.timestamp)
+        tcp_at_frame = self._encoders(frame.timestamp)
+        self._monitor.encoders.check(estimate.xyz, tcp_at_frame)
+        command = self._policy.act(Observation(estimate, goal, last_sent))
+        self._monitor.command.check(command)
+        if self._gate is not None:
+            watchdog.rest()
+            self._gate(command)
+            watchdog.feed()
+            self._ticker.reset()
+        if watchdog.has_fired:
+            raise Stop(StopReason.WATCHDOG, "the loop was stuck before this command")
+        acted = time.monotonic()
+        sent = self._move(command)
+        done = time.monotonic()
+        timing = Timing(
+            age, estimated - taken, acted - estimated, done - acted, done - taken, done - self._ticker.due_s
+        )
+        tick = Tick(
+            self._goal_index, step, started, frame.timestamp, goal, estimate.xyz, estimate.sigma, command, sent, tcp,
+            tcp_at_frame, False, timing,
+        )  # fmt: skip
+        return tick, frame
+
+    def _frame(self) -> Frame:
+        try:
+            return self._camera.read_latest(self._max_frame_age_s)
+        except (DeviceError, DataError) as error:
+            raise Stop(StopReason.CAMERA, str(error)) from error
+
+    def _encoders(self, time_s: float | None = None) -> Vector:
+        try:
+            return self._arm.tcp if time_s is None else self._arm.tcp_at(time_s)
+        except DeviceError as error:
+            raise Stop(StopReason.ARM, str(error)) from error
+
+    def _move(self, command: Vector) -> Vector:
+        try:
+            return self._arm.move(command)
+        except Stop:
+            raise
+        except (DeviceError, SafetyStop) as error:
+            raise Stop(StopReason.ARM, str(error)) from error
+
+    def _as_stop(self, error: Exception, watchdog: Watchdog) -> Stop:
+        """The reason to report: the watchdog's when it has fired, since later faults follow from it."""
+        if watchdog.has_fired:
+            return Stop(StopReason.WATCHDOG, f"no tick for {self._watchdog_s * 1e3:.0f} ms; then {error}")
+        if isinstance(error, Stop):
+            return error
+        if isinstance(error, DataError):
+            return Stop(StopReason.CAMERA, str(error))
+        if isinstance(error, DeviceError):
+            return Stop(StopReason.CAMERA, str(error))
+        stop = Stop(StopReason.SOFTWARE, f"{type(error).__name__}: {error}")
+        stop.__cause__ = error
+        return stop
+
+    def _last_tcp(self, ticks: list[Tick]) -> Vector:
+        return ticks[-1].tcp if ticks else np.full(3, np.nan)

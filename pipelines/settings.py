@@ -1,0 +1,38 @@
+"""Settings of a run (``params/runtime.yaml``)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets.config import load_params
+from datasets.errors import ConfigError
+from pipelines.monitor import Limits
+
+RUNTIME_PATH = Path("params/runtime.yaml")
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """What a run needs beside the rig; each value is explained in ``params/runtime.yaml``."""
+
+    estimator: str
+    policy: str
+    horizon_steps: int
+    settle_s: float
+    watchdog_s: float
+    proportional_gain: float
+    limits: Limits
+
+    def __post_init__(self) -> None:
+        if self.horizon_steps < 1:
+            raise ConfigError(f"horizon_steps must be at least 1, got {self.horizon_steps}")
+        if not 0 <= self.settle_s <= 10:
+            raise ConfigError(f"settle_s must lie in 0..10 s, got {self.settle_s}")
+        if not 0 < self.watchdog_s <= 1:
+            raise ConfigError(f"watchdog_s must lie in (0, 1] s to be of use, got {self.watchdog_s}")
+        if not 0 < self.proportional_gain <= 1:
+            raise ConfigError(f"proportional_gain must lie in (0, 1] per step, got {self.proportional_gain}")
+
+    @classmethod
+    def load(cls, path: str | Path = RUNTIME_PATH) -> "RuntimeSettings":
+        """Read and check the file; raises ConfigError naming the key."""
+        return load_params(path, cls)

@@ -1,0 +1,85 @@
+"""What one tick of the control loop saw and did, and what came of one goal."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.stops import Stop
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where one tick's time went, s.
+
+    Attributes:
+        age: of the frame when the loop took it, since it was captured.
+        estimate: frame to position.
+        act: position to command, with all checks.
+        move: command to written on the socket.
+        reaction: frame taken by the loop to command written, the sum of the three.
+        busy: tick due to all done; above the period it is an overrun.
+    """
+
+    age: float
+    estimate: float = 0.0
+    act: float = 0.0
+    move: float = 0.0
+    reaction: float = 0.0
+    busy: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One step of one goal; positions ``(3,)`` m in the base frame, times s on ``time.monotonic``.
+
+    Attributes:
+        held: the frame had been seen before, so nothing was estimated or sent (``estimate`` is not a number).
+        command: what the policy asked for.
+        sent: what the arm took after fence and limits (in shadow: what it would have taken).
+        tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken.
+    """
+
+    goal_index: int
+    step: int
+    time_s: float
+    frame_time_s: float
+    goal: Vector
+    estimate: Vector
+    sigma: Vector
+    command: Vector
+    sent: Vector
+    tcp: Vector
+    tcp_at_frame: Vector
+    held: bool
+    timing: Timing
+
+    @property
+    def error_m(self) -> float:
+        """Distance of the estimate to the goal, m."""
+        return float(np.linalg.norm(self.estimate - self.goal))
+
+
+@dataclass(frozen=True)
+class GoalResult:
+    """How one goal ended.
+
+    Attributes:
+        residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop.
+        stop: why it was cut short, if it was; ``stopped_in_s`` from noticing that to the arm's stop having been sent.
+    """
+
+    goal: Vector
+    ticks: list[Tick] = field(repr=False)
+    final_tcp: Vector
+    residual_m: float
+    stop: Stop | None = None
+    stopped_in_s: float = 0.0
+
+    @property
+    def estimated_residual_m(self) -> float:
+        """Distance of the last estimate to the goal, m: what the camera believes."""
+        seen = [tick for tick in self.ticks if not tick.held]
+        return seen[-1].error_m if seen else float("inf")

@@ -1,0 +1,66 @@
+"""The loop's clock and its watchdog."""
+
+import time
+
+import pytest
+
+from pipelines.ticker import Ticker
+from pipelines.watchdog import Watchdog
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.now += seconds
+        return False
+
+
+def test_ticks_do_not_drift_when_the_work_takes_time():
+    clock = Clock()
+    ticker = Ticker(0.1, clock, clock.wait)
+    times = []
+    for work in (0.02, 0.09, 0.0, 0.05, 0.03):
+        ticker.wait()
+        times.append(clock.now)
+        clock.now += work
+    assert times == pytest.approx([100.0, 100.1, 100.2, 100.3, 100.4])
+
+
+def test_a_late_tick_is_not_made_up_for_by_a_burst():
+    clock = Clock()
+    ticker = Ticker(0.1, clock, clock.wait)
+    times = []
+    for work in (0.35, 0.0, 0.0):
+        ticker.wait()
+        times.append(clock.now)
+        clock.now += work
+    assert times == pytest.approx([100.0, 100.35, 100.4])
+    assert ticker.due_s == pytest.approx(100.4)
+
+
+def test_a_fed_watchdog_is_quiet_and_a_resting_one_too():
+    stops = []
+    with Watchdog(0.1, lambda: stops.append(1)) as watchdog:
+        for _ in range(5):
+            watchdog.feed()
+            time.sleep(0.02)
+        watchdog.rest()
+        time.sleep(0.2)
+    assert not stops
+    assert not watchdog.has_fired
+
+
+def test_a_hungry_watchdog_stops_once_and_in_time():
+    stops = []
+    with Watchdog(0.05, lambda: stops.append(time.monotonic())) as watchdog:
+        fed = time.monotonic()
+        watchdog.feed()
+        time.sleep(0.3)
+    assert len(stops) == 1
+    assert 0.05 <= stops[0] - fed < 0.25
+    assert watchdog.has_fired
