@@ -4,6 +4,23 @@ from pathlib import Path
 from typing import Literal
 
 import mujoco
+import numpy as np
+
+from datasets.arm_shapes import Colour, Triangles, load_shapes, mirrored
+from datasets.errors import ConfigError
+from datasets.official_arm import menagerie_available, official_spec
+
+__all__ = [
+    "ARM_JOINTS",
+    "COLOURS",
+    "GRIPPER_CLOSED_RAD",
+    "GRIPPER_JOINTS",
+    "TCP_SITE",
+    "ArmName",
+    "arm_spec",
+    "colour_groups",
+    "menagerie_available",
+]
 
 ArmName = Literal["own", "menagerie"]
 
@@ -14,27 +31,93 @@ GRIPPER_JOINTS = tuple(
 """All six turn by the same angle: the gripper's linkage is a parallelogram (0 open at 85 mm .. 0.85 rad closed)."""
 GRIPPER_CLOSED_RAD = 0.85
 TCP_SITE = "link_tcp"
+COLOURS: dict[Colour, tuple[float, float, float]] = {
+    "white": (1.0, 1.0, 1.0),
+    "gray": (0.753, 0.753, 0.753),
+    "black": (0.149, 0.149, 0.149),
+}
+"""Names and linear values of the official model's three materials; a geom's material is ``arm_<name>``."""
 
 _OWN_XML = Path(__file__).with_name("xarm7.xml")
 
 
-def arm_spec(arm: ArmName = "own") -> mujoco.MjSpec:
-    """The arm alone, its base frame at the origin; joints ``ARM_JOINTS`` and ``GRIPPER_JOINTS``, site ``TCP_SITE``."""
+def arm_spec(arm: ArmName = "own", *, shapes: bool = True, decimate: bool = True) -> mujoco.MjSpec:
+    """The arm alone, its base frame at the origin; joints ``ARM_JOINTS`` and ``GRIPPER_JOINTS``, site ``TCP_SITE``.
+
+    Args:
+        arm: "own", needing nothing but this package, or "menagerie", the official meshes where the user has them.
+        shapes: False leaves out of the own arm what is only seen: enough for kinematics.
+        decimate: False keeps the official meshes at their full 86 000 faces.
+
+    Raises:
+        ConfigError: no arm of that name.
+        DataError: the official model is not at hand; the message says how to get it.
+    """
+    if arm == "menagerie":
+        return official_spec(decimate)
+    if arm != "own":
+        raise ConfigError(f"arm must be 'own' or 'menagerie', got {arm!r}")
     spec = mujoco.MjSpec.from_file(str(_OWN_XML))
-
-    # provisional shapes
-    def capsule(body: str, a: list[float], b: list[float], r: float) -> None:
-        spec.body(body).add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=a + b, size=[r, 0, 0], rgba=[1, 1, 1, 1])
-
-    capsule("link_base", [0, 0, 0.05], [0, 0, 0.2], 0.06)
-    capsule("link1", [0, 0, -0.05], [0, 0, 0.0], 0.055)
-    capsule("link2", [0, 0, 0], [0, -0.2, 0], 0.05)
-    capsule("link3", [0, 0, -0.05], [0.0525, 0, 0], 0.05)
-    capsule("link4", [0, 0, 0], [0.0775, -0.2, 0], 0.045)
-    capsule("link5", [0, 0, -0.1], [0, 0, 0], 0.045)
-    capsule("link6", [0, 0, 0], [0.076, 0.05, 0], 0.04)
-    capsule("xarm_gripper_base_link", [0, 0, 0.02], [0, 0, 0.06], 0.035)
-    for side in ("left", "right"):
-        s = 1 if side == "left" else -1
-        capsule(f"{side}_finger", [0, -s * 0.02, 0.01], [0, -s * 0.02, 0.055], 0.01)
+    if shapes:
+        _add_materials(spec)
+        for body, colour, triangles in own_surfaces():
+            add_surface(spec, body, colour, triangles)
     return spec
+
+
+def own_surfaces() -> list[tuple[str, Colour, Triangles]]:
+    """Body, colour and triangles of each visible part of the own arm; the right finger mirrors the left."""
+    parts: list[tuple[str, Colour, Triangles]] = []
+    for body, lofts in load_shapes().items():
+        for colour in COLOURS:
+            solids = [loft.triangles() for loft in lofts if loft.colour == colour]
+            if not solids:
+                continue
+            offsets = np.cumsum([0, *(len(vertices) for vertices, _ in solids[:-1])])
+            surface = (
+                np.concatenate([vertices for vertices, _ in solids]),
+                np.concatenate([faces + offset for (_, faces), offset in zip(solids, offsets, strict=True)]),
+            )
+            parts.append((body, colour, surface))
+            if body.startswith("left_"):
+                parts.append((body.replace("left_", "right_"), colour, mirrored(surface, "y")))
+    return parts
+
+
+def add_surface(spec: mujoco.MjSpec, body: str, colour: Colour, triangles: Triangles) -> None:
+    """Give ``body`` a visible surface that neither collides nor weighs."""
+    name = f"{body}_{colour}"
+    vertices, faces = triangles
+    spec.add_mesh(
+        name=name,
+        uservert=vertices.ravel().tolist(),
+        userface=faces.ravel().tolist(),
+        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
+    )
+    spec.body(body).add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_MESH,
+        meshname=name,
+        material=f"arm_{colour}",
+        contype=0,
+        conaffinity=0,
+        mass=0,
+        group=2,
+    )
+
+
+def colour_groups(model: mujoco.MjModel) -> dict[str, np.ndarray]:
+    """Geom ids of the compiled arm by material, ``arm_white``, ``arm_gray`` and ``arm_black``; for either arm.
+
+    The materials' ids are ``model.material(name).id``: setting ``model.mat_rgba`` there recolours a whole group.
+    """
+    groups = {}
+    for colour in COLOURS:
+        material = f"arm_{colour}"
+        groups[material] = np.flatnonzero(model.geom_matid == model.material(material).id)
+    return groups
+
+
+def _add_materials(spec: mujoco.MjSpec) -> None:
+    for colour, rgb in COLOURS.items():
+        spec.add_material(name=f"arm_{colour}", rgba=[*rgb, 1.0])

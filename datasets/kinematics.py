@@ -36,7 +36,7 @@ class Kinematics:
     """
 
     def __init__(self) -> None:
-        self._model = arm_spec("own").compile()
+        self._model = arm_spec("own", shapes=False).compile()
         self._configuration = mink.Configuration(self._model)
         self._pose_task = mink.FrameTask(TCP_SITE, "site", position_cost=1.0, orientation_cost=0.3)
         self._posture_task = mink.PostureTask(self._model, cost=1e-3)

@@ -1,0 +1,154 @@
+"""Solids of the project's own arm: lofts through a few rounded cross-sections, made into triangles.
+
+A link is a union of lofts (``arm_shapes.yaml``). Each loft runs along one axis of its link's frame through sections
+that are rounded rectangles, of which the circle is the limit: a bent tube takes three lofts, a finger's bar one.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from datasets.errors import DataError
+from datasets.projection import Array
+
+SHAPES_PATH = Path(__file__).with_name("arm_shapes.yaml")
+
+Axis = Literal["x", "y", "z"]
+Colour = Literal["white", "gray", "black"]
+Triangles = tuple[Array, NDArray[np.int32]]
+"""Vertices ``(V, 3)`` m and faces ``(F, 3)``, outside counter-clockwise."""
+
+_AXES: dict[str, tuple[int, int, int]] = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
+_RINGS_BETWEEN_STATIONS = 3
+_RINGS_OF_ROUNDED_END = 4
+
+
+@dataclass(frozen=True)
+class Loft:
+    """One solid of a link, in millimetres and degrees.
+
+    Attributes:
+        axis: direction along which the sections follow each other; the section's u, v are the next two axes cyclically.
+        stations: ``[s, u, v, radius]`` (circle) or ``[s, u, v, half_u, half_v, corner]`` (rounded rectangle whose
+            corner radius is ``corner``, 0..1, of the smaller half width), ``s`` ascending along the axis.
+        ends: radii by which the edges of the first and last section are rounded.
+        angle: turns every section about the axis.
+        sides: corners of the polygon that stands for a section, a multiple of 4.
+        mirror: axis across whose zero plane a second copy is put.
+        colour: material of the solid.
+    """
+
+    axis: Axis
+    stations: list[list[float]]
+    ends: tuple[float, float] = (0.0, 0.0)
+    angle: float = 0.0
+    sides: int = 20
+    mirror: Axis | None = None
+    colour: Colour = "white"
+
+    def __post_init__(self) -> None:
+        if len(self.stations) < 2 or any(len(station) not in (4, 6) for station in self.stations):
+            raise DataError(
+                f"a loft needs two or more stations of 4 (circle) or 6 (rounded rectangle) values, got {self.stations}"
+            )
+        if any(b[0] <= a[0] for a, b in pairwise(self.stations)):
+            raise DataError(f"stations of a loft must ascend along its axis, got {[s[0] for s in self.stations]} mm")
+        if self.sides < 4 or self.sides % 4:
+            raise DataError(f"sides of a loft must be a multiple of 4, got {self.sides}")
+
+    def triangles(self) -> Triangles:
+        """The solid's closed surface in the link's frame."""
+        places, insets = self._rings()
+        sections = self._sections(places)
+        rings = np.stack(
+            [self._outline(section, inset) for section, inset in zip(sections, insets, strict=True)]
+        )  # (rings, sides, 2)
+        vertices, faces = _closed_surface(rings, places)
+        ordered = np.empty_like(vertices)
+        ordered[:, list(_AXES[self.axis])] = vertices / 1000
+        if self.mirror is None:
+            return ordered, faces
+        other, flipped = mirrored((ordered, faces), self.mirror)
+        return np.concatenate([ordered, other]), np.concatenate([faces, flipped + len(ordered)])
+
+    def _rings(self) -> tuple[Array, Array]:
+        """Where the rings lie along the axis, and by how much each is inset by a rounded end."""
+        s = np.array([station[0] for station in self.stations])
+        low, high = np.minimum(np.maximum(self.ends, 0.0), (s[-1] - s[0]) / 2 * 0.98)
+        between = 1 if len(s) == 2 else _RINGS_BETWEEN_STATIONS
+        inner = np.unique(np.concatenate([np.linspace(a, b, between + 1) for a, b in pairwise(s)]))
+        inner = inner[(inner > s[0] + low * 1.05) & (inner < s[-1] - high * 1.05)]
+        turn = np.linspace(0, np.pi / 2, _RINGS_OF_ROUNDED_END)
+        first = (s[0] + low * (1 - np.sin(turn)), low * (1 - np.cos(turn))) if low else (s[:1], np.zeros(1))
+        last = (s[-1] - high * (1 - np.sin(turn)), high * (1 - np.cos(turn))) if high else (s[-1:], np.zeros(1))
+        places = np.concatenate([first[0][::-1], inner, last[0]])
+        return places, np.concatenate([first[1][::-1], np.zeros(len(inner)), last[1]])
+
+    def _sections(self, places: Array) -> Array:
+        """``(rings, 5)``: u, v, half_u, half_v, corner radius at each place, smooth through the stations."""
+        rows = np.array([[s[0], s[1], s[2], s[3], s[3], 1.0] if len(s) == 4 else s for s in self.stations], dtype=float)
+        rows[:, 5] = np.clip(rows[:, 5], 0, 1) * rows[:, 3:5].min(axis=1)
+        if len(rows) == 2:
+            return np.stack([np.interp(places, rows[:, 0], column) for column in rows[:, 1:].T], axis=1)
+        return np.asarray(PchipInterpolator(rows[:, 0], rows[:, 1:])(places))
+
+    def _outline(self, section: Array, inset: float) -> Array:
+        """The section's polygon, ``(sides, 2)``, counter-clockwise."""
+        u, v, half_u, half_v, corner = section
+        inset = min(inset, 0.97 * min(half_u, half_v))
+        half_u, half_v, corner = half_u - inset, half_v - inset, max(corner - inset, 0.0)
+        corner = min(corner, half_u, half_v)
+        turn = (np.arange(self.sides) + 0.5) * 2 * np.pi / self.sides
+        points = corner * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        points += np.sign(points if corner else np.stack([np.cos(turn), np.sin(turn)], axis=1)) * (
+            half_u - corner,
+            half_v - corner,
+        )
+        c, s = np.cos(np.radians(self.angle)), np.sin(np.radians(self.angle))
+        return points @ np.array([[c, s], [-s, c]]) + (u, v)
+
+
+def mirrored(triangles: Triangles, axis: Axis) -> Triangles:
+    """The surface reflected across the plane where ``axis`` is 0."""
+    vertices, faces = triangles
+    sign = np.where(np.arange(3) == "xyz".index(axis), -1.0, 1.0)
+    return vertices * sign, faces[:, ::-1]
+
+
+@cache
+def load_shapes(path: Path = SHAPES_PATH) -> dict[str, tuple[Loft, ...]]:
+    """Lofts of every link in the file, by link name.
+
+    Raises:
+        DataError: the file does not describe lofts; the message names the link.
+    """
+    shapes = {}
+    for link, lofts in yaml.safe_load(path.read_text()).items():
+        try:
+            shapes[link] = tuple(Loft(**loft) for loft in lofts)
+        except (TypeError, DataError) as error:
+            raise DataError(f"{path.name}: {link}: {error}") from error
+    return shapes
+
+
+def _closed_surface(rings: Array, places: Array) -> Triangles:
+    """Side walls between rings, and a flat cap with vertices of its own (a sharp edge) at either end."""
+    count, sides, _ = rings.shape
+    walls = np.concatenate([rings, np.broadcast_to(places[:, None, None], (count, sides, 1))], axis=2)
+    j = np.arange(sides)
+    following = (j + 1) % sides
+    quads = []
+    for i in range(count - 1):
+        a, b, c, d = i * sides + j, i * sides + following, (i + 1) * sides + following, (i + 1) * sides + j
+        quads += [np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)]
+    low, high = count * sides, (count + 1) * sides
+    fan = np.stack([np.zeros(sides - 2, dtype=int), j[1:-1], j[2:]], axis=1)
+    vertices = np.concatenate([walls.reshape(-1, 3), walls[0], walls[-1]])
+    return vertices, np.concatenate([*quads, fan[:, ::-1] + low, fan + high]).astype(np.int32)
