@@ -1,0 +1,156 @@
+"""Draw the labelled frames of all splits: ``python -m datasets.generate --config params/frames.yaml``."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import zarr
+from tqdm import tqdm
+
+from datasets.backends import Backend, Job, make_backend
+from datasets.config import command_line, load_params
+from datasets.drawing import DrawerFactory, SceneDrawer
+from datasets.errors import ConfigError, DataError
+from datasets.official_arm import menagerie_available
+from datasets.program import drawing_digest
+from datasets.rig import RIG_PATH, Rig
+from datasets.splits import FramesParams, SplitPlan
+from datasets.store import FrameStore, StoredFiles, open_store, schema, storage_errors
+from datasets.store_writer import SplitWriter, WhenChanged
+
+Existing = Literal["resume", "redraw"]
+
+_EPILOG = """\
+A run that was stopped (Ctrl-C, kill, full disk, lost worker) goes on where it stopped when the same command is given
+again; nothing is drawn twice. The same parameters give the same bytes, whatever the number of workers. Frame i of a
+split depends on the split's seed and i alone.
+
+examples:
+  python -m datasets.generate                                    all splits, one process per core
+  python -m datasets.generate --splits train val --workers 1     two splits, in this process
+  python -m datasets.generate --out s3://bucket/frames --backend ray --address auto
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of this command: what to draw, where to, and what to do with what is there already.
+
+    ``existing`` "resume" keeps finished splits, goes on with unfinished ones and refuses those of other parameters;
+    "redraw" goes on with an interrupted run of the same parameters and program, and draws everything else anew.
+    """
+
+    url: str
+    plans: Sequence[SplitPlan]
+    existing: Existing = "resume"
+    fresh: bool = False
+    make_drawer: DrawerFactory = SceneDrawer
+
+    def draw(self, backend: Backend, quiet: bool = False) -> tuple[int, int]:
+        """Draw what is missing; how many frames were drawn, and how many there are now.
+
+        Raises:
+            DataError: what is there does not fit, a worker died, or the place cannot be written.
+        """
+        self._clear_and_mark()
+        writers = {plan.name: self._begin(plan) for plan in self.plans}
+        total = sum(writer.frames for writer in writers.values())
+        pending = {name: [] if writer.complete else writer.pending() for name, writer in writers.items()}
+        missing = sum(len(writers[name].rows(shard)) for name, shards in pending.items() for shard in shards)
+        with tqdm(total=total, initial=total - missing, unit="frame", smoothing=0.05, disable=quiet) as bar:
+            for plan in self.plans:
+                bar.set_description(plan.name)
+                jobs = [Job(self.url, plan, shard, self.make_drawer) for shard in pending[plan.name]]
+                for frames in backend.run(jobs):
+                    bar.update(frames)
+                if not writers[plan.name].complete:
+                    writers[plan.name].finish()
+        self._root().attrs.put({"complete": True})
+        return missing, total
+
+    def _root(self) -> zarr.Group:
+        return zarr.open_group(open_store(self.url, read_only=False), mode="a")
+
+    def _clear_and_mark(self) -> None:
+        with storage_errors(f"writing {self.url}"):
+            root, program = self._root(), drawing_digest()
+            interrupted = root.attrs.get("complete") is False
+            same_program = root.attrs.get("program") == program
+            if self.fresh or (self.existing == "redraw" and not (interrupted and same_program)):
+                for plan in self.plans:
+                    StoredFiles(self.url, plan.name).remove()
+            elif interrupted and not same_program:
+                raise DataError(
+                    f"{self.url}: an interrupted run was drawn by other code than today's; start again with --fresh"
+                )
+            root.attrs.put({"complete": False, "program": program})
+
+    def _begin(self, plan: SplitPlan) -> SplitWriter:
+        description = {"arm_model": plan.randomization.arm, **plan.description()}
+        columns = schema(plan.looks, plan.rig.input_px)
+        when_changed: WhenChanged = "redraw" if self.existing == "redraw" else "refuse"
+        reason = menagerie_available() if plan.randomization.arm == "menagerie" else None
+        if reason:
+            print(f"{plan.name}: not drawn, {reason}")
+            empty = {**description, "frames": 0, "reason": reason}
+            return SplitWriter.begin(self.url, plan.name, columns, empty, "redraw")
+        writer = SplitWriter.begin(self.url, plan.name, columns, description, when_changed)
+        if writer.complete:
+            try:
+                FrameStore(self.url, plan.name)
+            except DataError as error:
+                print(f"{error}\n{plan.name}: drawing it again")
+                StoredFiles(self.url, plan.name).remove()
+                return SplitWriter.begin(self.url, plan.name, columns, description)
+        return writer
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, checked."""
+    parser = argparse.ArgumentParser(
+        prog="python -m datasets.generate",
+        description="Draw labelled RGB-D frames of randomized scenes into a Zarr store, one group per split.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--config", default="params/frames.yaml", help="splits and randomization (default: %(default)s)")
+    add("--rig", default=str(RIG_PATH), help="the physical set-up (default: %(default)s)")
+    add("--out", default="data/frames", help="folder or any fsspec URL (default: %(default)s)")
+    add("--splits", nargs="+", metavar="NAME", help="only these splits (default: all of the parameter file)")
+    add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core, here %(default)s)")
+    add("--backend", choices=["local", "ray"], default="local", help="where the workers run (default: %(default)s)")
+    add("--address", help="of the Ray cluster (default: one is started on this machine)")
+    add(
+        "--existing",
+        choices=["resume", "redraw"],
+        default="resume",
+        help="what to do with frames that are there: keep them and refuse other parameters, or draw anew all but what "
+        "an interrupted run left (default: %(default)s)",
+    )
+    add("--fresh", action="store_true", help="delete these splits first and draw them again")
+    options = parser.parse_args(arguments)
+    if options.workers < 1:
+        raise ConfigError(f"--workers must be at least 1, got {options.workers}")
+    if options.address and options.backend != "ray":
+        raise ConfigError("--address names a Ray cluster: add --backend ray")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    with command_line("datasets.generate"):
+        options = parse_arguments(arguments)
+        params = load_params(options.config, FramesParams)
+        rig = Rig.load(options.rig)
+        plans = [SplitPlan.of(params, name, rig) for name in options.splits or params.splits]
+        run = Run(options.out, plans, options.existing, options.fresh)
+        with make_backend(options.backend, options.workers, options.address) as backend:
+            drawn, total = run.draw(backend)
+        print(f"{options.out}: {drawn} frames drawn, {total - drawn} were there")
+
+
+if __name__ == "__main__":
+    main()
