@@ -1,0 +1,103 @@
+"""What can go wrong with an xArm controller, by name.
+
+==================  =====================================================================================
+``c31`` ... ``c21``  the controller's error of that number, in mid-move: it brakes, mode 0, state 4
+``estop``           the emergency button is pressed: error 1, motors off
+``mode0``           the mode falls to 0 while the state stays ready
+``pause``           somebody presses pause in the vendor's studio: state 3
+``stall``           no reply on the motion connection for 190 ms; reports go on
+``slow``            every reply is 50 ms late, from now on
+``silent``          nothing is answered and nothing reported any more; the arm goes on to its last target
+``silent_motion``   as ``silent``, on the motion connection only, reports go on
+``drop_control``    all control connections break
+``drop_motion``     the motion connection breaks
+``drop_reports``    the report streams break and cannot be opened again
+``mute_reports``    the report streams stay open and say nothing
+==================  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from datasets.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipelines.twin.controller import Client, ControllerTwin
+
+STALL_S = 0.19
+"""A stall that others measured on a real xArm7, about every 10 s."""
+SLOW_S = 0.05
+
+CONTROLLER_FAULTS = (
+    *("c21", "c22", "c23", "c24", "c31", "c35", "estop", "mode0", "pause", "stall", "slow"),
+    *("silent", "silent_motion", "drop_control", "drop_motion", "drop_reports", "mute_reports"),
+)
+
+
+class ControllerFaults:
+    """The faults of one emulated controller."""
+
+    def __init__(self, twin: ControllerTwin) -> None:
+        self._twin = twin
+        self._over = threading.Event()
+        self._stall = threading.Event()
+        self.silent = False
+        self.silent_motion = False
+        self.slow = False
+        self.mutes_reports = False
+        self.refuses_reports = False
+
+    def inject(self, name: str) -> None:
+        """Let the fault happen now; raises ConfigError for a name there is not."""
+        if name not in CONTROLLER_FAULTS:
+            raise ConfigError(f"no controller fault is called {name!r}; there are: {', '.join(CONTROLLER_FAULTS)}")
+        firmware = self._twin.firmware
+        if name[0] == "c" and name[1:].isdigit():
+            firmware.fail(int(name[1:]))
+            return
+        actions: dict[str, Callable[[], None]] = {
+            "estop": lambda: firmware.press_emergency_stop(True),
+            "mode0": firmware.fall_to_mode_0,
+            "pause": firmware.pause,
+            "stall": self._stall.set,
+            "slow": lambda: setattr(self, "slow", True),
+            "silent": self._fall_silent,
+            "silent_motion": lambda: setattr(self, "silent_motion", True),
+            "drop_control": lambda: self._drop(motion_only=False),
+            "drop_motion": lambda: self._drop(motion_only=True),
+            "drop_reports": self._drop_reports,
+            "mute_reports": lambda: setattr(self, "mutes_reports", True),
+        }
+        actions[name]()
+
+    def clear(self) -> None:
+        """End every fault that lasts, and release the emergency button; errors stay until cleaned."""
+        self.silent = self.silent_motion = self.slow = self.mutes_reports = self.refuses_reports = False
+        self._stall.clear()
+        self._twin.firmware.press_emergency_stop(False)
+
+    def hold_reply(self, client: Client) -> bool:
+        """Wait as long as the reply to ``client`` must; False when there will be none."""
+        if self.silent or (self.silent_motion and client.commands_motion):
+            return False
+        if self.slow:
+            self._over.wait(SLOW_S)
+        if client.commands_motion and self._stall.is_set():
+            self._stall.clear()
+            self._over.wait(STALL_S)
+        return True
+
+    def _fall_silent(self) -> None:
+        self.silent = self.mutes_reports = True
+
+    def _drop(self, motion_only: bool) -> None:
+        for client in list(self._twin.clients):
+            if client.commands_motion or not motion_only:
+                client.close()
+
+    def _drop_reports(self) -> None:
+        self.refuses_reports = True
+        self._twin.drop_reports()

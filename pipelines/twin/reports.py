@@ -1,0 +1,77 @@
+"""The bytes of the xArm's report ports: 30001 "normal" 145 B, 30002 "rich" 587 B, 30003 "real" 87 B.
+
+Layouts read off ``xarm-python-sdk`` 1.18.4 (``x3/report.py``). Fields this emulator has no values for are zero, except
+those whose zero would make the SDK close the stream or clip commands.
+"""
+
+import struct
+from dataclasses import dataclass
+
+REAL_PORT, NORMAL_PORT, RICH_PORT = 30003, 30001, 30002
+REAL_BYTES, NORMAL_BYTES, RICH_BYTES = 87, 145, 587
+
+_MOTORS_ALL = 0x7F
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the controller knows at one moment, in its own units (mm, rad)."""
+
+    mode: int
+    state: int
+    commands_queued: int
+    joints_rad: tuple[float, ...]
+    pose_mm_rad: tuple[float, ...]
+    enabled: bool
+    error: int
+    warning: int
+    tcp_offset_mm_rad: tuple[float, ...]
+    load_kg_mm: tuple[float, ...]
+    collision_sensitivity: int
+    fence_on: bool
+    fence_mm: tuple[int, ...]
+    reduced_on: bool
+    reduced_tcp_mm_s: float
+    reduced_joint_rad_s: float
+    firmware: str
+
+
+def real_report(s: Snapshot) -> bytes:
+    """100 Hz: state, mode, joints, pose, torques; no error code."""
+    return struct.pack(">IBH", REAL_BYTES, s.mode << 4 | s.state, s.commands_queued) + struct.pack(
+        "<20f", *s.joints_rad, *s.pose_mm_rad, *([0.0] * 7)
+    )
+
+
+def normal_report(s: Snapshot, total_bytes: int = NORMAL_BYTES) -> bytes:
+    """5 Hz: as :func:`real_report`, with motors, error and warning codes, tool offset, load and sensitivities."""
+    motors = _MOTORS_ALL if s.enabled else 0
+    return b"".join(
+        (
+            struct.pack(">I", total_bytes),
+            real_report(s)[4:],
+            bytes([motors, motors, s.error, s.warning]),
+            struct.pack("<10f", *s.tcp_offset_mm_rad, *s.load_kg_mm),
+            bytes([s.collision_sensitivity, 1]),
+            struct.pack("<3f", 0.0, 0.0, -1.0),
+        )
+    )
+
+
+def rich_report(s: Snapshot) -> bytes:
+    """5 Hz: as :func:`normal_report`, with limits, safety boundary and much that a real arm alone can fill."""
+    report = bytearray(RICH_BYTES)
+    report[:NORMAL_BYTES] = normal_report(s, RICH_BYTES)
+    report[145:147] = bytes([7, 7])  # robot type and axes: xArm7
+    report[151:181] = s.firmware.encode()[:29].ljust(30, b"\0")
+    # The SDK clips speeds and accelerations to these (mm, rad).
+    struct.pack_into("<5f", report, 181, 10000.0, 1.0, 50000.0, 0.1, 1000.0)
+    struct.pack_into("<5f", report, 201, 20.0, 0.01, 20.0, 0.0001, 4.0)
+    struct.pack_into("<2f", report, 221, 2.3, 2.7)
+    report[494] = s.reduced_on | s.fence_on << 1
+    report[495] = s.reduced_on
+    struct.pack_into(">6h", report, 496, *s.fence_mm)
+    struct.pack_into("<2f", report, 508, s.reduced_tcp_mm_s, s.reduced_joint_rad_s)
+    struct.pack_into("<14f", report, 516, *([-6.28, 6.28] * 7))
+    report[572] = s.fence_on
+    return bytes(report)
