@@ -1,0 +1,203 @@
+"""An Intel RealSense D400 camera over librealsense's ordinary pipeline."""
+
+import logging
+import threading
+import time
+
+import pyrealsense2 as rs
+
+from datasets.errors import DeviceError
+from datasets.frame import Frame
+from datasets.projection import Intrinsics
+from perception.cameras.aligned_stream import AlignedStream, Rejected
+from perception.cameras.camera import Camera
+from perception.cameras.mailbox import Mailbox
+from perception.cameras.settings import CameraSettings
+
+logger = logging.getLogger(__name__)
+
+# How long the receiving thread sleeps in librealsense before it looks at its deadlines again.
+_POLL_S = 0.02
+
+
+class RealSenseCamera(Camera):
+    """Colour with aligned depth from a RealSense camera; one thread receives and keeps the newest frame only.
+
+    Args:
+        rig: the intrinsics the colour stream is expected to have; close ones are adopted, see ``intrinsics``.
+        settings: rates, patience and tolerances (``params/camera.yaml``).
+        serial: which camera, when there are several.
+        context: librealsense's context; by default the one of this computer's USB ports.
+
+    Faults (repeated, frozen, unpaired frames; silence) make ``read`` and ``read_latest`` raise until frames are fresh
+    again. After ``settings.reopen_after_s`` the device is closed and opened again, ``settings.reopen_attempts`` times;
+    after that the camera is lost until ``disconnect`` and ``connect``.
+    """
+
+    def __init__(
+        self,
+        rig: Intrinsics,
+        settings: CameraSettings | None = None,
+        serial: str | None = None,
+        context: rs.context | None = None,
+    ) -> None:
+        self._rig = rig
+        self._settings = settings or CameraSettings()
+        self._serial = serial
+        self._context = context
+        self._stream: AlignedStream | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._mailbox = Mailbox()
+        self.reopened = 0
+        """How often the device was closed and opened again since ``connect``."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the device is open; false while it is being reopened and after it was lost."""
+        return self._stream is not None
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """The colour stream's own intrinsics: what the estimator is to be told."""
+        stream = self._stream
+        if stream is None:
+            raise DeviceError("the camera is not connected, so its intrinsics are not known; call connect() first")
+        return stream.intrinsics
+
+    def connect(self) -> None:
+        """Open the device, let it warm up and start receiving; does nothing when it is already open.
+
+        Raises:
+            DeviceError: no such camera, it gives no frames, or its intrinsics do not fit the rig's.
+        """
+        if self._thread is not None and self.is_connected:
+            return
+        self.disconnect()
+        self._stopping.clear()
+        self._mailbox = Mailbox()
+        self.reopened = 0
+        self._stream = self._open()
+        self._thread = threading.Thread(target=self._receive, name="realsense", daemon=True)
+        self._thread.start()
+
+    def read(self) -> Frame:
+        """Block until a frame newer than the last one read arrives; raises DeviceError when none comes."""
+        self._require_thread()
+        return self._mailbox.take(self._settings.read_timeout_s)
+
+    def read_latest(self, max_age_s: float) -> Frame:
+        """The newest frame, at once; raises DeviceError on a fault, or when it was taken over ``max_age_s`` ago."""
+        self._require_thread()
+        return self._mailbox.latest(max_age_s)
+
+    def disconnect(self) -> None:
+        """Stop receiving and release the device; idempotent, never raises."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._close()
+
+    def _require_thread(self) -> None:
+        if self._thread is None:
+            raise DeviceError("the camera is not connected; call connect() first")
+
+    def _open(self) -> AlignedStream:
+        stream = AlignedStream(self._start_pipeline, self._rig, self._settings)
+        try:
+            first = stream.warm_up(self._settings.warm_up_frames, self._stopping.is_set)
+            if self._settings.lock_exposure:
+                stream.lock_exposure()
+        except BaseException:
+            stream.close()
+            raise
+        self._mailbox.post(first)
+        return stream
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _start_pipeline(self) -> tuple[rs.pipeline, rs.pipeline_profile]:
+        context = self._context or rs.context()
+        serial = self._find_device(context)
+        config = rs.config()
+        config.enable_device(serial)
+        size = self._rig.width, self._rig.height
+        config.enable_stream(rs.stream.color, *size, rs.format.rgb8, self._settings.fps)
+        config.enable_stream(rs.stream.depth, *size, rs.format.z16, self._settings.fps)
+        pipeline = rs.pipeline(context)
+        try:
+            return pipeline, pipeline.start(config)
+        except RuntimeError as error:
+            raise DeviceError(
+                f"camera {serial} does not offer colour and depth at {size[0]}x{size[1]} px, {self._settings.fps} "
+                f"frames/s, or another program holds it ({error}); close that, or use a USB 3 port"
+            ) from error
+
+    def _find_device(self, context: rs.context) -> str:
+        """The serial number to open; asked first, because a pipeline waits 15 s for a device that is not there."""
+        serials = [device.get_info(rs.camera_info.serial_number) for device in context.query_devices()]
+        if self._serial is not None:
+            if self._serial not in serials:
+                raise DeviceError(
+                    f"no RealSense camera with serial number {self._serial}; connected: {', '.join(serials) or 'none'}"
+                )
+            return self._serial
+        if not serials:
+            raise DeviceError("no RealSense camera is connected; plug one into a USB 3 port, or name a recording")
+        if len(serials) > 1:
+            raise DeviceError(f"several RealSense cameras are connected ({', '.join(serials)}); name one by its serial")
+        return serials[0]
+
+    def _receive(self) -> None:
+        """Keep the newest frame until told to stop, reopening the device when it goes quiet."""
+        rejected, last_fresh_s, why = 0, time.monotonic(), ""
+        while not self._stopping.is_set():
+            stream = self._stream
+            assert stream is not None
+            arrived = stream.next(_POLL_S)
+            now_s = time.monotonic()
+            if isinstance(arrived, Frame):
+                if why:
+                    logger.info("camera: frames are fresh again after %.2f s", now_s - last_fresh_s)
+                rejected, last_fresh_s, why = 0, now_s, ""
+                self._mailbox.post(arrived)
+                continue
+            if isinstance(arrived, Rejected):
+                rejected += 1
+                why = arrived.why
+            gap_s = now_s - last_fresh_s
+            if rejected >= self._settings.max_rejected or gap_s > self._settings.max_gap_s:
+                reason = why or "nothing arrives; unplugged, or its cable or power is bad"
+                self._mailbox.fail(f"the camera gives no fresh frame for {gap_s:.2f} s: {reason}")
+            if gap_s > self._settings.reopen_after_s:
+                if not self._reopen(why or "nothing arrived"):
+                    return
+                rejected, last_fresh_s, why = 0, time.monotonic(), ""
+
+    def _reopen(self, why: str) -> bool:
+        """Close the device and open it again, within the limits; whether that succeeded."""
+        self._close()
+        attempts = self._settings.reopen_attempts
+        for attempt in range(1, attempts + 1):
+            sentence = f"the camera stopped giving fresh frames ({why}); reopening it, attempt {attempt} of {attempts}"
+            logger.warning(sentence)
+            self._mailbox.fail(sentence)
+            if self._stopping.wait(self._settings.reopen_interval_s):
+                return False
+            try:
+                self._stream = self._open()
+            except DeviceError as error:
+                why = str(error)
+                continue
+            self.reopened += 1
+            logger.warning("the camera is back after attempt %d", attempt)
+            return True
+        self._mailbox.fail(
+            f"the camera is lost after {attempts} attempts to reopen it: {why}; check it, then connect again"
+        )
+        logger.error("the camera is lost after %d attempts to reopen it: %s", attempts, why)
+        return False

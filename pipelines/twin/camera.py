@@ -1,0 +1,257 @@
+"""The twin's camera: a software RealSense fed with rendered frames, with latency, jitter, losses and faults."""
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+import pyrealsense2 as rs
+from numpy.typing import NDArray
+
+from datasets.errors import ConfigError, DeviceError
+from datasets.projection import Intrinsics
+from pipelines.twin.camera_faults import CameraFault, FaultSchedule
+from pipelines.twin.software_realsense import Shot, SoftwareRealSense
+
+logger = logging.getLogger(__name__)
+
+Render = Callable[[float], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+"""From a time (s, ``time.monotonic``) to ``rgb (H, W, 3)`` uint8 and ``depth (H, W)`` float32 m, 0 = no reading."""
+
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True)
+class TwinCameraSettings:
+    """How the twin's camera behaves when nothing is wrong with it.
+
+    Attributes:
+        fps: frames per second.
+        latency_s: from capture to delivery; a real D435 has 0.10 to 0.14 for colour.
+        jitter_s: each delivery is late by up to this much more, uniformly.
+        drop_fraction: fraction of the frames lost on the way.
+        depth_unit_m: one count of depth; 1 mm is the default of a D435.
+        colour_noise: standard deviation of the colour sensor's noise, in levels of 255.
+        seed: of jitter, losses and noise.
+    """
+
+    fps: int = 15
+    latency_s: float = 0.1
+    jitter_s: float = 0.0
+    drop_fraction: float = 0.0
+    depth_unit_m: float = 0.001
+    colour_noise: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fps <= 90:
+            raise ConfigError(f"fps must lie in 1..90, got {self.fps}")
+        if not 0 <= self.drop_fraction < 1:
+            raise ConfigError(f"drop_fraction must lie in [0, 1), got {self.drop_fraction}")
+        for key in ("latency_s", "jitter_s"):
+            if not 0 <= getattr(self, key) <= 5:
+                raise ConfigError(f"{key} must lie in 0..5 s, got {getattr(self, key)}")
+        if not 1e-6 <= self.depth_unit_m <= 0.01:
+            raise ConfigError(f"depth_unit_m must lie in 1e-6..0.01 m, got {self.depth_unit_m}")
+        if not 0 <= self.colour_noise <= 50:
+            raise ConfigError(f"colour_noise must lie in 0..50 levels, got {self.colour_noise}")
+
+
+class CameraTwin:
+    """A RealSense camera that photographs a simulated world; give its ``context`` to ``RealSenseCamera``.
+
+    Two threads: one captures (it alone enters ``renderer`` and calls what that gives, so a GL context can live there),
+    one delivers each image pair ``latency_s`` after its capture, stamped with the time of its capture.
+
+    Args:
+        intrinsics: of both streams; depth is seen from the colour camera.
+        renderer: called in the capturing thread; gives a context manager around a ``Render``.
+        settings: rate, latency, losses.
+        on_delivery: told of every pair that really leaves the camera, in the delivering thread.
+    """
+
+    def __init__(
+        self,
+        intrinsics: Intrinsics,
+        renderer: Callable[[], AbstractContextManager[Render]],
+        settings: TwinCameraSettings | None = None,
+        on_delivery: Callable[[Shot], None] | None = None,
+    ) -> None:
+        self.settings = settings or TwinCameraSettings()
+        self.context = rs.context()
+        self._intrinsics = intrinsics
+        self._renderer = renderer
+        self._on_delivery = on_delivery or (lambda shot: None)
+        self._device: SoftwareRealSense | None = None
+        self._faults = FaultSchedule()
+        self._shots: queue.SimpleQueue[tuple[float, Shot]] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self, timeout_s: float = 60.0) -> None:
+        """Plug the camera in and start capturing; returns when the first picture has been rendered.
+
+        Raises:
+            DeviceError: the renderer failed or was slower than ``timeout_s``; nothing is left running.
+        """
+        if self._threads:
+            return
+        self._stopping.clear()
+        self._ready.clear()
+        self._error = None
+        self._shots = queue.SimpleQueue()
+        self._plug()
+        self._threads = [
+            threading.Thread(target=self._capture, name="twin-camera-capture", daemon=True),
+            threading.Thread(target=self._deliver, name="twin-camera-deliver", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        ready = self._ready.wait(timeout_s)
+        if self._error is not None or not ready:
+            error = self._error
+            self.stop()
+            raise DeviceError(
+                f"the twin's camera gave no picture: {error or f'none within {timeout_s:g} s'}"
+            ) from error
+
+    def stop(self) -> None:
+        """Stop both threads and unplug; idempotent, never raises."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+        self._unplug()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Raise DeviceError if rendering has failed since ``start``."""
+        if self._error is not None:
+            raise DeviceError(f"the twin's camera stopped: {self._error}") from self._error
+
+    def inject(self, fault: CameraFault | str, duration_s: float | None = None) -> float:
+        """Begin a fault now; it ends after ``duration_s`` (None: the fault's own default, see ``CameraFault``).
+
+        Returns the time it begins, s on the clock of ``time.monotonic``.
+
+        Raises:
+            ConfigError: no such fault; the message lists those there are.
+        """
+        return self._faults.begin(fault, duration_s)
+
+    def clear(self, fault: CameraFault | str) -> None:
+        """End a fault now."""
+        self._faults.end(fault)
+
+    def _plug(self) -> None:
+        self._device = SoftwareRealSense(self.context, self._intrinsics, self.settings.fps, self.settings.depth_unit_m)
+
+    def _unplug(self) -> None:
+        if self._device is not None:
+            self._device.unplug()
+            self._device = None
+
+    def _capture(self) -> None:
+        try:
+            with self._renderer() as render:
+                self._photograph(render)
+        except BaseException as error:  # whatever a renderer raises is told by start() or check(), in their thread
+            logger.exception("the twin's camera cannot render")
+            self._error = error
+            self._ready.set()
+
+    def _photograph(self, render: Render) -> None:
+        rng = np.random.default_rng(self.settings.seed)
+        noise = _ColourNoise(self.settings.colour_noise, rng)
+        period_s = 1 / self.settings.fps
+        tick_s, due_s, number = time.monotonic(), 0.0, 0
+        while not self._stopping.wait(max(0.0, tick_s - time.monotonic())):
+            taken_s = time.monotonic()
+            rgb, depth_m = render(taken_s)
+            number += 1
+            time_ms = (taken_s + time.time() - time.monotonic()) * 1e3
+            counts = np.rint(np.nan_to_num(depth_m, posinf=0.0, neginf=0.0) / self.settings.depth_unit_m)
+            shot = Shot(number, time_ms, noise.add(rgb), np.clip(counts, 0, 65535).astype(np.uint16))
+            due_s = max(due_s, taken_s + self.settings.latency_s + rng.uniform(0, self.settings.jitter_s))
+            if rng.random() >= self.settings.drop_fraction:
+                self._shots.put((due_s, shot))
+            self._ready.set()
+            tick_s = max(tick_s + period_s, time.monotonic())
+
+    def _deliver(self) -> None:
+        previous: Shot | None = None
+        waiting: tuple[float, Shot] | None = None
+        while not self._stopping.is_set():
+            if waiting is None:
+                with contextlib.suppress(queue.Empty):
+                    waiting = self._shots.get(timeout=_POLL_S)
+            self._heed_cable()
+            if waiting is None or self._faults.active(CameraFault.STALL):
+                self._stopping.wait(_POLL_S if waiting else 0)
+                continue
+            due_s, shot = waiting
+            left_s = due_s - time.monotonic()
+            if left_s > 0:
+                self._stopping.wait(min(left_s, _POLL_S))
+                continue
+            waiting = None
+            shot = self._faults.distort(shot, previous)
+            self._give(shot)
+            previous = shot
+
+    def _heed_cable(self) -> None:
+        unplugged = self._faults.active(CameraFault.UNPLUGGED)
+        if unplugged and self._device is not None:
+            self._unplug()
+        elif not unplugged and self._device is None:
+            self._plug()
+
+    def _give(self, shot: Shot) -> None:
+        if self._device is None or self._faults.loses(shot):
+            return
+        if not self._faults.active(CameraFault.DEAD_DEPTH):
+            self._device.give_depth(shot)
+        if not self._faults.active(CameraFault.DEAD_COLOUR):
+            self._device.give_colour(shot)
+        self._on_delivery(shot)
+
+
+class _ColourNoise:
+    """Sensor noise drawn once and laid over each image at another place: a living sensor never repeats an image."""
+
+    _POOL = 64
+
+    def __init__(self, sigma: float, rng: np.random.Generator) -> None:
+        self._sigma = sigma
+        self._rng = rng
+        self._pool: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+
+    def add(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The image with noise; the image itself when sigma is 0."""
+        if self._sigma == 0:
+            return rgb
+        height, width, channels = rgb.shape
+        if self._pool is None:
+            drawn = np.rint(self._rng.normal(0, self._sigma, (height + self._POOL, width, channels)))
+            self._pool = np.clip(drawn, 0, 255).astype(np.uint8), np.clip(-drawn, 0, 255).astype(np.uint8)
+        row = int(self._rng.integers(self._POOL))
+        brighter, darker = (part[row : row + height] for part in self._pool)
+        return cv2.subtract(cv2.add(rgb, brighter), darker).astype(np.uint8, copy=False)
