@@ -39,7 +39,7 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
     parser.add_class_arguments(params_type, "params")
     try:
         parsed = parser.parse_object(Namespace(params=Namespace(**content)).as_dict())
-        return parser.instantiate_classes(parsed).params
+        return parser.instantiate(parsed).params
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:  # jsonargparse raises many types; each one means that the file does not fit

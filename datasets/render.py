@@ -52,6 +52,7 @@ class Renderer:
 
     def render(self, t_base_camera: Array, intrinsics: Intrinsics) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Draw what the camera sees: ``rgb (H, W, 3)`` and ``depth (H, W)`` m along the optical axis, 0 beyond 8 m."""
+        self._context_gl.make_current()  # another renderer of this thread may have been used since
         self._aim(t_base_camera, intrinsics)
         rgb = np.empty((intrinsics.height, intrinsics.width, 3), np.uint8)
         inverse_depth = np.empty((intrinsics.height, intrinsics.width), np.float32)
