@@ -6,7 +6,7 @@ import mink
 import numpy as np
 
 from datasets.arm_model import GRIPPER_CLOSED_RAD
-from datasets.kinematics import Kinematics, ReachError, pointing_down
+from datasets.kinematics import TILT_TOLERANCE_RAD, Kinematics, pointing_down
 from datasets.look import Look, sample_look
 from datasets.projection import Array, Intrinsics
 from datasets.randomization import CameraRandomization, Randomization
@@ -45,6 +45,7 @@ class SceneSampler:
         self._rig = rig
         self._ranges = randomization
         self._kinematics = Kinematics()
+        self._limits = self._kinematics.joint_limits.T
 
     def sample(self, seed: int) -> Scene:
         """The scene of a seed: the same seed gives the same scene, on any machine and in any order."""
@@ -73,11 +74,13 @@ class SceneSampler:
             near = home + self._ranges.elbow_rad * rng.standard_normal(7)
             near[0] += np.arctan2(goal[1], goal[0])
             near[6] += near[0] - yaw
-            limits = self._kinematics.joint_limits
-            try:
-                return self._kinematics.solve(goal, np.clip(near, *limits.T), pointing_down(yaw, tilt))
-            except ReachError:
-                continue
+            wanted = pointing_down(yaw, tilt)
+            # The label is where the arm is, not where it was sent: a few steps of inverse kinematics are enough.
+            joints = self._kinematics.step(np.clip(near, *self._limits), goal, wanted, iterations=4)
+            pose = self._kinematics.tcp_pose(joints)
+            upright = pose[:3, 2] @ wanted[:, 2] > np.cos(TILT_TOLERANCE_RAD)
+            if upright and self._rig.workspace.contains(pose[:3, 3]):
+                return joints
 
 
 def sample_camera(rng: np.random.Generator, rig: Rig, ranges: CameraRandomization) -> tuple[Array, Array, Intrinsics]:

@@ -49,7 +49,7 @@ def build_world(arm: ArmName = "own") -> mujoco.MjModel:
         quat=[np.sqrt(0.5), 0, np.sqrt(0.5), 0],
         **passive,
     )
-    # Compiled away from the body's own frame: a geom that coincides with it keeps coinciding, whatever is written later.
+    # Compiled away from the body frame: a geom that coincides with it keeps coinciding, whatever is written later.
     anywhere = {**passive, "pos": [0, 0, -5], "quat": [0.9, 0.1, 0.1, 0.4]}
     for slot in range(CLUTTER_SLOTS):
         shape = _CLUTTER_SHAPES[slot % len(_CLUTTER_SHAPES)]

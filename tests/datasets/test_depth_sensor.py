@@ -29,7 +29,7 @@ def test_error_grows_with_the_square_of_distance(distance_m):
 
 
 def test_the_documented_error_at_the_arm_is_4_8_mm():
-    assert 1.07**2 * SUBPIXEL_PX / (IMAGER_FOCAL_PX * BASELINE_M) == pytest.approx(0.0048, abs=1e-4)
+    assert pytest.approx(0.0048, abs=1e-4) == 1.07**2 * SUBPIXEL_PX / (IMAGER_FOCAL_PX * BASELINE_M)
 
 
 def test_a_near_object_casts_its_shadow_on_its_left_only():
