@@ -6,7 +6,7 @@ from typing import Literal
 import mujoco
 import numpy as np
 
-from datasets.arm_shapes import Colour, Triangles, load_shapes, mirrored
+from datasets.arm_shapes import Colour, Triangles, joined, load_shapes, mirrored
 from datasets.errors import ConfigError
 from datasets.official_arm import menagerie_available, official_spec
 
@@ -59,7 +59,7 @@ def arm_spec(arm: ArmName = "own", *, shapes: bool = True, decimate: bool = True
         raise ConfigError(f"arm must be 'own' or 'menagerie', got {arm!r}")
     spec = mujoco.MjSpec.from_file(str(_OWN_XML))
     if shapes:
-        _add_materials(spec)
+        add_materials(spec)
         for body, colour, triangles in own_surfaces():
             add_surface(spec, body, colour, triangles)
     return spec
@@ -73,11 +73,7 @@ def own_surfaces() -> list[tuple[str, Colour, Triangles]]:
             solids = [loft.triangles() for loft in lofts if loft.colour == colour]
             if not solids:
                 continue
-            offsets = np.cumsum([0, *(len(vertices) for vertices, _ in solids[:-1])])
-            surface = (
-                np.concatenate([vertices for vertices, _ in solids]),
-                np.concatenate([faces + offset for (_, faces), offset in zip(solids, offsets, strict=True)]),
-            )
+            surface = joined(solids)
             parts.append((body, colour, surface))
             if body.startswith("left_"):
                 parts.append((body.replace("left_", "right_"), colour, mirrored(surface, "y")))
@@ -118,6 +114,7 @@ def colour_groups(model: mujoco.MjModel) -> dict[str, np.ndarray]:
     return groups
 
 
-def _add_materials(spec: mujoco.MjSpec) -> None:
+def add_materials(spec: mujoco.MjSpec) -> None:
+    """The three materials of the arm."""
     for colour, rgb in COLOURS.items():
         spec.add_material(name=f"arm_{colour}", rgba=[*rgb, 1.0])

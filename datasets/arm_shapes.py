@@ -4,7 +4,7 @@ A link is a union of lofts (``arm_shapes.yaml``). Each loft runs along one axis 
 that are rounded rectangles, of which the circle is the limit: a bent tube takes three lofts, a finger's bar one.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +26,7 @@ Triangles = tuple[Array, NDArray[np.int32]]
 """Vertices ``(V, 3)`` m and faces ``(F, 3)``, outside counter-clockwise."""
 
 _AXES: dict[str, tuple[int, int, int]] = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
-_RINGS_BETWEEN_STATIONS = 3
+_RINGS_BETWEEN_STATIONS = 2
 _RINGS_OF_ROUNDED_END = 4
 
 
@@ -37,8 +37,10 @@ class Loft:
     Attributes:
         axis: direction along which the sections follow each other; the section's u, v are the next two axes cyclically.
         stations: ``[s, u, v, radius]`` (circle) or ``[s, u, v, half_u, half_v, corner]`` (rounded rectangle whose
-            corner radius is ``corner``, 0..1, of the smaller half width), ``s`` ascending along the axis.
-        ends: radii by which the edges of the first and last section are rounded.
+            corner radius is ``corner``, 0..1, of the smaller half width), ``s`` ascending along the axis; ``[s]`` alone
+            repeats the section before it.
+        ends: how the first and last edge are rounded, each by a quarter of an ellipse: ``[length along the axis, inset]``
+            of the first, then of the last.
         angle: turns every section about the axis.
         sides: corners of the polygon that stands for a section, a multiple of 4.
         mirror: axis across whose zero plane a second copy is put.
@@ -47,19 +49,23 @@ class Loft:
 
     axis: Axis
     stations: list[list[float]]
-    ends: tuple[float, float] = (0.0, 0.0)
+    ends: list[float] = field(default_factory=lambda: [0.0] * 4)
     angle: float = 0.0
     sides: int = 20
     mirror: Axis | None = None
     colour: Colour = "white"
 
     def __post_init__(self) -> None:
-        if len(self.stations) < 2 or any(len(station) not in (4, 6) for station in self.stations):
+        lengths = [len(station) for station in self.stations]
+        if len(lengths) < 2 or lengths[0] == 1 or not set(lengths) <= {1, 4, 6}:
             raise DataError(
-                f"a loft needs two or more stations of 4 (circle) or 6 (rounded rectangle) values, got {self.stations}"
+                "a loft needs two or more stations of 4 values (circle), 6 (rounded rectangle) or, after the first, "
+                f"1 (as before), got {self.stations}"
             )
         if any(b[0] <= a[0] for a, b in pairwise(self.stations)):
             raise DataError(f"stations of a loft must ascend along its axis, got {[s[0] for s in self.stations]} mm")
+        if len(self.ends) != 4 or min(self.ends) < 0:
+            raise DataError(f"ends of a loft must be four lengths that are not negative, got {self.ends} mm")
         if self.sides < 4 or self.sides % 4:
             raise DataError(f"sides of a loft must be a multiple of 4, got {self.sides}")
 
@@ -81,19 +87,21 @@ class Loft:
     def _rings(self) -> tuple[Array, Array]:
         """Where the rings lie along the axis, and by how much each is inset by a rounded end."""
         s = np.array([station[0] for station in self.stations])
-        low, high = np.minimum(np.maximum(self.ends, 0.0), (s[-1] - s[0]) / 2 * 0.98)
+        lengths = np.minimum(self.ends[::2], (s[-1] - s[0]) / 2 * 0.98)
         between = 1 if len(s) == 2 else _RINGS_BETWEEN_STATIONS
         inner = np.unique(np.concatenate([np.linspace(a, b, between + 1) for a, b in pairwise(s)]))
-        inner = inner[(inner > s[0] + low * 1.05) & (inner < s[-1] - high * 1.05)]
-        turn = np.linspace(0, np.pi / 2, _RINGS_OF_ROUNDED_END)
-        first = (s[0] + low * (1 - np.sin(turn)), low * (1 - np.cos(turn))) if low else (s[:1], np.zeros(1))
-        last = (s[-1] - high * (1 - np.sin(turn)), high * (1 - np.cos(turn))) if high else (s[-1:], np.zeros(1))
-        places = np.concatenate([first[0][::-1], inner, last[0]])
-        return places, np.concatenate([first[1][::-1], np.zeros(len(inner)), last[1]])
+        inner = inner[(inner > s[0] + lengths[0] * 1.05) & (inner < s[-1] - lengths[1] * 1.05)]
+        first, last = (_rounding(*end) for end in zip(lengths, self.ends[1::2], strict=True))
+        places = np.concatenate([s[0] + first[0], inner, (s[-1] - last[0])[::-1]])
+        return places, np.concatenate([first[1], np.zeros(len(inner)), last[1][::-1]])
 
     def _sections(self, places: Array) -> Array:
         """``(rings, 5)``: u, v, half_u, half_v, corner radius at each place, smooth through the stations."""
-        rows = np.array([[s[0], s[1], s[2], s[3], s[3], 1.0] if len(s) == 4 else s for s in self.stations], dtype=float)
+        filled: list[list[float]] = []
+        for station in self.stations:
+            s, *section = station if len(station) > 1 else [station[0], *filled[-1][1:]]
+            filled.append([s, *section] if len(section) == 5 else [s, *section, section[2], 1.0])
+        rows = np.array(filled, dtype=float)
         rows[:, 5] = np.clip(rows[:, 5], 0, 1) * rows[:, 3:5].min(axis=1)
         if len(rows) == 2:
             return np.stack([np.interp(places, rows[:, 0], column) for column in rows[:, 1:].T], axis=1)
@@ -115,11 +123,26 @@ class Loft:
         return points @ np.array([[c, s], [-s, c]]) + (u, v)
 
 
+def _rounding(length: float, inset: float) -> Array:
+    """``(2, rings)``: distances from a loft's end, rising, and how far the section is inset there."""
+    if not length:
+        return np.zeros((2, 1))
+    turn = np.linspace(0, np.pi / 2, _RINGS_OF_ROUNDED_END)
+    return np.stack([length * (1 - np.cos(turn)), inset * (1 - np.sin(turn))])
+
+
 def mirrored(triangles: Triangles, axis: Axis) -> Triangles:
     """The surface reflected across the plane where ``axis`` is 0."""
     vertices, faces = triangles
     sign = np.where(np.arange(3) == "xyz".index(axis), -1.0, 1.0)
     return vertices * sign, faces[:, ::-1]
+
+
+def joined(solids: list[Triangles]) -> Triangles:
+    """Several surfaces as one."""
+    offsets = np.cumsum([0, *(len(vertices) for vertices, _ in solids[:-1])])
+    faces = [faces + offset for (_, faces), offset in zip(solids, offsets, strict=True)]
+    return np.concatenate([vertices for vertices, _ in solids]), np.concatenate(faces).astype(np.int32)
 
 
 @cache
@@ -136,6 +159,27 @@ def load_shapes(path: Path = SHAPES_PATH) -> dict[str, tuple[Loft, ...]]:
         except (TypeError, DataError) as error:
             raise DataError(f"{path.name}: {link}: {error}") from error
     return shapes
+
+
+def save_shapes(shapes: dict[str, tuple[Loft, ...]], path: Path) -> None:
+    """Write the lofts one a line, to a tenth of a millimetre, under the comment that heads the file."""
+    heading = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    lines = list(heading)
+    plain = asdict(Loft("z", [[0, 0, 0, 1], [1]]))
+    for link, lofts in shapes.items():
+        lines.append(f"{link}:")
+        for loft in lofts:
+            entry = {
+                key: value for key, value in asdict(loft).items() if key in ("axis", "stations") or value != plain[key]
+            }
+            entry["stations"] = [[*np.round(s[:5], 1).tolist(), *np.round(s[5:], 2).tolist()] for s in loft.stations]
+            if "ends" in entry:
+                entry["ends"] = np.round(loft.ends, 1).tolist()
+            if "angle" in entry:
+                entry["angle"] = round(loft.angle, 1)
+            flow = yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10_000)
+            lines.append(f"- {flow.strip()}")
+    path.write_text("\n".join(lines) + "\n")
 
 
 def _closed_surface(rings: Array, places: Array) -> Triangles:
