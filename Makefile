@@ -1,0 +1,59 @@
+# Two commands do everything: `make reproduce` and `make test`. Each sets up first what is missing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export MUJOCO_GL ?= egl
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: help setup system reproduce reproduce-all demo test lint format soak clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## system libraries where missing, a virtual environment, the install
+
+system:
+	@missing=""; \
+	for pair in libEGL.so.1:libegl1 libOSMesa.so:libosmesa6 libusb-1.0.so.0:libusb-1.0-0; do \
+	  /sbin/ldconfig -p 2>/dev/null | grep -q "$${pair%%:*}" || missing="$$missing $${pair##*:}"; \
+	done; \
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	command -v git >/dev/null || missing="$$missing git"; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then run=""; elif sudo -n true 2>/dev/null; then run="sudo"; \
+	else echo "setup: these system packages are missing and need your password: run  sudo apt-get install$$missing  and try again" >&2; exit 2; fi; \
+	echo "setup: installing$$missing"; \
+	$$run apt-get update -qq && $$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+$(STAMP): pyproject.toml constraints.txt | system
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "setup: Python 3.11 to 3.13 is needed, found " + sys.version.split()[0] + "; name one with PYTHON=python3.x")'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+reproduce: setup ## rebuild the default path: frames, networks, policy, rehearsal on the twin
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force rehearsal
+	@$(BIN)/python -m pipelines.report
+
+reproduce-all: setup ## rebuild everything, the original's variants and the gauntlet included
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force
+
+demo: setup ## the trained arm reaching three goals on the twin, with a picture of it
+	$(BIN)/python -m pipelines.demo
+
+test: setup ## the whole test suite
+	$(BIN)/python -m pytest -q --durations=10
+
+lint: setup ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## put the code into the house style
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+clean: ## remove the virtual environment and everything that can be made again
+	rm -rf $(VENV) data runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

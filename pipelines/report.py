@@ -1,0 +1,94 @@
+"""The results as a table, read from the metrics files the pipeline wrote: ``python -m pipelines.report``."""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from datasets.config import command_line
+from datasets.errors import DataError
+
+RESULTS = Path("results")
+README = Path("README.md")
+BEGIN, END = "<!-- results: written by python -m pipelines.report --readme -->", "<!-- end of results -->"
+
+Row = Sequence[str]
+
+
+def perception_rows(metrics: dict) -> Iterator[Row]:
+    """Split, frames, median and 95th percentile (mm) of the shipped estimator."""
+    yield "split", "frames", "median, mm", "95 %, mm"
+    for split, figures in metrics["default"].items():
+        if figures["n"]:
+            yield split, str(figures["n"]), f"{figures['median_mm']:.1f}", f"{figures['p95_mm']:.1f}"
+        else:
+            yield split, "0", figures["reason"], ""
+
+
+def reaching_rows(metrics: dict) -> Iterator[Row]:
+    """Policy, episodes, success within 5, 10 and 20 mm, and the final distance (mm)."""
+    yield "policy", "goals", "within 5 mm", "10 mm", "20 mm", "median, mm", "95 %, mm"
+    for name, figures in [("default", metrics["default"]), *metrics.get("baselines", {}).items()]:
+        if figures["n"]:
+            shares = [f"{100 * figures[f'success_{bound}mm']:.0f} %" for bound in (5, 10, 20)]
+            yield name, str(figures["n"]), *shares, f"{figures['median_mm']:.1f}", f"{figures['p95_mm']:.1f}"
+
+
+def tables(results: Path = RESULTS) -> str:
+    """All tables in Markdown.
+
+    Raises:
+        DataError: a metrics file is missing or not what the stages write.
+    """
+    parts = []
+    for title, stage, rows in (
+        ("Where is the TCP? Distance between estimate and truth, on frames never seen", "perception", perception_rows),
+        (
+            "Reaching in simulation, from estimates: distance between TCP and goal when time is up",
+            "control",
+            reaching_rows,
+        ),
+        ("The whole runtime on the twin, through the real SDK and librealsense", "rehearsal", reaching_rows),
+    ):
+        path = results / stage / "metrics.json"
+        try:
+            parts.append(f"**{title}**\n\n{_markdown(list(rows(json.loads(path.read_text()))))}")
+        except FileNotFoundError as error:
+            raise DataError(f"{path}: no such file; `dvc repro` writes it") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: not the metrics its stage writes ({error!r}); run `dvc repro` anew") from error
+    return "\n\n".join(parts)
+
+
+def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
+    """Put today's tables between the README's two markers; raises DataError when they are not there."""
+    text = readme.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise DataError(f"{readme}: the markers '{BEGIN}' and '{END}' are missing; put them back where the table goes")
+    readme.write_text(f"{before}{BEGIN}\n{tables(results)}\n{END}{after}")
+
+
+def _markdown(rows: list[Row]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.report", description=__doc__)
+    parser.add_argument("--readme", action="store_true", help="also write the tables into README.md")
+    options = parser.parse_args(arguments)
+    with command_line("pipelines.report"):
+        print(tables())
+        if options.readme:
+            update_readme()
+
+
+if __name__ == "__main__":
+    main()

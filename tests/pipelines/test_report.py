@@ -1,0 +1,57 @@
+"""The table of results: read from the metrics files, never typed."""
+
+import json
+
+import pytest
+
+from datasets.errors import DataError
+from pipelines import report
+
+REACH = {"n": 20, "success_5mm": 0.5, "success_10mm": 0.95, "success_20mm": 1.0, "median_mm": 4.25, "p95_mm": 9.0}
+
+
+@pytest.fixture
+def results(tmp_path):
+    perception = {
+        "default": {"nominal": {"n": 9, "median_mm": 2.34, "p95_mm": 5}, "menagerie": {"n": 0, "reason": "gone"}}
+    }
+    reaching = {"default": REACH, "baselines": {"proportional": {**REACH, "median_mm": 6.5}}}
+    for stage, content in (("perception", perception), ("control", reaching), ("rehearsal", reaching)):
+        (tmp_path / stage).mkdir()
+        (tmp_path / stage / "metrics.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_the_tables_show_what_the_files_say(results):
+    text = report.tables(results)
+    assert "| nominal   | 9      | 2.3" in text
+    assert "gone" in text
+    assert "| proportional | 20    | 50 %        | 95 % " in text
+    assert "6.5" in text
+
+
+def test_the_readme_is_rewritten_between_its_markers_only(results, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.update_readme(readme, results)
+    text = readme.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}\n**")
+    assert text.endswith(f"{report.END}\nafter\n")
+    assert "old" not in text
+
+
+def test_a_readme_without_markers_is_left_alone(results, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("nothing here\n")
+    with pytest.raises(DataError, match="markers"):
+        report.update_readme(readme, results)
+    assert readme.read_text() == "nothing here\n"
+
+
+def test_missing_and_foreign_metrics_are_refused_by_name(results):
+    (results / "control" / "metrics.json").write_text("{}")
+    with pytest.raises(DataError, match="control/metrics.json"):
+        report.tables(results)
+    (results / "perception" / "metrics.json").unlink()
+    with pytest.raises(DataError, match="perception/metrics.json: no such file"):
+        report.tables(results)
