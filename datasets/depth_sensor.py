@@ -33,7 +33,7 @@ EDGE_STEP_FRACTION = 0.02
 EDGE_LOSS = 0.4
 DARK_OR_SHINING_LOSS = 0.3
 ISOLATED_LOSS = 0.005
-DARK, SHINING = 12, 250
+DARK, SHINING = 11, 251  # at most and at least, in all three colours
 
 _POOL_PX = 1024
 
@@ -62,8 +62,7 @@ def add_depth_noise(
 
     edge_loss = EDGE_LOSS * min(level, 1.5) * min(scale, 1.0)  # a coarse pixel holds more than its edge
     lost = _edges(disparity) & (_crop(_uniform_pool(), depth_m.shape, rng) < edge_loss)
-    brightness = rgb.max(axis=2)
-    fickle = (brightness < DARK) | (rgb.min(axis=2) > SHINING)
+    fickle = (cv2.inRange(rgb, (0, 0, 0), (DARK,) * 3) | cv2.inRange(rgb, (SHINING,) * 3, (255,) * 3)) > 0
     lost |= fickle & (_crop(_uniform_pool(), depth_m.shape, rng) < DARK_OR_SHINING_LOSS * level)
     lost |= _crop(_uniform_pool(), depth_m.shape, rng) < ISOLATED_LOSS * level
     lost |= _shadow(disparity * scale)
