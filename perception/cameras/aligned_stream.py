@@ -37,7 +37,7 @@ class AlignedStream:
         start: starts a pipeline with both streams and returns it with its profile; raises DeviceError.
         rig: the intrinsics the colour stream is expected to have.
         settings: patience and tolerances.
-        capture_time: when an image arriving now was taken; by default from its own timestamp.
+        recorded: frames come from a file, and keep the times of their recording instead of our clock's.
 
     Raises:
         DeviceError: the device does not open, or its intrinsics do not fit; nothing is left open.
@@ -48,10 +48,10 @@ class AlignedStream:
         start: Callable[[], tuple[rs.pipeline, rs.pipeline_profile]],
         rig: Intrinsics,
         settings: CameraSettings,
-        capture_time: Callable[[Any, float], float] | None = None,
+        recorded: bool = False,
     ) -> None:
         self._settings = settings
-        self._capture_time = capture_time or self._time_of_capture
+        self._recorded = recorded
         self._watch = PairWatch(settings.max_skew_s, settings.min_depth_fraction)
         self._align = rs.align(rs.stream.color)
         self._pipeline, self._profile = start()
@@ -106,8 +106,8 @@ class AlignedStream:
         why = self._watch.reject_stamps(*stamps, one_clock)
         if why is not None:
             return Rejected(why)
-        taken_s = min(self._capture_time(colour, arrival_s), self._capture_time(depth, arrival_s))
-        if taken_s > arrival_s + _MAX_FUTURE_S:
+        taken_s = min(self._time_of_capture(colour, arrival_s), self._time_of_capture(depth, arrival_s))
+        if not self._recorded and taken_s > arrival_s + _MAX_FUTURE_S:
             return Rejected(f"the frame's clock is {taken_s - arrival_s:.2f} s ahead of this computer's")
         aligned = self._align.process(frames).get_depth_frame()
         rgb, counts = np.array(colour.get_data()), np.array(aligned.get_data())
@@ -115,7 +115,7 @@ class AlignedStream:
         if why is not None:
             return Rejected(why)
         self._watch.accept(stamps, (rgb, counts))
-        return Frame(rgb, counts * np.float32(aligned.get_units()), min(taken_s, arrival_s))
+        return Frame(rgb, counts * np.float32(aligned.get_units()), taken_s)
 
     def close(self) -> None:
         """Stop the pipeline and let go of the device; never raises."""
@@ -126,13 +126,15 @@ class AlignedStream:
         del self._pipeline, self._profile  # the last references: an unplugged device disappears with them
 
     def _time_of_capture(self, frame: Any, arrival_s: float) -> float:
-        """When a frame was taken, s on the clock of ``time.monotonic``.
+        """When an image was taken, s on the clock of ``time.monotonic``, or on the recording's.
 
         With the "global time" domain librealsense has mapped the sensor's clock to the host's wall clock; *assumed*:
         its instant is the capture's to within a few ms (exposure and readout are not subtracted). The other domains
         tell the time of arrival, or a clock of unknown origin: then the configured latency is subtracted from the
         arrival.
         """
+        if self._recorded:
+            return frame.timestamp / 1e3
         if frame.frame_timestamp_domain == rs.timestamp_domain.global_time:
             return frame.timestamp / 1e3 - (time.time() - time.monotonic())
         return arrival_s - self._settings.assumed_latency_s

@@ -13,7 +13,7 @@ class Mailbox:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._frame: Frame | None = None
-        self._fault: str | None = None
+        self._fault: DeviceError | None = None
         self._posted = 0
         self._taken = 0
 
@@ -24,8 +24,8 @@ class Mailbox:
             self._posted += 1
             self._changed.notify_all()
 
-    def fail(self, why: str) -> None:
-        """Make every reader raise ``why`` until a newer frame is posted."""
+    def fail(self, why: DeviceError) -> None:
+        """Make every reader raise an error like ``why`` until a newer frame is posted."""
         with self._changed:
             self._fault = why
             self._changed.notify_all()
@@ -65,4 +65,4 @@ class Mailbox:
 
     def _refuse_fault(self) -> None:
         if self._fault is not None:
-            raise DeviceError(self._fault)
+            raise type(self._fault)(*self._fault.args)  # a new one: several threads may raise it at once

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from pathlib import Path
 
 import pyrealsense2 as rs
 
@@ -28,6 +29,7 @@ class RealSenseCamera(Camera):
         settings: rates, patience and tolerances (``params/camera.yaml``).
         serial: which camera, when there are several.
         context: librealsense's context; by default the one of this computer's USB ports.
+        record_to: a ``.db3`` file to write everything the device sends to, until it is disconnected or reopened.
 
     Faults (repeated, frozen, unpaired frames; silence) make ``read`` and ``read_latest`` raise until frames are fresh
     again. After ``settings.reopen_after_s`` the device is closed and opened again, ``settings.reopen_attempts`` times;
@@ -40,11 +42,14 @@ class RealSenseCamera(Camera):
         settings: CameraSettings | None = None,
         serial: str | None = None,
         context: rs.context | None = None,
+        record_to: Path | None = None,
     ) -> None:
         self._rig = rig
         self._settings = settings or CameraSettings()
         self._serial = serial
+        self._serial_in_use: str | None = None
         self._context = context
+        self._record_to = record_to
         self._stream: AlignedStream | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -77,7 +82,7 @@ class RealSenseCamera(Camera):
         self._stopping.clear()
         self._mailbox = Mailbox()
         self.reopened = 0
-        self._stream = self._open()
+        self._stream = self._open(self._record_to)
         self._thread = threading.Thread(target=self._receive, name="realsense", daemon=True)
         self._thread.start()
 
@@ -98,13 +103,14 @@ class RealSenseCamera(Camera):
             self._thread.join()
             self._thread = None
         self._close()
+        self._serial_in_use = None
 
     def _require_thread(self) -> None:
         if self._thread is None:
             raise DeviceError("the camera is not connected; call connect() first")
 
-    def _open(self) -> AlignedStream:
-        stream = AlignedStream(self._start_pipeline, self._rig, self._settings)
+    def _open(self, record_to: Path | None = None) -> AlignedStream:
+        stream = AlignedStream(lambda: self._start_pipeline(record_to), self._rig, self._settings)
         try:
             first = stream.warm_up(self._settings.warm_up_frames, self._stopping.is_set)
             if self._settings.lock_exposure:
@@ -120,14 +126,16 @@ class RealSenseCamera(Camera):
             self._stream.close()
             self._stream = None
 
-    def _start_pipeline(self) -> tuple[rs.pipeline, rs.pipeline_profile]:
+    def _start_pipeline(self, record_to: Path | None) -> tuple[rs.pipeline, rs.pipeline_profile]:
         context = self._context or rs.context()
-        serial = self._find_device(context)
+        self._serial_in_use = serial = self._find_device(context)
         config = rs.config()
         config.enable_device(serial)
         size = self._rig.width, self._rig.height
         config.enable_stream(rs.stream.color, *size, rs.format.rgb8, self._settings.fps)
         config.enable_stream(rs.stream.depth, *size, rs.format.z16, self._settings.fps)
+        if record_to is not None:
+            config.enable_record_to_file(str(_new_recording(record_to)))
         pipeline = rs.pipeline(context)
         try:
             return pipeline, pipeline.start(config)
@@ -140,12 +148,13 @@ class RealSenseCamera(Camera):
     def _find_device(self, context: rs.context) -> str:
         """The serial number to open; asked first, because a pipeline waits 15 s for a device that is not there."""
         serials = [device.get_info(rs.camera_info.serial_number) for device in context.query_devices()]
-        if self._serial is not None:
-            if self._serial not in serials:
+        wanted = self._serial or self._serial_in_use  # reopening must not adopt another camera
+        if wanted is not None:
+            if wanted not in serials:
                 raise DeviceError(
-                    f"no RealSense camera with serial number {self._serial}; connected: {', '.join(serials) or 'none'}"
+                    f"no RealSense camera with serial number {wanted}; connected: {', '.join(serials) or 'none'}"
                 )
-            return self._serial
+            return wanted
         if not serials:
             raise DeviceError("no RealSense camera is connected; plug one into a USB 3 port, or name a recording")
         if len(serials) > 1:
@@ -172,7 +181,7 @@ class RealSenseCamera(Camera):
             gap_s = now_s - last_fresh_s
             if rejected >= self._settings.max_rejected or gap_s > self._settings.max_gap_s:
                 reason = why or "nothing arrives; unplugged, or its cable or power is bad"
-                self._mailbox.fail(f"the camera gives no fresh frame for {gap_s:.2f} s: {reason}")
+                self._mailbox.fail(DeviceError(f"the camera gives no fresh frame for {gap_s:.2f} s: {reason}"))
             if gap_s > self._settings.reopen_after_s:
                 if not self._reopen(why or "nothing arrived"):
                     return
@@ -185,7 +194,7 @@ class RealSenseCamera(Camera):
         for attempt in range(1, attempts + 1):
             sentence = f"the camera stopped giving fresh frames ({why}); reopening it, attempt {attempt} of {attempts}"
             logger.warning(sentence)
-            self._mailbox.fail(sentence)
+            self._mailbox.fail(DeviceError(sentence))
             if self._stopping.wait(self._settings.reopen_interval_s):
                 return False
             try:
@@ -196,8 +205,18 @@ class RealSenseCamera(Camera):
             self.reopened += 1
             logger.warning("the camera is back after attempt %d", attempt)
             return True
-        self._mailbox.fail(
-            f"the camera is lost after {attempts} attempts to reopen it: {why}; check it, then connect again"
-        )
-        logger.error("the camera is lost after %d attempts to reopen it: %s", attempts, why)
+        sentence = f"the camera is lost after {attempts} attempts to reopen it: {why}; check it, then connect again"
+        logger.error(sentence)
+        self._mailbox.fail(DeviceError(sentence))
         return False
+
+
+def _new_recording(path: Path) -> Path:
+    """``path``, if a recording can begin there; raises DeviceError."""
+    if path.suffix != ".db3":
+        raise DeviceError(f"{path}: librealsense records to .db3 files only; choose a name that ends so")
+    if path.exists():
+        raise DeviceError(f"{path} exists already; choose another name, or remove it first")
+    if not path.parent.is_dir():
+        raise DeviceError(f"{path.parent} is no folder to record to; create it first")
+    return path

@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 
 from datasets.errors import ConfigError, DeviceError
 from datasets.projection import Intrinsics
+from perception.cameras.simulated import Render as Render
 from pipelines.twin.camera_faults import CameraFault, FaultSchedule
 from pipelines.twin.software_realsense import Shot, SoftwareRealSense
 
 logger = logging.getLogger(__name__)
-
-Render = Callable[[float], tuple[NDArray[np.uint8], NDArray[np.float32]]]
-"""From a time (s, ``time.monotonic``) to ``rgb (H, W, 3)`` uint8 and ``depth (H, W)`` float32 m, 0 = no reading."""
 
 _POLL_S = 0.01
 
@@ -242,6 +240,7 @@ class _ColourNoise:
     def __init__(self, sigma: float, rng: np.random.Generator) -> None:
         self._sigma = sigma
         self._rng = rng
+        self._row = 0
         self._pool: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
 
     def add(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -252,6 +251,7 @@ class _ColourNoise:
         if self._pool is None:
             drawn = np.rint(self._rng.normal(0, self._sigma, (height + self._POOL, width, channels)))
             self._pool = np.clip(drawn, 0, 255).astype(np.uint8), np.clip(-drawn, 0, 255).astype(np.uint8)
-        row = int(self._rng.integers(self._POOL))
+        self._row = (self._row + int(self._rng.integers(1, self._POOL))) % self._POOL
+        row = self._row
         brighter, darker = (part[row : row + height] for part in self._pool)
         return cv2.subtract(cv2.add(rgb, brighter), darker).astype(np.uint8, copy=False)
