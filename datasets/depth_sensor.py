@@ -56,18 +56,19 @@ def add_depth_noise(
     """
     if level <= 0:
         return depth_m
-    scale = focal_px / IMAGER_FOCAL_PX
+    scale = np.float32(focal_px / IMAGER_FOCAL_PX)
     seen = depth_m > 0
     disparity = np.divide(IMAGER_FOCAL_PX * BASELINE_M, depth_m, out=np.zeros_like(depth_m), where=seen)
 
-    edge_loss = EDGE_LOSS * min(level, 1.5) * min(scale, 1.0)  # a coarse pixel holds more than its edge
+    edge_loss = EDGE_LOSS * min(level, 1.5) * min(float(scale), 1.0)  # a coarse pixel holds more than its edge
     lost = _edges(disparity) & (_crop(_uniform_pool(), depth_m.shape, rng) < edge_loss)
-    fickle = (cv2.inRange(rgb, (0, 0, 0), (DARK,) * 3) | cv2.inRange(rgb, (SHINING,) * 3, (255,) * 3)) > 0
+    dark, shining = cv2.inRange(rgb, (0, 0, 0), (DARK,) * 3), cv2.inRange(rgb, (SHINING,) * 3, (255,) * 3)
+    fickle = cv2.bitwise_or(dark, shining) > 0
     lost |= fickle & (_crop(_uniform_pool(), depth_m.shape, rng) < DARK_OR_SHINING_LOSS * level)
     lost |= _crop(_uniform_pool(), depth_m.shape, rng) < ISOLATED_LOSS * level
     lost |= _shadow(disparity * scale)
 
-    sigma_px = round(CORRELATION_PX * scale, 1)
+    sigma_px = round(CORRELATION_PX * float(scale), 1)
     disparity += level * SUBPIXEL_PX * _crop(_noise_pool(sigma_px), depth_m.shape, rng)
     disparity = np.rint(disparity / DISPARITY_STEP_PX) * DISPARITY_STEP_PX
     seen &= ~lost & (disparity > DISPARITY_STEP_PX)
@@ -107,5 +108,5 @@ def _noise_pool(sigma_px: float) -> NDArray[np.float32]:
     """Unit-variance noise whose neighbours agree over ``sigma_px``; white below half a pixel."""
     noise = np.random.default_rng(1).standard_normal((_POOL_PX, _POOL_PX), dtype=np.float32)
     if sigma_px >= 0.5:
-        noise = cv2.GaussianBlur(noise, (0, 0), sigma_px)
+        cv2.GaussianBlur(noise, (0, 0), sigma_px, dst=noise)
     return noise / noise.std()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -99,10 +100,12 @@ class Rig:
         """
         return load_params(path, cls)
 
-    @property
+    @cached_property
     def t_base_camera(self) -> Array:
-        """``T_base_camera`` (4x4) of the camera where the rig says it stands."""
-        return look_at(self.camera_position_m, self.camera_look_at_m)
+        """``T_base_camera`` (4x4, read-only) of the camera where the rig says it stands."""
+        pose = look_at(self.camera_position_m, self.camera_look_at_m)
+        pose.setflags(write=False)
+        return pose
 
     @property
     def glance_window(self) -> Window:
