@@ -1,0 +1,76 @@
+"""What actor and critic compute on: selected keys of the observation, scaled, relative to the goal."""
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+
+from control.env import STATE_SIZE
+from control.features import COMMAND, DELAY, ESTIMATE, REST, SIGMA, SIZE, SPREAD
+
+FAR_M = 0.1
+"""Typical distance while reaching: errors enter divided by it."""
+NEAR_M = 0.01
+"""Typical distance while settling: errors enter a second time, as tanh(error / NEAR_M), so that a millimetre counts."""
+CENTRE_M = (0.4, 0.0, 0.25)
+"""Middle of the usual workspace; absolute positions enter relative to it."""
+STEP_M = 0.025
+DELAY_S = 0.2
+
+Observation = dict[str, th.Tensor]
+
+
+class ActorExtractor(BaseFeaturesExtractor):
+    """Reads ``observation`` and ``desired_goal`` only: what a camera can tell. ``(B, 21)``."""
+
+    KEYS = ("observation", "desired_goal")
+
+    def __init__(self, observation_space: spaces.Dict) -> None:
+        super().__init__(observation_space, features_dim=SIZE + 5)
+        self.centre: th.Tensor
+        self.register_buffer("centre", th.tensor(CENTRE_M), persistent=False)
+
+    def forward(self, observations: Observation) -> th.Tensor:
+        """Scaled features of a batch."""
+        seen, goal = observations["observation"], observations["desired_goal"]
+        to_go = goal - seen[:, REST]
+        return th.cat(
+            [
+                to_go / FAR_M,
+                th.tanh(to_go / NEAR_M),
+                (seen[:, ESTIMATE] - seen[:, REST]) / FAR_M,
+                seen[:, SIGMA] / NEAR_M,
+                seen[:, SPREAD] / NEAR_M,
+                seen[:, COMMAND] / STEP_M,
+                (seen[:, REST] - self.centre) / FAR_M,
+            ],
+            dim=1,
+        )
+
+
+class CriticExtractor(BaseFeaturesExtractor):
+    """Reads the true state, and what the actor sees, on which its next actions depend. ``(B, 38)``."""
+
+    KEYS = (*ActorExtractor.KEYS, "achieved_goal", "state")
+
+    def __init__(self, observation_space: spaces.Dict) -> None:
+        seen = ActorExtractor(observation_space)
+        super().__init__(observation_space, features_dim=seen.features_dim + 6 + STATE_SIZE + 1)
+        self.seen = seen
+
+    def forward(self, observations: Observation) -> th.Tensor:
+        """Scaled features of a batch."""
+        to_go = observations["desired_goal"] - observations["achieved_goal"]
+        target, velocity, error, delay = th.split(observations["state"], [3, 3, 3, 1], dim=1)
+        return th.cat(
+            [
+                self.seen(observations),
+                to_go / FAR_M,
+                th.tanh(to_go / NEAR_M),
+                target / STEP_M,
+                velocity / FAR_M,
+                error / NEAR_M,
+                delay / DELAY_S,
+                observations["observation"][:, DELAY] / DELAY_S,
+            ],
+            dim=1,
+        )
