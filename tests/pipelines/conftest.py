@@ -48,6 +48,9 @@ class PointArm(Arm):
     def tcp_at(self, time_s: float) -> np.ndarray:
         return self.position + self.offset_seen
 
+    def joints_at(self, time_s: float) -> np.ndarray:
+        return np.array(self.rig.home_joints_rad)
+
     def connect(self) -> None: ...
 
     def home(self) -> None:

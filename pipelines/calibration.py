@@ -1,0 +1,60 @@
+"""A measured camera: a file of its own beside the rig, which makes no trained model invalid."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from datasets.config import load_params
+from datasets.errors import ConfigError
+
+Row = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Where the camera was measured to stand.
+
+    Attributes:
+        t_base_camera: rows of the 4x4 pose, m.
+        poses: how many arm positions it was measured at.
+        residual_mm: root mean square of what the measured pose leaves unexplained.
+        measured: when and how, in words.
+    """
+
+    t_base_camera: tuple[Row, Row, Row, Row]
+    poses: int
+    residual_mm: float
+    measured: str
+
+    def __post_init__(self) -> None:
+        pose = self.pose
+        rotation = pose[:3, :3]
+        if not np.all(np.isfinite(pose)) or not np.allclose(pose[3], [0, 0, 0, 1]):
+            raise ConfigError("t_base_camera must be a finite 4x4 pose whose last row is [0, 0, 0, 1]")
+        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-4) or np.linalg.det(rotation) < 0:
+            raise ConfigError("t_base_camera's upper left 3x3 is no rotation; calibrate again instead of editing it")
+        if np.max(np.abs(pose[:3, 3])) > 10:
+            raise ConfigError(f"t_base_camera places the camera at {pose[:3, 3].tolist()}: values are metres")
+
+    @property
+    def pose(self) -> NDArray[np.float64]:
+        """``T_base_camera`` (4x4)."""
+        return np.array(self.t_base_camera, dtype=float)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Calibration":
+        """Read a file that :meth:`save` wrote; raises ConfigError naming what is wrong."""
+        return load_params(path, cls)
+
+    def save(self, path: str | Path) -> None:
+        """Write YAML, whole or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = asdict(self)
+        values["t_base_camera"] = [[round(float(value), 9) for value in row] for row in self.t_base_camera]
+        part = path.with_suffix(path.suffix + ".part")
+        part.write_text(yaml.safe_dump(values, sort_keys=False, default_flow_style=None))
+        part.replace(path)

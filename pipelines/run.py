@@ -1,0 +1,123 @@
+"""One run, composed: devices, loop, operator, faults, in the order in which they must start and end."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+
+from control.arms.arm import Arm
+from control.policy import Policy
+from pipelines.console import step_line
+from pipelines.devices import DeviceNames, Devices, open_devices
+from pipelines.interrupt import stop_on_signals
+from pipelines.monitor import Monitor
+from pipelines.runtime import Observer, Runtime, View
+from pipelines.session import run_goals
+from pipelines.setup import Setup
+from pipelines.shadow import ShadowArm
+from pipelines.stops import Stop, StopReason
+from pipelines.tick import GoalResult, Vector
+from pipelines.twin.faults import OLD_FIRMWARE, OLD_FIRMWARE_VERSION, FaultSchedule, PlannedFault
+from pipelines.twin.settings import TwinSettings
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run goes.
+
+    Attributes:
+        shadow: nothing moves.
+        step: Enter before every command.
+        faults: of the twin.
+        quiet: no line per step.
+    """
+
+    shadow: bool = False
+    step: bool = False
+    faults: tuple[PlannedFault, ...] = ()
+    quiet: bool = False
+
+
+def run(
+    setup: Setup,
+    names: DeviceNames,
+    goals: Sequence[Vector],
+    twin_settings: TwinSettings,
+    options: RunOptions,
+    observers: tuple[Observer, ...] = (),
+    finished: Callable[[GoalResult], None] = lambda result: None,
+) -> list[GoalResult]:
+    """Open the devices, run the goals, close the devices.
+
+    Raises:
+        DeviceError: a device cannot be opened.
+        SafetyStop: the arm refused to start.
+    """
+    with ExitStack() as stack:
+        firmware = OLD_FIRMWARE_VERSION if any(fault.name == OLD_FIRMWARE for fault in options.faults) else None
+        devices = stack.enter_context(open_devices(names, setup, twin_settings, firmware))
+        interrupted = stack.enter_context(stop_on_signals(devices.arm.stop))
+        watching = list(observers)
+        if devices.twin is not None and options.faults:
+            schedule = stack.enter_context(FaultSchedule(devices.twin, options.faults))
+            watching.insert(0, lambda tick, frame: schedule.begin())
+        if not options.quiet:
+            watching.append(lambda tick, frame: print(step_line(tick, len(goals), options.shadow)))
+        arm: Arm = ShadowArm(devices.arm, setup.fence) if options.shadow else devices.arm
+        runtime = make_runtime(
+            setup,
+            devices,
+            arm,
+            setup.policy,
+            tuple(watching),
+            interrupted,
+            step=options.step,
+            moving=not options.shadow,
+        )
+        return run_goals(arm, runtime, goals, home=not options.shadow, interrupted=interrupted, finished=finished)
+
+
+def make_runtime(
+    setup: Setup,
+    devices: Devices,
+    arm: Arm,
+    policy: Policy,
+    observers: tuple[Observer, ...] = (),
+    interrupted: Event | None = None,
+    *,
+    step: bool = False,
+    moving: bool = True,
+) -> Runtime:
+    """The control loop of a set-up on connected devices."""
+    settings, rig = setup.settings, setup.rig
+    limits = settings.limits
+    pose = None if setup.calibration is None else setup.calibration.pose
+    return Runtime(
+        devices.camera,
+        setup.estimator,
+        policy,
+        arm,
+        Monitor(limits, setup.fence.low_m, setup.fence.high_m, rig.max_speed_m_s),
+        rate_hz=rig.rate_hz,
+        horizon=settings.horizon_steps,
+        settle_s=settings.settle_s,
+        max_frame_age_s=limits.max_frame_age_s,
+        watchdog_s=settings.watchdog_s,
+        view=View(pose, devices.camera.intrinsics),
+        observers=observers,
+        gate=ask_before if step else None,
+        moving=moving,
+        interrupted=interrupted,
+    )
+
+
+def ask_before(command: Vector) -> None:
+    """Wait for Enter before a command is sent; anything else stops."""
+    try:
+        answer = input(f"next: {np.round(command * 1e3, 1).tolist()} mm; Enter sends it, q stops: ")
+    except EOFError:
+        answer = "q"
+    if answer.strip():
+        raise Stop(StopReason.OPERATOR, "refused at --step")

@@ -1,0 +1,160 @@
+"""Reach goals with an xArm7 that sees nothing but one RGB-D camera, or with the twin of both.
+
+Without --arm and --camera everything runs on the twin: an emulated controller and a software RealSense that the
+vendors' own libraries connect to. The arm homes slowly before each goal and moves inside the fence of params/rig.yaml
+only. Ctrl-C stops it. Exit codes: 0 all goals were run, 2 refused before anything moved, 3 stopped by a safety check
+(the reason is printed), 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from control.arms.params import ArmParams
+from control.goals import GoalSampler
+from control.safety import Fence
+from datasets.config import EXIT_INTERRUPTED, command_line
+from datasets.errors import ConfigError, SafetyStop
+from datasets.rig import RIG_PATH, Rig
+from pipelines.console import result_table
+from pipelines.devices import DeviceNames
+from pipelines.goal_check import check_goals
+from pipelines.run import RunOptions, run
+from pipelines.settings import RUNTIME_PATH, RuntimeSettings
+from pipelines.setup import Setup, make_fence
+from pipelines.stops import StopReason
+from pipelines.tick import GoalResult, Vector
+from pipelines.twin.faults import FAULT_NAMES, PlannedFault
+from pipelines.twin.settings import TWIN_PATH, TwinSettings
+
+PROG = "pipelines.run_real"
+EXIT_STOPPED = 3
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage in front of it."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Exit with code 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def parser() -> OneLineParser:
+    """The command line's options."""
+    options = OneLineParser(
+        prog=f"python -m {PROG}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="faults of the twin: " + ", ".join(FAULT_NAMES),
+    )
+    devices = options.add_argument_group("devices")
+    devices.add_argument("--arm", metavar="IP|twin", help="the controller's address")
+    devices.add_argument(
+        "--camera", metavar="realsense[:SERIAL]|twin|FILE", help="a RealSense D400, or a recording (needs --shadow)"
+    )
+    devices.add_argument(
+        "--calibration", metavar="FILE", help="where the camera was measured to stand (see pipelines.calibrate)"
+    )
+    goals = options.add_argument_group("goals")
+    goals.add_argument(
+        "--goal", nargs=3, type=float, action="append", metavar=("X", "Y", "Z"), help="base frame, metres; repeatable"
+    )
+    goals.add_argument("--random", type=int, metavar="N", help="N reachable goals within --radius of home")
+    goals.add_argument("--radius", type=float, default=0.20, metavar="M", help="of the random goals (default 0.20 m)")
+    goals.add_argument("--seed", type=int, default=0, help="of the random goals (default 0)")
+    careful = options.add_argument_group("ways to begin")
+    careful.add_argument("--check", action="store_true", help="look at every part of the set-up, move nothing, and end")
+    careful.add_argument("--shadow", action="store_true", help="run everything, move nothing, show would-be commands")
+    careful.add_argument("--step", action="store_true", help="ask (Enter) before every command")
+    careful.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
+    careful.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
+    what = options.add_argument_group("what runs")
+    what.add_argument(
+        "--policy", metavar="FOLDER|p", help="p: the proportional controller (default: params/runtime.yaml)"
+    )
+    what.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
+    what.add_argument("--record", metavar="DIR", help="write frames, estimates, commands and events there")
+    what.add_argument(
+        "--fault", action="append", default=[], metavar="NAME@SECONDS", help="let the twin fail; repeatable"
+    )
+    files = options.add_argument_group("parameter files")
+    files.add_argument("--rig", default=RIG_PATH, metavar="FILE")
+    files.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE")
+    files.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
+    return options
+
+
+def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fence: Fence) -> list[Vector]:
+    """The goals asked for, all reachable.
+
+    Raises:
+        ConfigError: none was given to a real arm, or one lies outside the workspace.
+        ReachError: one cannot be reached pointing down.
+    """
+    goals = check_goals(options.goal or [], rig)
+    count = options.random
+    if count is None:
+        count = 0 if goals or not names.is_twin else 1
+    if count < 0:
+        raise ConfigError(f"--random {count}: give a positive number of goals")
+    if not 0 < options.radius <= 1:
+        raise ConfigError(f"--radius {options.radius}: give metres, in (0, 1]")
+    rng = np.random.default_rng(options.seed)
+    sampler = GoalSampler(rig, fence, options.radius) if count else None
+    goals += [np.asarray(sampler.sample(rng), dtype=float) for _ in range(count)] if sampler else []
+    if not goals:
+        raise ConfigError("no goal: a real arm does not start without one; give --goal X Y Z or --random N")
+    return goals
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    options = parser().parse_args(arguments)
+    with command_line(PROG):
+        names = DeviceNames.of(options.camera, options.arm, options.shadow)
+        rig = Rig.load(options.rig)
+        settings = RuntimeSettings.load(options.runtime)
+        twin = TwinSettings.load(options.twin)
+        faults = tuple(PlannedFault.parse(text) for text in options.fault)
+        if faults and not names.is_twin:
+            raise ConfigError("--fault: only the twin fails on demand; leave out --arm and --camera")
+        goals = choose_goals(options, names, rig, make_fence(rig, ArmParams.load(), options.max_speed))
+        setup = Setup.load(
+            rig,
+            settings,
+            estimator=options.estimator,
+            policy=options.policy,
+            calibration=options.calibration,
+            max_speed_m_s=options.max_speed,
+        )
+        if not names.is_twin and not options.shadow and not options.yes:
+            ask_operator(options.arm, goals)
+        results = run(setup, names, goals, twin, RunOptions(shadow=options.shadow, step=options.step, faults=faults))
+    print(result_table(results, len(goals)))
+    raise SystemExit(exit_code(results))
+
+
+def ask_operator(arm: str, goals: Sequence[Vector]) -> None:
+    """Continue only after the operator has typed yes; raises SafetyStop otherwise."""
+    print(f"The arm at {arm} will home and move to {len(goals)} goal(s). Emergency stop at hand, nobody within reach?")
+    try:
+        answer = input("Type yes to begin: ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() != "yes":
+        raise SafetyStop("the operator did not agree; nothing was connected (use --yes to begin without asking)")
+
+
+def exit_code(results: Sequence[GoalResult]) -> int:
+    """0, or why the last goal was stopped."""
+    stop = results[-1].stop if results else None
+    if stop is None:
+        return 0
+    print(f"{PROG}: stopped: {stop}", file=sys.stderr)
+    return EXIT_INTERRUPTED if stop.reason is StopReason.OPERATOR else EXIT_STOPPED
+
+
+if __name__ == "__main__":
+    main()

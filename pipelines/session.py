@@ -1,0 +1,58 @@
+"""One goal after the other: home, reach, report; the first stop ends it."""
+
+from collections.abc import Callable, Sequence
+from threading import Event
+
+import numpy as np
+
+from control.arms.arm import Arm
+from datasets.errors import DeviceError, SafetyStop
+from pipelines.runtime import Runtime
+from pipelines.stops import Stop, StopReason
+from pipelines.tick import GoalResult, Vector
+
+
+def run_goals(
+    arm: Arm,
+    runtime: Runtime,
+    goals: Sequence[Vector],
+    *,
+    home: bool = True,
+    interrupted: Event | None = None,
+    finished: Callable[[GoalResult], None] = lambda result: None,
+) -> list[GoalResult]:
+    """Results of the goals begun: as many as were given, or up to the one that was stopped.
+
+    Args:
+        home: go home before each goal and after the last (not in shadow).
+        interrupted: set by the operator's Ctrl-C, which has then stopped the arm already.
+        finished: is shown each result as it comes.
+    """
+    results: list[GoalResult] = []
+    for goal in goals:
+        stop = _home(arm, interrupted) if home else None
+        if stop is None:
+            result = runtime.reach(goal)
+        else:
+            result = GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, stop)
+        results.append(result)
+        finished(result)
+        if result.stop is not None:
+            return results
+    if home and results:
+        _home(arm, interrupted)
+    return results
+
+
+def _home(arm: Arm, interrupted: Event | None) -> Stop | None:
+    """Go home; the stop that prevented it, if any did."""
+    try:
+        arm.home()
+    except (DeviceError, SafetyStop) as error:
+        arm.stop()
+        if interrupted is not None and interrupted.is_set():
+            return Stop(StopReason.OPERATOR, "interrupted (Ctrl-C) on the way home")
+        return error if isinstance(error, Stop) else Stop(StopReason.ARM, f"on the way home: {error}")
+    if interrupted is not None and interrupted.is_set():
+        return Stop(StopReason.OPERATOR, "interrupted (Ctrl-C) on the way home")
+    return None

@@ -1,0 +1,82 @@
+"""The twin of the whole rig: what the real SDK and librealsense talk to when no hardware is at hand."""
+
+import threading
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyrealsense2 as rs
+from numpy.typing import NDArray
+
+from datasets.rig import Rig
+from pipelines.twin.camera import CameraTwin
+from pipelines.twin.controller import FIRMWARE, ControllerTwin
+from pipelines.twin.settings import TwinSettings
+from pipelines.twin.world import TwinWorld
+
+
+class Twin:
+    """A controller emulator and a software RealSense of one world; a context manager.
+
+    Args:
+        rig: the set-up to copy.
+        settings: how the copy differs from its description.
+        firmware: the version that the controller claims to have.
+    """
+
+    def __init__(self, rig: Rig, settings: TwinSettings, firmware: str = FIRMWARE) -> None:
+        self.controller = ControllerTwin(rig, firmware=firmware)
+        self.world = TwinWorld(rig, settings, self.controller.joints)
+        self.camera = CameraTwin(rig.camera, self.world.renderer, settings.camera)
+        self._stall_every_s = settings.stall_every_s
+        self._stopping = threading.Event()
+        self._running = ExitStack()
+
+    @property
+    def host(self) -> str:
+        """The controller's address."""
+        return self.controller.host
+
+    @property
+    def context(self) -> rs.context:
+        """The librealsense context that the camera is plugged into."""
+        return self.camera.context
+
+    @property
+    def tcp(self) -> NDArray[np.float64]:
+        """Where the TCP truly is now, ``(3,)`` m."""
+        return np.asarray(self.controller.tcp(), dtype=float)
+
+    def start(self) -> None:
+        """Start both; raises DeviceError, and then leaves nothing running."""
+        with ExitStack() as stack:
+            stack.enter_context(self.controller)
+            stack.enter_context(self.camera)
+            if self._stall_every_s > 0:
+                self._stopping.clear()
+                thread = threading.Thread(target=self._stall, name="twin stalls", daemon=True)
+                thread.start()
+                stack.callback(thread.join)
+                stack.callback(self._stopping.set)
+            self._running = stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop both; idempotent."""
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _stall(self) -> None:
+        due = time.monotonic() + self._stall_every_s
+        while not self._stopping.wait(max(due - time.monotonic(), 0.0)):
+            self.controller.inject("stall")
+            due += self._stall_every_s

@@ -1,0 +1,92 @@
+"""The world that both halves of the twin share: the controller's joints, as the camera would see them."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import mink
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from datasets.kinematics import Kinematics
+from datasets.look import SURFACES
+from datasets.projection import Array
+from datasets.randomization import CameraRandomization, Randomization
+from datasets.rig import Rig
+from datasets.scene import Scene, SceneSampler
+from datasets.studio import Studio
+from pipelines.twin.camera import Render
+from pipelines.twin.settings import TwinSettings
+
+_CLUTTER = slice(SURFACES.index("clutter0"), SURFACES.index("occluder"))
+_AWAY = np.array([0.0, 0.0, -5.0])
+
+
+class TwinWorld:
+    """One room, drawn from a seed, whose arm stands as ``joints_at`` (s, ``time.monotonic``) tells.
+
+    Only ``renderer`` touches graphics, in the thread that enters it; everything else may be called from anywhere.
+    """
+
+    def __init__(self, rig: Rig, settings: TwinSettings, joints_at: Callable[[float], Array]) -> None:
+        self._rig, self._settings, self._joints_at = rig, settings, joints_at
+        self._kinematics = Kinematics()
+        self._scene = _furnish(rig, settings)
+        self._moved = threading.Lock()
+        self._t_base_camera = np.array(self._scene.t_base_camera, dtype=float)
+
+    @property
+    def t_base_camera(self) -> NDArray[np.float64]:
+        """Where the camera truly is (4x4)."""
+        with self._moved:
+            return self._t_base_camera.copy()
+
+    def move_camera(self, offset_m: ArrayLike) -> None:
+        """Push the camera by ``offset_m`` ``(3,)`` m in the base frame, telling nobody."""
+        with self._moved:
+            self._t_base_camera = self._t_base_camera.copy()
+            self._t_base_camera[:3, 3] += np.asarray(offset_m, dtype=float)
+
+    @contextmanager
+    def renderer(self) -> Iterator[Render]:
+        """From a time to the picture taken then; enter and use it in one thread."""
+        studio = Studio(self._rig, self._settings.arm)
+        pictures = 0
+
+        def render(time_s: float) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+            nonlocal pictures
+            pictures += 1
+            return studio.photograph_native(self.scene_at(time_s), pictures)
+
+        try:
+            yield render
+        finally:
+            studio.close()
+
+    def scene_at(self, time_s: float) -> Scene:
+        """The scene as it was at a moment that the controller still remembers."""
+        joints = self._joints_at(time_s)
+        tcp = self._kinematics.tcp(joints)
+        return replace(self._scene, joints_rad=joints, tcp=tcp, t_base_camera=self.t_base_camera)
+
+
+def _furnish(rig: Rig, settings: TwinSettings) -> Scene:
+    """The room of a seed, cleared of what the arm would run into, its camera where the settings put it."""
+    camera = CameraRandomization(calibration_m=settings.calibration_m, calibration_deg=settings.calibration_deg)
+    noise = settings.depth_noise
+    ranges = Randomization(arm=settings.arm, camera=camera, look=settings.look, depth_noise=(noise, noise))
+    scene = SceneSampler(rig, ranges).sample(settings.seed)
+    positions = scene.look.positions.copy()
+    clutter = positions[_CLUTTER]
+    margin_m = 0.1
+    in_the_way = np.all(
+        (clutter[:, :2] > rig.workspace.low[:2] - margin_m) & (clutter[:, :2] < rig.workspace.high[:2] + margin_m),
+        axis=1,
+    )
+    clutter[in_the_way] = _AWAY
+    pose = np.array(scene.t_base_camera, dtype=float)
+    turn = mink.SO3.exp(np.radians(settings.camera_rotation_deg)).as_matrix()
+    pose[:3, :3] = turn @ pose[:3, :3]
+    pose[:3, 3] += settings.camera_offset_m
+    return replace(scene, look=replace(scene.look, positions=positions), t_base_camera=pose)
