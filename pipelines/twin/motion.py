@@ -171,7 +171,8 @@ class Motion:
                 if self._turn(target.rotation, dt):
                     self.target = None
                 return
-            wanted = offset * (min(target.speed_m_s, approach_speed(distance, limit), distance / dt) / distance)
+            speed = min(target.speed_m_s, approach_speed(distance, limit), distance / dt)
+            wanted = offset * (speed / max(distance, 1e-12))
             self._turn(target.rotation, dt)
         elif isinstance(target, VelocityTarget):
             limit = target.acceleration_m_s2
