@@ -1,15 +1,17 @@
 """How fast frames are drawn, side by side in one run: ``python tests/benchmarks/bench_frames.py``.
 
-Writes ``results/benchmarks/frames.json``. Ratios are medians over interleaved rounds, so that a machine whose speed drifts
-drifts for both sides.
+Writes ``results/benchmarks/frames.json``. Ratios are medians over interleaved rounds: a machine whose speed
+drifts does so for both sides.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import datasets  # noqa: I001  (chooses the off-screen renderer before MuJoCo is imported)
+os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is imported
+
 import loky
 import mujoco
 import numpy as np
