@@ -7,6 +7,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.errors import DeviceError
+
+Vector = NDArray[np.float64]
+
 
 class Arm(ABC):
     """An arm whose TCP is moved by displacements of its last target, used as a context manager.
@@ -22,7 +26,7 @@ class Arm(ABC):
 
     @property
     @abstractmethod
-    def tcp(self) -> NDArray[np.float64]:
+    def tcp(self) -> Vector:
         """The encoders' own TCP position, ``(3,)`` m in the base frame.
 
         For safety, labels and reports, never for the policy.
@@ -30,8 +34,19 @@ class Arm(ABC):
 
     @property
     @abstractmethod
-    def target(self) -> NDArray[np.float64]:
+    def target(self) -> Vector:
         """The last commanded TCP position, ``(3,)`` m in the base frame."""
+
+    @abstractmethod
+    def tcp_at(self, time_s: float) -> Vector:
+        """The encoders' TCP, ``(3,)`` m, at a past moment of ``time.monotonic``, such as a frame's timestamp.
+
+        Raises DeviceError when the reports do not cover that moment.
+        """
+
+    def joints_at(self, time_s: float) -> Vector:
+        """The encoders' joints ``(7,)`` rad at a past moment, as :meth:`tcp_at`: the labels of recorded frames."""
+        raise DeviceError(f"{type(self).__name__} does not report joint angles")
 
     @abstractmethod
     def connect(self) -> None:
@@ -42,7 +57,7 @@ class Arm(ABC):
         """Go to the rig's home slowly, inside the fence, and return when there; home becomes the target."""
 
     @abstractmethod
-    def move(self, displacement_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    def move(self, displacement_m: Vector) -> Vector:
         """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence.
 
         Returns at once, with the displacement really sent. Raises SafetyStop on a command that is not finite,

@@ -15,14 +15,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from xarm.core.config.x_config import XCONF
-
+from control.arms.sdk import load_sdk
 from datasets.errors import DeviceError
 from datasets.projection import Array
 from datasets.rig import Rig
 from pipelines.twin.controller_faults import ControllerFaults
-from pipelines.twin.firmware import Firmware
-from pipelines.twin.protocol import Register, Request, RequestReader, motion_feedback
+from pipelines.twin.firmware import MOVING, Firmware
+from pipelines.twin.protocol import Register, Request, RequestReader, Status, motion_feedback
+from pipelines.twin.registers import answer
 from pipelines.twin.reports import NORMAL_PORT, REAL_PORT, RICH_PORT, normal_report, real_report, rich_report
 
 FIRMWARE = "v2.5.0"
@@ -48,6 +48,9 @@ _running_lock = threading.Lock()
 
 def point_sdk_at_emulators(on: bool = True) -> None:
     """Make the SDK of this process dial the emulators' control port, or the real one again."""
+    load_sdk()
+    from xarm.core.config.x_config import XCONF
+
     XCONF.SocketConf.TCP_CONTROL_PORT = CONTROL_PORT if on else XARM_CONTROL_PORT
 
 
@@ -58,6 +61,8 @@ class Client:
         self.connection = connection
         self.feedback_mask = 0
         self.commands_motion = False
+        self.asked: list[tuple[int, int]] = []
+        """Transactions and registers of tasks whose end the client wants to hear of."""
         self._lock = threading.Lock()
 
     def send(self, data: bytes) -> None:
@@ -244,15 +249,22 @@ class ControllerTwin:
         wants_feedback = bool(client.feedback_mask & _FEEDBACK_MOTION_FINISH) and (
             request.register in _MOVES or request.register == Register.FEEDBACK_CHECK
         )
-        status, payload = self.firmware.handle(request, client, wants_feedback)
+        status, payload = answer(self.firmware, request)
+        if wants_feedback and not status & Status.INVALID:
+            client.asked.append((request.transaction, request.register))
         client.send(request.reply(status, payload))
         self._push_feedback()
 
     def _push_feedback(self) -> None:
-        for due in self.firmware.finished():
-            if isinstance(due.client, Client):
+        """Tell clients that asked for it that their tasks are done: all are, once the arm stands and nothing waits."""
+        self.firmware.advance()
+        if self.firmware.state == MOVING or self.firmware.queued:
+            return
+        for client in list(self.clients):
+            asked, client.asked = client.asked, []
+            for transaction, register in asked:
                 time_us = int(self._clock() * 1e6)
-                due.client.send(motion_feedback(due.transaction, _FEEDBACK_MOTION_FINISH, due.register, 0, 0, time_us))
+                client.send(motion_feedback(transaction, _FEEDBACK_MOTION_FINISH, register, 0, 0, time_us))
 
     def _report(self) -> None:
         count, due = 0, time.monotonic()

@@ -89,7 +89,10 @@ class Motion:
         self.target: Target | None = None
         self._time = now
         self._joint_speed = 0.0
-        self._velocity = np.zeros(3)
+        self._joints: Array = np.zeros(7)
+        self._xyz: Array = np.zeros(3)
+        self._rotation: Array = np.eye(3)
+        self._velocity: Array = np.zeros(3)
         self._history: deque[tuple[float, Array]] = deque(maxlen=_HISTORY)
         self._place(np.asarray(joints_rad, dtype=float))
         self._history.append((now, self._joints))
@@ -160,7 +163,8 @@ class Motion:
 
     def _tick(self, time: float, dt: float) -> None:
         target = self.target
-        wanted, limit = np.zeros(3), STOP_ACCELERATION_M_S2
+        limit = STOP_ACCELERATION_M_S2
+        wanted: Array = np.zeros(3)
         if isinstance(target, LineTarget):
             limit = target.acceleration_m_s2
             offset = target.xyz_m - self._xyz

@@ -48,7 +48,6 @@ class Register(IntEnum):
     SET_LIMIT_XYZ = 52
     GET_REDUCED_STATE = 53
     SET_FENSE_ON = 59
-    VC_SET_JOINTV = 81
     VC_SET_CARTV = 82
     MOVE_RELATIVE = 83
     FEEDBACK_CHECK = 253

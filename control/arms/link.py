@@ -1,0 +1,218 @@
+"""The wire to one xArm controller: two connections, their reports, the watch over both, and stopping."""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from control.arms.controller_errors import describe_error, describe_return, describe_state
+from control.arms.params import ArmParams
+from control.arms.pose_history import Pose, PoseHistory
+from control.arms.sdk import close_api, is_wire_up, open_api, run_bounded, wait_until
+from control.arms.sender import CommandSender
+from control.safety import Fence
+from datasets.errors import DeviceError, SafetyStop
+
+READY_STATES = frozenset({0, 1, 2})
+_STOP = 4
+_WATCH_PERIOD_S = 0.01
+_RICH_DEADLINE_S = 0.7
+"""For reports that come every 0.2 s."""
+
+
+class ControllerLink:
+    """Both connections to one controller.
+
+    ``motion`` carries commands and 100 Hz reports of pose, mode and state; ``guard`` stops and tells error codes
+    (5 Hz), because a call that stalls blocks its own connection. While :attr:`armed`, a watch looks every 10 ms at
+    reports, replies, state and errors, and stops the arm without waiting for anybody. Nothing is asked of the
+    controller but after a symptom, to name its cause.
+
+    Args:
+        host: the controller's IPv4 address.
+        params: deadlines and margins.
+        fence: the watch stops an arm that is farther outside than ``params.controller_margin_m``.
+    """
+
+    def __init__(self, host: str, params: ArmParams, fence: Fence) -> None:
+        self._host, self._params, self._fence = host, params, fence
+        self.motion: Any = None
+        self.guard: Any = None
+        self.history = PoseHistory(max_gap_s=params.report_deadline_s)
+        self.orientation_rad: tuple[float, ...] = (0.0, 0.0, 0.0)
+        self.mode = self.state = 0
+        self.fault: str | None = None
+        self.stopped = False
+        self.armed = False
+        self.events: deque[tuple[float, str]] = deque(maxlen=1000)
+        self._driving_mode = 0
+        self._reported_at = self._rich_reported_at = 0.0
+        self._sender: CommandSender[Callable[[], int]] | None = None
+        self._watch_thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._fault_lock, self._stop_lock = threading.Lock(), threading.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any connection is held."""
+        return self.motion is not None or self.guard is not None
+
+    def open(self) -> None:
+        """Dial both connections and wait for their reports; raises DeviceError, and then close it."""
+        self.fault, self.stopped = None, False
+        self._closing.clear()
+        self.history.clear()
+        self._reported_at = self._rich_reported_at = 0.0
+        self.motion = open_api(self._host, "real")
+        self.motion.register_report_callback(self._on_report)
+        self.guard = open_api(self._host, "rich")
+        self.guard.register_report_callback(self._on_rich_report)
+        if not wait_until(lambda: bool(self._reported_at and self._rich_reported_at), 1.5):
+            raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
+
+    def arm(self, driving_mode: int) -> None:
+        """Take commands from here on, and watch."""
+        for api in (self.motion, self.guard):
+            api.set_timeout(self._params.stop_timeout_s)
+        self._driving_mode = driving_mode
+        self._sender = CommandSender(lambda call: call(), self._refused)
+        self.armed = True
+        self._watch_thread = threading.Thread(target=self._watch, daemon=True, name="xarm watch")
+        self._watch_thread.start()
+
+    def post(self, call: Callable[[], int]) -> None:
+        """Make one SDK call that returns a code, on the sender's thread; raises what stopped the arm."""
+        self.require_ready()
+        if self._sender is None:
+            raise DeviceError("the arm is not connected; call connect() first")
+        self._sender.post(lambda: 0 if self.stopped or self.fault else call(), self._params.reply_wait_s)
+        self.require_ready()
+
+    def require_ready(self) -> None:
+        """Raises DeviceError for a fault or a closed link, SafetyStop after a stop."""
+        if self.fault is not None:
+            raise DeviceError(self.fault)
+        if self.stopped:
+            raise SafetyStop("the arm was stopped; connect it anew when it is safe to go on")
+        if not self.armed:
+            raise DeviceError("the arm is not connected; call connect() first")
+
+    @contextlib.contextmanager
+    def other_mode(self) -> Iterator[None]:
+        """While this lasts a change of mode is no fault; errors, reports and replies are watched all the same."""
+        driving, self._driving_mode = self._driving_mode, -1
+        try:
+            yield
+        finally:
+            self._driving_mode = driving
+
+    def stop(self) -> None:
+        """Stop now and stay stopped; takes at most about 0.4 s, and a few ms when the controller answers."""
+        already, self.stopped = self.stopped, True
+        if self.guard is not None and not (already and self.state == _STOP):
+            self._halt()
+
+    def close(self) -> None:
+        """Stop the arm and let go of both connections; idempotent, never raises."""
+        if not self.is_open:
+            return
+        self.armed, self.stopped = False, True
+        self._closing.set()
+        if self._watch_thread is not None and self._watch_thread is not threading.current_thread():
+            self._watch_thread.join(1.0)
+        if self.guard is not None and self.guard.connected:
+            self._halt()
+        if self._sender is not None:
+            self._sender.close()
+        for api in (self.motion, self.guard):
+            if api is not None:
+                close_api(api)
+        self.motion = self.guard = self._sender = self._watch_thread = None
+        self.note("disconnected")
+
+    def error_in_words(self) -> str:
+        """The error behind a symptom, asked of the controller; empty when it tells none."""
+        code, errors = self.guard.get_err_warn_code()
+        return f": {describe_error(errors[0])}" if code == 0 and errors[0] != 0 else ""
+
+    def note(self, event: str) -> None:
+        """Add to the story of the run."""
+        self.events.append((time.monotonic(), event))
+
+    def _on_report(self, item: dict[str, Any]) -> None:
+        now = time.monotonic()
+        pose = np.array(item["cartesian"])
+        self.orientation_rad = tuple(pose[3:])
+        self.state, self.mode = item["state"], self.motion.mode if self.motion is not None else 0
+        self.history.add(Pose(now - self._params.report_delay_s, pose[:3] / 1000, np.array(item["joints"][:7])))
+        self._reported_at = now
+
+    def _on_rich_report(self, item: dict[str, Any]) -> None:
+        self._rich_reported_at = time.monotonic()
+
+    def _watch(self) -> None:
+        while not self._closing.wait(_WATCH_PERIOD_S):
+            if self.fault is None and not self.stopped:
+                fault = self._find_fault()
+                if fault is not None and not self.stopped:
+                    self._fail(fault)
+
+    def _find_fault(self) -> str | None:
+        if self.guard.error_code != 0:
+            return f"the controller reports {describe_error(self.guard.error_code)}"
+        if self._driving_mode >= 0 and self.state not in READY_STATES:
+            return f"the arm does not move any more: {describe_state(self.state)}{self.error_in_words()}"
+        if self._driving_mode >= 0 and self.mode != self._driving_mode:
+            return (
+                f"the controller left mode {self._driving_mode} for mode {self.mode}{self.error_in_words()}; "
+                "it does so after a fault, or because somebody else commands it"
+            )
+        if not is_wire_up(self.motion) or not is_wire_up(self.guard):
+            return "the connection to the controller broke; check the cable and that nobody restarted it"
+        now = time.monotonic()
+        for what, at, deadline in (
+            ("the arm's position", self._reported_at, self._params.report_deadline_s),
+            ("the controller's errors", self._rich_reported_at, _RICH_DEADLINE_S),
+        ):
+            if now - at > deadline:
+                return f"no report of {what} for {(now - at) * 1000:.0f} ms; check the cable and the controller"
+        waiting = 0.0 if self._sender is None else self._sender.waiting_s
+        if waiting > self._params.command_deadline_s:
+            return f"the controller has not answered a command for {waiting * 1000:.0f} ms; check the cable"
+        tcp = self.history.latest.xyz
+        if not self._fence.contains(tcp, tolerance_m=self._params.controller_margin_m):
+            return f"the TCP is outside the fence, at {tcp.round(3).tolist()} m"
+        return None
+
+    def _refused(self, code: int) -> None:
+        if not self._closing.is_set() and not self.stopped:
+            self._fail(f"the controller did not take the command ({describe_return(code)}{self.error_in_words()})")
+
+    def _fail(self, fault: str) -> None:
+        with self._fault_lock:
+            if self.fault is not None:
+                return
+            self.fault = fault
+        self.note(f"stopping: {fault}")
+        self._halt()
+
+    def _halt(self) -> None:
+        """Tell the controller to stop: by the guard, and by the motion connection if that one does not answer."""
+        if self._sender is not None:
+            self._sender.drop()
+        began = time.monotonic()
+        with self._stop_lock:
+            for api in (self.guard, self.motion):
+                if api is not None and self._stops(api):
+                    self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
+                    return
+        self.note("stop not confirmed: the arm goes on to its last target at most; press the emergency stop")
+
+    def _stops(self, api: Any) -> bool:
+        with contextlib.suppress(DeviceError):
+            return bool(run_bounded(lambda: api.set_state(_STOP), 2.2 * self._params.stop_timeout_s, "stop") == 0)
+        return False

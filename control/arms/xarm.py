@@ -1,0 +1,288 @@
+"""The xArm7 over the vendor's SDK: displacements in, targets or velocities out, inside a fence."""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from control.arms.arm import Arm, Vector
+from control.arms.controller_errors import describe_return
+from control.arms.link import READY_STATES, ControllerLink
+from control.arms.params import ArmParams
+from control.arms.sdk import wait_until
+from control.arms.xarm_setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
+from control.safety import Fence, check_start, check_tcp
+from datasets.errors import DeviceError, SafetyStop
+from datasets.kinematics import Kinematics
+from datasets.rig import Rig
+
+DOWN_RAD = (math.pi, 0.0, 0.0)
+"""Roll, pitch and yaw of the controller's tool frame when the gripper points down as at the rig's home."""
+
+_ARRIVED_M = 5e-4
+_ARRIVED_TILT_RAD = 0.01
+_STILL_S, _STILL_M = 0.05, 1e-4
+_MAX_START_TILT_RAD = 0.35
+_POSTURE_TOLERANCE_RAD = 0.2
+_POSTURE_REACHED_RAD = 0.002
+_POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
+_POSITION_MODE = 0
+
+
+class XArm(Arm):
+    """An xArm7 at an address, driven inside a fence.
+
+    Errors are never cleared here and the motors never enabled again after a stop: that takes a new :meth:`connect`,
+    which refuses an arm with an error. Should this process die, the arm goes on to its last target (mode 7), at most
+    one step away, or stops when the velocity's duration ends (mode 5).
+
+    Args:
+        host: the controller's IPv4 address.
+        rig: workspace, tool, home, step limit and rate.
+        params: mode, speeds, margins and deadlines.
+        max_speed_m_s: lowers the rig's speed further.
+    """
+
+    def __init__(
+        self, host: str, rig: Rig, params: ArmParams | None = None, max_speed_m_s: float | None = None
+    ) -> None:
+        self._rig, self._params = rig, params or ArmParams()
+        self.fence = Fence.from_rig(rig, self._params, max_speed_m_s)
+        self._payload = check_start(rig, self.fence)
+        self._kinematics = Kinematics()
+        self._home = np.asarray(self._kinematics.tcp(rig.home_joints_rad), dtype=float)
+        check_tcp(self.fence, self._home)
+        self._host = host
+        self._link = ControllerLink(host, self._params, self.fence)
+        self._target: Vector | None = None
+        self._last_sent = np.zeros(3)
+        self._lock = threading.RLock()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the arm takes commands."""
+        return self._link.armed and self._link.fault is None and not self._link.stopped
+
+    @property
+    def fault(self) -> str | None:
+        """Why the watch stopped the arm, or None."""
+        return self._link.fault
+
+    @property
+    def events(self) -> deque[tuple[float, str]]:
+        """What happened, in words, with ``time.monotonic`` s."""
+        return self._link.events
+
+    @property
+    def tcp(self) -> Vector:
+        """The encoders' TCP ``(3,)`` m by the newest report; raises DeviceError when that is too old."""
+        return self._link.history.at(time.monotonic()).xyz.copy()
+
+    @property
+    def target(self) -> Vector:
+        """The last commanded TCP ``(3,)`` m; raises DeviceError before the first connect."""
+        if self._target is None:
+            raise DeviceError("the arm has no target yet; connect it first")
+        return self._target.copy()
+
+    def tcp_at(self, time_s: float) -> Vector:
+        """The encoders' TCP ``(3,)`` m at a moment of ``time.monotonic``; raises DeviceError when not covered."""
+        return self._link.history.at(time_s).xyz.copy()
+
+    def joints_at(self, time_s: float) -> Vector:
+        """The encoders' joints ``(7,)`` rad at a moment of ``time.monotonic``; raises DeviceError when not covered."""
+        return self._link.history.at(time_s).joints.copy()
+
+    def connect(self) -> None:
+        """Open both connections, configure, verify, and enter the driving mode where the arm stands.
+
+        Raises:
+            DeviceError: no controller, wrong firmware, an error that nobody cleared, a setting that was refused.
+            SafetyStop: the TCP is outside the fence, or the tool does not point down.
+        """
+        link, mode = self._link, MODE_NUMBER[self._params.mode]
+        if self.is_connected:
+            return
+        link.close()
+        try:
+            link.open()
+            check_controller(link.guard, self._params.mode)
+            configure(link.motion, self._rig, self.fence, self._payload, self._params)
+            verify(link.guard, self._rig, self._payload, self._params)
+            self._check_pose()
+            enter_mode(link.motion, mode)
+            self._target, self._last_sent = self.tcp, np.zeros(3)
+            link.arm(mode)
+        except BaseException:
+            link.close()
+            raise
+        link.note(f"connected to {self._host}, mode {mode}")
+
+    def home(self) -> None:
+        """Go home in a straight line, slowly, then to the rig's home posture if the elbow has wandered.
+
+        The line first: the fence is convex, so all of a line between two points of it lies inside, which no joint
+        motion promises. The posture matters because seven joints leave the elbow free, and the estimator learnt
+        postures near the rig's. That last motion is checked against the fence point by point before it begins.
+
+        Raises:
+            DeviceError: a fault on the way, or the arm did not arrive. SafetyStop: it was stopped.
+        """
+        self.go_to(self._home)
+        home = np.asarray(self._rig.home_joints_rad)
+        if np.max(np.abs(self._link.history.latest.joints - home)) > _POSTURE_TOLERANCE_RAD:
+            self._take_posture(home)
+        self._target, self._last_sent = self._home.copy(), np.zeros(3)
+
+    def go_to(self, xyz_m: ArrayLike) -> None:
+        """Go slowly, in a straight line, to a point inside the fence, and return when there; it becomes the target.
+
+        Raises:
+            SafetyStop: the point is outside the fence, or the arm was stopped.
+            DeviceError: a fault on the way, or the arm did not arrive.
+        """
+        self._link.require_ready()
+        goal = np.asarray(xyz_m, dtype=float)
+        check_tcp(self.fence, np.clip(self.tcp, self.fence.low_m, self.fence.high_m))
+        if not self.fence.contains(goal):
+            raise SafetyStop(f"the point {goal.tolist()} m lies outside the fence; the arm does not go there")
+        speed = min(self._params.slow_speed_m_s, self._speed_m_s)
+        deadline = time.monotonic() + float(np.linalg.norm(goal - self.tcp)) / speed * 2 + 6.0
+        self._post(goal, np.zeros(3), speed)
+        while not self._is_at(goal):
+            if time.monotonic() > deadline:
+                self.stop()
+                raise DeviceError(
+                    f"the arm did not arrive at {goal.round(3).tolist()} m in time; it stands at "
+                    f"{self._link.history.latest.xyz.round(3).tolist()} m"
+                )
+            time.sleep(0.5 / self._rig.rate_hz)
+            if self._params.mode == "velocity":
+                self._post(goal, np.zeros(3), speed)
+        self._last_sent = np.zeros(3)
+
+    def move(self, displacement_m: ArrayLike) -> Vector:
+        """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence; what was sent.
+
+        Raises:
+            SafetyStop: the command is not finite, or the arm was stopped.
+            DeviceError: the controller or the connection has a fault; the arm is stopped.
+        """
+        with self._lock:
+            self._link.require_ready()
+            last = self.target
+            try:
+                target = self.fence.next_target(last, displacement_m, self._last_sent)
+            except SafetyStop:
+                self.stop()
+                raise
+            sent = target - last
+            self._post(target, sent, self._speed_m_s)
+            self._last_sent = sent
+            return sent.copy()
+
+    def stop(self) -> None:
+        """Stop now, through the second connection, and stay stopped until connected anew."""
+        self._link.stop()
+
+    def disconnect(self) -> None:
+        """Stop the arm and close both connections; idempotent, never raises."""
+        self._link.close()
+
+    @property
+    def _speed_m_s(self) -> float:
+        return self.fence.max_displacement_m * self._rig.rate_hz
+
+    def _post(self, target: Vector, step: Vector, speed_m_s: float) -> None:
+        self._target = target
+        self._link.post(self._command(target, step, speed_m_s))
+
+    def _command(self, target: Vector, step: Vector, speed_m_s: float) -> Callable[[], int]:
+        """One SDK call, to be made when the wire is free."""
+        if self._params.mode == "velocity":
+            return lambda: self._send_velocity(target, step, speed_m_s)
+        return lambda: self._send_target(target, speed_m_s)
+
+    def _send_target(self, target: Vector, speed_m_s: float) -> int:
+        x, y, z = (target * 1000).tolist()
+        roll, pitch, yaw = DOWN_RAD
+        acceleration = self._params.acceleration_m_s2 * 1000
+        code = self._link.motion.set_position(
+            x, y, z, roll, pitch, yaw, speed=speed_m_s * 1000, mvacc=acceleration, wait=False
+        )
+        return int(code)
+
+    def _send_velocity(self, target: Vector, step: Vector, speed_m_s: float) -> int:
+        """The velocity of this step and of part of what the arm lags behind its target, braking at the fence."""
+        period = 1 / self._rig.rate_hz
+        duration = self._params.velocity_duration_steps * period
+        tcp = self._link.history.latest.xyz
+        velocity = (step + self._params.velocity_gain * (target - step - tcp)) / period
+        size = float(np.linalg.norm(velocity))
+        if size > speed_m_s:
+            velocity *= speed_m_s / size
+        # Were this the last command, the arm would go on for the whole duration: that too must end inside.
+        low, high = (self.fence.low_m - tcp) / duration, (self.fence.high_m - tcp) / duration
+        velocity = np.clip(velocity, np.minimum(low, 0), np.maximum(high, 0))
+        speeds = [*(velocity * 1000).tolist(), 0.0, 0.0, 0.0]
+        return int(self._link.motion.vc_set_cartesian_velocity(speeds, duration=duration))
+
+    def _is_at(self, goal: Vector) -> bool:
+        """Whether the arm stands at the goal, pointing down; raises what stopped it."""
+        self._link.require_ready()
+        here, before = self.tcp, self.tcp_at(time.monotonic() - _STILL_S)
+        near = np.linalg.norm(here - goal) < _ARRIVED_M and np.linalg.norm(here - before) < _STILL_M
+        return bool(near and _tilt(self._link.orientation_rad) < _ARRIVED_TILT_RAD)
+
+    def _take_posture(self, joints: Vector) -> None:
+        link = self._link
+        start = link.history.latest.joints
+        for part in np.linspace(0, 1, 50):
+            tcp = self._kinematics.tcp(start + (joints - start) * part)
+            if not self.fence.contains(tcp, tolerance_m=self._params.controller_margin_m):
+                raise SafetyStop(
+                    "the arm's elbow is far from the rig's home posture, and turning it back would leave the fence; "
+                    "bring the arm to its home joints in the vendor's studio, then start again"
+                )
+        seconds = float(np.max(np.abs(joints - start))) / _POSTURE_SPEED_RAD_S * 2 + 3
+        try:
+            with link.other_mode():
+                enter_mode(link.motion, _POSITION_MODE)
+                code = link.motion.set_servo_angle(
+                    angle=joints.tolist(), speed=_POSTURE_SPEED_RAD_S, mvacc=_POSTURE_ACCELERATION_RAD_S2, wait=False
+                )
+                if code != 0:
+                    raise DeviceError(f"the controller did not take the home posture ({describe_return(code)})")
+                wait_until(lambda: self._has_halted() or self._has_posture(joints), seconds)
+                link.require_ready()
+                if not self._has_posture(joints):
+                    raise DeviceError(f"the arm did not reach its home posture{link.error_in_words()}")
+                enter_mode(link.motion, MODE_NUMBER[self._params.mode])
+        except DeviceError:
+            self.stop()
+            raise
+
+    def _has_halted(self) -> bool:
+        return self._link.stopped or self._link.fault is not None or self._link.state not in READY_STATES
+
+    def _has_posture(self, joints: Vector) -> bool:
+        return bool(np.max(np.abs(self._link.history.latest.joints - joints)) < _POSTURE_REACHED_RAD)
+
+    def _check_pose(self) -> None:
+        check_tcp(self.fence, self.tcp)
+        tilt = _tilt(self._link.orientation_rad)
+        if tilt > _MAX_START_TILT_RAD:
+            raise SafetyStop(
+                f"the tool is {math.degrees(tilt):.0f} deg from pointing straight down; turn it down in the vendor's "
+                "studio, then start again"
+            )
+
+
+def _tilt(orientation_rad: tuple[float, ...]) -> float:
+    """Angle between the tool's z axis and straight down, from roll and pitch."""
+    roll, pitch = orientation_rad[:2]
+    return math.acos(max(-1.0, min(1.0, -math.cos(roll) * math.cos(pitch))))
