@@ -180,7 +180,7 @@ class RealSenseCamera(Camera):
                 why = arrived.why
             gap_s = now_s - last_fresh_s
             if rejected >= self._settings.max_rejected or gap_s > self._settings.max_gap_s:
-                reason = why or "nothing arrives; unplugged, or its cable or power is bad"
+                reason = why or "nothing arrives (unplugged, a bad cable, or one of its two streams is dead)"
                 self._mailbox.fail(DeviceError(f"the camera gives no fresh frame for {gap_s:.2f} s: {reason}"))
             if gap_s > self._settings.reopen_after_s:
                 if not self._reopen(why or "nothing arrived"):

@@ -38,7 +38,7 @@ class CameraSettings:
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 1.0
     max_rejected: int = 3
-    max_gap_s: float = 0.3
+    max_gap_s: float = 0.25
     max_skew_s: float = 0.06
     min_depth_fraction: float = 0.01
     assumed_latency_s: float = 0.12

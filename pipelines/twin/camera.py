@@ -16,7 +16,7 @@ import numpy as np
 import pyrealsense2 as rs
 from numpy.typing import NDArray
 
-from datasets.errors import ConfigError, DeviceError
+from datasets.errors import ConfigError, DataError, DeviceError
 from datasets.projection import Intrinsics
 from perception.cameras.simulated import Render as Render
 from pipelines.twin.camera_faults import CameraFault, FaultSchedule
@@ -184,6 +184,7 @@ class CameraTwin:
         while not self._stopping.wait(max(0.0, tick_s - time.monotonic())):
             taken_s = time.monotonic()
             rgb, depth_m = render(taken_s)
+            self._check_picture(rgb, depth_m)
             number += 1
             time_ms = (taken_s + time.time() - time.monotonic()) * 1e3
             counts = np.rint(np.nan_to_num(depth_m, posinf=0.0, neginf=0.0) / self.settings.depth_unit_m)
@@ -193,6 +194,14 @@ class CameraTwin:
                 self._shots.put((due_s, shot))
             self._ready.set()
             tick_s = max(tick_s + period_s, time.monotonic())
+
+    def _check_picture(self, rgb: NDArray, depth_m: NDArray) -> None:
+        size = self._intrinsics.height, self._intrinsics.width
+        if rgb.shape != (*size, 3) or rgb.dtype != np.uint8 or depth_m.shape != size:
+            raise DataError(
+                f"a picture must be {(*size, 3)} uint8 with depth {size}, got {rgb.shape} {rgb.dtype} with depth "
+                f"{depth_m.shape}"
+            )
 
     def _deliver(self) -> None:
         previous: Shot | None = None
