@@ -27,7 +27,7 @@ Triangles = tuple[Array, NDArray[np.int32]]
 
 _AXES: dict[str, tuple[int, int, int]] = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
 _RINGS_BETWEEN_STATIONS = 2
-_RINGS_OF_ROUNDED_END = 4
+_RINGS_OF_ROUNDED_END = 3
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Loft:
 
     Attributes:
         axis: direction along which the sections follow each other; the section's u, v are the next two axes cyclically.
-        stations: ``[s, u, v, radius]`` (circle) or ``[s, u, v, half_u, half_v, corner]`` (rounded rectangle whose
-            corner radius is ``corner``, 0..1, of the smaller half width), ``s`` ascending along the axis; ``[s]`` alone
-            repeats the section before it.
-        ends: how the first and last edge are rounded, each by a quarter of an ellipse: ``[length along the axis, inset]``
+        stations: ``[s, u, v, radius]`` (circle), ``[s, u, v, half_u, half_v, corner]`` (rounded rectangle) or ``[s]``
+            (the section before it again), ``s`` ascending along the axis. ``corner`` is 0 for a rectangle, 1 where the
+            corners' radius is the smaller half width (a stadium), 2 for an ellipse, and may lie between.
+        ends: how the first and last edge are rounded, each by a quarter of an ellipse: length along the axis and inset
             of the first, then of the last.
         angle: turns every section about the axis.
         sides: corners of the polygon that stands for a section, a multiple of 4.
@@ -51,7 +51,7 @@ class Loft:
     stations: list[list[float]]
     ends: list[float] = field(default_factory=lambda: [0.0] * 4)
     angle: float = 0.0
-    sides: int = 20
+    sides: int = 16
     mirror: Axis | None = None
     colour: Colour = "white"
 
@@ -88,39 +88,44 @@ class Loft:
         """Where the rings lie along the axis, and by how much each is inset by a rounded end."""
         s = np.array([station[0] for station in self.stations])
         lengths = np.minimum(self.ends[::2], (s[-1] - s[0]) / 2 * 0.98)
-        between = 1 if len(s) == 2 else _RINGS_BETWEEN_STATIONS
-        inner = np.unique(np.concatenate([np.linspace(a, b, between + 1) for a, b in pairwise(s)]))
+        inner = np.unique(
+            np.concatenate(
+                [
+                    np.linspace(a[0], b[0], 2 if len(b) == 1 or len(s) == 2 else _RINGS_BETWEEN_STATIONS + 1)
+                    for a, b in pairwise(self.stations)
+                ]
+            )
+        )
         inner = inner[(inner > s[0] + lengths[0] * 1.05) & (inner < s[-1] - lengths[1] * 1.05)]
         first, last = (_rounding(*end) for end in zip(lengths, self.ends[1::2], strict=True))
         places = np.concatenate([s[0] + first[0], inner, (s[-1] - last[0])[::-1]])
         return places, np.concatenate([first[1], np.zeros(len(inner)), last[1][::-1]])
 
     def _sections(self, places: Array) -> Array:
-        """``(rings, 5)``: u, v, half_u, half_v, corner radius at each place, smooth through the stations."""
+        """``(rings, 6)``: centre, half widths and corner radii along u and v, smooth through the stations."""
         filled: list[list[float]] = []
         for station in self.stations:
             s, *section = station if len(station) > 1 else [station[0], *filled[-1][1:]]
             filled.append([s, *section] if len(section) == 5 else [s, *section, section[2], 1.0])
         rows = np.array(filled, dtype=float)
-        rows[:, 5] = np.clip(rows[:, 5], 0, 1) * rows[:, 3:5].min(axis=1)
+        half, corner = rows[:, 3:5], rows[:, 5:]
+        smaller = half.min(axis=1, keepdims=True)
+        radii = np.clip(corner, 0, 1) * smaller + np.clip(corner - 1, 0, 1) * (half - smaller)
+        rows = np.concatenate([rows[:, :5], radii], axis=1)
         if len(rows) == 2:
             return np.stack([np.interp(places, rows[:, 0], column) for column in rows[:, 1:].T], axis=1)
         return np.asarray(PchipInterpolator(rows[:, 0], rows[:, 1:])(places))
 
     def _outline(self, section: Array, inset: float) -> Array:
         """The section's polygon, ``(sides, 2)``, counter-clockwise."""
-        u, v, half_u, half_v, corner = section
-        inset = min(inset, 0.97 * min(half_u, half_v))
-        half_u, half_v, corner = half_u - inset, half_v - inset, max(corner - inset, 0.0)
-        corner = min(corner, half_u, half_v)
+        centre, half, radii = section[:2], section[2:4], section[4:]
+        inset = min(inset, 0.97 * half.min())
+        half, radii = half - inset, np.clip(radii - inset, 0, half - inset)
         turn = (np.arange(self.sides) + 0.5) * 2 * np.pi / self.sides
-        points = corner * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-        points += np.sign(points if corner else np.stack([np.cos(turn), np.sin(turn)], axis=1)) * (
-            half_u - corner,
-            half_v - corner,
-        )
+        circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        points = circle * radii + np.sign(circle) * (half - radii)
         c, s = np.cos(np.radians(self.angle)), np.sin(np.radians(self.angle))
-        return points @ np.array([[c, s], [-s, c]]) + (u, v)
+        return points @ np.array([[c, s], [-s, c]]) + centre
 
 
 def _rounding(length: float, inset: float) -> Array:

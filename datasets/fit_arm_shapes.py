@@ -60,7 +60,7 @@ class Numbers:
         angles = [loft.angle for loft in self._lofts]
         for (i, key, j, k), value in zip(self._places, values.tolist(), strict=True):
             if key == "stations":
-                stations[i][j][k] = float(np.clip(value, 0.01, 1)) if k == 5 else value
+                stations[i][j][k] = float(np.clip(value, 0.01, 2)) if k == 5 else value
             elif key == "ends":
                 ends[i][k] = max(value, 0.5)
             else:
