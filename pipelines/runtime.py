@@ -113,13 +113,14 @@ class Runtime:
                 tcp = self._encoders()
                 self._monitor.fence.check(tcp)
             except BaseException as error:
-                noticed = time.monotonic()
+                noticed, stuck = time.monotonic(), watchdog.has_fired
+                watchdog.rest()
                 self._arm.stop()
                 stopped_in_s = time.monotonic() - noticed
                 if not isinstance(error, Exception):
                     raise
-                stop = self._as_stop(error, watchdog)
-                return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, stop, stopped_in_s)
+                stop = self._as_stop(error, stuck)
+                return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, stop, noticed, stopped_in_s)
         return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)))
 
     def _tick(self, goal: Vector, step: int, last_sent: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
@@ -185,9 +186,9 @@ class Runtime:
         except (DeviceError, SafetyStop) as error:
             raise Stop(StopReason.ARM, str(error)) from error
 
-    def _as_stop(self, error: Exception, watchdog: Watchdog) -> Stop:
+    def _as_stop(self, error: Exception, stuck: bool) -> Stop:
         """The reason to report: the watchdog's when it has fired, since later faults follow from it."""
-        if watchdog.has_fired:
+        if stuck:
             return Stop(StopReason.WATCHDOG, f"no tick for {self._watchdog_s * 1e3:.0f} ms; then {error}")
         if isinstance(error, Stop):
             return error

@@ -68,7 +68,8 @@ class GoalResult:
 
     Attributes:
         residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop.
-        stop: why it was cut short, if it was; ``stopped_in_s`` from noticing that to the arm's stop having been sent.
+        stop: why it was cut short, if it was, noticed at ``noticed_s`` (``time.monotonic``); ``stopped_in_s`` is how
+            long it took from there until the arm's stop had been sent.
     """
 
     goal: Vector
@@ -76,6 +77,7 @@ class GoalResult:
     final_tcp: Vector
     residual_m: float
     stop: Stop | None = None
+    noticed_s: float = float("nan")
     stopped_in_s: float = 0.0
 
     @property
