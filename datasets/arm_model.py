@@ -11,8 +11,10 @@ from datasets.errors import ConfigError
 from datasets.official_arm import menagerie_available, official_spec
 
 __all__ = [
+    "ARM_ACTUATORS",
     "ARM_JOINTS",
     "COLOURS",
+    "GRIPPER_ACTUATOR",
     "GRIPPER_CLOSED_RAD",
     "GRIPPER_JOINTS",
     "TCP_SITE",
@@ -30,6 +32,10 @@ GRIPPER_JOINTS = tuple(
 )
 """All six turn by the same angle: the gripper's linkage is a parallelogram (0 open at 85 mm .. 0.85 rad closed)."""
 GRIPPER_CLOSED_RAD = 0.85
+ARM_ACTUATORS = tuple(f"act{i}" for i in range(1, 8))
+"""Position servos of the own arm's joints, rad."""
+GRIPPER_ACTUATOR = "gripper"
+"""Position servo of the own arm's gripper, 0 .. ``GRIPPER_CLOSED_RAD``; the other five joints follow."""
 TCP_SITE = "link_tcp"
 COLOURS: dict[Colour, tuple[float, float, float]] = {
     "white": (1.0, 1.0, 1.0),
@@ -43,6 +49,10 @@ _OWN_XML = Path(__file__).with_name("xarm7.xml")
 
 def arm_spec(arm: ArmName = "own", *, shapes: bool = True, decimate: bool = True) -> mujoco.MjSpec:
     """The arm alone, its base frame at the origin; joints ``ARM_JOINTS`` and ``GRIPPER_JOINTS``, site ``TCP_SITE``.
+
+    The own arm can be simulated: masses, inertias, joint friction and damping, position servos with force limits, the
+    gripper's linkage, and gravity compensated as the controller does. Not modelled: contact of any kind, gear backlash
+    and elasticity, the controller's trajectory planning. The official arm serves for its look alone.
 
     Args:
         arm: "own", needing nothing but this package, or "menagerie", the official meshes where the user has them.
