@@ -1,5 +1,6 @@
 """A recording as a camera: the same calls, the same frames, at the pace they were taken or as fast as they are read."""
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -79,6 +80,7 @@ class PlaybackCamera(Camera):
             self._mailbox.post(replace(first, timestamp=time.monotonic()))
             self._thread = threading.Thread(target=self._play, args=(recording, first), name="playback", daemon=True)
             self._thread.start()
+        atexit.register(self.disconnect)  # as for a live camera: no thread inside librealsense at the very end
 
     def read(self) -> Frame:
         """The next frame; raises RecordingEnded after the last."""
@@ -103,6 +105,7 @@ class PlaybackCamera(Camera):
         if self._recording is not None:
             self._recording.close()
             self._recording = None
+        atexit.unregister(self.disconnect)
 
     def _require(self) -> Recording:
         if self._recording is None:

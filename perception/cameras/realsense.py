@@ -1,5 +1,6 @@
 """An Intel RealSense D400 camera over librealsense's ordinary pipeline."""
 
+import atexit
 import logging
 import threading
 import time
@@ -85,6 +86,8 @@ class RealSenseCamera(Camera):
         self._stream = self._open(self._record_to)
         self._thread = threading.Thread(target=self._receive, name="realsense", daemon=True)
         self._thread.start()
+        # A thread inside librealsense while the interpreter goes down aborts the process, whatever its exit code was.
+        atexit.register(self.disconnect)
 
     def read(self) -> Frame:
         """Block until a frame newer than the last one read arrives; raises DeviceError when none comes."""
@@ -104,6 +107,7 @@ class RealSenseCamera(Camera):
             self._thread = None
         self._close()
         self._serial_in_use = None
+        atexit.unregister(self.disconnect)
 
     def _require_thread(self) -> None:
         if self._thread is None:

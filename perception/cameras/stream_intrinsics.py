@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+import numpy as np
+
 from datasets.errors import DeviceError
 from datasets.projection import Intrinsics
 from perception.cameras.settings import CameraSettings
@@ -26,21 +28,22 @@ def adopt_intrinsics(reported: Any, rig: Intrinsics, settings: CameraSettings) -
             f"the camera's images are {reported.width}x{reported.height} px, the rig's {rig.width}x{rig.height} px; "
             "open that resolution, or describe this camera in params/rig.yaml and retrain"
         )
-    largest = max((abs(value) for value in reported.coeffs), default=0.0)
-    if largest > settings.distortion_tolerance:
+    # numpy's max, and comparisons turned so, because a camera without calibration reports NaN.
+    largest = np.max(np.abs(reported.coeffs))
+    if not largest <= settings.distortion_tolerance:
         raise DeviceError(
             f"the camera reports lens distortion ({reported.model}, largest coefficient {largest:.3g}), but images are "
             "expected without; use a D435-like camera whose colour stream is free of it, or undistort its images first"
         )
-    focal_off = max(abs(reported.fx / rig.fx - 1), abs(reported.fy / rig.fy - 1))
-    if focal_off > settings.focal_tolerance:
+    focal_off = np.max(np.abs([reported.fx / rig.fx - 1, reported.fy / rig.fy - 1]))
+    if not focal_off <= settings.focal_tolerance:
         raise DeviceError(
             f"the camera's focal lengths ({reported.fx:.1f}, {reported.fy:.1f}) px differ by {focal_off:.1%} from the "
             f"rig's ({rig.fx:.1f}, {rig.fy:.1f}), at most {settings.focal_tolerance:.1%} is allowed; "
             "describe this camera in params/rig.yaml and retrain"
         )
-    centre_off = max(abs(reported.ppx - rig.cx), abs(reported.ppy - rig.cy))
-    if centre_off > settings.principal_point_tolerance_px:
+    centre_off = np.max(np.abs([reported.ppx - rig.cx, reported.ppy - rig.cy]))
+    if not centre_off <= settings.principal_point_tolerance_px:
         raise DeviceError(
             f"the camera's principal point ({reported.ppx:.1f}, {reported.ppy:.1f}) px is {centre_off:.1f} px from the "
             f"rig's ({rig.cx:.1f}, {rig.cy:.1f}), at most {settings.principal_point_tolerance_px:.1f} px is allowed; "

@@ -1,5 +1,6 @@
 """The twin's camera: a software RealSense fed with rendered frames, with latency, jitter, losses and faults."""
 
+import atexit
 import contextlib
 import logging
 import queue
@@ -115,6 +116,8 @@ class CameraTwin:
         ]
         for thread in self._threads:
             thread.start()
+        # Rendering or delivering while the interpreter goes down aborts the process, whatever its exit code was.
+        atexit.register(self.stop)
         ready = self._ready.wait(timeout_s)
         if self._error is not None or not ready:
             error = self._error
@@ -130,6 +133,7 @@ class CameraTwin:
             thread.join()
         self._threads = []
         self._unplug()
+        atexit.unregister(self.stop)
 
     def __enter__(self) -> Self:
         self.start()

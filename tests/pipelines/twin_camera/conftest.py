@@ -1,4 +1,4 @@
-"""A cheap moving world, the twin's camera looking at it, and a RealSense camera opened on that."""
+"""A cheap changing world, the twin's camera looking at it, and a RealSense camera opened on that."""
 
 import contextlib
 import threading
@@ -20,7 +20,7 @@ FPS = 30
 
 
 class MovingPicture:
-    """A render that changes with time and remembers when it was called and by whom."""
+    """A render that changes at every call and remembers when it was called and by whom."""
 
     def __init__(self, rig: Rig) -> None:
         rng = np.random.default_rng(0)
@@ -35,7 +35,7 @@ class MovingPicture:
     def __call__(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         self.times.append(t)
         self.threads.add(threading.current_thread().name)
-        shift = int(t * 1e3) % 480
+        shift = 7 * len(self.times) % 480
         return np.roll(self._rgb, shift, axis=0), np.roll(self._depth, shift, axis=0)
 
     @contextlib.contextmanager
