@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from datasets.arm_model import ARM_JOINTS, GRIPPER_CLOSED_RAD, GRIPPER_JOINTS
 from datasets.kinematics import Kinematics, ReachError, pointing_down
 from datasets.projection import Array, Window, invert, project, transform
+from datasets.render import Renderer
 from datasets.rig import Rig
-
-_CAMERA = "likeness"
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,9 @@ class Pose:
 
 @dataclass(frozen=True)
 class Likeness:
-    """Per pose: IoU of the masks over the whole view and in the fovea's window, and depth differences there, m.
+    """Per pose: IoU of the masks over the glance's view and in the fovea's window around the TCP, and depth there.
 
-    ``depth_m`` is the median, over the window's pixels that both arms cover, of the absolute difference.
+    ``depth_m`` is the median absolute difference over those pixels of the fovea's window that both arms cover.
     """
 
     view_iou: Array
@@ -42,8 +41,8 @@ class Likeness:
             "view_iou_p5": float(np.percentile(self.view_iou, 5)),
             "window_iou_median": float(np.median(self.window_iou)),
             "window_iou_p5": float(np.percentile(self.window_iou, 5)),
-            "window_depth_median_mm": float(np.median(self.depth_m)) * 1000,
-            "window_depth_p95_mm": float(np.percentile(self.depth_m, 95)) * 1000,
+            "window_depth_median_mm": float(np.nanmedian(self.depth_m)) * 1000,
+            "window_depth_p95_mm": float(np.nanpercentile(self.depth_m, 95)) * 1000,
         }
 
 
@@ -61,76 +60,51 @@ def reachable_poses(rig: Rig, count: int, seed: int) -> list[Pose]:
     return poses
 
 
-class ArmPhotographer:
-    """Depth images of one arm model alone, from the rig's camera at native resolution."""
-
-    def __init__(self, spec: mujoco.MjSpec, rig: Rig) -> None:
-        optical = rig.t_base_camera
-        side = rig.glance_side_px
-        quat_wxyz = np.empty(4)
-        mujoco.mju_mat2Quat(quat_wxyz, (optical[:3, :3] * [1, -1, -1]).ravel())  # MuJoCo's cameras look along -z
-        spec.worldbody.add_camera(
-            name=_CAMERA,
-            pos=optical[:3, 3],
-            quat=quat_wxyz,
-            fovy=float(np.degrees(2 * np.arctan(side / 2 / rig.camera.fy))),
-        )
-        self.model = spec.compile()
-        self._data = mujoco.MjData(self.model)
-        self._renderer = mujoco.Renderer(self.model, side, side)
-        self._renderer.enable_depth_rendering()
-
-    def depth(self, pose: Pose) -> NDArray[np.float32]:
-        """``(side, side)`` m; infinite where the arm is not."""
-        for name, angle in zip(ARM_JOINTS, pose.joints_rad, strict=True):
-            self._data.joint(name).qpos[0] = angle
-        for name in GRIPPER_JOINTS:
-            self._data.joint(name).qpos[0] = pose.gripper_rad
-        mujoco.mj_kinematics(self.model, self._data)
-        mujoco.mj_camlight(self.model, self._data)
-        self._renderer.update_scene(self._data, _CAMERA)
-        depth = self._renderer.render().copy()
-        depth[depth > 0.9 * self.model.vis.map.zfar * self.model.stat.extent] = np.inf
-        return depth
-
-    def close(self) -> None:
-        """Free the GL context."""
-        self._renderer.close()
-
-
 def depth_images(spec: mujoco.MjSpec, rig: Rig, poses: list[Pose]) -> Iterator[NDArray[np.float32]]:
-    """Depth of the arm in each pose, as :meth:`ArmPhotographer.depth`."""
-    photographer = ArmPhotographer(spec, rig)
+    """The arm alone in each pose, from the rig's camera at native resolution: ``(H, W)`` m, 0 where it is not."""
+    spec.stat.extent = 1.0
+    spec.visual.map.znear, spec.visual.map.zfar = 0.05, 8.0
+    spec.visual.quality.offsamples = 0
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    renderer = Renderer(model, rig.camera.width, rig.camera.height)
     try:
         for pose in poses:
-            yield photographer.depth(pose)
+            for name, angle in zip(ARM_JOINTS, pose.joints_rad, strict=True):
+                data.joint(name).qpos[0] = angle
+            for name in GRIPPER_JOINTS:
+                data.joint(name).qpos[0] = pose.gripper_rad
+            mujoco.mj_kinematics(model, data)
+            renderer.update(data)
+            yield renderer.render(rig.t_base_camera, rig.camera)[1]
     finally:
-        photographer.close()
+        renderer.close()
 
 
 def likeness(ours: mujoco.MjSpec, theirs: mujoco.MjSpec, rig: Rig, poses: list[Pose]) -> Likeness:
-    """Compare two arms over the poses."""
-    pairs = zip(poses, depth_images(ours, rig, poses), depth_images(theirs, rig, poses), strict=True)
+    """Compare two arms over the poses; leaves both specifications set up for drawing."""
+    first = list(_two_looks(ours, rig, poses))  # not interleaved: one GL context at a time is current
     rows = []
-    for pose, a, b in pairs:
-        rows.append([_overlap(a, b), *_in_window(a, b, pose, rig)])
-    columns = np.array(rows).T
-    return Likeness(*columns)
+    for (view_a, near_a), (view_b, near_b) in zip(first, _two_looks(theirs, rig, poses), strict=True):
+        both = (near_a > 0) & (near_b > 0)
+        difference = float(np.median(np.abs(near_a[both] - near_b[both]))) if both.any() else np.nan
+        rows.append([_overlap(view_a, view_b), _overlap(near_a > 0, near_b > 0), difference])
+    return Likeness(*np.array(rows).T)
 
 
-def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    ours, theirs = np.isfinite(a), np.isfinite(b)
-    return float((ours & theirs).sum() / max((ours | theirs).sum(), 1))
+def _two_looks(
+    spec: mujoco.MjSpec, rig: Rig, poses: list[Pose]
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float32]]]:
+    """Mask of the glance's view, and depth in the fovea's window, at each pose."""
+    for pose, depth in zip(poses, depth_images(spec, rig, poses), strict=True):
+        uv = project(transform(invert(rig.t_base_camera), pose.tcp_m), rig.camera)
+        yield _cut(depth, rig.glance_window) > 0, _cut(depth, Window.around(uv, rig.fovea_side_px, rig.camera)).copy()
 
 
-def _in_window(a: NDArray[np.float32], b: NDArray[np.float32], pose: Pose, rig: Rig) -> tuple[float, float]:
-    view = rig.glance_window
-    uv = project(transform(invert(rig.t_base_camera), pose.tcp_m), rig.camera)
-    window = Window.around(uv, rig.fovea_side_px, rig.camera)
-    left, top = round(window.left - view.left), round(window.top - view.top)
-    rows = slice(max(top, 0), top + rig.fovea_side_px)
-    columns = slice(max(left, 0), left + rig.fovea_side_px)
-    a, b = a[rows, columns], b[rows, columns]
-    both = np.isfinite(a) & np.isfinite(b)
-    difference = float(np.median(np.abs(a[both] - b[both]))) if both.any() else np.nan
-    return _overlap(a, b), difference
+def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float((a & b).sum() / max((a | b).sum(), 1))
+
+
+def _cut(image: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+    left, top = round(window.left + 0.5), round(window.top + 0.5)
+    return image[top : top + round(window.height), left : left + round(window.width)]

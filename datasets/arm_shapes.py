@@ -155,8 +155,10 @@ def load_shapes(path: Path = SHAPES_PATH) -> dict[str, tuple[Loft, ...]]:
     """Lofts of every link in the file, by link name.
 
     Raises:
-        DataError: the file does not describe lofts; the message names the link.
+        DataError: the file is missing or does not describe lofts; the message names the link.
     """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file of shapes; the project's own is {SHAPES_PATH.name} of this package")
     shapes = {}
     for link, lofts in yaml.safe_load(path.read_text()).items():
         try:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from datasets.arm_model import add_materials, add_surface
 from datasets.arm_shapes import SHAPES_PATH, Loft, Triangles, joined, load_shapes, save_shapes
 from datasets.config import command_line
-from datasets.errors import DataError
+from datasets.errors import ConfigError, DataError
 from datasets.official_arm import official_spec
 from datasets.projection import Array, Intrinsics, look_at
 from datasets.render import Renderer
@@ -116,39 +116,44 @@ class Turntable:
 
 def fit_link(
     lofts: tuple[Loft, ...], official: Triangles, rounds: int, report: Callable[[str], None]
-) -> tuple[Loft, ...]:
-    """The lofts with their numbers moved to where the link's depth images are most like the official ones."""
+) -> tuple[tuple[Loft, ...], list[float]]:
+    """The lofts moved to where the link's depth images are most like the official ones, and the residual's rms, mm.
+
+    The list starts with the residual of the lofts as they came and falls with every step taken.
+    """
     low, high = official[0].min(axis=0), official[0].max(axis=0)
     turntable = Turntable((low + high) / 2, float(np.linalg.norm(high - low)) * 1.05)
     target = turntable.depths([official])[0]
+    seen = int((target < BACKGROUND_M).sum())
     numbers = Numbers(lofts)
-    best, damping, seen = numbers.values(), 1e-2, int((target < BACKGROUND_M).sum())
+    count, probes = len(numbers.probes), np.diag(numbers.probes)
+    best, damping = numbers.values(), 1e-2
 
     def residuals(vectors: list[Array]) -> Array:
         surfaces = [joined([loft.triangles() for loft in numbers.lofts(vector)]) for vector in vectors]
         return np.clip(turntable.depths(surfaces) - target, -CUT_OFF_M, CUT_OFF_M) * 1000
 
+    at = residuals([best])[0]
+    rms = [float(np.sqrt(at @ at / seen))]
     for _ in range(rounds):
-        probes = np.diag(numbers.probes)
-        at, *moved = residuals([best, *(best + probes), *(best - probes)])
-        count = len(best)
-        jacobian = (np.array(moved[:count]) - np.array(moved[count:])) / (2 * numbers.probes[:, None])
-        cost = float(at @ at)
-        report(f"rms {np.sqrt(cost / seen):.2f} mm")
+        report(f"rms {rms[-1]:.2f} mm")
+        moved = residuals([*(best + probes), *(best - probes)])
+        jacobian = (moved[:count] - moved[count:]) / (2 * numbers.probes[:, None])
         hessian, gradient = jacobian @ jacobian.T, jacobian @ at
         for _ in range(5):
             step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian) + 1.0), gradient)
             try:
                 trial = residuals([best - step])[0]
-            except DataError:
+            except DataError:  # stations in the wrong order, say: as bad as a step can be
                 trial = np.full_like(at, np.inf)
-            if trial @ trial < cost:
-                best, damping = best - step, damping / 5
+            if trial @ trial < at @ at:
+                best, at, damping = best - step, trial, damping / 5
+                rms.append(float(np.sqrt(at @ at / seen)))
                 break
             damping *= 5
         else:
             break
-    return numbers.lofts(best)
+    return numbers.lofts(best), rms
 
 
 def official_surfaces() -> dict[str, Triangles]:
@@ -175,15 +180,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--shapes", type=Path, default=SHAPES_PATH, help="file to start from and to write")
     options = parser.parse_args(arguments)
     with command_line(parser.prog):
-        shapes, official = dict(load_shapes(options.shapes)), official_surfaces()
+        shapes = dict(load_shapes(options.shapes))
         unknown = set(options.links) - set(shapes)
         if unknown:
             raise DataError(f"{options.shapes.name} has no link {sorted(unknown)}; it has {sorted(shapes)}")
+        if options.rounds < 1:
+            raise ConfigError(f"--rounds must be at least 1, got {options.rounds}")
+        official = official_surfaces()
         progress = tqdm(options.links or list(shapes))
         for link in progress:
             progress.set_description(link)
-            shapes[link] = fit_link(shapes[link], official[link], options.rounds, progress.set_postfix_str)
-            tqdm.write(f"{link}: {progress.postfix}")
+            shapes[link], rms = fit_link(shapes[link], official[link], options.rounds, progress.set_postfix_str)
+            tqdm.write(f"{link}: rms {rms[0]:.2f} -> {rms[-1]:.2f} mm")
         save_shapes(shapes, options.shapes)
 
 

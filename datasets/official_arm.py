@@ -44,7 +44,10 @@ def official_spec(decimate: bool = True) -> mujoco.MjSpec:
         spec = mujoco.MjSpec.from_file(str(folder / "xarm7.xml"))
     except ValueError as error:
         raise DataError(f"{folder / 'xarm7.xml'}: not a MuJoCo model: {error}") from error
-    spec.body("link_base").pos = [0.0, 0.0, 0.0]
+    base = spec.body("link_base")
+    if base is None:
+        raise DataError(f"{folder / 'xarm7.xml'} has no body link_base, so it is not the official xArm7; {HOW_TO_GET}")
+    base.pos = [0.0, 0.0, 0.0]
     for element in (*spec.keys, *spec.actuators, *spec.equalities, *spec.tendons, *spec.excludes):
         spec.delete(element)
     for geom in spec.geoms:
@@ -58,9 +61,12 @@ def official_spec(decimate: bool = True) -> mujoco.MjSpec:
     for geom in spec.geoms:
         geom.name, geom.contype, geom.conaffinity, geom.group = geom.meshname, 0, 0, 2
     for mesh in spec.meshes:
+        stl = folder / spec.meshdir / mesh.file
+        if not stl.is_file():
+            raise DataError(f"{stl} is missing from the official model; {HOW_TO_GET}")
         mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
         if decimate:
-            vertices, faces = _decimated(folder / spec.meshdir / mesh.file)
+            vertices, faces = _decimated(stl)
             mesh.file = ""
             mesh.uservert, mesh.userface = vertices.ravel().tolist(), faces.ravel().tolist()
     return spec
@@ -75,8 +81,6 @@ def _decimated(stl: Path) -> Triangles:
         raise DataError(
             f"decimating the official meshes needs {error.name}: install the extra 'menagerie' of this project"
         ) from error
-    if not stl.is_file():
-        raise DataError(f"{stl}: missing from the official model; {HOW_TO_GET}")
     mesh = trimesh.load_mesh(stl)
     corners = np.rint(mesh.vertices / WELD_M).astype(np.int64)
     _, first, welded = np.unique(corners, axis=0, return_index=True, return_inverse=True)
