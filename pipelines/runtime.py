@@ -120,8 +120,8 @@ class Runtime:
                 if not isinstance(error, Exception):
                     raise
                 stop = self._as_stop(error, stuck)
-                return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, stop, noticed, stopped_in_s)
-        return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)))
+                return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, None, stop, noticed, stopped_in_s)
+        return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)), self._arm.target)
 
     def _tick(self, goal: Vector, step: int, last_sent: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
         started = time.monotonic()

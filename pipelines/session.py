@@ -18,13 +18,15 @@ def run_goals(
     goals: Sequence[Vector],
     *,
     home: bool = True,
+    home_after: bool = True,
     interrupted: Event | None = None,
     finished: Callable[[GoalResult], None] = lambda result: None,
 ) -> list[GoalResult]:
     """Results of the goals begun: as many as were given, or up to the one that was stopped.
 
     Args:
-        home: go home before each goal and after the last (not in shadow).
+        home: go home before each goal (not in shadow).
+        home_after: and after the last.
         interrupted: set by the operator's Ctrl-C, which has then stopped the arm already.
         finished: is shown each result as it comes.
     """
@@ -34,12 +36,12 @@ def run_goals(
         if stop is None:
             result = runtime.reach(goal)
         else:
-            result = GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, stop)
+            result = GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop)
         results.append(result)
         finished(result)
         if result.stop is not None:
             return results
-    if home and results:
+    if home and home_after and results:
         _home(arm, interrupted)
     return results
 

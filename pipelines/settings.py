@@ -1,6 +1,6 @@
 """Settings of a run (``params/runtime.yaml``)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets.config import load_params
@@ -36,3 +36,7 @@ class RuntimeSettings:
     def load(cls, path: str | Path = RUNTIME_PATH) -> "RuntimeSettings":
         """Read and check the file; raises ConfigError naming the key."""
         return load_params(path, cls)
+
+    def with_horizon(self, steps: int) -> "RuntimeSettings":
+        """The same with another horizon."""
+        return replace(self, horizon_steps=steps)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control.arms.params import ArmParams
+from control.policies import ProportionalPolicy, load_policy
 from control.policy import Policy
 from control.safety import Fence, check_start
 from datasets.rig import Rig
@@ -71,9 +72,6 @@ def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> 
 
 def make_policy(name: str, rig: Rig, settings: RuntimeSettings) -> Policy:
     """The policy of a folder, or the proportional controller for ``p``; raises ModelError."""
-    # Here, because it imports torch, which takes seconds: a goal that is refused is to be refused at once.
-    from control.policies import ProportionalPolicy, load_policy
-
     if name == PROPORTIONAL:
         return ProportionalPolicy(settings.proportional_gain, rig.max_displacement_m)
-    return load_policy(name)
+    return load_policy(name, rig)

@@ -67,6 +67,7 @@ class GoalResult:
     """How one goal ended.
 
     Attributes:
+        final_tcp: the encoders' last word; ``final_target``: where the arm was last sent (None after a stop).
         residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop.
         stop: why it was cut short, if it was, noticed at ``noticed_s`` (``time.monotonic``); ``stopped_in_s`` is how
             long it took from there until the arm's stop had been sent.
@@ -76,6 +77,7 @@ class GoalResult:
     ticks: list[Tick] = field(repr=False)
     final_tcp: Vector
     residual_m: float
+    final_target: Vector | None = None
     stop: Stop | None = None
     noticed_s: float = float("nan")
     stopped_in_s: float = 0.0

@@ -1,0 +1,156 @@
+"""The whole runtime over seeded goals on the twin, through the real SDK and librealsense: the dress rehearsal.
+
+Writes metrics.json (distances in mm, times in ms) and trajectories.png. Every goal runs its full horizon, so settling
+counts, and its residual is what the encoders say once the arm is at rest.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from control.goals import GoalSampler
+from control.policy import Policy
+from datasets.config import command_line, load_params
+from datasets.errors import ConfigError
+from datasets.rig import Rig
+from pipelines.devices import DeviceNames, open_devices
+from pipelines.interrupt import stop_on_signals
+from pipelines.plots import plot_rehearsal
+from pipelines.run import make_runtime
+from pipelines.scores import contributions, outside_fence, scores, timings
+from pipelines.session import run_goals
+from pipelines.settings import RuntimeSettings
+from pipelines.setup import PROPORTIONAL, Setup, make_policy
+from pipelines.stops import StopReason
+from pipelines.tick import GoalResult, Vector
+from pipelines.twin.settings import TwinSettings
+
+PROG = "pipelines.rehearse"
+REHEARSAL_PATH = Path("params/rehearsal.yaml")
+
+
+@dataclass(frozen=True)
+class RehearsalSettings:
+    """Which goals are rehearsed; each value is explained in ``params/rehearsal.yaml``."""
+
+    goals: int
+    seed: int
+    radius_m: float
+    homing_speed_m_s: float
+    baseline_goals: int
+    output: str
+
+    def __post_init__(self) -> None:
+        if self.goals < 1 or not 0 <= self.baseline_goals <= self.goals:
+            raise ConfigError(
+                f"goals must be at least 1 and baseline_goals in 0..goals, got {self.goals} and {self.baseline_goals}"
+            )
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be negative, got {self.seed}")
+        if not 0 < self.radius_m <= 1:
+            raise ConfigError(f"radius_m must lie in (0, 1] m, got {self.radius_m}")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was run: results by policy, and how many ticks overran."""
+
+    runs: dict[str, list[GoalResult]]
+    overruns: dict[str, int]
+
+
+def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: TwinSettings) -> Rehearsal:
+    """Run the goals by the set-up's policy, then the first of them by the proportional controller.
+
+    After a stop the devices are opened anew, as an operator would, and the next goal is begun.
+
+    Raises:
+        DeviceError: the twin does not start.
+        Stop: interrupted by Ctrl-C.
+    """
+    plans: list[tuple[str, Policy, Sequence[Vector]]] = [("default", setup.policy, goals)]
+    if baseline_goals:
+        proportional = make_policy(PROPORTIONAL, setup.rig, setup.settings)
+        plans.append(("proportional", proportional, goals[:baseline_goals]))
+    runs, overruns = {}, {}
+    with tqdm(total=sum(len(each) for _, _, each in plans), unit="goal", desc="rehearsal") as progress:
+
+        def tell(result: GoalResult) -> None:
+            progress.update()
+            progress.set_postfix_str(f"{result.residual_m * 1e3:.1f} mm" if result.stop is None else str(result.stop))
+
+        for name, policy, each in plans:
+            results: list[GoalResult] = []
+            overruns[name] = 0
+            while len(results) < len(each):
+                with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as over:
+                    runtime = make_runtime(setup, devices, devices.arm, policy, (), over)
+                    results += run_goals(
+                        devices.arm, runtime, each[len(results) :], interrupted=over, finished=tell, home_after=False
+                    )
+                    overruns[name] += runtime.overruns
+                stop = results[-1].stop
+                if stop is not None and stop.reason is StopReason.OPERATOR:
+                    raise stop
+            runs[name] = results
+    return Rehearsal(runs, overruns)
+
+
+def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> dict:
+    """The documented keys; see the README."""
+    ticks = {name: sum(len(result.ticks) for result in each) for name, each in rehearsal.runs.items()}
+    stops = [str(result.stop) for result in rehearsal.runs["default"] if result.stop is not None]
+    return {
+        "default": scores(rehearsal.runs["default"]),
+        "baselines": {name: scores(each) for name, each in rehearsal.runs.items() if name != "default"},
+        "residual_parts_mm": {name: contributions(each) for name, each in rehearsal.runs.items()},
+        "outside_fence": sum(outside_fence(each, setup.fence) for each in rehearsal.runs.values()),
+        "overruns": rehearsal.overruns["default"],
+        "overrun_fraction": round(rehearsal.overruns["default"] / max(ticks["default"], 1), 4),
+        "ticks": ticks["default"],
+        "held": sum(tick.held for result in rehearsal.runs["default"] for tick in result.ticks),
+        "timings": timings(rehearsal.runs["default"]),
+        "stops": stops,
+        "seed": seed,
+        "seconds": round(seconds, 1),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default=REHEARSAL_PATH, metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--policy", metavar="FOLDER|p", help="default: params/runtime.yaml")
+    parser.add_argument("--goals", type=int, metavar="N", help="fewer or more goals than the file says")
+    options = parser.parse_args(arguments)
+    with command_line(PROG):
+        settings = load_params(options.config, RehearsalSettings)
+        if options.goals is not None:
+            settings = replace(
+                settings, goals=options.goals, baseline_goals=min(settings.baseline_goals, options.goals)
+            )
+        rig = Rig.load()
+        setup = Setup.load(rig, RuntimeSettings.load(), policy=options.policy)
+        setup = replace(setup, arm=replace(setup.arm, slow_speed_m_s=settings.homing_speed_m_s))
+        sampler, rng = GoalSampler(rig, setup.fence, settings.radius_m), np.random.default_rng(settings.seed)
+        goals = [np.asarray(sampler.sample(rng), dtype=float) for _ in range(settings.goals)]
+        began = time.monotonic()
+        rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinSettings.load())
+        found = metrics(rehearsal, setup, settings.seed, time.monotonic() - began)
+        output = Path(settings.output)
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
+        plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / "trajectories.png")
+    print(json.dumps({"default": found["default"], "baselines": found["baselines"]}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
