@@ -7,7 +7,7 @@ counts, and its residual is what the encoders say once the arm is at rest.
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from control.policy import Policy
 from datasets.config import command_line, load_params
 from datasets.errors import ConfigError
 from datasets.rig import Rig
-from pipelines.devices import DeviceNames, open_devices
+from pipelines.devices import DeviceNames, Devices, open_devices
 from pipelines.interrupt import stop_on_signals
 from pipelines.plots import plot_rehearsal
 from pipelines.run import make_runtime
@@ -68,6 +68,7 @@ class Rehearsal:
 def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: TwinSettings) -> Rehearsal:
     """Run the goals by the set-up's policy, then the first of them by the proportional controller.
 
+    Each goal is reached in a room of its own, with a calibration error of its own, the same for every policy.
     After a stop the devices are opened anew, as an operator would, and the next goal is begun.
 
     Raises:
@@ -92,7 +93,13 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
                 with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as over:
                     runtime = make_runtime(setup, devices, devices.arm, policy, (), over)
                     results += run_goals(
-                        devices.arm, runtime, each[len(results) :], interrupted=over, finished=tell, home_after=False
+                        devices.arm,
+                        runtime,
+                        each[len(results) :],
+                        home_after=False,
+                        interrupted=over,
+                        before=_furnisher(devices, twin.seed + len(results)),
+                        finished=tell,
                     )
                     overruns[name] += runtime.overruns
                 stop = results[-1].stop
@@ -100,6 +107,16 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
                     raise stop
             runs[name] = results
     return Rehearsal(runs, overruns)
+
+
+def _furnisher(devices: Devices, seed: int) -> Callable[[int], None]:
+    """Gives goal ``index`` the room of ``seed + index``."""
+
+    def furnish(index: int) -> None:
+        if devices.twin is not None:
+            devices.twin.world.furnish(seed + index)
+
+    return furnish
 
 
 def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> dict:

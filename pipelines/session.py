@@ -20,6 +20,7 @@ def run_goals(
     home: bool = True,
     home_after: bool = True,
     interrupted: Event | None = None,
+    before: Callable[[int], None] = lambda index: None,
     finished: Callable[[GoalResult], None] = lambda result: None,
 ) -> list[GoalResult]:
     """Results of the goals begun: as many as were given, or up to the one that was stopped.
@@ -28,10 +29,12 @@ def run_goals(
         home: go home before each goal (not in shadow).
         home_after: and after the last.
         interrupted: set by the operator's Ctrl-C, which has then stopped the arm already.
+        before: is called with each goal's index before the arm goes home for it.
         finished: is shown each result as it comes.
     """
     results: list[GoalResult] = []
-    for goal in goals:
+    for index, goal in enumerate(goals):
+        before(index)
         stop = _home(arm, interrupted) if home else None
         if stop is None:
             result = runtime.reach(goal)

@@ -50,6 +50,7 @@ class Setup:
             SafetyStop: the fence is no safe one.
         """
         arm = ArmParams.load()
+        measured = None if calibration is None else Calibration.load(calibration)
         return cls(
             rig,
             settings,
@@ -59,7 +60,7 @@ class Setup:
             make_policy(policy or settings.policy, rig, settings),
             make_fence(rig, arm, max_speed_m_s),
             max_speed_m_s,
-            None if calibration is None else Calibration.load(calibration),
+            measured,
         )
 
 

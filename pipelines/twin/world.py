@@ -32,21 +32,27 @@ class TwinWorld:
     def __init__(self, rig: Rig, settings: TwinSettings, joints_at: Callable[[float], Array]) -> None:
         self._rig, self._settings, self._joints_at = rig, settings, joints_at
         self._kinematics = Kinematics()
+        self._changing = threading.Lock()
         self._scene = _furnish(rig, settings)
-        self._moved = threading.Lock()
-        self._t_base_camera = np.array(self._scene.t_base_camera, dtype=float)
 
     @property
     def t_base_camera(self) -> NDArray[np.float64]:
         """Where the camera truly is (4x4)."""
-        with self._moved:
-            return self._t_base_camera.copy()
+        with self._changing:
+            return np.array(self._scene.t_base_camera, dtype=float)
+
+    def furnish(self, seed: int) -> None:
+        """Another room, and another error of the camera's calibration, from the next picture on."""
+        scene = _furnish(self._rig, replace(self._settings, seed=seed))
+        with self._changing:
+            self._scene = scene
 
     def move_camera(self, offset_m: ArrayLike) -> None:
         """Push the camera by ``offset_m`` ``(3,)`` m in the base frame, telling nobody."""
-        with self._moved:
-            self._t_base_camera = self._t_base_camera.copy()
-            self._t_base_camera[:3, 3] += np.asarray(offset_m, dtype=float)
+        with self._changing:
+            pose = np.array(self._scene.t_base_camera, dtype=float)
+            pose[:3, 3] += np.asarray(offset_m, dtype=float)
+            self._scene = replace(self._scene, t_base_camera=pose)
 
     @contextmanager
     def renderer(self) -> Iterator[Render]:
@@ -67,8 +73,9 @@ class TwinWorld:
     def scene_at(self, time_s: float) -> Scene:
         """The scene as it was at a moment that the controller still remembers."""
         joints = self._joints_at(time_s)
-        tcp = self._kinematics.tcp(joints)
-        return replace(self._scene, joints_rad=joints, tcp=tcp, t_base_camera=self.t_base_camera)
+        with self._changing:
+            scene = self._scene
+        return replace(scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
 
 
 def _furnish(rig: Rig, settings: TwinSettings) -> Scene:

@@ -1,0 +1,198 @@
+"""The command line as a user meets it: bad input is one line and exit code 2, before anything is opened."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from control.arms.params import ArmParams
+from datasets.errors import ConfigError, SafetyStop
+from datasets.kinematics import ReachError
+from pipelines.devices import DeviceNames
+from pipelines.goal_check import check_goals
+from pipelines.run_real import ask_operator, choose_goals, exit_code, parser
+from pipelines.setup import make_fence
+from pipelines.stops import Stop, StopReason
+from pipelines.tick import GoalResult
+
+GOOD = ("--goal", "0.45", "0.1", "0.3")
+ROOT = Path(__file__).parents[2]
+has_models = pytest.mark.skipif(
+    not (ROOT / "models/estimator/estimator.json").is_file(), reason="no trained models yet"
+)
+
+
+def command(*arguments, module="pipelines.run_real", cwd=ROOT, timeout=120):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+def assert_refused(done, *words):
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert ": error: " in lines[0]
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder like the repository's, whose parameter files may be spoilt."""
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    if (ROOT / "models").is_dir():
+        shutil.copytree(ROOT / "models", tmp_path / "models")
+    return tmp_path
+
+
+def spoil(folder, name, old, new):
+    path = folder / "params" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_goal_outside_the_workspace(folder):
+    assert_refused(command("--goal", "0.9", "0", "0.3", cwd=folder), "[0.9, 0.0, 0.3]", "workspace", "0.25")
+
+
+def test_goal_that_is_no_number():
+    assert_refused(command("--goal", "0.4", "zero", "0.3"), "--goal")
+
+
+def test_missing_model(folder):
+    shutil.rmtree(folder / "models", ignore_errors=True)
+    assert_refused(command(*GOOD, cwd=folder), "models/estimator", "no such model file")
+
+
+@has_models
+def test_missing_policy(folder):
+    assert_refused(command(*GOOD, "--policy", "nowhere", cwd=folder), "nowhere", "no such policy file")
+
+
+@has_models
+def test_model_for_another_rig(folder):
+    spoil(folder, "rig.yaml", "fx: 615.0", "fx: 600.0")
+    assert_refused(command(*GOOD, cwd=folder), "another rig", "camera")
+
+
+@has_models
+def test_model_for_other_channels(folder):
+    path = folder / "models/estimator/estimator.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "channels": ["rgb"]}))
+    assert_refused(command(*GOOD, cwd=folder), "channels", "['rgb']")
+
+
+@has_models
+def test_unreachable_arm_address():
+    began = time.monotonic()
+    done = command("--arm", "127.0.0.251", "--camera", "twin", *GOOD, "--yes")
+    assert_refused(done, "--camera realsense")
+    assert_refused(command("--arm", "127.0.0.251", "--camera", "realsense", *GOOD, "--yes"))
+    assert time.monotonic() - began < 60
+
+
+@has_models
+def test_no_camera():
+    assert_refused(command("--shadow", "--camera", "realsense", *GOOD), "no RealSense camera is connected")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "key"),
+    [
+        ("rig.yaml", "rate_hz:", "rate_hertz:", "rate_h"),
+        ("runtime.yaml", "max_jump_m:", "max_jumps_m:", "max_jump"),
+        ("runtime.yaml", "horizon_steps: 50", "horizon_steps: many", "horizon_steps"),
+        ("twin.yaml", "latency_s:", "latency:", "latency"),
+        ("twin.yaml", "camera_offset_m: [0.0, 0.0, 0.0]", "camera_offset_m: [20.0, 0.0, 0.0]", "camera_offset_m"),
+        ("rig.yaml", "x_m: [0.25, 0.60]", "x_m: [0.60, 0.25]", "workspace.x_m"),
+        ("arm.yaml", "mode: online_line", "mode: joint", "mode"),
+    ],
+)
+def test_a_wrong_key_or_value_names_itself(folder, file, old, new, key):
+    spoil(folder, file, old, new)
+    assert_refused(command(*GOOD, cwd=folder), f"params/{file}" if file != "rig.yaml" else "", key)
+
+
+def test_rehearsal_with_an_unknown_key_writes_nothing(folder):
+    spoil(folder, "rehearsal.yaml", "baseline_goals:", "baselines:")
+    assert_refused(command(module="pipelines.rehearse", cwd=folder), "params/rehearsal.yaml", "baseline")
+    assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--arm", "192.168.1.300"), "IPv4"),
+        (("--arm", "192.168.1.203"), "--camera realsense"),
+        (("--camera", "realsense"), "--shadow"),
+        (("--fault", "c99@1"), "c99"),
+        (("--random", "-1"), "--random"),
+        (("--max-speed", "0"), "speed"),
+        (("--unknown",), "--unknown"),
+        (("--calibration", "nowhere.yaml"), "nowhere.yaml"),
+    ],
+)
+def test_an_argument_that_makes_no_sense(arguments, word):
+    assert_refused(command(*arguments), word)
+
+
+def test_help_teaches():
+    done = command("--help")
+    assert done.returncode == 0
+    for word in ("--goal", "--shadow", "Ctrl-C", "exit codes", "metres", "camera_moved"):
+        assert word.lower() in done.stdout.lower()
+
+
+def test_a_real_arm_needs_a_goal_and_a_word(rig, monkeypatch):
+    options = parser().parse_args(["--arm", "192.168.1.203", "--camera", "realsense"])
+    names = DeviceNames.of(options.camera, options.arm)
+    with pytest.raises(ConfigError, match="does not start without"):
+        choose_goals(options, names, rig, make_fence(rig, ArmParams.load()))
+    monkeypatch.setattr("builtins.input", lambda prompt: "no")
+    with pytest.raises(SafetyStop, match="did not agree"):
+        ask_operator("192.168.1.203", [np.zeros(3)])
+    monkeypatch.setattr("builtins.input", lambda prompt: "yes")
+    ask_operator("192.168.1.203", [np.zeros(3)])
+
+
+def test_random_goals_are_the_seeds_and_reachable(rig):
+    fence = make_fence(rig, ArmParams.load())
+
+    def goals(*arguments):
+        return choose_goals(parser().parse_args(arguments), DeviceNames(), rig, fence)
+
+    np.testing.assert_array_equal(goals("--random", "3", "--seed", "7"), goals("--random", "3", "--seed", "7"))
+    assert not np.allclose(goals("--random", "1", "--seed", "7"), goals("--random", "1", "--seed", "8"))
+    assert len(goals()) == 1
+    assert len(goals(*GOOD)) == 1
+    assert len(goals(*GOOD, "--random", "2")) == 3
+    check_goals(goals("--random", "5"), rig)
+
+
+def test_a_goal_that_cannot_be_reached_pointing_down_is_told_so(rig):
+    roomy = argparse.Namespace(workspace=BiggerBox(), home_joints_rad=rig.home_joints_rad)
+    with pytest.raises(ReachError, match="not reachable with the gripper pointing down"):
+        check_goals([(0.75, 0.0, 0.5)], roomy)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [(None, 0), (StopReason.ARM, 3), (StopReason.STALE_FRAME, 3), (StopReason.OPERATOR, 130)]
+)
+def test_exit_codes(reason, code):
+    stop = None if reason is None else Stop(reason, "for a test")
+    assert exit_code([GoalResult(np.zeros(3), [], np.zeros(3), 0.0, None, stop)]) == code
+
+
+class BiggerBox:
+    def contains(self, point):
+        return True
