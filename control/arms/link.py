@@ -12,7 +12,7 @@ import numpy as np
 from control.arms.controller_errors import describe_error, describe_return, describe_state
 from control.arms.params import ArmParams
 from control.arms.pose_history import Pose, PoseHistory
-from control.arms.sdk import close_api, is_wire_up, open_api, run_bounded, wait_until
+from control.arms.sdk import close_apis, is_wire_up, open_api, run_bounded, wait_until
 from control.arms.sender import CommandSender
 from control.safety import Fence
 from datasets.errors import DeviceError, SafetyStop
@@ -128,9 +128,7 @@ class ControllerLink:
             self._halt()
         if self._sender is not None:
             self._sender.close()
-        for api in (self.motion, self.guard):
-            if api is not None:
-                close_api(api)
+        close_apis(*(api for api in (self.motion, self.guard) if api is not None))
         self.motion = self.guard = self._sender = self._watch_thread = None
         self.note("disconnected")
 

@@ -10,12 +10,14 @@ import struct
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
 from datasets.errors import DeviceError
 
 CONNECT_TIMEOUT_S = 8.0
+CLOSE_TIMEOUT_S = 3.0
 _TCP_ESTABLISHED = 1
 _log = logging.getLogger(__name__)
 
@@ -29,12 +31,18 @@ class _Forward(logging.Handler):
 
 @functools.cache
 def load_sdk() -> Any:
-    """The SDK's ``XArmAPI`` class; its prints become log records from here on."""
+    """The SDK's ``XArmAPI`` class.
+
+    Its prints become log records, and its sockets' timeout of one second, which they set for themselves as well, is
+    kept from becoming the default of every socket in the process.
+    """
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its version when imported
+        from xarm.core.comm import socket_port
         from xarm.core.utils import log as sdk_log
         from xarm.core.wrapper import uxbus_cmd_tcp
         from xarm.wrapper import XArmAPI
         from xarm.x3 import base
+    vars(socket_port)["socket"] = types.SimpleNamespace(**{**vars(socket), "setdefaulttimeout": lambda timeout: None})
     for module in (base, uxbus_cmd_tcp):
         vars(module)["print"] = lambda *values: _log.debug(" ".join(map(str, values)))
     for logger in (sdk_log.logger, sdk_log.origin_logger):
@@ -78,26 +86,32 @@ def open_api(host: str, report_type: str) -> Any:
     except ValueError as error:
         raise DeviceError(f"{host!r} is not an IPv4 address; give the controller's, such as 192.168.1.203") from error
     api = load_sdk()(host, is_radian=True, do_not_open=True, report_type=report_type, forbid_uds=True, timed_comm=False)
-    default_timeout = socket.getdefaulttimeout()
     try:
         run_bounded(api.connect, CONNECT_TIMEOUT_S, "connect")
     except DeviceError as error:
-        api.disconnect()
+        close_apis(api)
         raise DeviceError(
             f"no xArm controller answers at {host} ({error}); check the address, the cable and that it is switched on"
         ) from error
-    finally:
-        # The SDK sets one second for every socket of the process.
-        socket.setdefaulttimeout(default_timeout)
     return api
 
 
-def close_api(api: Any) -> None:
-    """Disconnect; never raises and never takes long."""
-    default_timeout = socket.getdefaulttimeout()
-    with contextlib.suppress(DeviceError):
-        run_bounded(api.disconnect, 3.0, "disconnect")
-    socket.setdefaulttimeout(default_timeout)
+def close_apis(*apis: Any) -> None:
+    """Disconnect all at once, within ``CLOSE_TIMEOUT_S``; never raises."""
+    threads = [threading.Thread(target=_close, args=(api,), daemon=True, name="xarm disconnect") for api in apis]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + CLOSE_TIMEOUT_S
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+def _close(api: Any) -> None:
+    # Were the report stream closed first, the SDK would dial it again and sleep two seconds over it.
+    if api.connected:
+        api.core.arm_port.close()
+        wait_until(lambda: not api.connected, 0.5)
+    api.disconnect()
 
 
 def is_wire_up(api: Any) -> bool:

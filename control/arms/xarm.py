@@ -111,7 +111,7 @@ class XArm(Arm):
         try:
             link.open()
             check_controller(link.guard, self._params.mode)
-            configure(link.motion, self._rig, self.fence, self._payload, self._params)
+            configure(link.motion, link.guard, self._rig, self.fence, self._payload, self._params)
             verify(link.guard, self._rig, self._payload, self._params)
             self._check_pose()
             enter_mode(link.motion, mode)

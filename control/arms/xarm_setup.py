@@ -42,7 +42,7 @@ def check_controller(api: Any, mode: DriveMode) -> None:
         raise DeviceError(f"the controller reports {describe_error(error)}")
 
 
-def configure(api: Any, rig: Rig, fence: Fence, payload: Payload, params: ArmParams) -> None:
+def configure(api: Any, guard: Any, rig: Rig, fence: Fence, payload: Payload, params: ArmParams) -> None:
     """Enable the motors and set tool, payload, collision sensitivity, boundary and speed limits, in mode 0.
 
     Each of these may reset mode and state, so the mode that drives comes after all of them.
@@ -58,7 +58,8 @@ def configure(api: Any, rig: Rig, fence: Fence, payload: Payload, params: ArmPar
     _set("ready again", lambda: api.set_state(0))
     _set("set the tool", lambda: api.set_tcp_offset([0, 0, rig.tool.tcp_offset_m * 1000, 0, 0, 0], wait=False))
     _set("ready again", lambda: api.set_state(0))
-    _set("set collision sensitivity", lambda: api.set_collision_sensitivity(params.collision_sensitivity))
+    if guard.collision_sensitivity != params.collision_sensitivity:  # setting it makes the SDK sleep half a second
+        _set("set collision sensitivity", lambda: api.set_collision_sensitivity(params.collision_sensitivity))
     _set("set the boundary", lambda: api.set_reduced_tcp_boundary(boundary_mm(rig, params)))
     _set("switch the boundary on", lambda: api.set_fence_mode(True))
     _set("limit the speed", lambda: api.set_reduced_max_tcp_speed(speed_mm_s))
@@ -94,8 +95,8 @@ def enter_mode(api: Any, mode: int) -> None:
 def boundary_mm(rig: Rig, params: ArmParams) -> list[int]:
     """The controller's box: the workspace and its margin, as ``x+ x- y+ y- z+ z-`` in whole mm, rounded outwards."""
     margin = params.controller_margin_m
-    low = [math.floor(value * 1000 - 1e-6) for value in rig.workspace.low - margin]
-    high = [math.ceil(value * 1000 + 1e-6) for value in rig.workspace.high + margin]
+    low = [math.floor(value * 1000 + 1e-6) for value in rig.workspace.low - margin]
+    high = [math.ceil(value * 1000 - 1e-6) for value in rig.workspace.high + margin]
     return [value for pair in zip(high, low, strict=True) for value in pair]
 
 

@@ -1,0 +1,167 @@
+"""What goes wrong on the wire, in mid-move: the driver says why and has stopped the arm, within what time."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from control.arms.params import ArmParams
+from control.arms.xarm import XArm
+from datasets.errors import DeviceError, SafetyStop
+from datasets.rig import Rig
+from pipelines.twin.controller import ControllerTwin
+
+STOP_DEADLINE_S = 0.25
+PARAMS = ArmParams()
+
+FAULTS = {
+    "c21": ("C21: kinematic error", 0.0),
+    "c24": ("C24: a joint was asked to move too fast", 0.0),
+    "c31": ("C31: the arm hit something", 0.0),
+    "c35": ("C35: the TCP reached the controller's safety boundary", 0.0),
+    "estop": ("C1: the emergency stop button", 0.0),
+    "mode0": ("left mode 7 for mode 0", 0.0),
+    "pause": ("state 3: paused", 0.0),
+    "drop_control": ("connection to the controller broke", 0.0),
+    "drop_motion": ("connection to the controller broke", 0.0),
+    "drop_reports": ("no report of the arm's position", PARAMS.report_deadline_s),
+    "mute_reports": ("no report of the arm's position", PARAMS.report_deadline_s),
+    "silent": ("no report of the arm's position", PARAMS.report_deadline_s),
+    "silent_motion": ("has not answered a command", PARAMS.command_deadline_s),
+}
+"""Fault: what the driver says, and after what missing report's or reply's deadline it can know."""
+UNSTOPPABLE = {"silent", "drop_control"}
+"""Nothing reaches the controller: the arm ends at its last target, one step away at most."""
+
+
+@pytest.fixture
+def twin(rig: Rig) -> Iterator[ControllerTwin]:
+    with ControllerTwin(rig) as twin:
+        yield twin
+
+
+@pytest.fixture
+def arm(rig: Rig, twin: ControllerTwin) -> Iterator[XArm]:
+    with XArm(twin.host, rig) as arm:
+        yield arm
+
+
+def begin_moving(arm: XArm) -> None:
+    for _ in range(3):
+        arm.move(np.array([0.0, 0.02, 0.0]))
+        time.sleep(0.1)
+    arm.move(np.array([0.0, 0.02, 0.0]))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(fault: str, arm: XArm, twin: ControllerTwin) -> None:
+    words, deadline_s = FAULTS[fault]
+    begin_moving(arm)
+    twin.inject(fault)
+    began = time.monotonic()
+    if fault == "silent_motion":
+        arm.move(np.array([0.0, 0.02, 0.0]))
+    while arm.fault is None and time.monotonic() - began < 2:
+        time.sleep(0.002)
+    assert arm.fault is not None
+    assert words in arm.fault
+    if fault not in UNSTOPPABLE:
+        while (twin.firmware.speed_m_s() > 0 or twin.firmware.state != 4) and time.monotonic() - began < 2:
+            time.sleep(0.002)
+        assert twin.firmware.state == 4
+    print(f"{fault}: at rest {(time.monotonic() - began) * 1000:.0f} ms after it happened")
+    assert time.monotonic() - began <= deadline_s + STOP_DEADLINE_S
+    assert not arm.is_connected
+    with pytest.raises(DeviceError, match=words):
+        arm.move(np.zeros(3))
+    time.sleep(0.15 if fault not in UNSTOPPABLE else 0.4)
+    assert twin.firmware.speed_m_s() == 0
+    assert np.linalg.norm(twin.tcp() - arm.target) < 0.026
+    assert any("stopping:" in event for _, event in arm.events)
+
+
+@pytest.mark.parametrize("fault", ["stall", "slow"])
+def test_what_a_healthy_controller_does_now_and_then_stops_nothing(fault: str, arm: XArm, twin: ControllerTwin) -> None:
+    begin_moving(arm)
+    twin.inject(fault)
+    for _ in range(5):
+        began = time.monotonic()
+        arm.move(np.array([0.0, 0.01, 0.0]))
+        assert time.monotonic() - began < PARAMS.reply_wait_s + 0.05, "the loop must not wait for the controller"
+        time.sleep(0.1)
+    assert arm.fault is None
+    time.sleep(0.4)
+    np.testing.assert_allclose(arm.tcp, arm.target, atol=1e-3)
+
+
+def test_stop_is_quick_while_the_motion_connection_hangs(arm: XArm, twin: ControllerTwin) -> None:
+    begin_moving(arm)
+    twin.inject("silent_motion")
+    arm.move(np.array([0.0, 0.02, 0.0]))
+    began = time.monotonic()
+    arm.stop()
+    assert time.monotonic() - began < 0.1
+    assert twin.firmware.state == 4
+
+
+def test_stop_of_a_silent_controller_gives_up_in_time_and_says_so(arm: XArm, twin: ControllerTwin) -> None:
+    begin_moving(arm)
+    twin.inject("silent")
+    began = time.monotonic()
+    arm.stop()
+    assert time.monotonic() - began < 0.5
+    assert any("stop not confirmed" in event for _, event in arm.events)
+
+
+def test_disconnect_from_a_silent_controller_is_bounded(arm: XArm, twin: ControllerTwin) -> None:
+    twin.inject("silent")
+    began = time.monotonic()
+    arm.disconnect()
+    assert time.monotonic() - began < 5
+
+
+def test_an_error_is_never_cleared_and_motors_never_enabled_without_a_new_connect(
+    arm: XArm, twin: ControllerTwin
+) -> None:
+    twin.inject("estop")
+    time.sleep(0.3)
+    log = [request.register for _, request in twin.log if _ > time.monotonic() - 0.35]
+    assert 16 not in log  # clean error
+    assert 11 not in log  # motors
+    with pytest.raises(DeviceError, match="C1: the emergency stop button"):
+        arm.connect()
+    twin.faults.clear()
+    with pytest.raises(DeviceError, match="C1: the emergency stop button"):
+        arm.connect()
+    assert twin.firmware.error == 1
+    twin.firmware.clean_error()  # the operator, in the vendor's studio
+    arm.connect()
+    assert arm.is_connected
+
+
+def test_after_a_stop_the_stopped_arm_is_not_armed_again_by_any_call(arm: XArm, twin: ControllerTwin) -> None:
+    begin_moving(arm)
+    arm.stop()
+    for call in (lambda: arm.move(np.zeros(3)), arm.home, lambda: arm.go_to(arm.tcp)):
+        with pytest.raises(SafetyStop):
+            call()
+    arm.disconnect()
+    assert twin.firmware.state == 4
+
+
+@pytest.mark.parametrize("mode", ["online_line", "velocity"])
+def test_an_arm_whose_client_dies_comes_to_rest_inside_the_fence(rig: Rig, twin: ControllerTwin, mode: str) -> None:
+    arm = XArm(twin.host, rig, ArmParams(mode=mode))  # type: ignore[arg-type]
+    arm.connect()
+    try:
+        for _ in range(12):
+            arm.move(np.array([0.0, 0.0, -0.025]))
+            time.sleep(0.1)
+        for client in list(twin.clients):  # as the kernel closes the sockets of a killed process
+            client.close()
+        time.sleep(0.6)
+        assert twin.firmware.speed_m_s() == 0
+        assert rig.workspace.low[2] - 1e-3 <= twin.tcp()[2]
+    finally:
+        arm.disconnect()
