@@ -16,6 +16,7 @@ from loky.process_executor import BrokenProcessPool
 from datasets.drawing import Drawer, DrawerFactory, draw_rows
 from datasets.errors import ConfigError, DataError
 from datasets.splits import SplitPlan
+from datasets.store import storage_errors
 from datasets.store_writer import SplitWriter
 
 BackendName = Literal["local", "ray"]
@@ -50,13 +51,14 @@ _drawer: tuple[SplitPlan, Drawer] | None = None
 def do_job(job: Job) -> int:
     """Draw and write one shard; the number of its frames."""
     global _drawer
-    if _drawer is None or _drawer[0] != job.plan:
-        release_drawer()
-        _drawer = (job.plan, job.make_drawer(job.plan))
-    writer = SplitWriter(job.url, job.plan.name)
-    rows = writer.rows(job.shard)
-    writer.write(job.shard, draw_rows(_drawer[1], job.plan, rows))
-    return len(rows)
+    with storage_errors(f"shard {job.shard} of {job.url}/{job.plan.name}"):
+        if _drawer is None or _drawer[0] != job.plan:
+            release_drawer()
+            _drawer = (job.plan, job.make_drawer(job.plan))
+        writer = SplitWriter(job.url, job.plan.name)
+        rows = writer.rows(job.shard)
+        writer.write(job.shard, draw_rows(_drawer[1], job.plan, rows))
+        return len(rows)
 
 
 def release_drawer() -> None:

@@ -76,6 +76,7 @@ class Run:
     def _clear_and_mark(self) -> None:
         with storage_errors(f"writing {self.url}"):
             root, program = self._root(), drawing_digest()
+            StoredFiles(self.url).remove_partial()
             interrupted = root.attrs.get("complete") is False
             same_program = root.attrs.get("program") == program
             if self.fresh or (self.existing == "redraw" and not (interrupted and same_program)):

@@ -14,6 +14,7 @@ Layout of a split, with N frames::
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,6 @@ VERSION = 1
 """Raised whenever what the arrays or attributes mean changes."""
 
 DEPTH_UNIT_M = 1e-4
-DEPTH_LIMIT_M = np.iinfo(np.uint16).max * DEPTH_UNIT_M
 
 LookName = Literal["glance", "fovea"]
 Columns = Mapping[str, NDArray[Any]]
@@ -108,11 +108,11 @@ def open_store(url: str, read_only: bool = True) -> LocalStore | FsspecStore:
 
 
 class StoredFiles:
-    """The plain files of one group, to be listed and deleted whatever file system they are on."""
+    """The plain files of a store or of one group, to be listed and deleted whatever file system they are on."""
 
-    def __init__(self, url: str, group: str) -> None:
+    def __init__(self, url: str, group: str = "") -> None:
         self._fs, root = fsspec.url_to_fs(url)
-        self._folder = f"{root.rstrip('/')}/{group}"
+        self._folder = f"{root.rstrip('/')}/{group}".rstrip("/")
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each file, by its path inside the group."""
@@ -132,9 +132,9 @@ class StoredFiles:
         return dict(sorted(totals.items()))
 
     def remove_partial(self) -> None:
-        """Delete what a killed writer left half written."""
+        """Delete what a killed writer left half written, by the names that Zarr gives such files."""
         for path in self.sizes():
-            if path.endswith(".partial"):
+            if re.search(r"\.[0-9a-f]{32}\.partial$", path):
                 self._fs.rm(f"{self._folder}/{path}")
 
     def remove(self) -> None:
@@ -144,7 +144,7 @@ class StoredFiles:
             DataError: the folder holds something that is no group of frames.
         """
         found = self.sizes()
-        if "zarr.json" not in found and any(not path.endswith(".partial") for path in found):
+        if found and "zarr.json" not in found:
             raise DataError(f"{self._folder} holds files that are no frames; choose another --out or move them away")
         if self._fs.exists(self._folder):
             self._fs.rm(self._folder, recursive=True)

@@ -65,11 +65,10 @@ class SplitWriter:
                     if when_changed == "refuse":
                         raise DataError(
                             f"{url}/{split} was drawn with other parameters ({', '.join(changed[:6])}): draw it again "
-                            f"with --changed redraw, or choose another --out"
+                            f"with --existing redraw, or choose another --out"
                         )
                     files.remove()
                 else:
-                    files.remove_partial()
                     return cls(url, split)
             else:
                 files.remove()
