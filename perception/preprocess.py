@@ -1,0 +1,89 @@
+r"""From a window's raw pixels to a network's input: one piece of code for training, evaluation and the exported graph.
+
+A sample's ray is given by where it lies in the *native* image. A rendered window is a regular grid; a window cut from a
+camera's frame holds the nearest whole pixels instead, up to half a pixel off that grid. Both are described by the
+coordinates of their columns and rows, and back-projected along their own rays:
+
+.. math:: p_c = z \left(\frac{u - c_x}{f_x}, \frac{v - c_y}{f_y}, 1\right)
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+FARTHEST_M = 3.0
+"""Readings beyond this are no part of the set-up; the D435's own range ends near there (Intel D400 data sheet)."""
+FOVEA_DEPTH_M = 0.15
+"""Points farther than this from the first estimate, along the view, are background to the fovea."""
+
+
+class Pixels(NamedTuple):
+    """A batch of windows as a camera or the renderer gives them.
+
+    Attributes:
+        rgb: ``(B, S, S, 3)`` uint8.
+        depth: ``(B, S, S)`` float32 m, 0 = no reading.
+        columns: ``(B, S)`` px, native coordinates of the columns.
+        rows: ``(B, S)`` px, native coordinates of the rows.
+        intrinsics: ``(B, 4)`` px, ``fx, fy, cx, cy`` of the native camera.
+    """
+
+    rgb: Tensor
+    depth: Tensor
+    columns: Tensor
+    rows: Tensor
+    intrinsics: Tensor
+
+
+class View(NamedTuple):
+    """What a network sees of a window.
+
+    Attributes:
+        image: ``(B, 7, S, S)``: colour in -1..1, the point map in units of the look, validity.
+        points: ``(B, 3, S, S)`` m relative to the look's origin, 0 where invalid.
+        valid: ``(B, 1, S, S)``, 1 where there is a usable reading.
+    """
+
+    image: Tensor
+    points: Tensor
+    valid: Tensor
+
+
+def grid_coordinates(window: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
+    """Native columns and rows, each ``(B, size_px)`` px, of rendered windows ``(B, 4)`` (left, top, width, height)."""
+    centres = (torch.arange(size_px, device=window.device, dtype=window.dtype) + 0.5) / size_px
+    return window[:, :1] + centres * window[:, 2:3], window[:, 1:2] + centres * window[:, 3:4]
+
+
+def point_map(pixels: Pixels) -> Tensor:
+    """Camera-frame points ``(B, 3, S, S)`` m along each sample's own ray."""
+    fx, fy, cx, cy = pixels.intrinsics[:, :, None].unbind(1)
+    x = ((pixels.columns - cx) / fx)[:, None, :] * pixels.depth
+    y = ((pixels.rows - cy) / fy)[:, :, None] * pixels.depth
+    return torch.stack([x, y, pixels.depth], dim=1)
+
+
+def glance_view(pixels: Pixels, distance_m: float, unit_m: float) -> View:
+    """The whole view in the camera's frame, about the point ``distance_m`` along the optical axis."""
+    points = point_map(pixels)
+    valid = (pixels.depth > 0) & (pixels.depth < FARTHEST_M)
+    origin = points.new_tensor([0.0, 0.0, distance_m])[None, :, None, None]
+    return _view(pixels.rgb, points - origin, valid, unit_m)
+
+
+def fovea_view(pixels: Pixels, pose: Tensor, estimate: Tensor, unit_m: float) -> View:
+    """The window in the base frame, about the first ``estimate`` ``(B, 3)`` m, seen from ``pose`` ``(B, 4, 4)``."""
+    rotation, position = pose[:, :3, :3], pose[:, :3, 3]
+    points = torch.einsum("bij,bjhw->bihw", rotation, point_map(pixels))
+    points = points + (position - estimate)[:, :, None, None]
+    distance = torch.einsum("bi,bi->b", estimate - position, rotation[:, :, 2])[:, None, None]
+    valid = (pixels.depth > 0) & ((pixels.depth - distance).abs() < FOVEA_DEPTH_M)
+    return _view(pixels.rgb, points, valid, unit_m)
+
+
+def _view(rgb: Tensor, points: Tensor, valid: Tensor, unit_m: float) -> View:
+    mask = valid[:, None].to(points.dtype)
+    points = points * mask
+    colour = rgb.permute(0, 3, 1, 2).to(points.dtype) / 127.5 - 1.0
+    return View(torch.cat([colour, points / unit_m, mask], dim=1), points, mask)
