@@ -15,14 +15,14 @@ Johannink et al., arXiv 1812.03201):
 
 .. math::
 
-    \pi(o, g) = \mathrm{clip}\big(\bar\kappa(e) + \rho \min(1, \lVert \kappa e \rVert) \tanh f(o, g),\ -1,\ 1\big),
+    \pi(o, g) = \operatorname{limit}_1\big(\kappa e + \rho \min(1, \lVert \kappa e \rVert) \tanh f(o, g)\big),
     \qquad e = g - \hat x
 
-where :math:`\hat x` is the fused position, :math:`\bar\kappa(e)` is :math:`\kappa e` in units of the largest
-displacement, shortened to length 1, and :math:`f` starts at zero: before its first update it already reaches.
-The correction fades at the goal, so that :math:`e = 0` stays a fixed point: a network's output is nowhere exactly zero,
-and what is left of it at rest would be an error that no critic resolves (1 mm changes :math:`Q` by less than its own
-fitting error).
+where :math:`\hat x` is the fused position, :math:`\operatorname{limit}_1` shortens to length 1 (the largest
+displacement), and :math:`f` starts at zero: before its first update it already reaches. Far away the length is fixed
+and the direction is nearly that of :math:`e`; the correction shapes the arrival. At the goal it fades, so that
+:math:`e = 0` stays a fixed point: a network's output is nowhere exactly zero, and what is left of it at rest would be
+an error that no critic resolves (1 mm changes :math:`Q` by less than its own fitting error).
 """
 
 from typing import Any
@@ -64,7 +64,8 @@ class ResidualActor(Actor):
         wanted = self.gain * (obs["desired_goal"] - obs["observation"][:, REST])
         length = wanted.norm(dim=1, keepdim=True)
         correction = self.residual_scale * length.clamp(max=1.0) * super().forward(obs)  # type: ignore[arg-type]
-        return (wanted / length.clamp(min=1.0) + correction).clamp(-1.0, 1.0)
+        total = wanted + correction
+        return total / total.norm(dim=1, keepdim=True).clamp(min=1.0)
 
 
 class AsymmetricPolicy(TD3Policy):

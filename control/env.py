@@ -117,7 +117,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
     def step(self, action: NDArray[np.float32]) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Move the target, let one period pass, look again."""
         wanted = self.rig.max_displacement_m * np.asarray(action, dtype=float)
-        target = self.fence.next_target(self._target, wanted, self._sent)
+        target = self.fence.next_target(self._target.astype(np.float64), wanted, self._sent)
         sent = self._sent = target - self._target
         self._target = target
         self._dynamics.advance(target)

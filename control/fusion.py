@@ -10,7 +10,7 @@ For each delay of a grid a scalar Kalman filter per axis estimates :math:`o`; th
 likelihood of their innovations (multiple-model estimation: Bar-Shalom, Li, Kirubarajan, "Estimation with
 Applications to Tracking and Navigation", ch. 11). While the arm moves, a wrong delay mispredicts by speed times delay
 and loses its weight; at rest all delays agree. The result :math:`\hat o + c_k` is where the TCP **will** come to rest
-if nothing more is commanded: the delay-free quantity to steer by (a Smith predictor that needs no model of its plant's delay).
+if nothing more is commanded: the delay-free quantity to steer by (a Smith predictor that need not know the delay).
 """
 
 from collections import deque

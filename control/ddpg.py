@@ -1,0 +1,127 @@
+r"""DDPG as Stable-Baselines3 has it, with a position bottleneck in the actor and a head start for the critic."""
+
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3 import DDPG
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.utils import polyak_update
+from torch.nn.functional import mse_loss
+
+POSITION_SCALE_M = 0.1
+"""The bottleneck is compared in units of 0.1 m, so that its loss is of the order of the critic's values."""
+POSITION_KEY = "achieved_goal"
+
+
+class BottleneckDDPG(DDPG):
+    r"""DDPG whose actor's features begin with a predicted position, drawn to the true one.
+
+    With the extractor :math:`f`, whose first three features are the position :math:`\hat s = f_{1:3}(o)`,
+
+    .. math::
+
+        L_a = -\mathbb E[Q(s, \pi(o))] + c\, \mathbb E\big[\lVert \hat s - s \rVert^2 / 3\big]
+
+    so that the extractor receives :math:`\nabla L_f = \nabla L_{RL} + c\, \nabla \mathrm{MSE}(s, \hat s)`, as the
+    original project trained it. Positions are in units of 0.1 m. With ``bottleneck_weight`` 0 and ``actor_starts`` 0
+    it is :class:`stable_baselines3.DDPG`, step by step.
+
+    :param bottleneck_weight: :math:`c`
+    :param actor_starts: number of updates of the critic alone before the actor's first. A residual actor is good from
+        the start, and an untrained critic would only push it away from there
+    :param gradient_log_interval: updates between two logs of both gradients' norms in the extractor
+
+    The other parameters are those of :class:`stable_baselines3.DDPG`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        bottleneck_weight: float = 0.0,
+        actor_starts: int = 0,
+        gradient_log_interval: int = 100,
+        **kwargs: Any,
+    ):
+        self.bottleneck_weight = bottleneck_weight
+        self.actor_starts = actor_starts
+        self.gradient_log_interval = gradient_log_interval
+        super().__init__(*args, **kwargs)
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """Update critic, actor and their targets; ``TD3.train`` without what DDPG leaves out of it."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
+        actor_losses, critic_losses = [], []
+        for _ in range(gradient_steps):
+            self._n_updates += 1
+            assert self.replay_buffer is not None
+            data = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            with th.no_grad():
+                next_actions = self.actor_target(data.next_observations).clamp(-1, 1)
+                next_q = th.cat(self.critic_target(data.next_observations, next_actions), dim=1).min(
+                    dim=1, keepdim=True
+                )
+                target_q = data.rewards + (1 - data.dones) * self.gamma * next_q.values
+            current_q = self.critic(data.observations, data.actions)
+            critic_loss = th.stack([mse_loss(q, target_q) for q in current_q]).sum()
+            critic_losses.append(critic_loss.item())
+            self.critic.optimizer.zero_grad()
+            critic_loss.backward()
+            self.critic.optimizer.step()
+
+            if self._n_updates > self.actor_starts:
+                actor_losses.append(self._update_actor(data.observations))
+            polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
+            polyak_update(self.actor.parameters(), self.actor_target.parameters(), self.tau)
+            polyak_update(self.critic_batch_norm_stats, self.critic_batch_norm_stats_target, 1.0)
+            polyak_update(self.actor_batch_norm_stats, self.actor_batch_norm_stats_target, 1.0)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/critic_loss", np.mean(critic_losses))
+        if actor_losses:
+            self.logger.record("train/actor_loss", np.mean(actor_losses))
+
+    def _update_actor(self, observations: Any) -> float:
+        self.actor.optimizer.zero_grad()
+        if self.bottleneck_weight == 0:
+            rl_loss = -self.critic.q1_forward(observations, self.actor(observations)).mean()
+            rl_loss.backward()
+        else:
+            features = self.actor.extract_features(observations, self.actor.features_extractor)
+            rl_loss = -self.critic.q1_forward(observations, self.actor.mu(features)).mean()
+            truth = observations[POSITION_KEY] / POSITION_SCALE_M
+            position_loss = self.bottleneck_weight * mse_loss(features[:, :3] / POSITION_SCALE_M, truth)
+            if self._n_updates % self.gradient_log_interval == 0:
+                self._log_gradients(rl_loss, position_loss)
+            (rl_loss + position_loss).backward()
+            self.logger.record("train/position_loss", position_loss.item())
+        self.actor.optimizer.step()
+        return rl_loss.item()
+
+    def _log_gradients(self, rl_loss: th.Tensor, position_loss: th.Tensor) -> None:
+        weights = list(self.actor.features_extractor.parameters())
+        for name, loss in (("rl", rl_loss), ("position", position_loss)):
+            gradients = th.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+            squares = [gradient.square().sum() for gradient in gradients if gradient is not None]
+            self.logger.record(f"train/extractor_gradient_{name}", th.stack(squares).sum().sqrt().item())
+
+
+class EpisodeNoise(NormalActionNoise):
+    """Gaussian exploration whose size is drawn anew for each episode, log-uniformly.
+
+    Under constant noise the arm never rests at the goal, and the critic never sees what settling is worth; here a
+    part of the episodes is nearly free of noise.
+
+    :param size: number of action components
+    :param low: smallest standard deviation
+    :param high: largest standard deviation
+    """
+
+    def __init__(self, size: int, low: float, high: float):
+        super().__init__(np.zeros(size), np.full(size, high))
+        self._range = np.log([low, high])
+        self.reset()
+
+    def reset(self) -> None:
+        """Draw the next episode's standard deviation."""
+        self._sigma = np.full_like(self._sigma, np.exp(np.random.uniform(*self._range)))  # noqa: NPY002  (SB3 seeds it)

@@ -1,0 +1,52 @@
+"""A trained actor into the files that the runtime loads, without its trainer."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+import torch as th
+from stable_baselines3.td3.policies import Actor
+from torch import nn
+
+from control.features import SIZE
+from control.policies import DESCRIPTION, GRAPH, describe
+from datasets.rig import Rig
+
+
+class _Graph(nn.Module):
+    """The actor as a function of named inputs; ``observation`` ``(1, 16)``, ``desired_goal`` ``(1, 3)`` m."""
+
+    def __init__(self, actor: Actor) -> None:
+        super().__init__()
+        self._actor = actor
+
+    def forward(self, observation: th.Tensor, desired_goal: th.Tensor) -> th.Tensor:
+        return self._actor({"observation": observation, "desired_goal": desired_goal})
+
+
+def export_actor(actor: Actor, folder: Path, rig: Rig) -> None:
+    """Write ``actor.onnx`` and ``policy.json``: two inputs that a camera can tell, and a normalised action."""
+    folder.mkdir(parents=True, exist_ok=True)
+    exported = th.onnx.export(
+        _Graph(actor.cpu()).eval(),
+        (th.zeros(1, SIZE), th.zeros(1, 3)),
+        input_names=["observation", "desired_goal"],
+        output_names=["action"],
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    assert exported is not None
+    graph = exported.model_proto
+    for node in graph.graph.node:
+        # The exporter notes source files and call stacks of the machine it ran on.
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*graph.graph.value_info, *graph.graph.input, *graph.graph.output):
+        del value.metadata_props[:]
+    del graph.graph.metadata_props[:]
+    del graph.metadata_props[:]
+    onnx.save(graph, folder / GRAPH)
+    versions = {name: version(name) for name in ("torch", "stable-baselines3", "sim2real-reach")}
+    (folder / DESCRIPTION).write_text(json.dumps({**describe(rig), "versions": versions}, indent=2) + "\n")

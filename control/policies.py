@@ -1,0 +1,133 @@
+"""Policies as they are shipped: the trained actor without its trainer, and the proportional controllers beside it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from control.features import SIZE, FeatureEncoder
+from control.fusion import MotionFusion
+from control.policy import Observation, Policy
+from datasets.errors import ModelError
+from datasets.rig import Rig
+
+POLICY_FOLDER = Path("models/policy")
+GRAPH = "actor.onnx"
+DESCRIPTION = "policy.json"
+
+Displacement = NDArray[np.float64]
+
+
+def limit_length(vector: NDArray, longest: float) -> Displacement:
+    """The vector ``(3,)``, shortened to ``longest`` where it is longer."""
+    length = float(np.linalg.norm(vector))
+    return np.asarray(vector if length <= longest else vector * (longest / length), dtype=np.float64)
+
+
+class ProportionalPolicy:
+    r"""Moves the target by :math:`\kappa (g - \hat s)`, at most ``max_displacement_m``: the baseline of every report.
+
+    The target integrates what it is moved by, so this is an integral controller of the TCP, and a late picture bounds
+    :math:`\kappa`: with :math:`d` periods of delay it is stable below :math:`2 \sin(\pi / (4 d + 2))`.
+    """
+
+    def __init__(self, gain: float, max_displacement_m: float) -> None:
+        self.gain = gain
+        self._longest = max_displacement_m
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def act(self, observation: Observation) -> Displacement:
+        """The displacement ``(3,)`` m."""
+        return limit_length(self.gain * (observation.goal - observation.estimate.xyz), self._longest)
+
+
+class FusedProportionalPolicy:
+    r"""Moves the target by :math:`\kappa (g - \hat x)` with estimates and commands fused into the rest point.
+
+    The controller that the trained actor starts from; beside it in reports, so that what learning adds is seen.
+    """
+
+    def __init__(self, gain: float, max_displacement_m: float, period_s: float) -> None:
+        self.gain = gain
+        self._longest = max_displacement_m
+        self._fusion = MotionFusion(period_s)
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        self._fusion.reset()
+
+    def act(self, observation: Observation) -> Displacement:
+        """The displacement ``(3,)`` m."""
+        fused = self._fusion.update(observation.estimate, observation.last_command)
+        return limit_length(self.gain * (observation.goal - fused.rest), self._longest)
+
+
+class ActorPolicy:
+    """The trained actor, run by ONNX Runtime on one thread; remembers an episode in its filter alone."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, rig: Rig) -> None:
+        self._session = session
+        self._longest = rig.max_displacement_m
+        self._encoder = FeatureEncoder(1 / rig.rate_hz)
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        self._encoder.reset()
+
+    def act(self, observation: Observation) -> Displacement:
+        """The displacement ``(3,)`` m."""
+        feed = {
+            "observation": self._encoder.encode(observation)[None],
+            "desired_goal": observation.goal.astype(np.float32)[None],
+        }
+        (action,) = self._session.run(["action"], feed)
+        return limit_length(np.asarray(action)[0] * self._longest, self._longest)
+
+
+def rig_part(rig: Rig) -> dict:
+    """What of a rig a policy depends on; where the camera stands is the estimator's business."""
+    whole = rig.to_json()
+    return {key: whole[key] for key in ("workspace", "tool", "home_joints_rad", "rate_hz", "max_displacement_m")}
+
+
+def describe(rig: Rig) -> dict:
+    """The part of ``policy.json`` that :func:`load_policy` checks."""
+    return {"kind": "ddpg", "features": SIZE, "rig": rig_part(rig)}
+
+
+def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None) -> Policy:
+    """Open the policy of ``folder`` for ``rig`` (default: ``params/rig.yaml``).
+
+    Raises:
+        ModelError: a file is missing or damaged, or the policy was trained for another rig or other features.
+    """
+    folder, rig = Path(folder), Rig.load() if rig is None else rig
+    again = "train it with `python -m control.train`, or take the repository's models/policy"
+    for name in (DESCRIPTION, GRAPH):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder / name}: no such policy file; {again}")
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+        trained, features = description["rig"], description["features"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / DESCRIPTION}: damaged description of a policy ({error!r}); {again}") from error
+    if features != SIZE:
+        raise ModelError(f"{folder}: trained on {features} features, but this version computes {SIZE}; {again}")
+    for key, value in rig_part(rig).items():
+        if trained.get(key) != value:
+            raise ModelError(
+                f"{folder}: trained for another rig: {key} was {trained.get(key)} and is {value} now; "
+                "restore params/rig.yaml or train the policy again"
+            )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own, undocumented types; each one means an unusable file
+        raise ModelError(f"{folder / GRAPH}: not a network that ONNX Runtime can open ({error}); {again}") from error
+    return ActorPolicy(session, rig)

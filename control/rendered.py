@@ -1,0 +1,116 @@
+"""The estimator itself as the policy's source of positions: a room per episode, drawn and looked at twice per step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from control.sources import ErrorModel, PositionSource
+from datasets.config import load_params
+from datasets.kinematics import Kinematics
+from datasets.projection import Array
+from datasets.rig import Rig
+from datasets.scene import SceneSampler
+from datasets.splits import FramesParams, SplitPlan
+from datasets.studio import Studio
+from perception.estimate import PositionEstimate
+from perception.estimator import MODEL_FOLDER, PositionEstimator
+
+
+@dataclass(frozen=True)
+class RenderedParams:
+    """Which rooms are drawn, and which networks look at them.
+
+    Attributes:
+        estimator: folder of the networks.
+        frames: parameter file of the splits.
+        split: whose randomization of camera, looks and depth noise the rooms follow; seeds are the episodes' own.
+    """
+
+    estimator: str = str(MODEL_FOLDER)
+    frames: str = "params/frames.yaml"
+    split: str = "nominal"
+
+
+class RenderedSource:
+    """Renders the two windows the estimator asks for, with the arm where the episode has it.
+
+    The gripper points straight down at home's yaw, as the controller holds it in Cartesian motion; everything else of
+    the room, with the camera's own error, stays as drawn for the whole episode. The depth sensor's noise is new in
+    every picture.
+
+    Raises (on construction):
+        ModelError: the networks are missing or made for another rig.
+        ConfigError: no such split.
+    """
+
+    def __init__(self, params: RenderedParams, rig: Rig) -> None:
+        plan = SplitPlan.of(load_params(params.frames, FramesParams), params.split, rig)
+        self._estimator = PositionEstimator.load(Path(params.estimator), rig)
+        self._sampler = SceneSampler(rig, plan.randomization)
+        self._studio = Studio(rig, plan.randomization.arm)
+        self._kinematics = Kinematics()
+        self._home = np.array(rig.home_joints_rad)
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        """Draw a room with its camera error."""
+        self._scene = replace(self._sampler.sample(seed), joints_rad=self._home)
+        self._pictures = 0
+
+    def estimate(self, tcp: Array) -> PositionEstimate:
+        """Two looks at the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        joints = self._kinematics.step(self._scene.joints_rad, tcp, iterations=3)
+        self._scene = replace(self._scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
+        self._pictures += 1
+        photograph = partial(self._studio.photograph, self._scene, noise_seed=self._pictures)
+        return self._estimator.locate(photograph, self._scene.t_base_camera_told, self._scene.intrinsics).fovea
+
+    def close(self) -> None:
+        """Free the GL context."""
+        self._studio.close()
+
+
+def fit_error_model(
+    source: PositionSource, places: Array, seed: int, step_m: float = 0.05, progress: Callable[[], object] = int
+) -> ErrorModel:
+    r"""Measure an :class:`ErrorModel` of the estimator, with four looks in each of ``len(places)`` rooms.
+
+    In every room the TCP is put at a place twice, ``step_m`` beside it, and at the next room's place. With the errors
+    :math:`e_1, e_2` (same place), :math:`e_3` (near) and :math:`e_4` (far), per axis:
+
+    .. math::
+
+        n^2 = \tfrac12 \overline{(e_1 - e_2)^2}, \quad b^2 = \overline{e_1 e_4}, \quad
+        f^2 = \overline{e^2} - b^2 - n^2, \quad \overline{e_1 e_3} = b^2 + f^2 e^{-step^2 / 2 \ell^2}
+
+    Errors are clipped at 10 times their median length, so that single failures do not pass for noise.
+    """
+    rng = np.random.default_rng(seed)
+    errors, sigmas = [], []
+    for room, place in enumerate(places):
+        source.reset(seed + room)
+        direction = rng.standard_normal(3)
+        near = place + step_m * direction / np.linalg.norm(direction)
+        estimates = [(source.estimate(tcp), tcp) for tcp in (place, place, near, places[room - 1])]
+        errors.append([estimate.xyz - tcp for estimate, tcp in estimates])
+        progress()
+        sigmas.append([np.linalg.norm(estimate.sigma) for estimate, _ in estimates])
+    error = np.array(errors)
+    limit = 10 * np.median(np.linalg.norm(error, axis=-1))
+    error = np.clip(error, -limit, limit)
+    noise = np.mean((error[:, 0] - error[:, 1]) ** 2, axis=0) / 2
+    total = np.mean(error**2, axis=(0, 1))
+    bias = np.clip(np.mean(error[:, 0] * error[:, 3], axis=0), 0, total - noise)
+    field = np.maximum(total - noise - bias, 0)
+    near_share = np.mean(error[:, 0] * error[:, 2] - bias) / max(float(np.mean(field)), 1e-12)
+    length = step_m / np.sqrt(-2 * np.log(np.clip(near_share, 0.05, 0.95)))
+
+    def axes(variance: Array) -> tuple[float, float, float]:
+        x, y, z = (round(float(value), 6) for value in np.sqrt(variance))
+        return x, y, z
+
+    severity = float(np.std(np.log(np.mean(sigmas, axis=1))))
+    return ErrorModel(axes(bias), axes(field), axes(noise), round(float(length), 4), round(severity, 3))

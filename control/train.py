@@ -1,0 +1,290 @@
+"""The control stage: ``python -m control.train --config params/control.yaml``."""
+
+import argparse
+import csv
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from tqdm import tqdm
+
+from control.ddpg import BottleneckDDPG
+from control.env import EnvParams, ReachEnv
+from control.evaluate import Episode, paired_difference, run_episodes, summarize
+from control.export import export_actor
+from control.goals import GoalSampler
+from control.learning import AgentParams, Curve, learn
+from control.plots import draw_curves, draw_distances
+from control.policies import POLICY_FOLDER, FusedProportionalPolicy, ProportionalPolicy, load_policy
+from control.policy import Policy
+from control.rendered import RenderedParams, RenderedSource, fit_error_model
+from control.safety import Fence
+from control.sources import ErrorModel, Surrogate, TrueState
+from datasets.config import command_line, load_params
+from datasets.errors import ConfigError
+from datasets.rig import Rig
+
+TRUE_STATE = "ddpg_true_state"
+PROPORTIONAL = "proportional"
+FUSED = "proportional_fused"
+
+
+@dataclass(frozen=True)
+class EvaluationParams:
+    """Episodes on fixed seeds; validation and test seeds never meet, nor those of training.
+
+    Attributes:
+        episodes: of the test, through the estimator itself.
+        validation_episodes: at each evaluation while learning.
+        tuning_episodes: per gain of the proportional controllers.
+        gains: that are tried for them.
+        interval: steps between evaluations while learning, each of them a checkpoint.
+        rooms: in which the estimator's errors are measured.
+        workers: processes that run episodes.
+    """
+
+    episodes: int = 100
+    validation_episodes: int = 20
+    tuning_episodes: int = 60
+    gains: tuple[float, ...] = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
+    interval: int = 1000
+    rooms: int = 100
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        for key in ("episodes", "validation_episodes", "tuning_episodes", "interval", "rooms", "workers"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"evaluation.{key} must be at least 1, got {getattr(self, key)}")
+        if not self.gains or min(self.gains) <= 0:
+            raise ConfigError("evaluation.gains must name at least one positive gain")
+
+
+VALIDATION_SEED = 200_000_000
+TUNING_SEED = 300_000_000
+ROOMS_SEED = 400_000_000
+TEST_SEED = 500_000_000
+
+
+@dataclass(frozen=True)
+class ControlParams:
+    """``params/control.yaml``; each value is explained there."""
+
+    seed: int = 0
+    env: EnvParams = field(default_factory=EnvParams)
+    rooms: RenderedParams = field(default_factory=RenderedParams)
+    agent: AgentParams = field(default_factory=AgentParams)
+    true_state_steps: int = 3000
+    evaluation: EvaluationParams = field(default_factory=EvaluationParams)
+    policy: str = str(POLICY_FOLDER)
+    results: str = "results/control"
+    runs: str = "runs/control"
+
+    def __post_init__(self) -> None:
+        if self.evaluation.interval % self.env.horizon:
+            raise ConfigError(
+                f"evaluation.interval must be a whole number of episodes of {self.env.horizon} steps, "
+                f"got {self.evaluation.interval}"
+            )
+        if self.true_state_steps <= self.agent.warm_up + self.agent.actor_starts:
+            raise ConfigError(f"true_state_steps must exceed agent.warm_up + actor_starts, got {self.true_state_steps}")
+
+
+def make_surrogate_env(params: EnvParams, model: ErrorModel, rig: Rig) -> ReachEnv:
+    """Positions from the measured error model."""
+    return ReachEnv(params, Surrogate(model), rig)
+
+
+def make_true_env(params: EnvParams, rig: Rig) -> ReachEnv:
+    """Positions from the true state."""
+    return ReachEnv(params, TrueState(), rig)
+
+
+def make_rendered_env(params: EnvParams, rooms: RenderedParams, rig: Rig) -> ReachEnv:
+    """Positions from the estimator, looking at rendered rooms."""
+    return ReachEnv(params, RenderedSource(rooms, rig), rig)
+
+
+def run(params: ControlParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
+    """The whole stage; returns the metrics it wrote.
+
+    Measures the estimator's errors, learns on them and on the true state, tunes the proportional controllers on
+    validation seeds, and runs all of them through the estimator itself on the test seeds.
+    """
+    th.set_num_threads(1)
+    started = time.monotonic()
+    source = RenderedSource(params.rooms, rig)  # a missing estimator is said before anything is written
+    folder = Path(params.runs) / f"{fingerprint(params, rig)}"
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = measured_errors(source, params, rig, folder)
+    source.close()
+    surrogate = partial(make_surrogate_env, params.env, model, rig)
+    truth = partial(make_true_env, params.env, rig)
+    true_agent = replace(params.agent, steps=params.true_state_steps)
+    curves, seconds = {}, {}
+    for name, make_env, agent in (("ddpg", surrogate, params.agent), (TRUE_STATE, truth, true_agent)):
+        began = time.monotonic()
+        curves[name] = _learn(name, make_env, agent, params, folder)
+        _export(folder / name, rig)
+        seconds[name] = round(time.monotonic() - began, 1)
+    gains = tune(params.evaluation, surrogate, rig)
+    found = _test(params, rig, folder, gains, truth)
+    metrics = {
+        "default": summarize(found["ddpg"]),
+        "baselines": {
+            TRUE_STATE: summarize(found[TRUE_STATE]),
+            PROPORTIONAL: {**summarize(found[PROPORTIONAL]), "gain": gains[PROPORTIONAL]},
+            FUSED: {**summarize(found[FUSED]), "gain": gains[FUSED]},
+        },
+        "minus_proportional": paired_difference(found["ddpg"], found[PROPORTIONAL]),
+        "minus_proportional_fused": paired_difference(found["ddpg"], found[FUSED]),
+        "error_model": asdict(model),
+        "best_step": {name: best_step(curve) for name, curve in curves.items()},
+        "train_s": seconds,
+        "stage_s": round(time.monotonic() - started, 1),
+        "seed": params.seed,
+    }
+    _write(params, rig, folder, metrics, curves, found)
+    shutil.rmtree(folder)
+    return metrics
+
+
+def fingerprint(params: ControlParams, rig: Rig) -> str:
+    """Names the run's folder, so that only a run of the very same parameters and models is resumed."""
+    models = [path.read_bytes() for path in sorted(Path(params.rooms.estimator).glob("*")) if path.is_file()]
+    content = json.dumps([asdict(params), rig.to_json()], sort_keys=True).encode() + b"".join(models)
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, folder: Path) -> ErrorModel:
+    """The estimator's error model, measured once per run."""
+    file = folder / "errors.json"
+    if file.is_file():
+        return ErrorModel(**json.loads(file.read_text()))
+    goals, rng = GoalSampler(rig, Fence.from_rig(rig), params.env.goal_radius_m), np.random.default_rng(params.seed)
+    places = np.array([goals.sample(rng) for _ in range(params.evaluation.rooms)])
+    with tqdm(total=len(places), desc="estimator's errors", unit="room") as bar:
+        model = fit_error_model(source, places, ROOMS_SEED, progress=lambda: bar.update())
+    file.write_text(json.dumps(asdict(model)))
+    return model
+
+
+def tune(params: EvaluationParams, make_env: Callable[[], ReachEnv], rig: Rig) -> dict[str, float]:
+    """The gain of each proportional controller with the highest mean reward on the tuning seeds."""
+    seeds = range(TUNING_SEED, TUNING_SEED + params.tuning_episodes)
+    policies: dict[str, Callable[[], Policy]] = {}
+    for gain in params.gains:
+        policies[f"{PROPORTIONAL} {gain}"] = partial(ProportionalPolicy, gain, rig.max_displacement_m)
+        policies[f"{FUSED} {gain}"] = partial(FusedProportionalPolicy, gain, rig.max_displacement_m, 1 / rig.rate_hz)
+    found = run_episodes(policies, make_env, seeds, workers=1, label="gains")
+    mean = {name: float(np.mean([episode.reward for episode in episodes])) for name, episodes in found.items()}
+    best = {}
+    for kind in (PROPORTIONAL, FUSED):
+        rewards = [mean[f"{kind} {gain}"] for gain in params.gains]
+        best[kind] = params.gains[int(np.argmax(rewards))]
+    return best
+
+
+def best_step(curve: Curve) -> int:
+    """After how many steps the kept actor had been reached."""
+    return int(curve.best_step)
+
+
+def _learn(
+    name: str, make_env: Callable[[], ReachEnv], agent: AgentParams, params: ControlParams, folder: Path
+) -> Curve:
+    seeds = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
+    return learn(make_env, agent, params.seed, seeds, params.evaluation.interval, folder / name, f"learning {name}")
+
+
+def _export(folder: Path, rig: Rig) -> None:
+    agent = BottleneckDDPG.load(folder / "best.zip", device="cpu")
+    export_actor(agent.actor, folder / "policy", rig)
+
+
+def _test(
+    params: ControlParams, rig: Rig, folder: Path, gains: dict[str, float], truth: Callable[[], ReachEnv]
+) -> dict[str, list[Episode]]:
+    seeds = range(TEST_SEED, TEST_SEED + params.evaluation.episodes)
+    step = rig.max_displacement_m
+    rendered = partial(make_rendered_env, params.env, params.rooms, rig)
+    found = run_episodes(
+        {
+            "ddpg": partial(load_policy, folder / "ddpg" / "policy", rig),
+            PROPORTIONAL: partial(ProportionalPolicy, gains[PROPORTIONAL], step),
+            FUSED: partial(FusedProportionalPolicy, gains[FUSED], step, 1 / rig.rate_hz),
+        },
+        rendered,
+        seeds,
+        params.evaluation.workers,
+        "test through the estimator",
+    )
+    policy = {TRUE_STATE: partial(load_policy, folder / TRUE_STATE / "policy", rig)}
+    return found | run_episodes(policy, truth, seeds, label="test on the true state")
+
+
+def _write(
+    params: ControlParams,
+    rig: Rig,
+    folder: Path,
+    metrics: dict[str, Any],
+    curves: dict[str, Curve],
+    found: dict[str, list[Episode]],
+) -> None:
+    results, policy = Path(params.results), Path(params.policy)
+    results.mkdir(parents=True, exist_ok=True)
+    policy.mkdir(parents=True, exist_ok=True)
+    for file in (folder / "ddpg" / "policy").iterdir():
+        shutil.copy(file, policy / file.name)
+    with (results / "curve.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["agent", "step", "mean_reward", "median_mm", "p95_mm"])
+        for name, curve in curves.items():
+            writer.writerows([name, *(f"{row[key]:.6g}" for key in row)] for row in curve.rows)
+    with (results / "episodes.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["policy", "seed", "final_mm", "arrival_s", "reward"])
+        for name, episodes in found.items():
+            writer.writerows(
+                [name, one.seed, f"{1000 * one.final_m:.3f}", f"{one.arrival_s:.2f}", f"{one.reward:.4f}"]
+                for one in episodes
+            )
+    draw_curves({name: curve.rows for name, curve in curves.items()}, results / "curve.png")
+    draw_distances({name: [one.final_m for one in episodes] for name, episodes in found.items()}, results / "final.png")
+    (results / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and run the stage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m control.train",
+        description=(
+            "Train the policy that moves the arm, and test it through the estimator beside its baselines. An "
+            "interrupted run goes on where it was when called again with the same parameters."
+        ),
+    )
+    parser.add_argument("--config", default="params/control.yaml", help="parameter file (default: %(default)s)")
+    parser.add_argument("--fresh", action="store_true", help="forget an interrupted run instead of going on with it")
+    options = parser.parse_args(arguments)
+    with command_line(parser.prog):
+        metrics = run(load_params(options.config, ControlParams), Rig.load(), options.fresh)
+        rows = {"ddpg": metrics["default"], **metrics["baselines"]}
+        print(f"{'policy':22}{'median mm':>10}{'p95 mm':>8}{'<5 mm':>7}{'<10 mm':>7}{'arrival s':>10}")
+        for name, row in rows.items():
+            print(
+                f"{name:22}{row['median_mm']:10.1f}{row['p95_mm']:8.1f}{row['success_5mm']:7.0%}"
+                f"{row['success_10mm']:7.0%}{row['arrival_s']:10.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

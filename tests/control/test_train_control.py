@@ -1,0 +1,104 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from control import train
+from control.policies import load_policy
+from control.sources import ErrorModel, Surrogate
+
+SMALL = {
+    "agent": {"steps": 200, "warm_up": 60, "actor_starts": 20, "batch_size": 16, "hidden": 16, "residual_gain": 1.0},
+    "true_state_steps": 200,
+    "evaluation": {
+        "episodes": 6,
+        "validation_episodes": 2,
+        "tuning_episodes": 3,
+        "gains": [0.2, 1.0],
+        "interval": 100,
+        "rooms": 5,
+        "workers": 1,
+    },
+}
+
+
+class Rooms(Surrogate):
+    """Stands in for the rendered rooms, which need trained networks."""
+
+    def __init__(self, params, rig) -> None:
+        super().__init__(ErrorModel())
+
+    def close(self) -> None:
+        pass
+
+
+def write(folder: Path, **changes) -> Path:
+    values = {
+        **SMALL,
+        "policy": str(folder / "policy"),
+        "results": str(folder / "results"),
+        "runs": str(folder / "runs"),
+    }
+    file = folder / "control.yaml"
+    file.write_text(yaml.safe_dump({**values, **changes}))
+    return file
+
+
+def test_the_stage_writes_metrics_curve_pictures_and_a_policy_that_loads(tmp_path, monkeypatch, rig):
+    monkeypatch.setattr(train, "RenderedSource", Rooms)
+    train.main(["--config", str(write(tmp_path))])
+    metrics = json.loads((tmp_path / "results/metrics.json").read_text())
+    keys = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}
+    assert metrics["default"].keys() >= keys
+    assert set(metrics["baselines"]) == {"ddpg_true_state", "proportional", "proportional_fused"}
+    assert all(entry.keys() >= keys and entry["n"] == 6 for entry in metrics["baselines"].values())
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {
+        "metrics.json",
+        "curve.csv",
+        "curve.png",
+        "episodes.csv",
+        "final.png",
+    }
+    load_policy(tmp_path / "policy", rig)
+    assert not any((tmp_path / "runs").iterdir()), "a finished run leaves no checkpoints"
+
+
+def test_same_seed_same_metrics(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "RenderedSource", Rooms)
+    found = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        train.main(["--config", str(write(folder))])
+        metrics = json.loads((folder / "results/metrics.json").read_text())
+        found.append({key: value for key, value in metrics.items() if not key.endswith("_s")})
+    assert found[0] == found[1]
+
+
+def test_the_shipped_parameters_fit():
+    from datasets.config import load_params
+
+    params = load_params("params/control.yaml", train.ControlParams)
+    assert params.evaluation.interval % params.env.horizon == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sed": 1}, "sed"),
+        ({"agent": {"gamma": 2.0}}, "gamma"),
+        ({"evaluation": {"interval": 75}}, "interval"),
+        ({"env": {"dynamics": {"camera_delay_s": [0.3, 0.1]}}}, "camera_delay_s"),
+        ({"rooms": {"split": "nowhere"}}, "nowhere"),
+        ({"rooms": {"estimator": "no/such/folder"}}, "no such model file"),
+    ],
+)
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(tmp_path, changes, says, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train.main(["--config", str(write(tmp_path, **changes))])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert len(said.strip().splitlines()) == 1
+    assert says in said
+    assert {path.name for path in tmp_path.iterdir()} == {"control.yaml"}
