@@ -12,6 +12,7 @@ import pyrealsense2 as rs
 from datasets.errors import DeviceError
 from datasets.frame import Frame
 from datasets.projection import Intrinsics
+from perception.cameras.device_description import describe
 from perception.cameras.exposure import lock_exposure
 from perception.cameras.pair_watch import PairWatch, Stamp
 from perception.cameras.settings import CameraSettings
@@ -52,12 +53,14 @@ class AlignedStream:
     ) -> None:
         self._settings = settings
         self._recorded = recorded
+        self._told_of_clock = False
         self._watch = PairWatch(settings.max_skew_s, settings.min_depth_fraction)
         self._align = rs.align(rs.stream.color)
         self._pipeline, self._profile = start()
         try:
             colour = self._profile.get_stream(rs.stream.color).as_video_stream_profile()
             self.intrinsics = adopt_intrinsics(colour.get_intrinsics(), rig, settings)
+            self.description = describe(self._profile.get_device())
         except BaseException:
             self.close()
             raise
@@ -137,4 +140,12 @@ class AlignedStream:
             return frame.timestamp / 1e3
         if frame.frame_timestamp_domain == rs.timestamp_domain.global_time:
             return frame.timestamp / 1e3 - (time.time() - time.monotonic())
+        if not self._told_of_clock:
+            self._told_of_clock = True
+            logger.warning(
+                "the camera's clock (%s) cannot be mapped to this computer's: frames count as taken %.0f ms before "
+                "they arrive (assumed_latency_s)",
+                frame.frame_timestamp_domain.name,
+                self._settings.assumed_latency_s * 1e3,
+            )
         return arrival_s - self._settings.assumed_latency_s

@@ -77,8 +77,11 @@ class PlaybackCamera(Camera):
         self._stopping.clear()
         self._mailbox = Mailbox()
         if self._real_time:
-            self._mailbox.post(replace(first, timestamp=time.monotonic()))
-            self._thread = threading.Thread(target=self._play, args=(recording, first), name="playback", daemon=True)
+            begin_s = time.monotonic()
+            self._mailbox.post(replace(first, timestamp=begin_s))
+            self._thread = threading.Thread(
+                target=self._play, args=(recording, first, begin_s), name="playback", daemon=True
+            )
             self._thread.start()
         atexit.register(self.disconnect)  # as for a live camera: no thread inside librealsense at the very end
 
@@ -120,18 +123,18 @@ class PlaybackCamera(Camera):
         self._given += 1
         return replace(frame, timestamp=time.monotonic())
 
-    def _play(self, recording: Recording, first: Frame) -> None:
+    def _play(self, recording: Recording, first: Frame, begin_s: float) -> None:
         self._given, last_s, period_s = 1, first.timestamp, 0.0
-        begin_s = time.monotonic() - first.timestamp
+        to_ours_s = begin_s - first.timestamp
         try:
             while (frame := recording.next()) is not None:
-                if self._stopping.wait(max(0.0, begin_s + frame.timestamp - time.monotonic())):
+                if self._stopping.wait(max(0.0, to_ours_s + frame.timestamp - time.monotonic())):
                     return
-                self._mailbox.post(replace(frame, timestamp=begin_s + frame.timestamp))
+                self._mailbox.post(replace(frame, timestamp=to_ours_s + frame.timestamp))
                 period_s, last_s = frame.timestamp - last_s, frame.timestamp
                 self._given += 1
             # The last frame stays in view as long as the one before it did.
-            self._stopping.wait(max(0.0, begin_s + last_s + period_s - time.monotonic()))
+            self._stopping.wait(max(0.0, to_ours_s + last_s + period_s - time.monotonic()))
             self._mailbox.fail(self._ended())
         except DataError as error:
             self._mailbox.fail(DeviceError(str(error)))

@@ -71,6 +71,14 @@ class RealSenseCamera(Camera):
             raise DeviceError("the camera is not connected, so its intrinsics are not known; call connect() first")
         return stream.intrinsics
 
+    @property
+    def description(self) -> str:
+        """Which device it is and what it says of itself, in one line; raises DeviceError while disconnected."""
+        stream = self._stream
+        if stream is None:
+            raise DeviceError("the camera is not connected, so it cannot be described; call connect() first")
+        return stream.description
+
     def connect(self) -> None:
         """Open the device, let it warm up and start receiving; does nothing when it is already open.
 
@@ -194,9 +202,10 @@ class RealSenseCamera(Camera):
     def _reopen(self, why: str) -> bool:
         """Close the device and open it again, within the limits; whether that succeeded."""
         self._close()
-        attempts = self._settings.reopen_attempts
+        attempts, failure = self._settings.reopen_attempts, ""
         for attempt in range(1, attempts + 1):
-            sentence = f"the camera stopped giving fresh frames ({why}); reopening it, attempt {attempt} of {attempts}"
+            nth = f"attempt {attempt} of {attempts}"
+            sentence = f"the camera stopped giving fresh frames ({why}); reopening it, {nth}{failure}"
             logger.warning(sentence)
             self._mailbox.fail(DeviceError(sentence))
             if self._stopping.wait(self._settings.reopen_interval_s):
@@ -204,12 +213,14 @@ class RealSenseCamera(Camera):
             try:
                 self._stream = self._open()
             except DeviceError as error:
-                why = str(error)
+                failure = f"; the last one failed: {error}"
                 continue
             self.reopened += 1
             logger.warning("the camera is back after attempt %d", attempt)
             return True
-        sentence = f"the camera is lost after {attempts} attempts to reopen it: {why}; check it, then connect again"
+        sentence = (
+            f"the camera is lost after {attempts} attempts to reopen it ({why}){failure}; check it, then connect again"
+        )
         logger.error(sentence)
         self._mailbox.fail(DeviceError(sentence))
         return False

@@ -1,5 +1,6 @@
 """Recordings of a camera: frames in the order and with the times they were taken."""
 
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from datasets.frame import Frame
 from datasets.projection import Intrinsics
 from perception.cameras.aligned_stream import AlignedStream
 from perception.cameras.settings import CameraSettings
+
+_LAST_FRAMES_S = 0.5
 
 
 class Recording(Protocol):
@@ -46,22 +49,29 @@ class RealSenseRecording:
     def __init__(self, path: Path, rig: Intrinsics, settings: CameraSettings) -> None:
         if not path.is_file():
             raise DataError(f"{path}: no such recording; name a .db3 file written by librealsense")
-        self._path = path
+        self._path, self._settings = path, settings
+        self._given = 0
         self._playback: rs.playback | None = None
         self._stream: AlignedStream | None = AlignedStream(self._start, rig, settings, recorded=True)
         self.intrinsics = self._stream.intrinsics
 
     def next(self) -> Frame | None:
         """The next new frame, None at the end."""
-        while self._stream is not None and self._playback is not None:
-            # The status turns before the last framesets are out of the queue, so it is read before asking for one.
-            ended = self._playback.current_status() == rs.playback_status.stopped
+        if self._stream is None or self._playback is None:
+            return None
+        # The reader counts as stopped before it has begun, and again while its last frames are still on their way.
+        patience_s = self._settings.connect_timeout_s if self._given == 0 else _LAST_FRAMES_S
+        quiet_since_s = time.monotonic()
+        while True:
             arrived = self._stream.next(timeout_s=0.1)
             if isinstance(arrived, Frame):
+                self._given += 1
                 return arrived
-            if arrived is None and ended:
+            playing = self._playback.current_status() != rs.playback_status.stopped
+            if arrived is not None or (playing and self._given > 0):
+                quiet_since_s = time.monotonic()
+            elif time.monotonic() - quiet_since_s > patience_s:
                 return None
-        return None
 
     def close(self) -> None:
         """Let go of the file; idempotent."""
@@ -75,6 +85,9 @@ class RealSenseRecording:
         try:
             config.enable_device_from_file(str(self._path), repeat_playback=False)
             pipeline = rs.pipeline()
+            # Before the start, or the first frames are played at the pace of the recording, and some are lost.
+            playback = config.resolve(rs.pipeline_wrapper(pipeline)).get_device().as_playback()
+            playback.set_real_time(False)
             profile = pipeline.start(config)
         except RuntimeError as error:
             raise DataError(
@@ -87,5 +100,4 @@ class RealSenseRecording:
             names = " and ".join(sorted(f"{kind.name} as {fmt.name}" for kind, fmt in missing))
             raise DataError(f"{self._path}: holds no {names}; record both streams with RealSenseCamera(record_to=...)")
         self._playback = profile.get_device().as_playback()
-        self._playback.set_real_time(False)
         return pipeline, profile

@@ -15,6 +15,9 @@ from perception.cameras.camera import Camera
 Render = Callable[[float], tuple[NDArray[np.uint8], NDArray[np.float32]]]
 """From a time (s, ``time.monotonic``) to ``rgb (H, W, 3)`` uint8 and ``depth (H, W)`` float32 m, 0 = no reading."""
 
+Renderer = Callable[[], AbstractContextManager[Render]]
+"""Sets up a ``Render`` for as long as its context lasts, in the thread that enters it."""
+
 
 class SimulatedCamera(Camera):
     """Takes a picture at every ``read`` and ``read_latest``; its GL context is the calling thread's.
@@ -29,7 +32,7 @@ class SimulatedCamera(Camera):
     def __init__(
         self,
         intrinsics: Intrinsics,
-        renderer: Callable[[], AbstractContextManager[Render]],
+        renderer: Renderer,
         latency_s: float = 0.0,
     ) -> None:
         self._intrinsics = intrinsics

@@ -7,7 +7,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from datasets.errors import ConfigError, DataError, DeviceError
 from datasets.projection import Intrinsics
 from perception.cameras.simulated import Render as Render
+from perception.cameras.simulated import Renderer
 from pipelines.twin.camera_faults import CameraFault, FaultSchedule
 from pipelines.twin.software_realsense import Shot, SoftwareRealSense
 
@@ -39,6 +39,8 @@ class TwinCameraSettings:
         drop_fraction: fraction of the frames lost on the way.
         depth_unit_m: one count of depth; 1 mm is the default of a D435.
         colour_noise: standard deviation of the colour sensor's noise, in levels of 255.
+        host_clock: frames are stamped with the host's wall clock, as librealsense does ("global time"); otherwise
+            with a clock of the device's own.
         seed: of jitter, losses and noise.
     """
 
@@ -48,6 +50,7 @@ class TwinCameraSettings:
     drop_fraction: float = 0.0
     depth_unit_m: float = 0.001
     colour_noise: float = 1.0
+    host_clock: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,7 +83,7 @@ class CameraTwin:
     def __init__(
         self,
         intrinsics: Intrinsics,
-        renderer: Callable[[], AbstractContextManager[Render]],
+        renderer: Renderer,
         settings: TwinCameraSettings | None = None,
         on_delivery: Callable[[Shot], None] | None = None,
     ) -> None:
@@ -192,7 +195,10 @@ class CameraTwin:
             number += 1
             time_ms = (taken_s + time.time() - time.monotonic()) * 1e3
             counts = np.rint(np.nan_to_num(depth_m, posinf=0.0, neginf=0.0) / self.settings.depth_unit_m)
-            shot = Shot(number, time_ms, noise.add(rgb), np.clip(counts, 0, 65535).astype(np.uint16))
+            counts = np.clip(counts, 0, 65535).astype(np.uint16)
+            rgb = noise.add(rgb)
+            _flicker(rgb, counts, number)
+            shot = Shot(number, time_ms, rgb, counts, self.settings.host_clock)
             due_s = max(due_s, taken_s + self.settings.latency_s + rng.uniform(0, self.settings.jitter_s))
             if rng.random() >= self.settings.drop_fraction:
                 self._shots.put((due_s, shot))
@@ -245,8 +251,20 @@ class CameraTwin:
         self._on_delivery(shot)
 
 
+def _flicker(rgb: NDArray[np.uint8], counts: NDArray[np.uint16], number: int) -> None:
+    """Change the last bit of one pixel in every second pair: no living sensor gives the same image twice.
+
+    Without it a noiseless world at rest would look frozen. The pixel is the farthest, so that no reading is made up.
+    """
+    if number % 2:
+        rgb[0, 0] ^= 1
+        farthest = np.unravel_index(np.argmax(counts), counts.shape)
+        if counts[farthest] > 1:
+            counts[farthest] ^= 1
+
+
 class _ColourNoise:
-    """Sensor noise drawn once and laid over each image at another place: a living sensor never repeats an image."""
+    """Sensor noise drawn once and laid over each image at another place."""
 
     _POOL = 64
 
@@ -257,9 +275,9 @@ class _ColourNoise:
         self._pool: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
 
     def add(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The image with noise; the image itself when sigma is 0."""
+        """A copy of the image, with noise."""
         if self._sigma == 0:
-            return rgb
+            return rgb.copy()
         height, width, channels = rgb.shape
         if self._pool is None:
             drawn = np.rint(self._rng.normal(0, self._sigma, (height + self._POOL, width, channels)))

@@ -22,15 +22,17 @@ class Shot:
 
     Attributes:
         number: the running number both sensors give it.
-        time_ms: when it was taken, ms on the host's wall clock (librealsense's "global time").
+        time_ms: when it was taken, ms on the host's wall clock (librealsense's "global time"), or on the device's own.
         rgb: ``(H, W, 3)`` uint8.
         counts: ``(H, W)`` uint16 depth in units of the device.
+        host_clock: which of the two clocks.
     """
 
     number: int
     time_ms: float
     rgb: NDArray[np.uint8]
     counts: NDArray[np.uint16]
+    host_clock: bool = True
 
 
 class SoftwareRealSense:
@@ -49,6 +51,7 @@ class SoftwareRealSense:
         device = rs.software_device()
         device.register_info(rs.camera_info.name, "Twin of a RealSense D435")
         device.register_info(rs.camera_info.serial_number, serial)
+        device.register_info(rs.camera_info.usb_type_descriptor, "3.2")
         self._depth_sensor = device.add_sensor("Stereo Module")
         self._colour_sensor = device.add_sensor("RGB Camera")
         self._depth_sensor.add_read_only_option(rs.option.depth_units, depth_unit_m)
@@ -98,7 +101,7 @@ class SoftwareRealSense:
         frame.bpp = pixels.itemsize * (pixels.shape[2] if pixels.ndim == 3 else 1)
         frame.stride = pixels.shape[1] * frame.bpp
         frame.timestamp = shot.time_ms
-        frame.domain = rs.timestamp_domain.global_time
+        frame.domain = rs.timestamp_domain.global_time if shot.host_clock else rs.timestamp_domain.hardware_clock
         frame.frame_number = shot.number
         return frame
 

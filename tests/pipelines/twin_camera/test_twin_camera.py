@@ -14,6 +14,7 @@ from datasets.errors import ConfigError, DeviceError
 from datasets.rig import Rig
 from pipelines.twin.camera import CameraTwin, TwinCameraSettings
 from pipelines.twin.camera_faults import CameraFault, FaultSchedule
+from pipelines.twin.software_realsense import Shot
 
 
 def test_renders_in_one_thread_of_its_own_and_leaves_the_renderer_there(make_bench) -> None:
@@ -62,20 +63,19 @@ def test_drops_the_asked_fraction_of_the_frames(make_bench) -> None:
     assert 0.25 < len(bench.delivered) / len(bench.picture.times) < 0.75
 
 
-def test_colour_noise_never_repeats_and_can_be_switched_off(make_bench) -> None:
-    for sigma in (0.0, 1.0):
-        bench = make_bench(colour_noise=sigma)
-        bench.picture.__class__ = _still(bench.picture)
-        while len(bench.delivered) < 8:
-            time.sleep(0.01)
-        images = [shot.rgb for _, shot in bench.delivered[-4:]]
-        same = [np.array_equal(a, b) for a, b in itertools.pairwise(images)]
-        assert same == [sigma == 0.0] * 3
-        bench.twin.stop()
-
-
-def _still(picture):
-    return type("Still", (type(picture),), {"__call__": lambda self, t: (self._rgb, self._depth)})
+@pytest.mark.parametrize("sigma", [0.0, 1.0])
+def test_a_world_at_rest_never_gives_the_same_image_twice(rig: Rig, sigma: float) -> None:
+    still = np.full((480, 640, 3), 99, np.uint8), np.ones((480, 640), np.float32)
+    shots: list[Shot] = []
+    settings = TwinCameraSettings(fps=90, latency_s=0.0, colour_noise=sigma)
+    with CameraTwin(rig.camera, lambda: contextlib.nullcontext(lambda t: still), settings, shots.append):
+        time.sleep(0.3)
+    for one, other in itertools.pairwise(shots):
+        assert not np.array_equal(one.rgb, other.rgb)
+        assert not np.array_equal(one.counts, other.counts)
+    spread = np.std(shots[0].rgb[1:].astype(float))
+    assert spread == pytest.approx(sigma, abs=0.1)
+    assert np.all(still[0] == 99)
 
 
 def test_a_renderer_that_fails_is_told_in_the_callers_thread(rig: Rig) -> None:

@@ -10,8 +10,11 @@ import pyrealsense2 as rs
 import pytest
 
 from datasets.errors import DeviceError
+from datasets.frame import Frame
 from datasets.projection import Intrinsics
+from perception.cameras.aligned_stream import AlignedStream, Rejected
 from perception.cameras.realsense import RealSenseCamera
+from perception.cameras.settings import CameraSettings
 from pipelines.twin.software_realsense import Shot, SoftwareRealSense
 
 
@@ -138,6 +141,45 @@ def test_strides_are_not_trusted(rig) -> None:
     np.testing.assert_array_equal(np.asanyarray(frames.get_depth_frame().get_data()), counts)
     pipeline.stop()
     device.unplug()
+
+
+def test_a_clock_of_the_devices_own_is_told_and_the_assumed_latency_used(make_bench, caplog) -> None:
+    bench = make_bench(host_clock=False)
+    with bench.open_camera(assumed_latency_s=5.0) as camera:
+        assert 5.0 <= time.monotonic() - camera.read().timestamp < 6.0
+    assert caplog.text.count("frames count as taken 5000 ms before they arrive") == 1
+
+
+def test_a_frame_from_the_future_is_refused(rig) -> None:
+    """The computer's clock was set back while the camera was running."""
+    context = rs.context()
+    device = SoftwareRealSense(context, rig.camera, 30, 0.001)
+
+    def start() -> tuple[rs.pipeline, rs.pipeline_profile]:
+        pipeline = rs.pipeline(context)
+        return pipeline, pipeline.start()
+
+    stream = AlignedStream(start, rig.camera, CameraSettings())
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    verdicts = []
+    for number, ahead_s in enumerate((0.0, 1.0)):
+        shot = Shot(number, (time.time() + ahead_s) * 1e3, rgb + number, np.full((480, 640), 1000 + number, np.uint16))
+        device.give_depth(shot)
+        device.give_colour(shot)
+        verdicts.append(stream.next(1.0))
+    stream.close()
+    device.unplug()
+    assert isinstance(verdicts[0], Frame)
+    assert isinstance(verdicts[1], Rejected)
+    assert "s ahead of this computer's" in verdicts[1].why
+
+
+def test_it_says_which_device_it_is(bench) -> None:
+    assert bench.camera.description == "Twin of a RealSense D435, serial number 000042, USB 3.2"
+    bench.camera.disconnect()
+    with pytest.raises(DeviceError, match="not connected"):
+        _ = bench.camera.description
 
 
 def test_frames_from_before_the_start_are_never_given(make_bench) -> None:
