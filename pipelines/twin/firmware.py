@@ -158,7 +158,7 @@ class Firmware:
         rotation = Rotation.from_euler("ZYX", [kept[5], kept[4], kept[3]]).as_matrix()
         xyz = (np.array(kept[:3]) - rotation @ np.array(self.settings.tcp_offset_mm_rad[:3])) / 1000
         xyz = xyz + rotation[:, 2] * self._tool_offset_m
-        speed = min(speed_mm_s / 1000, self._speed_limit_m_s())
+        speed = min(max(speed_mm_s / 1000, 1e-4), self._speed_limit_m_s())
         return LineTarget(xyz, rotation, speed, max(acceleration_mm_s2 / 1000, 1e-3))
 
     def velocity(self, xyz_m_s: Array, duration_s: float) -> VelocityTarget:

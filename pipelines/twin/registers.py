@@ -15,6 +15,8 @@ from pipelines.twin.protocol import Register, Request, Status, pack_floats
 _SERVO_ACCELERATION_MM_S2 = 50_000.0
 _SERVO_JOINT_RAD_S, _SERVO_JOINT_RAD_S2 = math.pi, 20.0
 _DURATION_SINCE = (1, 8, 0)
+_RELATIVE_IS_JOINTS = 44
+"""Byte after the eleven floats of a relative move."""
 _MOVE_PAYLOAD = bytes(3)
 """Command id u16 and the result of a check only."""
 
@@ -62,6 +64,13 @@ def _motion_values(firmware: Firmware, request: Request, count: int, *modes: int
     return values
 
 
+def _finite(request: Request, count: int, otherwise: bytes) -> tuple[float, ...]:
+    values = request.floats(count)
+    if not all(map(math.isfinite, values)):
+        raise RefusedError(otherwise)
+    return values
+
+
 def _version(firmware: Firmware, request: Request) -> bytes:
     return f"7,7,XS1304,AC1304,{firmware.version}".encode().ljust(40, b"\0")
 
@@ -103,10 +112,14 @@ def _move_line(firmware: Firmware, request: Request) -> bytes:
 
 
 def _move_relative(firmware: Firmware, request: Request) -> bytes:
-    values = _motion_values(firmware, request, 8, POSITION, reply=_MOVE_PAYLOAD)
-    pose = tuple(a + b for a, b in zip(firmware.pose(), values[:6], strict=True))
-    firmware.go(firmware.line(pose, values[6], values[7]), interrupts=False)
-    return _MOVE_PAYLOAD
+    values = _motion_values(firmware, request, 9, POSITION)
+    if request.payload[_RELATIVE_IS_JOINTS]:
+        joints = firmware.joints() + np.array(values[:7])
+        firmware.go(firmware.joint_target(joints, values[7], values[8]), interrupts=False)
+    else:
+        pose = tuple(a + b for a, b in zip(firmware.pose(), values[:6], strict=True))
+        firmware.go(firmware.line(pose, values[7], values[8]), interrupts=False)
+    return b""
 
 
 def _move_servo_line(firmware: Firmware, request: Request) -> bytes:
@@ -158,16 +171,16 @@ def _set_sensitivity(firmware: Firmware, request: Request) -> bytes:
 
 
 def _inverse_kinematics(firmware: Firmware, request: Request) -> bytes:
-    target = firmware.line(request.floats(6), 1.0, 1.0)
+    target = firmware.line(_finite(request, 6, bytes(28)), 1.0, 1.0)
     try:
         joints = firmware.kinematics.solve(target.xyz_m, firmware.joints(), target.rotation @ TOOL_TO_FLANGE)
     except ReachError as error:
-        raise RefusedError(pack_floats([0.0] * 7)) from error
+        raise RefusedError(bytes(28)) from error
     return pack_floats(joints.tolist())
 
 
 def _forward_kinematics(firmware: Firmware, request: Request) -> bytes:
-    pose = firmware.kinematics.tcp_pose(request.floats(7))
+    pose = firmware.kinematics.tcp_pose(_finite(request, 7, bytes(24)))
     yaw, pitch, roll = Rotation.from_matrix(pose[:3, :3] @ TOOL_TO_FLANGE).as_euler("ZYX")
     return pack_floats([*(pose[:3, 3] * 1000).tolist(), roll, pitch, yaw])
 
