@@ -1,8 +1,8 @@
 """What happens to training frames between the store and the network, besides what the renderer randomized.
 
-Colours are changed by albumentations, which works on single images: groups of frames are stacked into one tall image, so
-that the cost is paid once a group. A share of frames is spoilt on purpose (blacked out, without depth, occluded, looking
-elsewhere), so that the network learns to say when it cannot know.
+Colours are changed by albumentations, which works on single images: groups of frames are stacked into one tall image,
+so that the cost is paid once a group. A share of frames is spoilt on purpose (blacked out, without depth, occluded,
+looking elsewhere), so that the network learns to say when it cannot know.
 """
 
 import os
@@ -141,4 +141,3 @@ def _rectangles(batch: int, size: int, smallest: float, largest: float) -> Tenso
     pixel = torch.arange(size)
     within = (pixel >= corner[..., None]) & (pixel < (corner + sides)[..., None])
     return within[:, 1, :, None] & within[:, 0, None, :]
-

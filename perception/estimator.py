@@ -21,11 +21,15 @@ from perception.estimate import PositionEstimate
 
 MODEL_FOLDER = Path("models/estimator")
 CHANNELS = ["rgb", "depth"]
+NEAREST_M = 0.1
+"""A distance below this is no answer; it would give no pixel to look at."""
 GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx"}
 DESCRIPTION = "estimator.json"
 
+Exact = NDArray[np.float64]
+
 Photograph = Callable[[Window, int], tuple[NDArray[np.uint8], NDArray[np.float32]]]
-"""Takes a window and a size, gives its ``rgb (S, S, 3)`` and ``depth (S, S)`` m with the window's regular grid of rays."""
+"""Takes a window and a size S, gives its ``rgb (S, S, 3)`` and ``depth (S, S)`` m on the window's regular grid."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,8 @@ class PositionEstimator:
     ) -> Location:
         """Locate the TCP by asking for each look's window alone: two small pictures instead of one whole frame.
 
-        ``photograph`` is called with a window of the native image and a size, as :meth:`datasets.scene.Studio.photograph`
-        draws it.
+        ``photograph`` is called with a window of the native image and a size, as
+        :meth:`datasets.studio.Studio.photograph` draws it.
         """
 
         def look(window: Window, size_px: int) -> Look:
@@ -150,12 +154,15 @@ class PositionEstimator:
         size = self.rig.input_px
         whole = Window.central_square(intrinsics, self.rig.glance_side_px)
         camera_xyz, camera_sigma = self._run("glance", look(whole, size), intrinsics)
-        glance = PositionEstimate(transform(pose, camera_xyz), np.sqrt(pose[:3, :3] ** 2 @ camera_sigma**2))
+        camera_xyz[2] = max(camera_xyz[2], NEAREST_M)
+        glance = PositionEstimate(
+            transform(pose, camera_xyz).astype(np.float64), np.sqrt(pose[:3, :3] ** 2 @ camera_sigma**2)
+        )
         window = Window.around(project(camera_xyz, intrinsics), self.rig.fovea_side_px, intrinsics)
         xyz, sigma = self._run("fovea", look(window, size), intrinsics, pose=pose, estimate=glance.xyz)
         return Location(glance, PositionEstimate(xyz, sigma), window)
 
-    def _run(self, name: str, look: Look, intrinsics: Intrinsics, **more: Array) -> tuple[Array, Array]:
+    def _run(self, name: str, look: Look, intrinsics: Intrinsics, **more: Array) -> tuple[Exact, Exact]:
         inputs = {
             "depth": look.depth,
             "columns": look.columns,

@@ -1,4 +1,4 @@
-"""Trained looks as ONNX graphs: weights inside, nothing of the building machine, the same bytes for the same weights."""
+"""Trained looks as ONNX graphs: weights inside, no trace of the building machine, same weights same bytes."""
 
 import os
 import tempfile
@@ -14,7 +14,7 @@ OPSET = 20
 
 
 def export_look(locator: Locator, path: Path) -> None:
-    """Write one look to ``path``, whole or not at all; inputs and outputs as :func:`perception.locator.graph` names them."""
+    """Write one look to ``path``, whole or not at all; its inputs are :func:`perception.locator.graph`'s."""
     locator = locator.eval().to(memory_format=torch.contiguous_format)
     module = graph(locator).eval()
     inputs = zero_inputs(locator.settings)

@@ -66,7 +66,7 @@ class Locator(nn.Module):
         return fovea_view(pixels, pose, estimate, FOVEA_UNIT_M)
 
     def origin(self, estimate: Tensor) -> Tensor:
-        """Where the view's origin lies: in the camera's frame for the glance, in the base's for the fovea; ``(B, 3)``."""
+        """The view's origin ``(B, 3)`` m: in the camera's frame for the glance, in the base's for the fovea."""
         if self.settings.look == "glance":
             return estimate.new_tensor([0.0, 0.0, self.settings.distance_m]).expand_as(estimate)
         return estimate

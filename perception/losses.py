@@ -1,9 +1,12 @@
 r"""What a locator is trained on.
 
-.. math:: L = |x - t|_1 + w_v \,\overline{|v_i - t|_1} + w_\sigma \sum_k \left(\frac{|x_k - t_k|}{\sigma_k} + \log \sigma_k\right)
+.. math::
 
-The first term trains the answer, the second every vote of a cell near the target, the third (Laplace's likelihood; robust,
-and no gradient of it reaches the position) the uncertainty. Distances are counted in decimetres.
+    L = |x - t|_1 + w_v \,\overline{|v_i - t|_1} +
+    w_\sigma \sum_k \left(\frac{|x_k - t_k|}{\sigma_k} + \log \sigma_k\right)
+
+The first term trains the answer, the second every vote of a cell near the target, the third (Laplace's likelihood;
+robust, and no gradient of it reaches the position) the uncertainty. Distances are counted in decimetres.
 """
 
 from dataclasses import dataclass

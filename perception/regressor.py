@@ -52,6 +52,7 @@ class Regressor(pl.LightningModule):
         autocast: bool = True,
     ) -> None:
         super().__init__()
+        self.save_hyperparameters()
         self.rig = Rig.load(rig)
         self.settings = LookSettings.for_rig(look, backbone, channels, self.rig)
         self.locator = Locator(self.settings)
@@ -75,7 +76,7 @@ class Regressor(pl.LightningModule):
         depth = punch_holes(depth, self.augment.holes)
         view, target, moved = self._view_and_target(batch | {"rgb": rgb, "depth": depth}, seen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
-            answer = self.locator.answer(View(view.image.to(memory_format=torch.channels_last), view.points, view.valid))
+            answer = self.locator.answer(view._replace(image=view.image.to(memory_format=torch.channels_last)))
         loss = position_loss(answer, target, moved, seen, self.loss)
         self.log("train/loss", loss, prog_bar=True)
         return loss

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from datasets.errors import ModelError
+from perception.regressor import Regressor
 
 FILE = "training.json"
 
@@ -27,7 +28,7 @@ class TrainingSummary:
     val_median_mm: float
 
     @classmethod
-    def of(cls, trainer: pl.Trainer, model: pl.LightningModule, seed: int, seconds: float) -> "TrainingSummary":
+    def of(cls, trainer: pl.Trainer, model: Regressor, seed: int, seconds: float) -> "TrainingSummary":
         """The summary of a finished ``fit``."""
         best = getattr(trainer.checkpoint_callback, "best_model_score", None)
         return cls(

@@ -1,8 +1,8 @@
 r"""A network whose cells vote for where the target is, each from the point that it sees.
 
 Cell :math:`i` sees the mean valid point :math:`\bar p_i` of its pixels and answers :math:`v_i = \bar p_i + o_i`; the
-position is the attention-weighted mean :math:`\sum_i a_i v_i`. Geometry and depth come from the point map, so the network
-learns only which part of the arm it looks at; noise averages over the votes.
+position is the attention-weighted mean :math:`\sum_i a_i v_i`. Geometry and depth come from the point map, so the
+network learns only which part of the arm it looks at; noise averages over the votes.
 """
 
 import torch

@@ -1,0 +1,175 @@
+"""Packs the trained looks into an estimator, calibrates its sigma on validation, and measures it on every test split.
+
+Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`perception.metrics`)::
+
+    default.<split>      n, median_mm, mean_mm, p95_mm     glance, then fovea
+    glance.<split>       the same after the first look alone
+    sigma.<split>        within_1_sigma, within_2_sigma (shares of errors per axis), median_sigma_mm
+    axes.<split>         per axis x, y, z: bias_mm, median_mm, p95_mm
+    baselines.<name>     as default, from results/perception/baselines/<name>.json
+    train_s, seed        of both looks' trainings together, and of the glance's
+"""
+
+import argparse
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.config import command_line, load_params
+from datasets.errors import ConfigError
+from datasets.official_arm import menagerie_available
+from datasets.rig import RIG_PATH, Rig
+from datasets.splits import FramesParams, SplitPlan
+from perception.estimator import GRAPHS
+from perception.metrics import coverage, per_axis, sigma_scale, summarize
+from perception.package import describe, load_look, pack
+from perception.pictures import draw_histogram, draw_map
+from perception.summary import TrainingSummary
+from perception.trials import Trials, run_trials
+
+PROG = "python -m perception.evaluate"
+
+
+@dataclass(frozen=True)
+class LocateParams:
+    """What is packed, and where it is measured.
+
+    Attributes:
+        glance, fovea: folders of the two training runs.
+        frames: the parameter file that defines the splits.
+        calibration_split: sigma's scale is fitted on it; never a test split.
+        splits: test splits.
+        mapped_split: the split of the error map.
+        frames_per_split: measure only this many frames of each (None: all).
+        workers: processes.
+        rig: the rig file.
+        estimator: folder of the packed estimator.
+        results: folder of metrics and pictures.
+    """
+
+    glance: str
+    fovea: str
+    frames: str
+    calibration_split: str
+    splits: tuple[str, ...]
+    mapped_split: str
+    frames_per_split: int | None = None
+    workers: int = 2
+    rig: str = str(RIG_PATH)
+    estimator: str = "models/estimator"
+    results: str = "results/perception"
+
+    def __post_init__(self) -> None:
+        if self.calibration_split in self.splits:
+            raise ConfigError(f"calibration_split {self.calibration_split!r} must not be one of the test splits")
+        if self.mapped_split not in self.splits:
+            raise ConfigError(f"mapped_split {self.mapped_split!r} is none of the splits {list(self.splits)}")
+        if self.workers < 1 or (self.frames_per_split is not None and self.frames_per_split < 1):
+            raise ConfigError("workers and frames_per_split must be at least 1")
+
+
+def evaluate(params: LocateParams) -> dict[str, Any]:
+    """Pack, calibrate, measure; returns what is written as ``metrics.json``."""
+    rig = Rig.load(params.rig)
+    plans = _plans(params, rig)
+    looks = {name: load_look(Path(getattr(params, name)), name).locator for name in GRAPHS}
+    summaries = [TrainingSummary.read(Path(getattr(params, name))) for name in GRAPHS]
+
+    estimator = Path(params.estimator)
+    part = estimator.with_name(estimator.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    unscaled = {name: np.ones(3) for name in GRAPHS}
+    pack(looks, rig, unscaled, part)
+    trials = run_trials(part, plans[params.calibration_split], params.workers)
+    scale = {name: sigma_scale(getattr(trials, name) - trials.tcp, getattr(trials, f"{name}_sigma")) for name in GRAPHS}
+    describe(looks, rig, scale, part)
+    _install(part, estimator)
+
+    metrics: dict[str, Any] = {name: {} for name in ("default", "glance", "sigma", "axes")}
+    measured: dict[str, Trials] = {}
+    for split in params.splits:
+        reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
+        if reason is not None:
+            metrics["default"][split] = {"n": 0, "reason": reason}
+            continue
+        measured[split] = trials = run_trials(estimator, plans[split], params.workers)
+        errors = trials.fovea - trials.tcp
+        metrics["default"][split] = summarize(errors)
+        metrics["glance"][split] = summarize(trials.glance - trials.tcp)
+        metrics["sigma"][split] = coverage(errors, trials.fovea_sigma)
+        metrics["axes"][split] = per_axis(errors)
+    metrics["baselines"] = _baselines(Path(params.results))
+    metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
+    metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}
+    metrics["seed"] = summaries[0].seed
+
+    results = Path(params.results)
+    draw_histogram(measured, results / "errors.png")
+    draw_map(measured[params.mapped_split], params.mapped_split, rig, results / "error_map.png")
+    _write(metrics, results / "metrics.json")
+    return metrics
+
+
+def _plans(params: LocateParams, rig: Rig) -> dict[str, SplitPlan]:
+    frames = load_params(params.frames, FramesParams)
+    plans = {name: SplitPlan.of(frames, name, rig) for name in (params.calibration_split, *params.splits)}
+    most = params.frames_per_split
+    if most is None:
+        return plans
+    return {name: replace(plan, frames=min(plan.frames, most)) for name, plan in plans.items()}
+
+
+def _install(part: Path, folder: Path) -> None:
+    """Move the finished files one by one into place."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in part.iterdir():
+        os.replace(file, folder / file.name)
+    part.rmdir()
+
+
+def _baselines(results: Path) -> dict[str, Any]:
+    folder = results / "baselines"
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+
+def _write(metrics: Mapping[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(metrics, indent=2) + "\n")
+    os.replace(part, path)
+
+
+def print_table(metrics: Mapping[str, Any]) -> None:
+    """The default estimator's figures, a line a split."""
+    print(f"{'split':<14}{'n':>6}{'median':>9}{'mean':>9}{'p95':>9}   mm")
+    for split, row in metrics["default"].items():
+        if row["n"]:
+            print(f"{split:<14}{row['n']:>6}{row['median_mm']:>9.2f}{row['mean_mm']:>9.2f}{row['p95_mm']:>9.2f}")
+        else:
+            print(f"{split:<14}{0:>6}   not measured: {row.get('reason', 'the split is empty')}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--config", default="params/locate.yaml", help="parameter file (default: params/locate.yaml)")
+    parser.add_argument("--workers", type=int, help="processes, instead of the parameter file's")
+    parser.add_argument("--frames", type=int, help="measure only this many frames of each split")
+    options = parser.parse_args(arguments)
+    with command_line(PROG):
+        params = load_params(options.config, LocateParams)
+        if options.workers is not None:
+            params = replace(params, workers=options.workers)
+        if options.frames is not None:
+            params = replace(params, frames_per_split=options.frames)
+        print_table(evaluate(params))
+
+
+if __name__ == "__main__":
+    main()
