@@ -11,6 +11,7 @@ from datasets.errors import ConfigError
 from perception.cameras.camera import Camera
 from perception.cameras.realsense import RealSenseCamera
 from pipelines.setup import Setup
+from pipelines.shadow import ShadowArm
 from pipelines.twin.controller import FIRMWARE
 from pipelines.twin.settings import TwinSettings
 from pipelines.twin.twin import Twin
@@ -74,14 +75,14 @@ def open_devices(
         DeviceError: one of them cannot be reached; nothing is left open.
     """
     if not names.is_twin:
-        with make_camera(names.camera, setup) as camera, make_arm(names.arm, setup) as arm:
+        with make_camera(names.camera, setup) as camera, make_arm(names.arm, setup, names.shadow) as arm:
             yield Devices(camera, arm, None)
         return
     with Twin(setup.rig, twin_settings, firmware or FIRMWARE) as twin:
         settings = replace(setup.camera, fps=twin_settings.camera.fps)
         with (
             RealSenseCamera(setup.rig.camera, settings, context=twin.context) as camera,
-            make_arm(twin.host, setup) as arm,
+            make_arm(twin.host, setup, names.shadow) as arm,
         ):
             yield Devices(camera, arm, twin)
 
@@ -94,6 +95,8 @@ def make_camera(name: str, setup: Setup) -> Camera:
     raise ConfigError(f"--camera {name}: give realsense, realsense:SERIAL, twin, or an existing recording")
 
 
-def make_arm(host: str, setup: Setup) -> Arm:
-    """The arm at an address, not yet connected."""
+def make_arm(host: str, setup: Setup, shadow: bool = False) -> Arm:
+    """The arm at an address, or its shadow, which is only listened to; not yet connected."""
+    if shadow:
+        return ShadowArm(host, setup.rig, setup.fence, setup.arm)
     return XArm(host, setup.rig, setup.arm, setup.max_speed_m_s)

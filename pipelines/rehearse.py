@@ -91,7 +91,7 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
             overruns[name] = 0
             while len(results) < len(each):
                 with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as over:
-                    runtime = make_runtime(setup, devices, devices.arm, policy, (), over)
+                    runtime = make_runtime(setup, devices, policy, (), over)
                     results += run_goals(
                         devices.arm,
                         runtime,

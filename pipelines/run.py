@@ -7,7 +7,6 @@ from threading import Event
 
 import numpy as np
 
-from control.arms.arm import Arm
 from control.policy import Policy
 from pipelines.console import step_line
 from pipelines.devices import DeviceNames, Devices, open_devices
@@ -28,13 +27,11 @@ class RunOptions:
     """How a run goes.
 
     Attributes:
-        shadow: nothing moves.
         step: Enter before every command.
         faults: of the twin.
         quiet: no line per step.
     """
 
-    shadow: bool = False
     step: bool = False
     faults: tuple[PlannedFault, ...] = ()
     quiet: bool = False
@@ -64,31 +61,26 @@ def run(
             schedule = stack.enter_context(FaultSchedule(devices.twin, options.faults))
             watching.insert(0, lambda tick, frame: schedule.begin())
         if not options.quiet:
-            watching.append(lambda tick, frame: print(step_line(tick, len(goals), options.shadow)))
-        arm: Arm = ShadowArm(devices.arm, setup.fence) if options.shadow else devices.arm
+            watching.append(lambda tick, frame: print(step_line(tick, len(goals), names.shadow)))
         runtime = make_runtime(
             setup,
             devices,
-            arm,
             setup.policy,
             tuple(watching),
             interrupted,
             step=options.step,
-            moving=not options.shadow,
         )
-        return run_goals(arm, runtime, goals, home=not options.shadow, interrupted=interrupted, finished=finished)
+        return run_goals(devices.arm, runtime, goals, home=not names.shadow, interrupted=interrupted, finished=finished)
 
 
 def make_runtime(
     setup: Setup,
     devices: Devices,
-    arm: Arm,
     policy: Policy,
     observers: tuple[Observer, ...] = (),
     interrupted: Event | None = None,
     *,
     step: bool = False,
-    moving: bool = True,
 ) -> Runtime:
     """The control loop of a set-up on connected devices."""
     settings, rig = setup.settings, setup.rig
@@ -98,7 +90,7 @@ def make_runtime(
         devices.camera,
         setup.estimator,
         policy,
-        arm,
+        devices.arm,
         Monitor(limits, setup.fence.low_m, setup.fence.high_m, rig.max_speed_m_s),
         rate_hz=rig.rate_hz,
         horizon=settings.horizon_steps,
@@ -108,7 +100,7 @@ def make_runtime(
         view=View(pose, devices.camera.intrinsics),
         observers=observers,
         gate=ask_before if step else None,
-        moving=moving,
+        moving=not isinstance(devices.arm, ShadowArm),
         interrupted=interrupted,
     )
 

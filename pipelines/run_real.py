@@ -18,6 +18,7 @@ from control.safety import Fence
 from datasets.config import EXIT_INTERRUPTED, command_line
 from datasets.errors import ConfigError, SafetyStop
 from datasets.rig import RIG_PATH, Rig
+from pipelines.check import check, require_all
 from pipelines.console import result_table
 from pipelines.devices import DeviceNames
 from pipelines.goal_check import check_goals
@@ -120,7 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         faults = tuple(PlannedFault.parse(text) for text in options.fault)
         if faults and not names.is_twin:
             raise ConfigError("--fault: only the twin fails on demand; leave out --arm and --camera")
-        goals = choose_goals(options, names, rig, make_fence(rig, ArmParams.load(), options.max_speed))
+        goals = (
+            []
+            if options.check
+            else choose_goals(options, names, rig, make_fence(rig, ArmParams.load(), options.max_speed))
+        )
         setup = Setup.load(
             rig,
             settings,
@@ -129,9 +134,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             calibration=options.calibration,
             max_speed_m_s=options.max_speed,
         )
+        if options.check:
+            verdicts = []
+            for verdict in check(setup, names, twin):
+                print(verdict, flush=True)
+                verdicts.append(verdict)
+            require_all(verdicts)
+            return
         if not names.is_twin and not options.shadow and not options.yes:
             ask_operator(options.arm, goals)
-        results = run(setup, names, goals, twin, RunOptions(shadow=options.shadow, step=options.step, faults=faults))
+        results = run(setup, names, goals, twin, RunOptions(step=options.step, faults=faults))
     print(result_table(results, len(goals)))
     raise SystemExit(exit_code(results))
 

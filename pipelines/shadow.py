@@ -1,58 +1,103 @@
-"""An arm that takes commands and does not move: everything runs, and what would have been sent is shown."""
+"""An arm that is only listened to: everything runs, nothing moves, and what would have been sent is shown."""
+
+import time
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from control.arms.arm import Arm
+from control.arms.params import ArmParams
+from control.arms.pose_history import Pose, PoseHistory
+from control.arms.sdk import close_apis, open_api, wait_until
 from control.safety import Fence
+from datasets.errors import DeviceError
+from datasets.kinematics import Kinematics
+from datasets.rig import Rig
+
+Vector = NDArray[np.float64]
+
+_OLDEST_FRAME_S = 0.5
+"""Reports are gathered for so long before the first frame asks where the arm was."""
 
 
 class ShadowArm(Arm):
-    """Answers from a connected arm's reports; commands go through the fence and end there.
+    """Reads a controller's 100 Hz reports; sends it nothing, so motors, mode, state and settings stay as they are.
 
-    Every command counts from where the TCP is, because targets that nobody follows would run away.
+    The TCP is computed from the joints, because the controller knows the tool only once it is configured. Every command
+    counts from where the TCP is, because targets that nobody follows would run away.
     """
 
-    def __init__(self, arm: Arm, fence: Fence) -> None:
-        self._arm, self._fence = arm, fence
+    def __init__(self, host: str, rig: Rig, fence: Fence, params: ArmParams) -> None:
+        self._host, self._fence, self._params = host, fence, params
+        self._kinematics = Kinematics()
+        self._history = PoseHistory(max_gap_s=params.report_deadline_s)
+        self._home = np.asarray(self._kinematics.tcp(rig.home_joints_rad), dtype=float)
+        self._api: Any = None
 
     @property
     def is_connected(self) -> bool:
-        """Whether the arm behind reports."""
-        return self._arm.is_connected
+        """Whether reports are listened to."""
+        return self._api is not None
 
     @property
-    def tcp(self) -> NDArray[np.float64]:
-        """The encoders' TCP, ``(3,)`` m."""
-        return self._arm.tcp
+    def tcp(self) -> Vector:
+        """The TCP by the encoders, ``(3,)`` m; raises DeviceError when the reports have ceased."""
+        return self.tcp_at(time.monotonic())
 
     @property
-    def target(self) -> NDArray[np.float64]:
-        """Where the TCP is: nothing else is ever commanded."""
-        return self._arm.tcp
+    def target(self) -> Vector:
+        """Where the TCP is: nothing is ever commanded."""
+        return self.tcp
 
-    def tcp_at(self, time_s: float) -> NDArray[np.float64]:
-        """The encoders' TCP at a past moment."""
-        return self._arm.tcp_at(time_s)
+    def tcp_at(self, time_s: float) -> Vector:
+        """The TCP by the encoders at a past moment, ``(3,)`` m; raises DeviceError when it is not covered."""
+        return np.asarray(self._kinematics.tcp(self.joints_at(time_s)), dtype=float)
 
-    def joints_at(self, time_s: float) -> NDArray[np.float64]:
-        """The encoders' joints at a past moment."""
-        return self._arm.joints_at(time_s)
+    def joints_at(self, time_s: float) -> Vector:
+        """The encoders' joints ``(7,)`` rad at a past moment; raises DeviceError when it is not covered."""
+        return np.asarray(self._history.at(time_s).joints, dtype=float)
 
     def connect(self) -> None:
-        """Nothing: the arm behind is connected by whoever opened it."""
+        """Listen; raises DeviceError, and then leaves nothing open."""
+        if self._api is not None:
+            return
+        self._history.clear()
+        api = open_api(self._host, "real")
+        try:
+            api.register_report_callback(self._on_report)
+            if not wait_until(self._covers_a_frame, 2.0):
+                raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
+        except BaseException:
+            close_apis(api)
+            raise
+        self._api = api
 
     def home(self) -> None:
         """Nothing moves."""
 
-    def move(self, displacement_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    def move(self, displacement_m: ArrayLike) -> Vector:
         """What would be sent from here; raises SafetyStop as the real command would."""
-        here = self._arm.tcp
+        here = self.tcp
         return np.asarray(self._fence.next_target(here, displacement_m) - here, dtype=float)
 
     def stop(self) -> None:
-        """Stop the arm behind, in case somebody else moves it."""
-        self._arm.stop()
+        """Nothing was set in motion, so there is nothing to stop; whoever moves the arm has a stop of their own."""
 
     def disconnect(self) -> None:
-        """Nothing: see :meth:`connect`."""
+        """Stop listening; idempotent."""
+        if self._api is not None:
+            close_apis(self._api)
+            self._api = None
+
+    def _covers_a_frame(self) -> bool:
+        try:
+            self._history.at(time.monotonic() - _OLDEST_FRAME_S)
+        except DeviceError:
+            return False
+        return True
+
+    def _on_report(self, item: dict[str, Any]) -> None:
+        pose = np.array(item["cartesian"])
+        time_s = time.monotonic() - self._params.report_delay_s
+        self._history.add(Pose(time_s, pose[:3] / 1000, np.array(item["joints"][:7])))

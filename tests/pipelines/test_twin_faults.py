@@ -103,7 +103,7 @@ def run_with(setup, name, firmware=None):
         with FaultSchedule(
             opened.twin, [PlannedFault(name, AFTER_S)], lambda *event: happened.append(event)
         ) as schedule:
-            runtime = make_runtime(setup, opened, opened.arm, setup.policy, (lambda tick, frame: schedule.begin(),))
+            runtime = make_runtime(setup, opened, setup.policy, (lambda tick, frame: schedule.begin(),))
             result = runtime.reach(GOAL)
             time.sleep(0.4)
         log = list(opened.twin.controller.log)

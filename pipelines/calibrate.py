@@ -1,0 +1,190 @@
+"""Measure where the camera stands: move the arm about slowly, and compare what is seen with what the encoders say.
+
+The networks give the TCP in the camera's frame, whatever they are told of its pose; the encoders give it in the arm's.
+The rigid motion between the two is the camera's pose. It goes into a file of its own, for --calibration of the other
+commands; trained models stay valid. What it cannot measure is an error that the networks make everywhere alike.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from control.safety import Fence
+from datasets.config import command_line
+from datasets.errors import ConfigError, DataError
+from datasets.frame import Frame
+from datasets.kinematics import Kinematics
+from datasets.projection import Intrinsics, invert, transform
+from datasets.rig import RIG_PATH, Rig
+from perception.cameras.camera import Camera
+from perception.estimator import PositionEstimator
+from pipelines.calibration import Calibration
+from pipelines.devices import DeviceNames, open_devices
+from pipelines.interrupt import stop_on_signals
+from pipelines.rigid_fit import fit_rigid_robust
+from pipelines.run_real import ask_operator
+from pipelines.settings import RuntimeSettings
+from pipelines.setup import PROPORTIONAL, Setup
+from pipelines.twin.settings import TWIN_PATH, TwinSettings
+
+PROG = "pipelines.calibrate"
+FRAMES_PER_POSE = 3
+REST_S = 0.3
+MAX_RESIDUAL_MM = 15.0
+REFINEMENTS = 4
+LEAST_POSES = 8
+
+
+class SlowArm(Protocol):
+    """What calibration asks of an arm."""
+
+    def go_to(self, xyz_m: ArrayLike) -> None:
+        """Go slowly, in a straight line, inside the fence; return when there."""
+        ...
+
+    def tcp_at(self, time_s: float) -> NDArray[np.float64]:
+        """The encoders' TCP at a past moment, ``(3,)`` m."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A frame and where the encoders say the TCP was, ``(3,)`` m in the base frame."""
+
+    frame: Frame
+    tcp: NDArray[np.float64]
+
+
+def choose_places(rig: Rig, fence: Fence, count: int, seed: int) -> list[NDArray[np.float64]]:
+    """Reachable places spread over the fence, ordered so that each is near the one before."""
+    kinematics, rng = Kinematics(), np.random.default_rng(seed)
+    margin = 0.15 * (fence.high_m - fence.low_m)
+    here = np.asarray(kinematics.tcp(rig.home_joints_rad), dtype=float)
+    places: list[NDArray[np.float64]] = []
+    for _ in range(200 * count):
+        place = rng.uniform(fence.low_m + margin, fence.high_m - margin)
+        if kinematics.is_reachable(place, rig.home_joints_rad):
+            places.append(place)
+            if len(places) == count:
+                break
+    else:
+        raise ConfigError(f"only {len(places)} of {count} reachable places found in the workspace; widen it")
+    ordered = []
+    while places:
+        nearest = min(range(len(places)), key=lambda index: float(np.linalg.norm(places[index] - here)))
+        here = places.pop(nearest)
+        ordered.append(here)
+    return ordered
+
+
+def look_around(camera: Camera, arm: SlowArm, places: Sequence[NDArray[np.float64]]) -> list[Sighting]:
+    """Frames with the encoders' TCP, taken at rest in each place; raises DeviceError or SafetyStop."""
+    sightings = []
+    for place in tqdm(places, unit="pose", desc="looking"):
+        arm.go_to(place)
+        arrived = time.monotonic()
+        taken = 0
+        while taken < FRAMES_PER_POSE:
+            frame = camera.read()
+            if frame.timestamp >= arrived + REST_S:
+                sightings.append(Sighting(frame, arm.tcp_at(frame.timestamp)))
+                taken += 1
+    return sightings
+
+
+def locate_camera(
+    sightings: Sequence[Sighting], estimator: PositionEstimator, intrinsics: Intrinsics
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``T_base_camera`` (4x4), and the residuals ``(N, 3)`` m, base frame, of the sightings that agree.
+
+    The first look alone needs no pose: it begins. Then both looks, told the pose found so far, correct it.
+
+    Raises:
+        DataError: what is seen does not fit the encoders.
+    """
+    truth = np.array([sighting.tcp for sighting in sightings])
+
+    seen = np.array([estimator.locate(each.frame.cut, np.eye(4), intrinsics).glance.xyz for each in sightings])
+    pose, _ = fit_rigid_robust(truth, seen)
+    for _ in range(REFINEMENTS):
+        estimates = np.array([estimator.estimate(each.frame, pose, intrinsics).xyz for each in sightings])
+        correction, kept = fit_rigid_robust(truth, estimates)
+        pose = correction @ pose
+    residuals = transform(correction, estimates)[kept] - truth[kept]
+    if kept.mean() < 0.7 or 1e3 * _rms(residuals) > MAX_RESIDUAL_MM:
+        raise DataError(
+            f"what the camera sees does not fit the encoders: {_rms(residuals) * 1e3:.1f} mm remain and "
+            f"{100 * (1 - kept.mean()):.0f} % of the frames disagree; is the gripper in view, the tool the rig's?"
+        )
+    return pose, np.asarray(residuals, dtype=float)
+
+
+def measured(pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str) -> Calibration:
+    """The calibration file's content."""
+    rows = [tuple(float(value) for value in row) for row in pose]
+    return Calibration(tuple(rows), poses, round(1e3 * _rms(residuals), 3), words)  # type: ignore[arg-type]
+
+
+def difference(pose: NDArray[np.floating], other: NDArray[np.floating]) -> str:
+    """How far two camera poses are apart, in words."""
+    offset = 1e3 * (pose[:3, 3] - other[:3, 3])
+    turned = (invert(other) @ pose)[:3, :3]
+    angle = np.degrees(np.arccos(np.clip((np.trace(turned) - 1) / 2, -1, 1)))
+    return f"{np.linalg.norm(offset):.1f} mm ({', '.join(f'{value:+.1f}' for value in offset)}) and {angle:.2f} deg"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--arm", metavar="IP|twin", help="the controller's address")
+    parser.add_argument("--camera", metavar="realsense[:SERIAL]|twin")
+    parser.add_argument("--poses", type=int, default=20, metavar="N", help="places to look at (default 20)")
+    parser.add_argument("--seed", type=int, default=0, help="of the places (default 0)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the calibration file to write")
+    parser.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
+    parser.add_argument("--rig", default=RIG_PATH, metavar="FILE")
+    parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
+    parser.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
+    options = parser.parse_args(arguments)
+    with command_line(PROG):
+        if options.poses < LEAST_POSES:
+            raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
+        names = DeviceNames.of(options.camera, options.arm)
+        rig, twin = Rig.load(options.rig), TwinSettings.load(options.twin)
+        setup = Setup.load(rig, RuntimeSettings.load(), estimator=options.estimator, policy=PROPORTIONAL)
+        places = choose_places(rig, setup.fence, options.poses, options.seed)
+        if not names.is_twin and not options.yes:
+            ask_operator(options.arm, places)
+        with open_devices(names, setup, twin) as devices, stop_on_signals(devices.arm.stop):
+            sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]
+            intrinsics = devices.camera.intrinsics
+            true_pose = None if devices.twin is None else devices.twin.world.t_base_camera
+        pose, residuals = locate_camera(sightings, setup.estimator, intrinsics)  # type: ignore[arg-type]
+        words = f"{time.strftime('%Y-%m-%d %H:%M')}, {'twin' if names.is_twin else options.arm}"
+        calibration = measured(pose, residuals, len(places), words)
+        calibration.save(options.out)
+    per_axis = 1e3 * np.sqrt(np.mean(residuals**2, axis=0))
+    print(
+        f"residual: {calibration.residual_mm:.1f} mm rms; x, y, z: {', '.join(f'{value:.1f}' for value in per_axis)} mm"
+    )
+    print(f"from where the rig says: {difference(pose, rig.t_base_camera)}")
+    if true_pose is not None:
+        print(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
+    print(f"written: {options.out}; use it with --calibration {options.out}")
+
+
+def _rms(residuals: NDArray[np.floating]) -> float:
+    return float(np.sqrt(np.mean(np.sum(residuals**2, axis=1))))
+
+
+if __name__ == "__main__":
+    main()

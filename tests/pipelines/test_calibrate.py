@@ -1,0 +1,129 @@
+"""The camera's pose from what is seen and what the encoders say."""
+
+import mink
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.arms.params import ArmParams
+from datasets.errors import ConfigError, DataError
+from datasets.frame import Frame
+from datasets.projection import invert, transform
+from perception.estimate import PositionEstimate
+from perception.estimator import Location
+from pipelines.calibrate import Sighting, choose_places, difference, locate_camera, main, measured
+from pipelines.calibration import Calibration
+from pipelines.rigid_fit import fit_rigid, fit_rigid_robust
+from pipelines.setup import make_fence
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_pose(rng):
+    pose = np.eye(4)
+    pose[:3, :3] = mink.SO3.exp(rng.uniform(-3, 3, 3)).as_matrix()
+    pose[:3, 3] = rng.uniform(-2, 2, 3)
+    return pose
+
+
+@given(seeds)
+def test_a_rigid_motion_is_found_exactly(seed):
+    rng = np.random.default_rng(seed)
+    true, points = random_pose(rng), rng.uniform(-0.3, 0.3, (8, 3))
+    np.testing.assert_allclose(fit_rigid(transform(true, points), points), true, atol=1e-7)
+
+
+@given(seeds)
+def test_pairs_that_do_not_fit_are_left_out(seed):
+    rng = np.random.default_rng(seed)
+    true, points = random_pose(rng), rng.uniform(-0.3, 0.3, (30, 3))
+    images = transform(true, points) + rng.normal(0, 0.001, (30, 3))
+    images[:5] += 0.3
+    found, kept = fit_rigid_robust(images, points)
+    assert not kept[:5].any()
+    assert kept[5:].sum() >= 20
+    np.testing.assert_allclose(transform(found, points), transform(true, points), atol=0.005)
+
+
+@pytest.mark.parametrize("points", [np.zeros((3, 3)), np.outer(np.arange(9), [0.1, 0.2, 0.0])])
+def test_points_that_determine_no_pose_are_refused(points):
+    with pytest.raises(DataError):
+        fit_rigid(points, points)
+
+
+class CameraFrameEyes:
+    """Both looks, exact in the camera's frame: what they say in the base frame depends on the pose they are told."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def _point(self, frame, pose):
+        return PositionEstimate(transform(pose, self.seen[int(frame.timestamp)]), np.full(3, 0.002))
+
+    def locate(self, photograph, pose, intrinsics):
+        estimate = self._point(photograph.__self__, pose)
+        return Location(estimate, estimate, None)
+
+    def estimate(self, frame, pose, intrinsics):
+        return self._point(frame, pose)
+
+
+def sightings(rig, pose, noise_m, seed=0):
+    fence = make_fence(rig, ArmParams.load())
+    places = choose_places(rig, fence, 15, seed)
+    rng = np.random.default_rng(seed)
+    seen = [transform(invert(pose), place) + rng.normal(0, noise_m, 3) for place in places]
+    blank = np.zeros((2, 2, 3), np.uint8), np.ones((2, 2), np.float32)
+    return [Sighting(Frame(*blank, float(i)), place) for i, place in enumerate(places)], CameraFrameEyes(seen)
+
+
+def test_a_camera_that_was_moved_is_found(rig):
+    pose = rig.t_base_camera.copy()
+    pose[:3, 3] += [0.08, -0.05, 0.03]
+    pose[:3, :3] = mink.SO3.exp(np.radians([2.0, -3.0, 5.0])).as_matrix() @ pose[:3, :3]
+    found, residuals = locate_camera(*sightings(rig, pose, 0.002), rig.camera)
+    centre = [0.4, 0.0, 0.25]
+    seen = transform(invert(pose), centre)
+    assert np.linalg.norm(transform(found, seen) - centre) < 0.003
+    assert np.linalg.norm(residuals, axis=1).max() < 0.01
+
+
+def test_a_camera_that_sees_something_else_is_refused(rig):
+    with pytest.raises(DataError, match="does not fit the encoders"):
+        locate_camera(*sightings(rig, rig.t_base_camera, 0.05), rig.camera)
+
+
+def test_places_are_reachable_spread_and_the_seeds(rig):
+    fence = make_fence(rig, ArmParams.load())
+    places = np.array(choose_places(rig, fence, 20, 1))
+    assert all(fence.contains(place) for place in places)
+    assert np.all(places.std(axis=0) > 0.05)
+    np.testing.assert_array_equal(places, choose_places(rig, fence, 20, 1))
+
+
+def test_the_file_holds_what_was_measured(rig, tmp_path):
+    calibration = measured(rig.t_base_camera, np.full((4, 3), 0.001), 20, "today")
+    calibration.save(tmp_path / "new" / "camera.yaml")
+    again = Calibration.load(tmp_path / "new" / "camera.yaml")
+    np.testing.assert_allclose(again.pose, rig.t_base_camera, atol=1e-8)
+    assert again.residual_mm == pytest.approx(1.732, abs=1e-3)
+    assert difference(again.pose, rig.t_base_camera).startswith("0.0 mm")
+
+
+@pytest.mark.parametrize(
+    ("row", "word"),
+    [((2.0, 0.0, 0.0, 0.0), "rotation"), ((1.0, 0.0, 0.0, 1450.0), "metres"), ((float("nan"),) * 4, "finite")],
+)
+def test_a_pose_that_cannot_be_is_refused(row, word):
+    rows = [row, (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)]
+    with pytest.raises(ConfigError, match=word):
+        Calibration(tuple(rows), 10, 1.0, "edited")
+
+
+def test_too_few_poses_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--poses", "3", "--out", str(tmp_path / "c.yaml")])
+    assert exit_.value.code == 2
+    assert "--poses 3" in capsys.readouterr().err
+    assert not (tmp_path / "c.yaml").exists()
