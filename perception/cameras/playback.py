@@ -5,17 +5,34 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from datasets.errors import DataError, DeviceError
 from datasets.frame import Frame
 from datasets.projection import Intrinsics
 from perception.cameras.camera import Camera
 from perception.cameras.mailbox import Mailbox
-from perception.cameras.recording import Recording
+from perception.cameras.recording import RealSenseRecording, Recording
+from perception.cameras.run_recording import RunRecording
+from perception.cameras.settings import CameraSettings
 
 
 class RecordingEnded(DeviceError):
     """All frames of a recording have been given."""
+
+
+def open_recording(path: Path, rig: Intrinsics, settings: CameraSettings) -> Recording:
+    """A recording by its path: a ``.db3`` or ``.bag`` file of librealsense, or the folder of a recorded run.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+        DeviceError: it was recorded with a camera unlike the rig's.
+    """
+    if path.is_dir():
+        return RunRecording(path, rig)
+    if path.suffix in (".db3", ".bag"):
+        return RealSenseRecording(path, rig, settings)
+    raise DataError(f"{path}: no such recording; name a .db3 file or the folder of a recorded run")
 
 
 class PlaybackCamera(Camera):
@@ -26,8 +43,7 @@ class PlaybackCamera(Camera):
     missed, and it counts as taken now.
 
     Args:
-        open_recording: opens it from its beginning, for instance ``lambda: RealSenseRecording(path, rig.camera, ...)``;
-            raises DataError or DeviceError.
+        open_recording: opens it from its beginning: ``lambda: open_recording(path, rig.camera, settings)``.
         real_time: at the pace of the recording.
         read_timeout_s: longest wait of ``read`` in real time.
     """

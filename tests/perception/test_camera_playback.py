@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from datasets.errors import DataError, DeviceError
 from datasets.frame import Frame
 from datasets.projection import Intrinsics
-from perception.cameras.playback import PlaybackCamera, RecordingEnded
+from datasets.recording import RecordingWriter
+from perception.cameras.playback import PlaybackCamera, RecordingEnded, open_recording
 from perception.cameras.recording import RealSenseRecording
 from perception.cameras.settings import CameraSettings
 from perception.cameras.simulated import SimulatedCamera
@@ -134,6 +136,45 @@ def test_a_file_that_is_no_recording_is_refused_in_one_line(tmp_path, rig, conte
         camera.connect()
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
+
+
+@pytest.fixture
+def run(tmp_path, rig) -> Path:
+    """A recorded run of five steps, the second of which used the first one's frame again."""
+    rng = np.random.default_rng(0)
+    writer = RecordingWriter(str(tmp_path / "runs"), "first", rig)
+    for step, time_s in enumerate((100.0, 100.0, 100.2, 100.3, 100.4)):
+        rgb = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+        rgb[0, 0] = step
+        depth = np.full((480, 640), 1.25, np.float32)
+        writer.append(Frame(rgb, depth, time_s), {"intrinsics": [612.0, 613.0, 321.0, 241.0]})
+    writer.close()
+    return tmp_path / "runs" / "first"
+
+
+@pytest.mark.parametrize("real_time", [False, True])
+def test_a_recorded_run_is_played_with_its_own_intrinsics(run: Path, rig, real_time: bool) -> None:
+    with PlaybackCamera(lambda: open_recording(run, rig.camera, CameraSettings()), real_time) as camera:
+        assert camera.intrinsics == Intrinsics(640, 480, 612.0, 613.0, 321.0, 241.0)
+        frames = everything(camera)
+    steps = [int(frame.rgb[0, 0, 0]) for frame in frames]
+    if real_time:  # a busy machine may miss some, as live
+        assert steps == sorted(set(steps) & {0, 2, 3, 4})
+    else:
+        assert steps == [0, 2, 3, 4]
+    assert all(np.all(frame.depth == np.float32(1.25)) for frame in frames)
+
+
+def test_a_run_of_another_size_is_refused(run: Path) -> None:
+    with pytest.raises(DataError, match="images are 640x480 px, the rig's 3x2"):
+        open_recording(run, TINY, CameraSettings())
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing.db3", "nothing.avi", "."])
+def test_a_path_without_a_recording_is_refused_in_one_line(tmp_path, rig, name: str) -> None:
+    with pytest.raises(DataError) as error:
+        open_recording(tmp_path / name, rig.camera, CameraSettings())
+    assert "\n" not in str(error.value)
 
 
 class Darkroom:
