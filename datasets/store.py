@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import fsspec
 import numpy as np
@@ -160,8 +160,12 @@ def create_columns(group: zarr.Group, columns: Mapping[str, Column], rows: int, 
             dtype=column.dtype,
             compressors=[_COMPRESSION, Crc32cCodec()],
             chunk_key_encoding={"name": "default", "separator": "."},
-            config={"write_empty_chunks": True},  # a missing file always means a cut store
         )
+
+
+def writable(group: zarr.Group, name: str) -> zarr.Array:
+    """An array to write to, all-zero shards included: a missing file always means a store cut short."""
+    return cast(zarr.Array, group[name]).with_config({"write_empty_chunks": True})
 
 
 class GroupReader:

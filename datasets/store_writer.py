@@ -17,6 +17,7 @@ from datasets.store import (
     differing_keys,
     open_store,
     storage_errors,
+    writable,
 )
 
 WhenChanged = Literal["refuse", "redraw"]
@@ -31,9 +32,6 @@ class SplitWriter:
         self.url, self.split = url, split
         self._group = zarr.open_group(open_store(url, read_only=False), path=split, mode="r+")
         self._attributes: dict[str, Any] = dict(self._group.attrs)
-
-    def _array(self, name: str) -> zarr.Array:
-        return cast(zarr.Array, self._group[name])
 
     @classmethod
     def begin(
@@ -95,7 +93,7 @@ class SplitWriter:
 
     def pending(self) -> list[int]:
         """Shards that are not written yet."""
-        return np.flatnonzero(np.asarray(self._array(_MARKS)[:]) == 0).tolist()
+        return np.flatnonzero(np.asarray(writable(self._group, _MARKS)[:]) == 0).tolist()
 
     def write(self, shard: int, columns: Columns) -> None:
         """Write all arrays of one shard, then its mark.
@@ -106,8 +104,8 @@ class SplitWriter:
         rows = self.rows(shard)
         with storage_errors(f"writing shard {shard} of {self.url}/{self.split}"):
             for name, values in columns.items():
-                self._array(name)[rows.start : rows.stop] = values
-            self._array(_MARKS)[shard] = 1
+                writable(self._group, name)[rows.start : rows.stop] = values
+            writable(self._group, _MARKS)[shard] = 1
 
     def finish(self) -> None:
         """Mark the split as finished.

@@ -188,7 +188,7 @@ def test_two_processes_train_together(store, tmp_path):
 def test_what_does_not_fit_is_refused_before_training(store, rig, tmp_path):
     with pytest.raises(DataError, match="has no look 'fovea', only glance"):
         FramesDataModule("fovea", store).setup("fit")
-    with pytest.raises(DataError, match="no frames there; .* has train, val"):
+    with pytest.raises(DataError, match=r"no frames there; .* has train, val"):
         FramesDataModule("glance", store, val_split="vla").setup("fit")
     with pytest.raises(DataError, match="another rig"):
         stream(store, replace(rig, rate_hz=20.0))

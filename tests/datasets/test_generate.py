@@ -231,7 +231,7 @@ def test_another_program_may_not_go_on_with_an_interrupted_run(tmp_path, rig, mo
     with pytest.raises(DataError):
         draw(tmp_path, rig, FullDisk)
     monkeypatch.setattr("datasets.generate.drawing_digest", lambda: "another")
-    with pytest.raises(DataError, match="other code .* --fresh"):
+    with pytest.raises(DataError, match=r"other code .* --fresh"):
         draw(tmp_path, rig)
     assert draw(tmp_path, rig, existing="redraw") == (36, 36)
 

@@ -139,9 +139,9 @@ def test_missing_store_split_and_array_are_named(tmp_path, rig):
     with pytest.raises(DataError, match="no frames there; draw them with"):
         FrameStore(str(tmp_path / "nothing"), "val")
     write(str(tmp_path), rig)
-    with pytest.raises(DataError, match="train: no frames there; .* has val"):
+    with pytest.raises(DataError, match=r"train: no frames there; .* has val"):
         FrameStore(str(tmp_path), "train")
-    with pytest.raises(DataError, match="no array 'glance/rgbd'; it has .*glance/rgb"):
+    with pytest.raises(DataError, match=r"no array 'glance/rgbd'; it has .*glance/rgb"):
         FrameStore(str(tmp_path), "val").read("glance/rgbd")
 
 
@@ -154,3 +154,15 @@ def test_nothing_is_created_by_reading(tmp_path):
 def test_differing_keys_are_dotted():
     assert differing_keys({"a": {"b": 1, "c": 2}, "d": 1}, {"a": {"b": 1, "c": 3}}) == ["a.c", "d"]
     assert differing_keys({"a": 1}, {"a": 1}) == []
+
+
+def test_shard_of_zeros_is_written_too(tmp_path, rig):
+    columns = schema(("glance",), rig.input_px)
+    description = {"frames": 8, "shard_frames": 8, "looks": ["glance"], "rig": rig.to_json()}
+    SplitWriter.begin(str(tmp_path), "val", columns, description)
+    writer = SplitWriter(str(tmp_path), "val")
+    writer.write(0, {name: np.zeros((8, *c.shape), c.dtype) for name, c in columns.items()})
+    writer.finish()
+    next((tmp_path / "val/glance/rgb").glob("c.*")).unlink()
+    with pytest.raises(DataError, match="cut short"):
+        FrameStore(str(tmp_path), "val")
