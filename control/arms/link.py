@@ -14,12 +14,14 @@ from control.arms.params import ArmParams
 from control.arms.pose_history import Pose, PoseHistory
 from control.arms.sdk import close_apis, is_wire_up, open_api, run_bounded, wait_until
 from control.arms.sender import CommandSender
+from control.arms.silence import Silence
 from control.safety import Fence
 from datasets.errors import DeviceError, SafetyStop
 
 READY_STATES = frozenset({0, 1, 2})
 _STOP = 4
 _WATCH_PERIOD_S = 0.01
+_CATCH_UP_S = 0.05
 _RICH_DEADLINE_S = 0.7
 """For reports that come every 0.2 s."""
 
@@ -54,6 +56,7 @@ class ControllerLink:
         self._sender: CommandSender[Callable[[], int]] | None = None
         self._watch_thread: threading.Thread | None = None
         self._closing = threading.Event()
+        self._silences = (Silence(), Silence(), Silence())
         self._fault_lock, self._stop_lock = threading.Lock(), threading.Lock()
 
     @property
@@ -76,8 +79,8 @@ class ControllerLink:
 
     def arm(self, driving_mode: int) -> None:
         """Take commands from here on, and watch."""
-        for api in (self.motion, self.guard):
-            api.set_timeout(self._params.stop_timeout_s)
+        self.motion.set_timeout(self._params.command_deadline_s)
+        self.guard.set_timeout(self._params.stop_timeout_s)
         self._driving_mode = driving_mode
         self._sender = CommandSender(lambda call: call(), self._refused)
         self.armed = True
@@ -91,6 +94,16 @@ class ControllerLink:
             raise DeviceError("the arm is not connected; call connect() first")
         self._sender.post(lambda: 0 if self.stopped or self.fault else call(), self._params.reply_wait_s)
         self.require_ready()
+
+    def fresh_pose(self) -> Pose:
+        """The newest pose; waits a moment for one when this process was held up; raises DeviceError when none comes."""
+        wait_until(lambda: time.monotonic() - self._reported_at < self._params.report_deadline_s, _CATCH_UP_S)
+        return self.history.at(time.monotonic())
+
+    @property
+    def commanded_at(self) -> float | None:
+        """When the newest command was handed to the SDK, s on ``time.monotonic``; None before the first."""
+        return None if self._sender is None else self._sender.last_sent_s
 
     def require_ready(self) -> None:
         """Raises DeviceError for a fault or a closed link, SafetyStop after a stop."""
@@ -153,7 +166,13 @@ class ControllerLink:
         self._rich_reported_at = time.monotonic()
 
     def _watch(self) -> None:
+        looked = time.monotonic()
         while not self._closing.wait(_WATCH_PERIOD_S):
+            now = time.monotonic()
+            passed, looked = now - looked, now
+            self._silences[0].look(self._reported_at, passed)
+            self._silences[1].look(self._rich_reported_at, passed)
+            self._silences[2].look(None if self._sender is None else self._sender.unanswered, passed)
             if self.fault is None and not self.stopped:
                 fault = self._find_fault()
                 if fault is not None and not self.stopped:
@@ -171,16 +190,13 @@ class ControllerLink:
             )
         if not is_wire_up(self.motion) or not is_wire_up(self.guard):
             return "the connection to the controller broke; check the cable and that nobody restarted it"
-        now = time.monotonic()
-        for what, at, deadline in (
-            ("the arm's position", self._reported_at, self._params.report_deadline_s),
-            ("the controller's errors", self._rich_reported_at, _RICH_DEADLINE_S),
-        ):
-            if now - at > deadline:
-                return f"no report of {what} for {(now - at) * 1000:.0f} ms; check the cable and the controller"
-        waiting = 0.0 if self._sender is None else self._sender.waiting_s
-        if waiting > self._params.command_deadline_s:
-            return f"the controller has not answered a command for {waiting * 1000:.0f} ms; check the cable"
+        reports, rich_reports, replies = (silence.lasted_s for silence in self._silences)
+        if reports > self._params.report_deadline_s:
+            return f"no report of the arm's position for {reports * 1000:.0f} ms; check the cable and the controller"
+        if rich_reports > _RICH_DEADLINE_S:
+            return f"no report of the controller's errors for {rich_reports * 1000:.0f} ms; check the cable"
+        if replies > self._params.command_deadline_s and self._sender is not None and self._sender.unanswered:
+            return f"the controller has not answered a command for {replies * 1000:.0f} ms; check the cable"
         tcp = self.history.latest.xyz
         if not self._fence.contains(tcp, tolerance_m=self._params.controller_margin_m):
             return f"the TCP is outside the fence, at {tcp.round(3).tolist()} m"

@@ -14,6 +14,9 @@ class CommandSender(Generic[C]):
     Args:
         send: sends one command and returns the SDK's code; called on this sender's thread only.
         refused: is told a code that is not 0.
+
+    Attributes:
+        last_sent_s: when the newest command went out, on ``time.monotonic``; None before the first.
     """
 
     def __init__(self, send: Callable[[C], int], refused: Callable[[int], None]) -> None:
@@ -21,7 +24,9 @@ class CommandSender(Generic[C]):
         self._refused = refused
         self._changed = threading.Condition()
         self._next: C | None = None
-        self._sent_at: float | None = None
+        self._count = 0
+        self._waiting = False
+        self.last_sent_s: float | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True, name="xarm commands")
         self._thread.start()
@@ -31,13 +36,13 @@ class CommandSender(Generic[C]):
         with self._changed:
             self._next = command
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._next is None and self._sent_at is None, wait_s)
+            self._changed.wait_for(lambda: self._next is None and not self._waiting, wait_s)
 
     @property
-    def waiting_s(self) -> float:
-        """How long the command now on the wire has been without a reply; 0 when none is."""
+    def unanswered(self) -> int:
+        """Number of the command now on the wire without a reply, from 1; 0 when there is none."""
         with self._changed:
-            return 0.0 if self._sent_at is None else time.monotonic() - self._sent_at
+            return self._count if self._waiting else 0
 
     def drop(self) -> None:
         """Forget the command that has not left yet."""
@@ -59,10 +64,10 @@ class CommandSender(Generic[C]):
                 if self._next is None:
                     return
                 command, self._next = self._next, None
-                self._sent_at = time.monotonic()
+                self._count, self._waiting, self.last_sent_s = self._count + 1, True, time.monotonic()
             code = self._send(command)
             if code != 0:
                 self._refused(code)
             with self._changed:
-                self._sent_at = None
+                self._waiting = False
                 self._changed.notify_all()

@@ -80,7 +80,7 @@ class XArm(Arm):
     @property
     def tcp(self) -> Vector:
         """The encoders' TCP ``(3,)`` m by the newest report; raises DeviceError when that is too old."""
-        return self._link.history.at(time.monotonic()).xyz.copy()
+        return self._link.fresh_pose().xyz.copy()
 
     @property
     def target(self) -> Vector:
@@ -88,6 +88,11 @@ class XArm(Arm):
         if self._target is None:
             raise DeviceError("the arm has no target yet; connect it first")
         return self._target.copy()
+
+    @property
+    def commanded_at(self) -> float | None:
+        """When the newest command went to the wire, s on ``time.monotonic``; None before the first."""
+        return self._link.commanded_at
 
     def tcp_at(self, time_s: float) -> Vector:
         """The encoders' TCP ``(3,)`` m at a moment of ``time.monotonic``; raises DeviceError when not covered."""

@@ -1,0 +1,94 @@
+"""The small parts of the arm's driver: what a silence is, newest command first, poses of the past."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.arms.pose_history import Pose, PoseHistory
+from control.arms.sdk import run_bounded
+from control.arms.sender import CommandSender
+from control.arms.silence import Silence
+from datasets.errors import DeviceError
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=30))
+def test_a_process_held_up_has_not_seen_silence(looks: list[float]) -> None:
+    silence = Silence(longest_look_s=0.02)
+    silence.look(1, 0.0)
+    for passed in looks:
+        silence.look(1, passed)
+    assert silence.lasted_s <= min(sum(looks), 0.02 * len(looks)) + 1e-9
+    assert silence.look(2, 5.0) == 0.0
+
+
+def test_a_command_overtaken_before_it_left_is_dropped_and_the_newest_is_sent() -> None:
+    sent, gate = [], threading.Event()
+
+    def send(command: int) -> int:
+        sent.append(command)
+        gate.wait(2)
+        return 0
+
+    sender = CommandSender(send, refused=lambda code: None)
+    sender.post(1, wait_s=0.05)
+    assert sender.unanswered == 1
+    for command in (2, 3, 4):
+        sender.post(command, wait_s=0.0)
+    gate.set()
+    sender.post(5, wait_s=1.0)
+    sender.close()
+    assert sent[0] == 1
+    assert sent[-1] == 5
+    assert 2 not in sent
+    assert 3 not in sent
+    assert sender.unanswered == 0
+
+
+def test_a_refused_command_is_told_and_a_dropped_one_never_leaves() -> None:
+    codes: list[int] = []
+    sender = CommandSender(lambda command: command, refused=codes.append)
+    sender.post(9, wait_s=1.0)
+    sender.drop()
+    sender.close()
+    sender.close()
+    assert codes == [9]
+
+
+def test_a_call_that_hangs_is_left_behind_and_one_that_raises_is_told() -> None:
+    began = time.monotonic()
+    with pytest.raises(DeviceError, match="did not finish 'enable' within"):
+        run_bounded(lambda: time.sleep(1), 0.05, "enable")
+    assert time.monotonic() - began < 0.5
+    with pytest.raises(DeviceError, match="'enable' failed: broken"):
+        run_bounded(lambda: exec("raise ValueError('broken')"), 1.0, "enable")
+    assert run_bounded(lambda: 7, 1.0, "enable") == 7
+
+
+@given(part=st.floats(0, 1))
+def test_poses_between_two_reports_lie_on_the_line(part: float) -> None:
+    history = PoseHistory()
+    history.add(Pose(1.0, np.zeros(3), np.zeros(7)))
+    history.add(Pose(2.0, np.ones(3), np.full(7, 2.0)))
+    pose = history.at(1.0 + part)
+    np.testing.assert_allclose(pose.xyz, part, atol=1e-9)
+    np.testing.assert_allclose(pose.joints, 2 * part, atol=1e-9)
+
+
+def test_moments_the_reports_do_not_cover_are_refused() -> None:
+    history = PoseHistory(length=3, max_gap_s=0.2)
+    with pytest.raises(DeviceError, match="connect it first"):
+        _ = history.latest
+    for time_s in (1.0, 2.0, 3.0, 4.0):
+        history.add(Pose(time_s, np.full(3, time_s), np.zeros(7)))
+    assert history.at(4.15).xyz[0] == 4.0
+    with pytest.raises(DeviceError, match="300 ms older"):
+        history.at(4.3)
+    with pytest.raises(DeviceError, match="go back 2"):
+        history.at(1.5)
+    history.clear()
+    with pytest.raises(DeviceError, match="connect it first"):
+        history.at(4.0)
