@@ -3,7 +3,9 @@
 import logging
 from typing import Any
 
+import numpy as np
 import pyrealsense2 as rs
+from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -12,6 +14,11 @@ _CONTROLS = (
     (rs.option.enable_auto_exposure, (rs.option.exposure, rs.option.gain)),
     (rs.option.enable_auto_white_balance, (rs.option.white_balance,)),
 )
+
+FRAMES_TO_TAKE_EFFECT = 4
+"""Frames after which an option surely holds (*assumed*: sensors apply it one to three frames later)."""
+
+_BRIGHTNESS_TOLERANCE = 0.2
 
 
 def lock_exposure(sensor: Any) -> list[str]:
@@ -37,3 +44,14 @@ def lock_exposure(sensor: Any) -> list[str]:
             ", ".join(f"{option.name} {value:g}" for option, value in held.items()) or "no value to hold",
         )
     return locked
+
+
+def warn_of_brightness(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
+    """Check what ``lock_exposure`` assumes: the image is as bright with the controls locked as it was before."""
+    levels = float(np.mean(before[::8, ::8])), float(np.mean(after[::8, ::8]))
+    if abs(levels[1] - levels[0]) > _BRIGHTNESS_TOLERANCE * max(levels[0], 1.0):
+        logger.warning(
+            "locking the exposure changed the image's mean from %.0f to %.0f levels: set lock_exposure: false in "
+            "params/camera.yaml, or steady the light",
+            *levels,
+        )

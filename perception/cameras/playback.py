@@ -152,7 +152,7 @@ class PlaybackCamera(Camera):
             # The last frame stays in view as long as the one before it did.
             self._stopping.wait(max(0.0, to_ours_s + last_s + period_s - time.monotonic()))
             self._mailbox.fail(self._ended())
-        except DataError as error:
+        except Exception as error:  # whatever it is, it must reach those who read, not end in this thread
             self._mailbox.fail(DeviceError(str(error)))
 
     def _ended(self) -> RecordingEnded:

@@ -13,6 +13,7 @@ from datasets.frame import Frame
 from datasets.projection import Intrinsics
 from perception.cameras.aligned_stream import AlignedStream, Rejected
 from perception.cameras.camera import Camera
+from perception.cameras.exposure import FRAMES_TO_TAKE_EFFECT, warn_of_brightness
 from perception.cameras.mailbox import Mailbox
 from perception.cameras.settings import CameraSettings
 
@@ -61,7 +62,7 @@ class RealSenseCamera(Camera):
     @property
     def is_connected(self) -> bool:
         """Whether the device is open; false while it is being reopened and after it was lost."""
-        return self._stream is not None
+        return self._stream is not None and self._thread is not None and self._thread.is_alive()
 
     @property
     def intrinsics(self) -> Intrinsics:
@@ -85,7 +86,7 @@ class RealSenseCamera(Camera):
         Raises:
             DeviceError: no such camera, it gives no frames, or its intrinsics do not fit the rig's.
         """
-        if self._thread is not None and self.is_connected:
+        if self.is_connected:
             return
         self.disconnect()
         self._stopping.clear()
@@ -122,16 +123,27 @@ class RealSenseCamera(Camera):
             raise DeviceError("the camera is not connected; call connect() first")
 
     def _open(self, record_to: Path | None = None) -> AlignedStream:
-        stream = AlignedStream(lambda: self._start_pipeline(record_to), self._rig, self._settings)
         try:
-            first = stream.warm_up(self._settings.warm_up_frames, self._stopping.is_set)
-            if self._settings.lock_exposure:
-                stream.lock_exposure()
-        except BaseException:
-            stream.close()
-            raise
-        self._mailbox.post(first)
+            stream = AlignedStream(lambda: self._start_pipeline(record_to), self._rig, self._settings)
+            try:
+                newest = self._settle(stream)
+            except BaseException:
+                stream.close()
+                raise
+        except RuntimeError as error:
+            raise DeviceError(f"the camera does not open, librealsense says: {error}") from error
+        self._mailbox.post(newest)
         return stream
+
+    def _settle(self, stream: AlignedStream) -> Frame:
+        """The first frame taken with the exposure as it will stay."""
+        settled = stream.warm_up(self._settings.warm_up_frames, self._stopping.is_set)
+        if not self._settings.lock_exposure:
+            return settled
+        stream.lock_exposure()
+        locked = stream.warm_up(FRAMES_TO_TAKE_EFFECT, self._stopping.is_set)
+        warn_of_brightness(settled.rgb, locked.rgb)
+        return locked
 
     def _close(self) -> None:
         if self._stream is not None:
@@ -174,6 +186,13 @@ class RealSenseCamera(Camera):
         return serials[0]
 
     def _receive(self) -> None:
+        try:
+            self._keep_newest()
+        except Exception as error:  # whatever it is, it must reach those who read, not end in this thread
+            logger.exception("receiving frames failed")
+            self._mailbox.fail(DeviceError(f"receiving frames failed ({error}); connect again"))
+
+    def _keep_newest(self) -> None:
         """Keep the newest frame until told to stop, reopening the device when it goes quiet."""
         rejected, last_fresh_s, why = 0, time.monotonic(), ""
         while not self._stopping.is_set():

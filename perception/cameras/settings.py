@@ -56,6 +56,12 @@ class CameraSettings:
         for field in fields(self):
             if not getattr(self, field.name) >= 0:
                 raise ConfigError(f"{field.name} must not be negative, got {getattr(self, field.name)}")
+        for key, frames in (("max_gap_s", 2.0), ("max_skew_s", 0.5)):
+            if getattr(self, key) < frames / self.fps:
+                raise ConfigError(
+                    f"{key} must be at least {frames / self.fps:.3f} s at {self.fps} frames/s ({frames:g} frames), or "
+                    f"healthy frames would be refused; got {getattr(self, key)}"
+                )
 
     @classmethod
     def load(cls, path: str | Path = CAMERA_PATH) -> "CameraSettings":

@@ -1,8 +1,10 @@
 """Automatic exposure and white balance, held where they settled."""
 
+import numpy as np
 import pyrealsense2 as rs
+import pytest
 
-from perception.cameras.exposure import lock_exposure
+from perception.cameras.exposure import lock_exposure, warn_of_brightness
 
 option = rs.option
 
@@ -52,3 +54,10 @@ def test_a_sensor_without_controls_is_left_alone() -> None:
 def test_controls_that_cannot_be_written_are_left_alone() -> None:
     locked = Sensor({option.enable_auto_exposure: 1.0}, read_only=frozenset({option.enable_auto_exposure}))
     assert lock_exposure(locked) == []
+
+
+@pytest.mark.parametrize(("after", "warns"), [(100, False), (110, False), (60, True), (180, True)])
+def test_an_image_that_changes_brightness_on_locking_is_told(caplog, after: int, warns: bool) -> None:
+    before = np.full((480, 640, 3), 100, np.uint8)
+    warn_of_brightness(before, np.full_like(before, after))
+    assert ("changed the image's mean from 100 to" in caplog.text) == warns

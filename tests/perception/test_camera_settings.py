@@ -46,6 +46,12 @@ def test_nan_is_no_setting() -> None:
         CameraSettings(max_skew_s=float("nan"))
 
 
+@pytest.mark.parametrize(("changes", "named"), [({"max_gap_s": 0.05}, "max_gap_s"), ({"fps": 6}, "max_gap_s")])
+def test_patience_must_fit_the_frame_rate(changes: dict, named: str) -> None:
+    with pytest.raises(ConfigError, match=f"{named} must be at least"):
+        CameraSettings(**changes)
+
+
 def test_equal_intrinsics_are_adopted_silently(rig: Rig, caplog) -> None:
     with caplog.at_level(logging.INFO):
         assert adopt_intrinsics(reported(), rig.camera, SETTINGS) == rig.camera

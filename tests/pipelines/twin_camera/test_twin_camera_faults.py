@@ -173,3 +173,14 @@ def test_without_reopening_a_fault_stays_until_connected_again(make_bench) -> No
         why = bench.wait_until_refused()
     assert "lost after 0 attempts" in why
     assert not bench.camera.is_connected
+
+
+def test_whatever_goes_wrong_while_receiving_reaches_the_reader(bench, monkeypatch) -> None:
+    def broken(self, colour, depth) -> None:
+        raise MemoryError("no room for an image")
+
+    monkeypatch.setattr("perception.cameras.pair_watch.PairWatch.reject_images", broken)
+    assert "receiving frames failed (no room for an image)" in bench.wait_until_refused()
+    monkeypatch.undo()
+    bench.camera.connect()
+    bench.camera.read()
