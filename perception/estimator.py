@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 from datasets.errors import DataError, ModelError
 from datasets.frame import Frame
-from datasets.projection import Array, Intrinsics, Window, project, transform
+from datasets.projection import Array, Intrinsics, Window, backproject, project, transform
 from datasets.rig import Rig
 from perception.estimate import PositionEstimate
+from perception.pose_check import check_pose
+from perception.table import FAR_M, fit_table
 
 MODEL_FOLDER = Path("models/estimator")
 CHANNELS = ["rgb", "depth"]
 NEAREST_M = 0.1
 """A distance below this is no answer; it would give no pixel to look at."""
 GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx"}
+SIGMAS = ("glance", "base", "fovea")
+"""What estimator.json scales the sigma of: both looks' TCP and the glance's view of the base."""
 DESCRIPTION = "estimator.json"
 
 Exact = NDArray[np.float64]
@@ -48,6 +52,13 @@ class Look:
     columns: Array
     rows: Array
 
+    def points(self, intrinsics: Intrinsics, t_base_camera: Array) -> Array:
+        """Base-frame points ``(N, 3)`` m of every other sample with a reading."""
+        uv = np.stack(np.meshgrid(self.columns, self.rows), axis=-1)
+        chosen = (self.depth > 0) & (self.depth < FAR_M)
+        chosen[:, ::2] = False
+        return transform(t_base_camera, backproject(uv[chosen], self.depth[chosen], intrinsics))
+
 
 @dataclass(frozen=True)
 class Location:
@@ -57,11 +68,15 @@ class Location:
         glance: the first look's estimate, base frame.
         fovea: the second look's estimate, base frame: the answer.
         window: the part of the image that the second look saw.
+        base: where the glance sees the arm's base (``BASE_TARGET_M``), camera frame; None without that target.
+        moved: probability that the camera is not where it was told to be.
     """
 
     glance: PositionEstimate
     fovea: PositionEstimate
     window: Window
+    base: PositionEstimate | None
+    moved: float
 
 
 def rig_part(rig: Rig) -> dict:
@@ -91,7 +106,7 @@ class PositionEstimator:
         self.description = _read_description(folder, rig)
         self._sessions = {look: _open(folder / name) for look, name in GRAPHS.items()}
         scale = self.description["sigma_scale"]
-        self._sigma_scale = {look: np.asarray(scale[look], dtype=float) for look in GRAPHS}
+        self._sigma_scale = {name: np.asarray(scale[name], dtype=float) for name in SIGMAS}
 
     @classmethod
     def load(cls, folder: str | Path = MODEL_FOLDER, rig: Rig | None = None) -> "PositionEstimator":
@@ -153,14 +168,21 @@ class PositionEstimator:
         pose = self.rig.t_base_camera if t_base_camera is None else np.asarray(t_base_camera, dtype=float)
         size = self.rig.input_px
         whole = Window.central_square(intrinsics, self.rig.glance_side_px)
-        camera_xyz, camera_sigma = self._run("glance", look(whole, size), intrinsics)
+        first = look(whole, size)
+        targets, target_sigmas = self._run("glance", first, intrinsics)
+        camera_xyz, camera_sigma = targets[0], target_sigmas[0] * self._sigma_scale["glance"]
         camera_xyz[2] = max(camera_xyz[2], NEAREST_M)
+        base = (targets[1], target_sigmas[1] * self._sigma_scale["base"]) if len(targets) > 1 else (None, None)
+        checked = check_pose(pose, fit_table(first.points(intrinsics, pose)), *base)
+        pose = checked.t_base_camera
         glance = PositionEstimate(
             transform(pose, camera_xyz).astype(np.float64), np.sqrt(pose[:3, :3] ** 2 @ camera_sigma**2)
         )
         window = Window.around(project(camera_xyz, intrinsics), self.rig.fovea_side_px, intrinsics)
-        xyz, sigma = self._run("fovea", look(window, size), intrinsics, pose=pose, estimate=glance.xyz)
-        return Location(glance, PositionEstimate(xyz, sigma), window)
+        answers, sigmas = self._run("fovea", look(window, size), intrinsics, pose=pose, estimate=glance.xyz)
+        sigma = checked.widen(answers[0], sigmas[0] * self._sigma_scale["fovea"])
+        answer = PositionEstimate(answers[0], sigma)
+        return Location(glance, answer, window, None if base[0] is None else PositionEstimate(*base), checked.moved)
 
     def _run(self, name: str, look: Look, intrinsics: Intrinsics, **more: Array) -> tuple[Exact, Exact]:
         inputs = {
@@ -172,7 +194,7 @@ class PositionEstimator:
         }
         feed: dict[str, NDArray] = {key: np.asarray(value, dtype=np.float32)[None] for key, value in inputs.items()}
         xyz, sigma = self._sessions[name].run(["xyz", "sigma"], feed | {"rgb": look.rgb[None]})
-        return xyz[0].astype(float), sigma[0].astype(float) * self._sigma_scale[name]
+        return xyz[0].astype(float), sigma[0].astype(float)
 
 
 def _open(path: Path) -> onnxruntime.InferenceSession:
@@ -193,11 +215,13 @@ def _read_description(folder: Path, rig: Rig) -> dict:
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
         trained, channels = description["rig"], description["channels"]
-        scales = [np.asarray(description["sigma_scale"][look], dtype=float) for look in GRAPHS]
+        scales = [np.asarray(description["sigma_scale"][name], dtype=float) for name in SIGMAS]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: damaged description of a model ({error!r}); {again}") from error
     if any(scale.shape != (3,) or not np.all(scale > 0) for scale in scales):
-        raise ModelError(f"{folder / DESCRIPTION}: sigma_scale must hold three positive numbers for each look; {again}")
+        raise ModelError(
+            f"{folder / DESCRIPTION}: sigma_scale must hold three positive numbers for each of {SIGMAS}; {again}"
+        )
     if channels != CHANNELS:
         raise ModelError(f"{folder}: trained for the channels {channels}, but frames carry {CHANNELS}; {again}")
     here = rig_part(rig)

@@ -6,6 +6,7 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     glance.<split>       the same after the first look alone
     sigma.<split>        within_1_sigma, within_2_sigma (shares of errors per axis), median_sigma_mm
     axes.<split>         per axis x, y, z: bias_mm, median_mm, p95_mm
+    moved.<split>        share of frames whose camera is held to be elsewhere than told
     baselines.<name>     as default, from results/perception/baselines/<name>.json
     train_s, seed        of both looks' trainings together, and of the glance's
 """
@@ -26,7 +27,7 @@ from datasets.errors import ConfigError
 from datasets.official_arm import menagerie_available
 from datasets.rig import RIG_PATH, Rig
 from datasets.splits import FramesParams, SplitPlan
-from perception.estimator import GRAPHS
+from perception.estimator import GRAPHS, SIGMAS
 from perception.metrics import coverage, per_axis, sigma_scale, summarize
 from perception.package import describe, load_look, pack
 from perception.pictures import draw_histogram, draw_map
@@ -84,14 +85,17 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
     estimator = Path(params.estimator)
     part = estimator.with_name(estimator.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    unscaled = {name: np.ones(3) for name in GRAPHS}
-    pack(looks, rig, unscaled, part)
+    pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, part)
     trials = run_trials(part, plans[params.calibration_split], params.workers)
-    scale = {name: sigma_scale(getattr(trials, name) - trials.tcp, getattr(trials, f"{name}_sigma")) for name in GRAPHS}
+    scale = {
+        "glance": sigma_scale(trials.glance - trials.tcp, trials.glance_sigma).mean().repeat(3),
+        "base": sigma_scale(trials.base_error, trials.base_sigma),
+        "fovea": sigma_scale(trials.fovea - trials.tcp, trials.fovea_sigma),
+    }
     describe(looks, rig, scale, part)
     _install(part, estimator)
 
-    metrics: dict[str, Any] = {name: {} for name in ("default", "glance", "sigma", "axes")}
+    metrics: dict[str, Any] = {name: {} for name in ("default", "glance", "sigma", "axes", "moved")}
     measured: dict[str, Trials] = {}
     for split in params.splits:
         reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
@@ -104,6 +108,7 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
         metrics["glance"][split] = summarize(trials.glance - trials.tcp)
         metrics["sigma"][split] = coverage(errors, trials.fovea_sigma)
         metrics["axes"][split] = per_axis(errors)
+        metrics["moved"][split] = round(float((trials.moved > 0.5).mean()), 4)
     metrics["baselines"] = _baselines(Path(params.results))
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
     metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}

@@ -56,8 +56,13 @@ class Locator(nn.Module):
             raise ConfigError(f"channels must be one of {sorted(CHANNEL_COUNT)}, got {settings.channels!r}")
         self.settings = settings
         self.net = build_backbone(
-            settings.backbone, CHANNEL_COUNT[settings.channels], settings.size_px, OFFSET_M[settings.look]
+            settings.backbone, CHANNEL_COUNT[settings.channels], settings.size_px, OFFSET_M[settings.look], self.targets
         )
+
+    @property
+    def targets(self) -> int:
+        """The TCP, and for a voting glance the arm's base."""
+        return 2 if self.settings.look == "glance" and self.settings.backbone.startswith("voting") else 1
 
     def view(self, pixels: Pixels, pose: Tensor, estimate: Tensor) -> View:
         """What the network sees; the glance uses neither pose nor estimate."""
@@ -78,7 +83,7 @@ class Locator(nn.Module):
 
 
 class GlanceGraph(nn.Module):
-    """The glance as it is exported: camera-frame ``xyz`` and ``sigma``, each ``(B, 3)`` m."""
+    """The glance as it is exported: camera-frame ``xyz`` and ``sigma``, ``(B, K, 3)`` m: the TCP, the arm's base."""
 
     inputs = ("rgb", "depth", "columns", "rows", "intrinsics")
 
@@ -94,12 +99,11 @@ class GlanceGraph(nn.Module):
             Pixels(rgb, depth, columns, rows, intrinsics), self.locator.settings.distance_m, GLANCE_UNIT_M
         )
         answer = self.locator.answer(view)
-        xyz = answer.xyz[:, 0]
-        return xyz + self.locator.origin(xyz), answer.log_sigma.exp()
+        return answer.xyz + self.locator.origin(answer.xyz), answer.log_sigma.exp()
 
 
 class FoveaGraph(nn.Module):
-    """The fovea as it is exported: base-frame ``xyz`` and ``sigma``, each ``(B, 3)`` m."""
+    """The fovea as it is exported: base-frame ``xyz`` and ``sigma``, each ``(B, 1, 3)`` m."""
 
     inputs = ("rgb", "depth", "columns", "rows", "intrinsics", "pose", "estimate")
 
@@ -120,7 +124,7 @@ class FoveaGraph(nn.Module):
         """Pixels, ``T_base_camera`` ``(B, 4, 4)`` and the first estimate ``(B, 3)`` m in the base frame."""
         view = fovea_view(Pixels(rgb, depth, columns, rows, intrinsics), pose, estimate, FOVEA_UNIT_M)
         answer = self.locator.answer(view)
-        return answer.xyz[:, 0] + estimate, answer.log_sigma.exp()
+        return answer.xyz + estimate[:, None], answer.log_sigma.exp()
 
 
 def graph(locator: Locator) -> GlanceGraph | FoveaGraph:

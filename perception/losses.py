@@ -2,16 +2,16 @@ r"""What a locator is trained on.
 
 .. math::
 
-    L = |x - t|_1 + w_v \,\overline{|v_i - t|_1} +
+    L = \sum_k w_k \left( |x_k - t_k|_1 + w_v \,\overline{|v_{ki} - t_k|_1} \right) +
     w_\sigma \sum_k \left(\frac{|x_k - t_k|}{\sigma_k} + \log \sigma_k\right)
 
-The first term trains the answer, the second every vote of a cell near the target, the third (Laplace's likelihood;
-robust, and no gradient of it reaches the position) the uncertainty. Distances are counted in decimetres.
+over the targets k (the TCP; for the glance also the arm's base). The first term trains the answer, the second every
+vote of a cell near the target, the third (Laplace's likelihood; robust, and no gradient of it reaches the position)
+the uncertainty. Distances are counted in decimetres.
 """
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from perception.backbones import Answer
@@ -26,31 +26,36 @@ class LossWeights:
     Attributes:
         votes: of the votes' own errors.
         sigma: of the likelihood.
+        base: of the second target, the arm's base, relative to the TCP.
         near_m: cells that see a point within this distance of the target learn to vote.
     """
 
     votes: float = 0.5
     sigma: float = 0.05
+    base: float = 0.3
     near_m: float = 0.1
 
 
-def position_loss(answer: Answer, target: Tensor, moved: Tensor, seen: Tensor, weights: LossWeights) -> Tensor:
-    """Scalar loss of answers about targets ``(B, 3)`` m (about the view's origin).
+def position_loss(answer: Answer, targets: Tensor, moved: Tensor, seen: Tensor, weights: LossWeights) -> Tensor:
+    """Scalar loss of answers about targets ``(B, K, 3)`` m (about the view's origin).
 
     Args:
         answer: the network's.
-        target: the TCP.
-        moved: ``(B, 3)`` m, what is added to the error before the uncertainty sees it.
-        seen: ``(B,)`` 1 where the TCP can be seen at all; elsewhere only the uncertainty is trained.
+        targets: where they are.
+        moved: ``(B, K, 3)`` m, what is added to the error before the uncertainty sees it.
+        seen: ``(B,)`` 1 where the targets can be seen at all; elsewhere only the uncertainty is trained.
         weights: of the terms.
     """
-    error = (answer.xyz[:, 0] - target).abs()
+    target_weights = targets.new_tensor([1.0, weights.base])[: targets.shape[1]]
     share = seen / seen.sum().clamp_min(1)
-    loss = (error.sum(-1) * share).sum() / UNIT_M
+    error = (answer.xyz - targets).abs().sum(-1)
+    loss = (error * share[:, None] * target_weights).sum() / UNIT_M
     if answer.votes is not None and answer.cells is not None and answer.eligible is not None:
-        near = answer.eligible & ((answer.cells - target[:, :, None]).norm(dim=1) < weights.near_m)
-        mask = near * seen[:, None]
-        vote_error = (answer.votes[:, 0] - target[:, :, None]).abs().sum(1)
-        loss = loss + weights.votes / UNIT_M * (vote_error * mask).sum() / mask.sum().clamp_min(1)
-    likelihood = (answer.xyz[:, 0].detach() - target + moved).abs() * (-answer.log_sigma).exp() + answer.log_sigma
-    return loss + weights.sigma * torch.nan_to_num(likelihood).sum(-1).mean()
+        distance = (answer.cells[:, None] - targets[..., None]).norm(dim=2)
+        mask = (distance < weights.near_m) & answer.eligible[:, None] & (seen[:, None, None] > 0)
+        vote_error = ((answer.votes - targets[..., None]).abs().sum(2) * mask).sum((0, 2)) / mask.sum((0, 2)).clamp_min(
+            1
+        )
+        loss = loss + weights.votes / UNIT_M * (vote_error * target_weights).sum()
+    likelihood = (answer.xyz.detach() - targets + moved).abs() * (-answer.log_sigma).exp() + answer.log_sigma
+    return loss + weights.sigma * likelihood.sum((1, 2)).mean()

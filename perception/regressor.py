@@ -19,6 +19,7 @@ from perception.first_estimate import (
 )
 from perception.locator import Channels, Locator, LookName, LookSettings
 from perception.losses import LossWeights, position_loss
+from perception.pose_check import BASE_TARGET_M
 from perception.preprocess import Pixels, View, grid_coordinates
 
 
@@ -87,13 +88,14 @@ class Regressor(pl.LightningModule):
             torch.manual_seed(batch_index)
             view, target, moved = self._view_and_target(batch, torch.ones(len(batch["tcp"])))
         answer = self.locator.answer(view)
-        self._errors.append(answer.xyz[:, 0] - target)
-        self._sigmas.append((answer.xyz[:, 0] - target + moved) / answer.log_sigma.exp())
+        self._errors.append(answer.xyz - target)
+        self._sigmas.append((answer.xyz - target + moved) / answer.log_sigma.exp())
 
     def on_validation_epoch_end(self) -> None:
         """Median, mean and 95th percentile of the distance in mm, and how wide one sigma truly is."""
-        distance = 1000 * torch.cat(self._errors).norm(dim=-1)
-        ratio = torch.cat(self._sigmas).abs()
+        distances = 1000 * torch.cat(self._errors).norm(dim=-1)
+        distance = distances[:, 0]
+        ratio = torch.cat(self._sigmas)[:, 0].abs()
         self._errors.clear()
         self._sigmas.clear()
         values = {
@@ -102,6 +104,8 @@ class Regressor(pl.LightningModule):
             "val/p95_mm": distance.quantile(0.95),
             "val/sigma_ratio": ratio.quantile(0.6827),
         }
+        if distances.shape[1] > 1:
+            values["val/base_median_mm"] = distances[:, 1].median()
         self.log_dict(values, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
@@ -120,7 +124,7 @@ class Regressor(pl.LightningModule):
         return share * self.settings.size_px - 0.5
 
     def _view_and_target(self, batch: Batch, seen: Tensor) -> tuple[View, Tensor, Tensor]:
-        """The view, the target about its origin, and by how much believing the told pose moves the answer; m.
+        """The view, the targets about its origin, and by how much believing the told pose moves the answers; m.
 
         Positions are learnt with the camera's true pose: what the told one is wrong by cannot be seen in a window, and
         would only be noise to the position. The uncertainty must know of it.
@@ -131,13 +135,17 @@ class Regressor(pl.LightningModule):
         camera = inverse_transform(pose, batch["tcp"])
         if self.settings.look == "glance":
             view = self.locator.view(pixels, pose, camera)
-            return view, camera - self.locator.origin(camera), torch.zeros_like(camera)
+            base = inverse_transform(pose, camera.new_tensor(BASE_TARGET_M).expand_as(camera))
+            targets = torch.stack([camera, base], dim=1)[:, : self.locator.targets]
+            return view, targets - self.locator.origin(targets), torch.zeros_like(targets)
         image_px = (self.rig.camera.width, self.rig.camera.height)
         first = draw_first_estimate(camera, batch["window"], batch["intrinsics"], image_px, self.glance_error)
         first = torch.where(seen[:, None] > 0, first, _at_what_is_there(first, batch["depth"]))
         estimate = transform(pose, first)
         view = self.locator.view(pixels, pose, estimate)
-        return view, batch["tcp"] - estimate, transform(told, camera) - batch["tcp"]
+        moved = transform(told, camera) - batch["tcp"]
+        moved[:, 2] = 0.0  # at run time the table corrects the told pose's height
+        return view, (batch["tcp"] - estimate)[:, None], moved[:, None]
 
 
 def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:

@@ -18,7 +18,9 @@ from datasets.rig import Rig
 from datasets.scene import Scene, SceneSampler
 from datasets.splits import SplitPlan
 from datasets.studio import Studio
+from perception.estimate import PositionEstimate
 from perception.estimator import PositionEstimator
+from perception.pose_check import BASE_TARGET_M
 
 CHUNK = 25
 FIRST_NOISE_SEED = 0
@@ -33,7 +35,8 @@ class Trials:
         tcp: the truth.
         glance, glance_sigma: of the first look.
         fovea, fovea_sigma: of the second: the answer.
-        distance: ``(N,)`` m, of the TCP from the camera along its axis.
+        base_error: ``(N, 3)`` m, of where the glance sees the arm's base, camera frame; base_sigma: likewise.
+        moved: ``(N,)``, probability given to a camera that is elsewhere than told.
     """
 
     tcp: Array
@@ -41,7 +44,9 @@ class Trials:
     glance_sigma: Array
     fovea: Array
     fovea_sigma: Array
-    distance: Array
+    base_error: Array
+    base_sigma: Array
+    moved: Array
 
     @classmethod
     def joined(cls, parts: list["Trials"]) -> "Trials":
@@ -98,10 +103,10 @@ def run_task(task: Task) -> Trials:
     for index in range(task.start, task.stop):
         scene = sampler.sample(task.plan.scene_seed(index))
         found = estimator.locate(SceneCamera(studio, scene), scene.t_base_camera_told, scene.intrinsics)
-        distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
-        rows.append(
-            (scene.tcp, found.glance.xyz, found.glance.sigma, found.fovea.xyz, found.fovea.sigma, np.array(distance))
-        )
+        base = transform(invert(scene.t_base_camera), BASE_TARGET_M).astype(np.float64)
+        seen = found.base or PositionEstimate(base, np.ones(3))
+        estimates = (found.glance.xyz, found.glance.sigma, found.fovea.xyz, found.fovea.sigma)
+        rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, np.array(found.moved)))
     return Trials(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 

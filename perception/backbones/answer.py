@@ -10,7 +10,7 @@ class Answer(NamedTuple):
 
     Attributes:
         xyz: ``(B, K, 3)`` m; the first of K targets is the TCP.
-        log_sigma: ``(B, 3)``, natural logarithm of the TCP's standard deviation in m, before calibration.
+        log_sigma: ``(B, K, 3)``, natural logarithm of the standard deviations in m, before calibration.
         votes: ``(B, K, 3, N)`` m, what each of N cells says, or ``None`` where a network does not vote.
         cells: ``(B, 3, N)`` m, the point that each cell sees, or ``None``.
         eligible: ``(B, N)`` bool, the cells that may vote, or ``None``.

@@ -24,7 +24,7 @@ class RegressionNet(nn.Module):
     def forward(self, view: View) -> Answer:
         """The answer to a batch of views; a net of three channels sees colour alone."""
         out = self.head(self.features(view.image[:, : self.channels])).float()
-        return Answer(self.offset_m * out[:, None, :3], INITIAL_LOG_SIGMA + out[:, 3:])
+        return Answer(self.offset_m * out[:, None, :3], INITIAL_LOG_SIGMA + out[:, None, 3:])
 
 
 def conv3(channels: int, size_px: int) -> tuple[nn.Module, int, int]:

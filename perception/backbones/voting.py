@@ -36,7 +36,9 @@ class VotingNet(nn.Module):
         self.stem = nn.Sequential(_conv(channels, width // 2, stride=2), _conv(width // 2, width, stride=2))
         self.blocks = nn.ModuleList(_conv(width, width, dilation=DILATIONS[i % len(DILATIONS)]) for i in range(blocks))
         self.head = nn.Conv2d(width, targets * 4, 1)
-        self.sigma = nn.Sequential(nn.Linear(width + 4, 64), nn.ReLU(), nn.Linear(64, 3))
+        self.sigma = nn.ModuleList(
+            nn.Sequential(nn.Linear(width + 4, 64), nn.ReLU(), nn.Linear(64, 3)) for _ in range(targets)
+        )
 
     def forward(self, view: View) -> Answer:
         """The answer to a batch of views."""
@@ -50,16 +52,23 @@ class VotingNet(nn.Module):
         votes = points[:, None] + self.offset_m * head[:, :, 1:]
         attention = torch.softmax(head[:, :, 0].masked_fill(~eligible[:, None], -1e4), dim=-1)
         xyz = (attention[:, :, None] * votes).sum(-1)
-        log_sigma = self._log_sigma(features.float().flatten(2), attention[:, 0], votes[:, 0], xyz[:, 0], eligible)
-        return Answer(xyz, log_sigma, votes, points, eligible)
+        seen = features.float().flatten(2)
+        log_sigma = [
+            self._log_sigma(head, seen, attention[:, k], votes[:, k], xyz[:, k], eligible)
+            for k, head in enumerate(self.sigma)
+        ]
+        return Answer(xyz, torch.stack(log_sigma, dim=1), votes, points, eligible)
 
-    def _log_sigma(self, features: Tensor, attention: Tensor, votes: Tensor, xyz: Tensor, eligible: Tensor) -> Tensor:
+    def _log_sigma(
+        self, head: nn.Module, features: Tensor, attention: Tensor, votes: Tensor, xyz: Tensor, eligible: Tensor
+    ) -> Tensor:
         """From what the attended cells saw and how far their votes lie apart; no gradient reaches the position."""
         features, attention, votes, xyz = (tensor.detach() for tensor in (features, attention, votes, xyz))
         seen = (features * attention[:, None]).sum(-1)
         spread = ((attention[:, None] * (votes - xyz[:, :, None]) ** 2).sum(-1) + 1e-8).sqrt()
         share = eligible.float().mean(-1, keepdim=True)
-        return INITIAL_LOG_SIGMA + self.sigma(torch.cat([seen, spread.log() - INITIAL_LOG_SIGMA, share], dim=-1))
+        log_sigma: Tensor = head(torch.cat([seen, spread.log() - INITIAL_LOG_SIGMA, share], dim=-1))
+        return INITIAL_LOG_SIGMA + log_sigma
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
