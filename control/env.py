@@ -9,7 +9,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from control.dynamics import DynamicsParams, make_dynamics
-from control.features import SIZE, FeatureEncoder
+from control.features import REST, SIZE, FeatureEncoder
 from control.goals import GoalSampler
 from control.policy import Observation
 from control.rewards import RewardParams, goal_term, reward_terms
@@ -94,6 +94,11 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
         return self._target
 
     @property
+    def seen_tcp(self) -> Array:
+        """Where the TCP was in the newest picture, ``(3,)`` m."""
+        return self._seen_tcp
+
+    @property
     def policy_observation(self) -> Observation:
         """The newest observation in the form that :class:`control.policy.Policy` takes."""
         return self._observation
@@ -140,28 +145,23 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
     def _observe(self, sent: Array) -> Observations:
         if self._steps == 0 or self.np_random.uniform() >= self._dynamics.dropped_frames:
             self._seen_tcp = self._dynamics.tcp_before(self._dynamics.picture_age_s(self.np_random))
+        seen, error = self._look(sent)
+        tcp = self._dynamics.tcp
+        state: list[ArrayLike] = [self._target - tcp, self._dynamics.velocity, error, [self._dynamics.camera_delay_s]]
+        observations = seen | {"desired_goal": self._goal, "achieved_goal": tcp, "state": np.concatenate(state)}
+        return {key: self._bounded(key, value) for key, value in observations.items()}
+
+    def _look(self, sent: Array) -> tuple[dict[str, NDArray], Array]:
+        """The actor's part of the observations, without the goal, and the error of its position ``(3,)`` m."""
         estimate = self._source.estimate(self._seen_tcp)
         self._observation = Observation(estimate, self._goal.astype(np.float64), sent.astype(np.float64))
         features = self._encoder.encode(self._observation)
-        tcp = self._dynamics.tcp
-        state: list[ArrayLike] = [
-            self._target - tcp,
-            self._dynamics.velocity,
-            features[:3] - tcp,
-            [self._dynamics.camera_delay_s],
-        ]
-        observations = {
-            "observation": features,
-            "desired_goal": self._goal,
-            "achieved_goal": tcp,
-            "state": np.concatenate(state),
-        }
-        return {key: self._bounded(key, value) for key, value in observations.items()}
+        return {"observation": features}, features[REST] - self._dynamics.tcp
 
     def _bounded(self, key: str, value: NDArray) -> NDArray[np.float32]:
         space = self.observation_space[key]
         assert isinstance(space, spaces.Box)
-        return np.clip(value, space.low, space.high, dtype=np.float32, casting="same_kind")
+        return value.clip(space.low, space.high).astype(space.dtype)
 
     def _info(self, sent: Array, action: NDArray) -> dict[str, Any]:
         tcp, goal = self._dynamics.tcp, self._goal

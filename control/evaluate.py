@@ -7,9 +7,10 @@ from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from control.env import ReachEnv
+from control.env import Observations, ReachEnv
 from control.policy import Policy
 
 CHUNK = 5
@@ -38,12 +39,17 @@ class Episode:
 
 def run_episode(policy: Policy, env: ReachEnv, seed: int) -> Episode:
     """One whole episode; the policy is given :class:`control.policy.Observation` and nothing else."""
-    env.reset(seed=seed)
     policy.reset()
+    return roll_out(lambda _: policy.act(env.policy_observation) / env.rig.max_displacement_m, env, seed)
+
+
+def roll_out(act: Callable[[Observations], NDArray], env: ReachEnv, seed: int) -> Episode:
+    """One whole episode of anything that turns the environment's observations into normalised actions ``(3,)``."""
+    observations, _ = env.reset(seed=seed)
     distances, reward, done = [], 0.0, False
     while not done:
-        action = policy.act(env.policy_observation) / env.rig.max_displacement_m
-        _, gained, _, done, info = env.step(action.astype(np.float32))
+        action = act(observations)
+        observations, gained, _, done, info = env.step(action.astype(np.float32))
         reward += gained
         distances.append(info["distance_m"])
     outside = np.flatnonzero(np.array(distances) >= 0.01)

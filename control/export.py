@@ -10,7 +10,7 @@ from stable_baselines3.td3.policies import Actor
 from torch import nn
 
 from control.features import SIZE
-from control.policies import DESCRIPTION, GRAPH, describe
+from control.policies import DESCRIPTION, GRAPH, KIND, describe
 from datasets.rig import Rig
 
 
@@ -27,20 +27,28 @@ class _Graph(nn.Module):
 
 def export_actor(actor: Actor, folder: Path, rig: Rig) -> None:
     """Write ``actor.onnx`` and ``policy.json``: two inputs that a camera can tell, and a normalised action."""
+    examples = {"observation": th.zeros(1, SIZE), "desired_goal": th.zeros(1, 3)}
+    write_graph(_Graph(actor), examples, ["action"], folder, rig, KIND)
+
+
+def write_graph(
+    network: nn.Module, examples: dict[str, th.Tensor], outputs: list[str], folder: Path, rig: Rig, kind: str
+) -> None:
+    """Write a network and its description; the weights lie inside the graph, and nothing tells of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     exported = th.onnx.export(
-        _Graph(actor.cpu()).eval(),
-        (th.zeros(1, SIZE), th.zeros(1, 3)),
-        input_names=["observation", "desired_goal"],
-        output_names=["action"],
+        network.cpu().eval(),
+        tuple(examples.values()),
+        input_names=list(examples),
+        output_names=outputs,
         dynamo=True,
         external_data=False,
         verbose=False,
     )
     assert exported is not None
     graph = exported.model_proto
+    # The exporter notes source files and call stacks of the machine it ran on.
     for node in graph.graph.node:
-        # The exporter notes source files and call stacks of the machine it ran on.
         del node.metadata_props[:]
         node.doc_string = ""
     for value in (*graph.graph.value_info, *graph.graph.input, *graph.graph.output):
@@ -49,4 +57,4 @@ def export_actor(actor: Actor, folder: Path, rig: Rig) -> None:
     del graph.metadata_props[:]
     onnx.save(graph, folder / GRAPH)
     versions = {name: version(name) for name in ("torch", "stable-baselines3", "sim2real-reach")}
-    (folder / DESCRIPTION).write_text(json.dumps({**describe(rig), "versions": versions}, indent=2) + "\n")
+    (folder / DESCRIPTION).write_text(json.dumps({**describe(rig, kind), "versions": versions}, indent=2) + "\n")

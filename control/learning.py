@@ -1,5 +1,6 @@
 """One agent's learning: evaluation on fixed goals, best checkpoint, learning curve, and resuming after a kill."""
 
+import hashlib
 import json
 import pickle
 import random
@@ -19,6 +20,7 @@ from control.asymmetric import AsymmetricPolicy
 from control.ddpg import BottleneckDDPG, EpisodeNoise
 from control.env import ReachEnv
 from control.extractors import ActorExtractor, CriticExtractor
+from control.seeds import TRAINING_SEED
 from datasets.errors import ConfigError
 
 
@@ -35,6 +37,8 @@ class AgentParams:
         actor_starts: updates of the critic alone before the actor's first.
         tau: of the target networks.
         gamma: discount per step.
+        train_freq: steps of the environment per update.
+        bottleneck_weight: :math:`c` of :class:`control.ddpg.BottleneckDDPG`; only for actors that see images.
         hidden: width of the two hidden layers.
         noise: smallest and largest standard deviation of an episode's exploration.
         residual_gain: gain of the proportional controller that the actor corrects; 0: no such controller.
@@ -49,6 +53,8 @@ class AgentParams:
     actor_starts: int = 0
     tau: float = 0.05
     gamma: float = 0.5
+    train_freq: int = 1
+    bottleneck_weight: float = 0.0
     hidden: int = 64
     noise: tuple[float, float] = (0.02, 0.3)
     residual_gain: float = 0.0
@@ -57,15 +63,24 @@ class AgentParams:
     def __post_init__(self) -> None:
         if self.steps <= self.warm_up + self.actor_starts:
             raise ConfigError(f"steps must exceed warm_up + actor_starts, or nothing is learnt; got {self.steps}")
-        for key in ("steps", "learning_rate", "batch_size", "buffer_size", "tau", "hidden", "residual_scale"):
+        for key in (
+            "steps",
+            "learning_rate",
+            "batch_size",
+            "buffer_size",
+            "tau",
+            "hidden",
+            "residual_scale",
+            "train_freq",
+        ):
             if getattr(self, key) <= 0:
                 raise ConfigError(f"{key} must be positive, got {getattr(self, key)}")
         if not 0 <= self.gamma < 1:
             raise ConfigError(f"gamma must lie in [0, 1), got {self.gamma}")
         if not 0 < self.noise[0] <= self.noise[1]:
             raise ConfigError(f"noise must be [low, high] with 0 < low <= high, got {list(self.noise)}")
-        if min(self.warm_up, self.actor_starts, self.residual_gain) < 0:
-            raise ConfigError("warm_up, actor_starts and residual_gain must not be negative")
+        if min(self.warm_up, self.actor_starts, self.residual_gain, self.bottleneck_weight) < 0:
+            raise ConfigError("warm_up, actor_starts, residual_gain and bottleneck_weight must not be negative")
 
 
 @dataclass
@@ -95,8 +110,22 @@ class NumberedEpisodes(gym.Wrapper):
         return self.env.unwrapped.compute_reward(*args)  # type: ignore[attr-defined]
 
 
-def make_agent(env: gym.Env, params: AgentParams, seed: int, tensorboard: Path | None = None) -> BottleneckDDPG:
-    """An untrained agent on position features."""
+def make_agent(
+    env: gym.Env,
+    params: AgentParams,
+    seed: int,
+    tensorboard: Path | None = None,
+    actor_keys: dict[str, Any] | None = None,
+    **settings: Any,
+) -> BottleneckDDPG:
+    """An untrained agent; on position features unless ``actor_keys`` names other extractors.
+
+    ``settings`` are further arguments of :class:`control.ddpg.BottleneckDDPG`.
+    """
+    extractors = {
+        "features_extractor_class": ActorExtractor,
+        "critic_features_extractor_class": CriticExtractor,
+    }
     return BottleneckDDPG(
         AsymmetricPolicy,
         env,
@@ -107,18 +136,28 @@ def make_agent(env: gym.Env, params: AgentParams, seed: int, tensorboard: Path |
         tau=params.tau,
         gamma=params.gamma,
         actor_starts=params.actor_starts,
+        train_freq=params.train_freq,
+        bottleneck_weight=params.bottleneck_weight,
         action_noise=EpisodeNoise(3, *params.noise),
         tensorboard_log=None if tensorboard is None else str(tensorboard),
         seed=seed,
         device="cpu",
         policy_kwargs={
             "net_arch": [params.hidden, params.hidden],
-            "features_extractor_class": ActorExtractor,
-            "critic_features_extractor_class": CriticExtractor,
+            **(actor_keys or extractors),
             "gain": params.residual_gain / env.get_wrapper_attr("rig").max_displacement_m,
             "residual_scale": params.residual_scale,
         },
+        **settings,
     )
+
+
+def fingerprint(values: list[Any], *files: Path) -> str:
+    """Names a run's folder by its parameters and the files it builds on: only the very same run is resumed."""
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def score(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> dict[str, float]:
@@ -228,6 +267,7 @@ def learn(
     interval: int,
     folder: Path,
     label: str,
+    make: Callable[[gym.Env, AgentParams, int, Path], BottleneckDDPG] = make_agent,
 ) -> Curve:
     """Train an agent in ``folder``, or go on with the one interrupted there; its best is left as ``best.zip``.
 
@@ -239,24 +279,24 @@ def learn(
         interval: steps between evaluations, which are also checkpoints.
         folder: for checkpoints and TensorBoard logs.
         label: of the progress bar.
+        make: makes the untrained agent.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    episodes = NumberedEpisodes(make_env(), base=1_000_000 * (seed + 1))
+    episodes = NumberedEpisodes(make_env(), base=TRAINING_SEED * (seed + 1))
     state_file = folder / "state.pkl"
     with tqdm(total=params.steps, desc=label, unit="step", smoothing=0.05) as bar:
         keeper = Keeper(make_env(), seeds, interval, folder, episodes, bar)
         resumed = state_file.is_file()
         if resumed:
             state = pickle.loads(state_file.read_bytes())
-            agent = BottleneckDDPG.load(folder / f"agent_{state['step']}.zip", device="cpu")
+            agent = BottleneckDDPG.load(folder / f"agent_{state['step']}.zip", env=episodes, device="cpu")
             agent.load_replay_buffer(folder / f"buffer_{state['step']}.pkl")
             episodes.number = state["episodes"] - 1
-            agent.set_env(episodes)
             keeper.curve = Curve(**state["curve"])
             keeper.restored = state
             bar.update(state["step"])
         else:
-            agent = make_agent(episodes, params, seed, folder)
+            agent = make(episodes, params, seed, folder)
         remaining = params.steps - agent.num_timesteps
         if remaining > 0:
             agent.learn(remaining, callback=keeper, reset_num_timesteps=not resumed, tb_log_name="tensorboard")

@@ -16,6 +16,7 @@ from datasets.rig import Rig
 POLICY_FOLDER = Path("models/policy")
 GRAPH = "actor.onnx"
 DESCRIPTION = "policy.json"
+KIND = "ddpg"
 
 Displacement = NDArray[np.float64]
 
@@ -94,27 +95,34 @@ def rig_part(rig: Rig) -> dict:
     return {key: whole[key] for key in ("workspace", "tool", "home_joints_rad", "rate_hz", "max_displacement_m")}
 
 
-def describe(rig: Rig) -> dict:
-    """The part of ``policy.json`` that :func:`load_policy` checks."""
-    return {"kind": "ddpg", "features": SIZE, "rig": rig_part(rig)}
+def describe(rig: Rig, kind: str = KIND) -> dict:
+    """The part of ``policy.json`` that :func:`open_graph` checks."""
+    return {"kind": kind, "features": SIZE, "rig": rig_part(rig)}
 
 
 def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None) -> Policy:
     """Open the policy of ``folder`` for ``rig`` (default: ``params/rig.yaml``).
 
     Raises:
-        ModelError: a file is missing or damaged, or the policy was trained for another rig or other features.
+        ModelError: a file is missing or damaged, or the policy was trained for another rig or other inputs.
     """
-    folder, rig = Path(folder), Rig.load() if rig is None else rig
-    again = "train it with `python -m control.train`, or take the repository's models/policy"
+    rig = Rig.load() if rig is None else rig
+    return ActorPolicy(open_graph(Path(folder), rig, KIND), rig)
+
+
+def open_graph(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSession:
+    """The checked network of a policy's folder; raises ModelError."""
+    again = "train it with `python -m control.train`, or take the repository's models"
     for name in (DESCRIPTION, GRAPH):
         if not (folder / name).is_file():
             raise ModelError(f"{folder / name}: no such policy file; {again}")
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
-        trained, features = description["rig"], description["features"]
+        trained, features, trained_kind = description["rig"], description["features"], description["kind"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: damaged description of a policy ({error!r}); {again}") from error
+    if trained_kind != kind:
+        raise ModelError(f"{folder}: holds a policy of kind {trained_kind!r}, where {kind!r} is expected")
     if features != SIZE:
         raise ModelError(f"{folder}: trained on {features} features, but this version computes {SIZE}; {again}")
     for key, value in rig_part(rig).items():
@@ -127,7 +135,6 @@ def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None) -> P
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own, undocumented types; each one means an unusable file
         raise ModelError(f"{folder / GRAPH}: not a network that ONNX Runtime can open ({error}); {again}") from error
-    return ActorPolicy(session, rig)

@@ -16,7 +16,7 @@ from datasets.scene import SceneSampler
 from datasets.splits import FramesParams, SplitPlan
 from datasets.studio import Studio
 from perception.estimate import PositionEstimate
-from perception.estimator import MODEL_FOLDER, PositionEstimator
+from perception.estimator import MODEL_FOLDER, Photograph, PositionEstimator
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,47 @@ class RenderedParams:
     split: str = "nominal"
 
 
-class RenderedSource:
-    """Renders the two windows the estimator asks for, with the arm where the episode has it.
+class Rooms:
+    """Rooms drawn from seeds, photographed with the arm wherever an episode has it.
 
     The gripper points straight down at home's yaw, as the controller holds it in Cartesian motion; everything else of
-    the room, with the camera's own error, stays as drawn for the whole episode. The depth sensor's noise is new in
-    every picture.
+    the room, with the camera's own error, stays as drawn. The depth sensor's noise is new in every picture.
+
+    Raises (on construction):
+        ConfigError: no such split.
+    """
+
+    def __init__(self, frames: str, split: str, rig: Rig) -> None:
+        plan = SplitPlan.of(load_params(frames, FramesParams), split, rig)
+        self._sampler = SceneSampler(rig, plan.randomization)
+        self._studio = Studio(rig, plan.randomization.arm)
+        self._kinematics = Kinematics()
+        self._home = np.array(rig.home_joints_rad)
+        self.enter(0)
+
+    def enter(self, seed: int) -> None:
+        """Draw a room with its camera error; the arm stands at home."""
+        self.scene = replace(self._sampler.sample(seed), joints_rad=self._home)
+        self._pictures = 0
+
+    def redecorate(self, seed: int) -> None:
+        """Draw another room around the arm where it is."""
+        self.scene = replace(self._sampler.sample(seed), joints_rad=self.scene.joints_rad, tcp=self.scene.tcp)
+
+    def camera(self, tcp: Array) -> Photograph:
+        """What takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        joints = self._kinematics.step(self.scene.joints_rad, tcp, iterations=3)
+        self.scene = replace(self.scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
+        self._pictures += 1
+        return partial(self._studio.photograph, self.scene, noise_seed=self._pictures)
+
+    def close(self) -> None:
+        """Free the GL context."""
+        self._studio.close()
+
+
+class RenderedSource:
+    """Renders the two windows the estimator asks for, and lets it look.
 
     Raises (on construction):
         ModelError: the networks are missing or made for another rig.
@@ -47,30 +82,22 @@ class RenderedSource:
     """
 
     def __init__(self, params: RenderedParams, rig: Rig) -> None:
-        plan = SplitPlan.of(load_params(params.frames, FramesParams), params.split, rig)
         self._estimator = PositionEstimator.load(Path(params.estimator), rig)
-        self._sampler = SceneSampler(rig, plan.randomization)
-        self._studio = Studio(rig, plan.randomization.arm)
-        self._kinematics = Kinematics()
-        self._home = np.array(rig.home_joints_rad)
-        self.reset(0)
+        self._rooms = Rooms(params.frames, params.split, rig)
 
     def reset(self, seed: int) -> None:
         """Draw a room with its camera error."""
-        self._scene = replace(self._sampler.sample(seed), joints_rad=self._home)
-        self._pictures = 0
+        self._rooms.enter(seed)
 
     def estimate(self, tcp: Array) -> PositionEstimate:
         """Two looks at the arm with its TCP at ``tcp`` ``(3,)`` m."""
-        joints = self._kinematics.step(self._scene.joints_rad, tcp, iterations=3)
-        self._scene = replace(self._scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
-        self._pictures += 1
-        photograph = partial(self._studio.photograph, self._scene, noise_seed=self._pictures)
-        return self._estimator.locate(photograph, self._scene.t_base_camera_told, self._scene.intrinsics).fovea
+        photograph = self._rooms.camera(tcp)
+        scene = self._rooms.scene
+        return self._estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
 
     def close(self) -> None:
         """Free the GL context."""
-        self._studio.close()
+        self._rooms.close()
 
 
 def fit_error_model(

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import hashlib
 import json
 import shutil
 import time
@@ -10,23 +9,26 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch as th
 from tqdm import tqdm
 
 from control.ddpg import BottleneckDDPG
+from control.end_to_end import EndToEndParams
+from control.end_to_end import run as run_end_to_end
 from control.env import EnvParams, ReachEnv
 from control.evaluate import Episode, paired_difference, run_episodes, summarize
 from control.export import export_actor
 from control.goals import GoalSampler
-from control.learning import AgentParams, Curve, learn
+from control.learning import AgentParams, Curve, fingerprint, learn
 from control.plots import draw_curves, draw_distances
 from control.policies import POLICY_FOLDER, FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.policy import Policy
 from control.rendered import RenderedParams, RenderedSource, fit_error_model
 from control.safety import Fence
+from control.seeds import ROOMS_SEED, TEST_SEED, TUNING_SEED, VALIDATION_SEED
 from control.sources import ErrorModel, Surrogate, TrueState
 from datasets.config import command_line, load_params
 from datasets.errors import ConfigError
@@ -67,12 +69,6 @@ class EvaluationParams:
             raise ConfigError("evaluation.gains must name at least one positive gain")
 
 
-VALIDATION_SEED = 200_000_000
-TUNING_SEED = 300_000_000
-ROOMS_SEED = 400_000_000
-TEST_SEED = 500_000_000
-
-
 @dataclass(frozen=True)
 class ControlParams:
     """``params/control.yaml``; each value is explained there."""
@@ -83,6 +79,7 @@ class ControlParams:
     agent: AgentParams = field(default_factory=AgentParams)
     true_state_steps: int = 3000
     evaluation: EvaluationParams = field(default_factory=EvaluationParams)
+    kind: Literal["pretrained"] = "pretrained"
     policy: str = str(POLICY_FOLDER)
     results: str = "results/control"
     runs: str = "runs/control"
@@ -121,7 +118,8 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
     th.set_num_threads(1)
     started = time.monotonic()
     source = RenderedSource(params.rooms, rig)  # a missing estimator is said before anything is written
-    folder = Path(params.runs) / f"{fingerprint(params, rig)}"
+    networks = [path for path in sorted(Path(params.rooms.estimator).glob("*")) if path.is_file()]
+    folder = Path(params.runs) / fingerprint([asdict(params), rig.to_json()], *networks)
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,13 +154,6 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
     _write(params, rig, folder, metrics, curves, found)
     shutil.rmtree(folder)
     return metrics
-
-
-def fingerprint(params: ControlParams, rig: Rig) -> str:
-    """Names the run's folder, so that only a run of the very same parameters and models is resumed."""
-    models = [path.read_bytes() for path in sorted(Path(params.rooms.estimator).glob("*")) if path.is_file()]
-    content = json.dumps([asdict(params), rig.to_json()], sort_keys=True).encode() + b"".join(models)
-    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, folder: Path) -> ErrorModel:
@@ -276,14 +267,31 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fresh", action="store_true", help="forget an interrupted run instead of going on with it")
     options = parser.parse_args(arguments)
     with command_line(parser.prog):
-        metrics = run(load_params(options.config, ControlParams), Rig.load(), options.fresh)
-        rows = {"ddpg": metrics["default"], **metrics["baselines"]}
-        print(f"{'policy':22}{'median mm':>10}{'p95 mm':>8}{'<5 mm':>7}{'<10 mm':>7}{'arrival s':>10}")
+        rig = Rig.load()
+        params = read_params(options.config)
+        if isinstance(params, EndToEndParams):
+            metrics = run_end_to_end(params, rig, options.fresh)
+        else:
+            metrics = run(params, rig, options.fresh)
+        rows = {"ddpg": metrics["default"], **metrics.get("baselines", {})}
+        print(f"{'policy':22}{'median mm':>10}{'p95 mm':>8}{'<5 mm':>7}{'<10 mm':>7}{'<50 mm':>7}{'arrival s':>10}")
         for name, row in rows.items():
             print(
                 f"{name:22}{row['median_mm']:10.1f}{row['p95_mm']:8.1f}{row['success_5mm']:7.0%}"
-                f"{row['success_10mm']:7.0%}{row['arrival_s']:10.2f}"
+                f"{row['success_10mm']:7.0%}{row['success_50mm']:7.0%}{row['arrival_s']:10.2f}"
             )
+
+
+def read_params(path: str) -> ControlParams | EndToEndParams:
+    """The parameters of either kind of stage, by the file's ``kind``.
+
+    Raises:
+        ConfigError: as :func:`datasets.config.load_params`.
+    """
+    file = Path(path)
+    if file.is_file() and "kind: end_to_end" in file.read_text().splitlines():
+        return load_params(file, EndToEndParams)
+    return load_params(file, ControlParams)
 
 
 if __name__ == "__main__":

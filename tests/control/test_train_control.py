@@ -90,7 +90,6 @@ def test_the_shipped_parameters_fit():
         ({"agent": {"gamma": 2.0}}, "gamma"),
         ({"evaluation": {"interval": 75}}, "interval"),
         ({"env": {"dynamics": {"camera_delay_s": [0.3, 0.1]}}}, "camera_delay_s"),
-        ({"rooms": {"split": "nowhere"}}, "nowhere"),
         ({"rooms": {"estimator": "no/such/folder"}}, "no such model file"),
     ],
 )

@@ -1,0 +1,146 @@
+r"""The original's variants: one network from the image to the displacement, its RL gradient through the convolutions.
+
+The extractor narrows to a position :math:`\hat s`, and learns from
+:math:`L_f = L_{RL} + c\,\mathrm{MSE}(s, \hat s)` (:class:`control.ddpg.BottleneckDDPG`); the critic is given the state.
+"""
+
+import csv
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from tqdm import tqdm
+
+from control.buffers import FrameHerReplayBuffer
+from control.ddpg import BottleneckDDPG
+from control.env import EnvParams, Observations
+from control.evaluate import Episode, roll_out, summarize
+from control.extractors import BottleneckExtractor, StateExtractor
+from control.image_env import ImageReachEnv
+from control.image_policy import export_image_actor
+from control.learning import AgentParams, fingerprint, learn, make_agent
+from control.plots import draw_curves, draw_distances
+from control.seeds import TEST_SEED, VALIDATION_SEED
+from datasets.errors import ConfigError
+from datasets.rig import Rig
+
+
+@dataclass(frozen=True)
+class EndToEndParams:
+    """``params/end_to_end_*.yaml``; each value is explained there."""
+
+    kind: Literal["end_to_end"]
+    policy: str
+    results: str
+    seed: int = 0
+    env: EnvParams = field(default_factory=EnvParams)
+    frames: str = "params/frames.yaml"
+    train_split: str = "nominal"
+    test_split: str = "nominal"
+    room_steps: int = 5
+    bf16: bool = True
+    hindsight: int = 1
+    agent: AgentParams = field(default_factory=AgentParams)
+    interval: int = 1000
+    validation_episodes: int = 10
+    episodes: int = 100
+    runs: str = "runs/end_to_end"
+
+    def __post_init__(self) -> None:
+        if self.interval < 1 or self.interval % self.env.horizon:
+            raise ConfigError(f"interval must be a whole number of episodes of {self.env.horizon} steps")
+        if min(self.validation_episodes, self.episodes) < 1 or min(self.room_steps, self.hindsight) < 0:
+            raise ConfigError("episodes must be at least 1, room_steps and hindsight not negative")
+
+
+def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
+    """Learn from images, test in rooms of ``test_split``; returns the metrics it wrote."""
+    th.set_num_threads(1)
+    started = time.monotonic()
+    folder = Path(params.runs) / fingerprint([asdict(params), rig.to_json()])
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    make_env = partial(ImageReachEnv, params.env, params.frames, params.train_split, params.room_steps, rig)
+    validation = range(VALIDATION_SEED, VALIDATION_SEED + params.validation_episodes)
+    curve = learn(
+        make_env, params.agent, params.seed, validation, params.interval, folder, "end to end", partial(_agent, params)
+    )
+    learnt = time.monotonic() - started
+    env = ImageReachEnv(params.env, params.frames, params.test_split, rig=rig)
+    agent = BottleneckDDPG.load(folder / "best.zip", env=env, device="cpu")
+    episodes, errors_m = _test(agent, env, range(TEST_SEED, TEST_SEED + params.episodes))
+    metrics = {
+        "default": summarize(episodes),
+        "position": {
+            "n": len(errors_m),
+            "median_mm": round(1000 * float(np.median(errors_m)), 2),
+            "p95_mm": round(1000 * float(np.percentile(errors_m, 95)), 2),
+        },
+        "best_step": curve.best_step,
+        "replay_mb": _replay_memory_mb(params, env),
+        "train_s": round(learnt, 1),
+        "stage_s": round(time.monotonic() - started, 1),
+        "seed": params.seed,
+    }
+    results = Path(params.results)
+    results.mkdir(parents=True, exist_ok=True)
+    export_image_actor(agent.actor, Path(params.policy), rig)
+    with (results / "curve.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, curve.rows[0].keys())
+        writer.writeheader()
+        writer.writerows(curve.rows)
+    draw_curves({"end to end": curve.rows}, results / "curve.png")
+    draw_distances({"end to end": [one.final_m for one in episodes]}, results / "final.png")
+    (results / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    shutil.rmtree(folder)
+    return metrics
+
+
+def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, folder: Path | None) -> BottleneckDDPG:
+    return make_agent(
+        env,
+        agent,
+        seed,
+        folder,
+        actor_keys={
+            "features_extractor_class": BottleneckExtractor,
+            "features_extractor_kwargs": {"bf16": params.bf16},
+            "critic_features_extractor_class": StateExtractor,
+        },
+        replay_buffer_class=FrameHerReplayBuffer,
+        replay_buffer_kwargs={"n_sampled_goal": params.hindsight, "episode_length": params.env.horizon},
+    )
+
+
+def _test(agent: BottleneckDDPG, env: ImageReachEnv, seeds: range) -> tuple[list[Episode], list[float]]:
+    """Episodes, and the bottleneck's position error in m at every step."""
+    extractor = agent.actor.features_extractor
+    assert isinstance(extractor, BottleneckExtractor)
+    errors: list[float] = []
+
+    def act(seen: Observations) -> Any:
+        with th.no_grad():
+            batch = {key: th.as_tensor(value[None]) for key, value in seen.items()}
+            features = agent.actor.extract_features(batch, extractor)
+            errors.append(float(np.linalg.norm(features[0, :3].numpy() - env.seen_tcp)))
+            return agent.actor.mu(features)[0].numpy()
+
+    return [roll_out(act, env, seed) for seed in tqdm(seeds, desc="test from images", unit="episode")], errors
+
+
+def _replay_memory_mb(params: EndToEndParams, env: ImageReachEnv) -> dict[str, float]:
+    """Of the observations in a full buffer: as kept, and as SB3's own buffer would keep them."""
+    once = sum(
+        float(np.prod(space.shape or ())) * np.dtype(space.dtype).itemsize for space in env.observation_space.values()
+    )
+    picture = float(np.prod(env.observation_space["image"].shape or ()))
+    frames = params.agent.buffer_size * (1 + 1 / params.env.horizon)
+    kept = params.agent.buffer_size * (2 * (once - picture) + 16) + frames * picture
+    return {"kept": round(kept / 1e6, 1), "dict_replay_buffer": round(2 * once * params.agent.buffer_size / 1e6, 1)}

@@ -1,0 +1,71 @@
+"""The end-to-end actors as they are shipped: from the glance's picture to a displacement, without the trainer."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch as th
+from numpy.typing import NDArray
+from stable_baselines3.td3.policies import Actor
+from torch import nn
+
+from control.export import write_graph
+from control.extractors import BottleneckExtractor
+from control.policies import Displacement, limit_length, open_graph
+from datasets.rig import Rig
+
+KIND = "end_to_end"
+
+
+class ImagePolicy:
+    """An end-to-end actor, run by ONNX Runtime on one thread; it remembers nothing."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, rig: Rig) -> None:
+        self._session = session
+        self._longest = rig.max_displacement_m
+
+    @classmethod
+    def load(cls, folder: str | Path, rig: Rig) -> "ImagePolicy":
+        """Open the policy of ``folder``; raises ModelError as :func:`control.policies.load_policy` does."""
+        return cls(open_graph(Path(folder), rig, KIND), rig)
+
+    def act(self, rgb: NDArray[np.uint8], goal: NDArray, last_command: NDArray) -> tuple[Displacement, NDArray]:
+        """The displacement ``(3,)`` m, and where the network believes the TCP to be, ``(3,)`` m.
+
+        Args:
+            rgb: ``(S, S, 3)``, the glance's window at the rig's input size.
+            goal: ``(3,)`` m.
+            last_command: ``(3,)`` m, what was sent at the step before.
+        """
+        feed = {
+            "image": np.ascontiguousarray(rgb.transpose(2, 0, 1))[None],
+            "command": np.asarray(last_command, dtype=np.float32)[None],
+            "desired_goal": np.asarray(goal, dtype=np.float32)[None],
+        }
+        action, position = self._session.run(["action", "position"], feed)
+        return limit_length(np.asarray(action)[0] * self._longest, self._longest), np.asarray(position)[0]
+
+
+class _Graph(nn.Module):
+    def __init__(self, actor: Actor, extractor: BottleneckExtractor) -> None:
+        super().__init__()
+        self._extractor, self._mu = extractor, actor.mu
+
+    def forward(self, image: th.Tensor, command: th.Tensor, desired_goal: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        seen = {"image": image.float() / 255.0, "command": command, "desired_goal": desired_goal}
+        features = self._extractor(seen)
+        return self._mu(features), features[:, :3]
+
+
+def export_image_actor(actor: Actor, folder: Path, rig: Rig) -> None:
+    """Write ``actor.onnx`` and ``policy.json`` of an actor on a :class:`control.extractors.BottleneckExtractor`."""
+    extractor = actor.features_extractor
+    assert isinstance(extractor, BottleneckExtractor)
+    extractor.bf16 = False
+    size = rig.input_px
+    examples = {
+        "image": th.zeros(1, 3, size, size, dtype=th.uint8),
+        "command": th.zeros(1, 3),
+        "desired_goal": th.zeros(1, 3),
+    }
+    write_graph(_Graph(actor, extractor), examples, ["action", "position"], folder, rig, KIND)
