@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -131,7 +132,11 @@ def _begin_worker(parent: int) -> None:
 class RayCluster:
     """Tasks on a Ray cluster: an existing one at ``address``, or one started on this machine.
 
-    The frames go where ``--out`` says, as every node sees it: a shared folder or an object store.
+    The frames go where ``--out`` says, as every node sees it: a shared folder or an object store. The nodes need this
+    project installed.
+
+    Raises:
+        ConfigError: Ray is not installed, or nothing answers at ``address``.
     """
 
     def __init__(self, address: str | None, workers: int) -> None:
@@ -142,10 +147,11 @@ class RayCluster:
         self._ray = ray
         try:
             if address:
+                _probe(address)
                 ray.init(address=address, log_to_driver=False)
             else:
                 ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(f"no Ray cluster at {address}: {error}; start one with: ray start --head") from error
 
     def __enter__(self) -> "RayCluster":
@@ -169,6 +175,13 @@ class RayCluster:
             if isinstance(error.cause, DataError):
                 raise error.cause from error
             raise
+
+
+def _probe(address: str) -> None:
+    """Raise OSError when nothing listens at ``host:port``: Ray itself would try for minutes, then end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def make_backend(name: BackendName, workers: int, address: str | None) -> Backend:

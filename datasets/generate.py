@@ -147,7 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         params = load_params(options.config, FramesParams)
         rig = Rig.load(options.rig)
         plans = [SplitPlan.of(params, name, rig) for name in options.splits or params.splits]
-        run = Run(options.out, plans, options.existing, options.fresh)
+        # Workers on a cluster have working folders of their own.
+        out = os.path.abspath(options.out) if options.backend == "ray" and "://" not in options.out else options.out
+        run = Run(out, plans, options.existing, options.fresh)
         with make_backend(options.backend, options.workers, options.address) as backend:
             drawn, total = run.draw(backend)
         print(f"{options.out}: {drawn} frames drawn, {total - drawn} were there")
