@@ -11,7 +11,8 @@ from control.arms.xarm_setup import check_controller
 from control.safety import check_tcp
 from datasets.errors import SafetyStop, Sim2RealError
 from datasets.kinematics import Kinematics
-from pipelines.devices import DeviceNames, Devices, open_devices
+from pipelines.absent_arm import AbsentArm
+from pipelines.devices import NO_ARM, DeviceNames, Devices, open_devices
 from pipelines.setup import Setup
 from pipelines.twin.settings import TwinSettings
 
@@ -39,8 +40,9 @@ def check(setup: Setup, names: DeviceNames, twin: TwinSettings) -> Iterator[Verd
         with open_devices(listening, setup, twin) as devices:
             host = devices.twin.host if devices.twin is not None else names.arm
             yield Verdict("camera and arm", True, "connected, and listened to only")
-            yield _judge("controller", lambda: _controller(host, setup))
-            yield _judge("TCP inside the fence", lambda: _tcp(devices, setup))
+            if names.arm != NO_ARM:
+                yield _judge("controller", lambda: _controller(host, setup))
+                yield _judge("TCP inside the fence", lambda: _tcp(devices, setup))
             yield _judge("camera's intrinsics", lambda: _intrinsics(devices, setup))
             yield from _frames(devices, setup)
     except Sim2RealError as error:
@@ -111,6 +113,8 @@ def _frames(devices: Devices, setup: Setup) -> Iterator[Verdict]:
     yield Verdict("pixels with depth", min(readings) > 0.3, f"{100 * min(readings):.0f} % at least")
     yield _within("time for an estimate", max(seconds), period / 2)
     yield _within("sigma of the estimate", max(sigmas), limits.max_sigma_m, "mm")
+    if isinstance(devices.arm, AbsentArm):
+        return
     worst = float(np.max(np.linalg.norm(misses, axis=1)))
     yield _within("estimate against encoders", worst, limits.max_disagreement_m, "mm")
     drift = float(np.linalg.norm(np.mean(misses, axis=0)))

@@ -42,6 +42,20 @@ def result_table(results: Iterable[GoalResult], goals: int) -> str:
     return "\n".join(rows)
 
 
+def timing_line(results: Iterable[GoalResult], period_s: float) -> str:
+    """How old frames were, how long the loop took from frame to command, and how many ticks overran."""
+    ticks = [tick for result in results for tick in result.ticks if not tick.held]
+    if not ticks:
+        return "no frame was acted on"
+    ages = [MM * tick.timing.age for tick in ticks]
+    reactions = [MM * tick.timing.reaction for tick in ticks]
+    late = sum(tick.timing.busy > period_s for tick in ticks)
+    return (
+        f"frames {np.median(ages):.0f} ms old (median); frame to command {np.median(reactions):.1f} ms, "
+        f"99 % within {np.percentile(reactions, 99):.1f} ms; {late} of {len(ticks)} ticks over {period_s * MM:.0f} ms"
+    )
+
+
 def _point(xyz: Vector) -> str:
     return "(" + ", ".join(f"{value:6.3f}" for value in xyz) + ")"
 

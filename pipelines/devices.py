@@ -4,12 +4,15 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from control.arms.arm import Arm
 from control.arms.xarm import XArm
 from datasets.errors import ConfigError
 from perception.cameras.camera import Camera
+from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense import RealSenseCamera
+from pipelines.absent_arm import AbsentArm
 from pipelines.setup import Setup
 from pipelines.shadow import ShadowArm
 from pipelines.twin.controller import FIRMWARE
@@ -18,42 +21,55 @@ from pipelines.twin.twin import Twin
 
 TWIN = "twin"
 REALSENSE = "realsense"
+NO_ARM = "none"
 
 
 @dataclass(frozen=True)
 class DeviceNames:
-    """Which camera and which arm: ``realsense[:SERIAL]``, a recording's path or ``twin``; an address or ``twin``."""
+    """Which camera (``realsense[:SERIAL]``, a recording's path, ``twin``), which arm (an address, ``twin``, ``none``).
+
+    Combinations in which the camera cannot see the arm that moves are refused with a ConfigError.
+    """
 
     camera: str = TWIN
     arm: str = TWIN
     shadow: bool = False
 
     def __post_init__(self) -> None:
-        if self.arm != TWIN:
-            try:
-                ipaddress.IPv4Address(self.arm)
-            except ValueError as error:
-                raise ConfigError(
-                    f"--arm {self.arm}: neither an IPv4 address, such as 192.168.1.203, nor 'twin'"
-                ) from error
-        if self.arm != TWIN and self.camera == TWIN:
+        if self.is_twin:
+            return
+        if self.camera == TWIN:
             raise ConfigError(
-                f"--arm {self.arm} with the twin's camera, which does not see it; name its camera: --camera realsense"
+                f"--arm {self.arm} with the twin's camera, which does not see it; give --camera realsense"
             )
-        if self.arm == TWIN and self.camera != TWIN and not self.shadow:
-            raise ConfigError(
-                f"--camera {self.camera} with the twin's arm, which it does not see; give --arm IP, or --shadow"
-            )
+        if self.arm == TWIN:
+            raise ConfigError(f"--camera {self.camera} with the twin's arm, which it does not see; name --arm IP")
+        if self.arm == NO_ARM:
+            if not self.shadow:
+                raise ConfigError(f"--camera {self.camera} without --arm: give --shadow too, to look without moving")
+            return
+        if not self.is_live:
+            raise ConfigError(f"--camera {self.camera}: a recording shows an arm of the past; leave out --arm")
+        try:
+            ipaddress.IPv4Address(self.arm)
+        except ValueError as error:
+            raise ConfigError(f"--arm {self.arm}: give the controller's IPv4 address, such as 192.168.1.203") from error
 
     @classmethod
     def of(cls, camera: str | None, arm: str | None, shadow: bool = False) -> "DeviceNames":
         """What was named; the twin where nothing was."""
-        return cls(camera or TWIN, arm or TWIN, shadow)
+        alone = camera not in (None, TWIN) and arm is None
+        return cls(camera or TWIN, NO_ARM if alone else arm or TWIN, shadow)
 
     @property
     def is_twin(self) -> bool:
-        """Whether no hardware takes part."""
-        return self.arm == TWIN
+        """Whether the twin takes part, and no hardware."""
+        return self.arm == TWIN and self.camera == TWIN
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the camera is a real one, not a recording."""
+        return self.camera.partition(":")[0] == REALSENSE
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,7 @@ def open_devices(
         DeviceError: one of them cannot be reached; nothing is left open.
     """
     if not names.is_twin:
-        with make_camera(names.camera, setup) as camera, make_arm(names.arm, setup, names.shadow) as arm:
+        with make_arm(names.arm, setup, names.shadow) as arm, make_camera(names, setup) as camera:
             yield Devices(camera, arm, None)
         return
     with Twin(setup.rig, twin_settings, firmware or FIRMWARE) as twin:
@@ -87,16 +103,19 @@ def open_devices(
             yield Devices(camera, arm, twin)
 
 
-def make_camera(name: str, setup: Setup) -> Camera:
-    """A camera by name, not yet connected; raises ConfigError for a name that means nothing."""
-    kind, _, serial = name.partition(":")
-    if kind == REALSENSE:
-        return RealSenseCamera(setup.rig.camera, setup.camera, serial or None)
-    raise ConfigError(f"--camera {name}: give realsense, realsense:SERIAL, twin, or an existing recording")
+def make_camera(names: DeviceNames, setup: Setup) -> Camera:
+    """The RealSense camera or the recording that is named, not yet connected."""
+    if names.is_live:
+        return RealSenseCamera(setup.rig.camera, setup.camera, names.camera.partition(":")[2] or None)
+    # Frame by frame, because a run's recording has gaps where the arm homed.
+    path = Path(names.camera)
+    return PlaybackCamera(lambda: open_recording(path, setup.rig.camera, setup.camera), real_time=False)
 
 
 def make_arm(host: str, setup: Setup, shadow: bool = False) -> Arm:
     """The arm at an address, or its shadow, which is only listened to; not yet connected."""
+    if host == NO_ARM:
+        return AbsentArm(setup.rig, setup.fence)
     if shadow:
         return ShadowArm(host, setup.rig, setup.fence, setup.arm)
     return XArm(host, setup.rig, setup.arm, setup.max_speed_m_s)

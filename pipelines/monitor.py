@@ -199,12 +199,18 @@ class OverrunCheck:
 
 
 class Monitor:
-    """All checks of one run, under one roof."""
+    """All checks of one run, under one roof; ``has_encoders`` False when pictures are played back without an arm."""
 
-    def __init__(self, limits: Limits, low_m: ArrayLike, high_m: ArrayLike, max_speed_m_s: float) -> None:
+    def __init__(
+        self, limits: Limits, low_m: ArrayLike, high_m: ArrayLike, max_speed_m_s: float, has_encoders: bool = True
+    ) -> None:
         self.frame = FrameCheck(limits.max_frame_age_s, limits.repeats_held)
         self.estimate = EstimateCheck(limits.max_sigma_m, limits.max_jump_m, max_speed_m_s)
-        self.encoders = EncoderCheck(limits.max_disagreement_m, limits.max_drift_m, limits.drift_ticks)
+        self.encoders = EncoderCheck(
+            limits.max_disagreement_m if has_encoders else math.inf,
+            limits.max_drift_m if has_encoders else math.inf,
+            limits.drift_ticks,
+        )
         self.fence = FenceCheck(low_m, high_m, limits.max_outside_m)
         self.command = CommandCheck()
         self.overruns = OverrunCheck(limits.overruns_in_row)

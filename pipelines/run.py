@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from threading import Event
 
 import numpy as np
 
 from control.policy import Policy
+from pipelines.absent_arm import AbsentArm
 from pipelines.console import step_line
 from pipelines.devices import DeviceNames, Devices, open_devices
 from pipelines.interrupt import stop_on_signals
 from pipelines.monitor import Monitor
+from pipelines.recorder import RunRecorder
+from pipelines.runlog import RunLog
 from pipelines.runtime import Observer, Runtime, View
 from pipelines.session import run_goals
 from pipelines.setup import Setup
@@ -29,11 +33,13 @@ class RunOptions:
     Attributes:
         step: Enter before every command.
         faults: of the twin.
+        record: folder of recordings, or None.
         quiet: no line per step.
     """
 
     step: bool = False
     faults: tuple[PlannedFault, ...] = ()
+    record: Path | None = None
     quiet: bool = False
 
 
@@ -56,21 +62,55 @@ def run(
         firmware = OLD_FIRMWARE_VERSION if any(fault.name == OLD_FIRMWARE for fault in options.faults) else None
         devices = stack.enter_context(open_devices(names, setup, twin_settings, firmware))
         interrupted = stack.enter_context(stop_on_signals(devices.arm.stop))
-        watching = list(observers)
+        watching, hearing = list(observers), [finished]
+        injected = _Injected()
+        if options.record is not None:
+            recorder = stack.enter_context(_recorder(options.record, setup, names, goals, devices))
+            watching.append(recorder)
+            hearing.append(recorder.finished)
+            injected.log = recorder.log
         if devices.twin is not None and options.faults:
-            schedule = stack.enter_context(FaultSchedule(devices.twin, options.faults))
+            schedule = stack.enter_context(FaultSchedule(devices.twin, options.faults, injected))
             watching.insert(0, lambda tick, frame: schedule.begin())
         if not options.quiet:
-            watching.append(lambda tick, frame: print(step_line(tick, len(goals), names.shadow)))
-        runtime = make_runtime(
-            setup,
-            devices,
-            setup.policy,
-            tuple(watching),
-            interrupted,
-            step=options.step,
+            watching.append(lambda tick, frame: print(step_line(tick, len(goals), names.shadow), flush=True))
+        runtime = make_runtime(setup, devices, setup.policy, tuple(watching), interrupted, step=options.step)
+        return run_goals(
+            devices.arm,
+            runtime,
+            goals,
+            home=not names.shadow,
+            interrupted=interrupted,
+            finished=lambda result: _tell_all(hearing, result),
         )
-        return run_goals(devices.arm, runtime, goals, home=not names.shadow, interrupted=interrupted, finished=finished)
+
+
+def _tell_all(hearing: Sequence[Callable[[GoalResult], None]], result: GoalResult) -> None:
+    for hear in hearing:
+        hear(result)
+
+
+@dataclass
+class _Injected:
+    """Tells the log of faults as they are injected, once there is a log."""
+
+    log: RunLog | None = None
+
+    def __call__(self, name: str, time_s: float) -> None:
+        if self.log is not None:
+            self.log.note("fault injected", time_s, name=name)
+
+
+def _recorder(folder: Path, setup: Setup, names: DeviceNames, goals: Sequence[Vector], devices: Devices) -> RunRecorder:
+    about = {
+        "arm": names.arm,
+        "camera": names.camera,
+        "shadow": names.shadow,
+        "goals": [goal.tolist() for goal in goals],
+        "settings": asdict(setup.settings),
+    }
+    pose = None if setup.calibration is None else setup.calibration.pose
+    return RunRecorder(folder, setup.rig, devices.arm, about, pose)
 
 
 def make_runtime(
@@ -86,12 +126,13 @@ def make_runtime(
     settings, rig = setup.settings, setup.rig
     limits = settings.limits
     pose = None if setup.calibration is None else setup.calibration.pose
+    absent = isinstance(devices.arm, AbsentArm)
     return Runtime(
         devices.camera,
         setup.estimator,
         policy,
         devices.arm,
-        Monitor(limits, setup.fence.low_m, setup.fence.high_m, rig.max_speed_m_s),
+        Monitor(limits, setup.fence.low_m, setup.fence.high_m, rig.max_speed_m_s, has_encoders=not absent),
         rate_hz=rig.rate_hz,
         horizon=settings.horizon_steps,
         settle_s=settings.settle_s,
@@ -100,7 +141,7 @@ def make_runtime(
         view=View(pose, devices.camera.intrinsics),
         observers=observers,
         gate=ask_before if step else None,
-        moving=not isinstance(devices.arm, ShadowArm),
+        moving=not (absent or isinstance(devices.arm, ShadowArm)),
         interrupted=interrupted,
     )
 

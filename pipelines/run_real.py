@@ -9,6 +9,7 @@ only. Ctrl-C stops it. Exit codes: 0 all goals were run, 2 refused before anythi
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from datasets.config import EXIT_INTERRUPTED, command_line
 from datasets.errors import ConfigError, SafetyStop
 from datasets.rig import RIG_PATH, Rig
 from pipelines.check import check, require_all
-from pipelines.console import result_table
+from pipelines.console import result_table, timing_line
 from pipelines.devices import DeviceNames
 from pipelines.goal_check import check_goals
 from pipelines.run import RunOptions, run
@@ -53,7 +54,9 @@ def parser() -> OneLineParser:
     devices = options.add_argument_group("devices")
     devices.add_argument("--arm", metavar="IP|twin", help="the controller's address")
     devices.add_argument(
-        "--camera", metavar="realsense[:SERIAL]|twin|FILE", help="a RealSense D400, or a recording (needs --shadow)"
+        "--camera",
+        metavar="realsense[:SERIAL]|twin|FILE",
+        help="a RealSense D400, a .db3 file or a recorded run; with --shadow no arm is needed",
     )
     devices.add_argument(
         "--calibration", metavar="FILE", help="where the camera was measured to stand (see pipelines.calibrate)"
@@ -76,7 +79,7 @@ def parser() -> OneLineParser:
         "--policy", metavar="FOLDER|p", help="p: the proportional controller (default: params/runtime.yaml)"
     )
     what.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
-    what.add_argument("--record", metavar="DIR", help="write frames, estimates, commands and events there")
+    what.add_argument("--record", type=Path, metavar="DIR", help="write frames, estimates, commands and events there")
     what.add_argument(
         "--fault", action="append", default=[], metavar="NAME@SECONDS", help="let the twin fail; repeatable"
     )
@@ -114,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     options = parser().parse_args(arguments)
     with command_line(PROG):
-        names = DeviceNames.of(options.camera, options.arm, options.shadow)
+        names = DeviceNames.of(options.camera, options.arm, options.shadow or options.check)
         rig = Rig.load(options.rig)
         settings = RuntimeSettings.load(options.runtime)
         twin = TwinSettings.load(options.twin)
@@ -143,8 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         if not names.is_twin and not options.shadow and not options.yes:
             ask_operator(options.arm, goals)
-        results = run(setup, names, goals, twin, RunOptions(step=options.step, faults=faults))
+        results = run(setup, names, goals, twin, RunOptions(step=options.step, faults=faults, record=options.record))
     print(result_table(results, len(goals)))
+    print(timing_line(results, 1 / rig.rate_hz))
     raise SystemExit(exit_code(results))
 
 
@@ -162,7 +166,7 @@ def ask_operator(arm: str, goals: Sequence[Vector]) -> None:
 def exit_code(results: Sequence[GoalResult]) -> int:
     """0, or why the last goal was stopped."""
     stop = results[-1].stop if results else None
-    if stop is None:
+    if stop is None or stop.reason is StopReason.RECORDING_ENDED:
         return 0
     print(f"{PROG}: stopped: {stop}", file=sys.stderr)
     return EXIT_INTERRUPTED if stop.reason is StopReason.OPERATOR else EXIT_STOPPED

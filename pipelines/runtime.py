@@ -14,6 +14,7 @@ from datasets.errors import DataError, DeviceError, SafetyStop
 from datasets.frame import Frame
 from datasets.projection import Intrinsics
 from perception.cameras.camera import Camera
+from perception.cameras.playback import RecordingEnded
 from perception.estimate import Estimator
 from pipelines.monitor import Monitor
 from pipelines.stops import Stop, StopReason
@@ -169,6 +170,8 @@ class Runtime:
     def _frame(self) -> Frame:
         try:
             return self._camera.read_latest(self._max_frame_age_s)
+        except RecordingEnded as ended:
+            raise Stop(StopReason.RECORDING_ENDED, str(ended)) from ended
         except (DeviceError, DataError) as error:
             raise Stop(StopReason.CAMERA, str(error)) from error
 
@@ -192,9 +195,9 @@ class Runtime:
             return Stop(StopReason.WATCHDOG, f"no tick for {self._watchdog_s * 1e3:.0f} ms; then {error}")
         if isinstance(error, Stop):
             return error
-        if isinstance(error, DataError):
-            return Stop(StopReason.CAMERA, str(error))
-        if isinstance(error, DeviceError):
+        if isinstance(error, RecordingEnded):
+            return Stop(StopReason.RECORDING_ENDED, str(error))
+        if isinstance(error, DataError | DeviceError):
             return Stop(StopReason.CAMERA, str(error))
         stop = Stop(StopReason.SOFTWARE, f"{type(error).__name__}: {error}")
         stop.__cause__ = error

@@ -19,6 +19,7 @@ class StopReason(StrEnum):
     OVERRUNS = "loop too slow"
     WATCHDOG = "loop silent"
     CAMERA = "camera fault"
+    RECORDING_ENDED = "recording ended"
     ARM = "arm fault"
     OPERATOR = "operator"
     SOFTWARE = "unexpected error"

@@ -3,23 +3,31 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from control.arms.arm import Arm
+from control.arms.params import ArmParams
 from control.policy import Observation
 from datasets.errors import DeviceError
 from datasets.frame import Frame
+from datasets.kinematics import Kinematics
 from datasets.projection import Intrinsics
 from datasets.rig import Rig
 from perception.cameras.camera import Camera
+from perception.cameras.settings import CameraSettings
 from perception.estimate import PositionEstimate
+from pipelines import devices
 from pipelines.monitor import Monitor
 from pipelines.runtime import Runtime
 from pipelines.settings import RuntimeSettings
+from pipelines.setup import Setup, make_fence
 from pipelines.tick import Tick
+from pipelines.twin.twin import Twin
+from pipelines.twin.world import TwinWorld
 
 HOME = np.array([0.4, 0.0, 0.228])
 
@@ -191,3 +199,54 @@ def settings() -> RuntimeSettings:
 @pytest.fixture
 def world(rig: Rig, settings: RuntimeSettings) -> PointWorld:
     return PointWorld(rig, settings)
+
+
+class Knowing:
+    """Takes the TCP from the emulated joints, as a camera would see it that may have been pushed aside."""
+
+    def __init__(self, rig):
+        self.rig, self.kinematics, self.twin = rig, Kinematics(), None
+        self.rng = np.random.default_rng(0)
+
+    def estimate(self, frame, t_base_camera=None, intrinsics=None):
+        pushed = self.twin.world.t_base_camera[:3, 3] - self.rig.t_base_camera[:3, 3]
+        tcp = self.kinematics.tcp(self.twin.controller.joints(frame.timestamp))
+        return PositionEstimate(tcp - pushed + self.rng.normal(0, 0.001, 3), np.full(3, 0.002))
+
+
+class Gentle:
+    """A slow proportional controller."""
+
+    def reset(self): ...
+
+    def act(self, observation):
+        return 0.15 * (observation.goal - observation.estimate.xyz)
+
+
+@contextmanager
+def grey_pictures(world):
+    rng = np.random.default_rng(0)
+
+    def render(time_s):
+        depth = np.full((480, 640), 1.1, np.float32)
+        depth[rng.integers(480, size=50), rng.integers(640, size=50)] += 0.01  # a living sensor's
+        return np.full((480, 640, 3), 128, np.uint8), depth
+
+    yield render
+
+
+@pytest.fixture
+def knowing_setup(rig, settings, monkeypatch):
+    knowing = Knowing(rig)
+
+    class WatchedTwin(Twin):
+        def start(self):
+            super().start()
+            knowing.twin = self
+
+    monkeypatch.setattr(TwinWorld, "renderer", lambda world: grey_pictures(world))
+    monkeypatch.setattr(devices, "Twin", WatchedTwin)
+    camera = replace(CameraSettings.load(), warm_up_frames=3)
+    arm = ArmParams.load()
+    settings = replace(settings, horizon_steps=25, settle_s=0.3)
+    return Setup(rig, settings, arm, camera, knowing, Gentle(), make_fence(rig, arm))

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -94,16 +93,18 @@ def test_model_for_other_channels(folder):
 
 @has_models
 def test_unreachable_arm_address():
-    began = time.monotonic()
-    done = command("--arm", "127.0.0.251", "--camera", "twin", *GOOD, "--yes")
-    assert_refused(done, "--camera realsense")
-    assert_refused(command("--arm", "127.0.0.251", "--camera", "realsense", *GOOD, "--yes"))
-    assert time.monotonic() - began < 60
+    done = command("--arm", "127.0.0.251", "--camera", "realsense", *GOOD, "--yes")
+    assert_refused(done, "no xArm controller answers at 127.0.0.251")
 
 
 @has_models
 def test_no_camera():
     assert_refused(command("--shadow", "--camera", "realsense", *GOOD), "no RealSense camera is connected")
+
+
+@has_models
+def test_no_recording():
+    assert_refused(command("--shadow", "--camera", "nowhere/run", *GOOD), "nowhere/run")
 
 
 @pytest.mark.parametrize(
@@ -132,8 +133,10 @@ def test_rehearsal_with_an_unknown_key_writes_nothing(folder):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("--arm", "192.168.1.300"), "IPv4"),
+        (("--arm", "192.168.1.300", "--camera", "realsense"), "IPv4"),
         (("--arm", "192.168.1.203"), "--camera realsense"),
+        (("--arm", "192.168.1.203", "--camera", "a.db3"), "leave out --arm"),
+        (("--arm", "twin", "--camera", "realsense"), "--arm IP"),
         (("--camera", "realsense"), "--shadow"),
         (("--fault", "c99@1"), "c99"),
         (("--random", "-1"), "--random"),

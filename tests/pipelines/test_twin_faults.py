@@ -4,27 +4,18 @@ The pictures are grey and the estimator is a stand-in that knows the joints: onl
 """
 
 import time
-from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
 from datasets.errors import ConfigError, DeviceError
-from datasets.kinematics import Kinematics
-from perception.cameras.settings import CameraSettings
-from perception.estimate import PositionEstimate
-from pipelines import devices
 from pipelines.devices import DeviceNames, open_devices
 from pipelines.run import make_runtime
-from pipelines.setup import Setup, make_fence
 from pipelines.stops import StopReason
 from pipelines.twin.controller import _MOVES as MOVES
 from pipelines.twin.faults import FAULT_NAMES, FaultSchedule, PlannedFault
 from pipelines.twin.settings import TwinSettings
-from pipelines.twin.twin import Twin
-from pipelines.twin.world import TwinWorld
 
 GOAL = np.array([0.47, 0.12, 0.33])
 AFTER_S = 0.45
@@ -46,64 +37,13 @@ STOPS = {
 GOES_ON = ("stall", "slow", "dropped_frames", "camera_stall")
 
 
-class Knowing:
-    """Takes the TCP from the emulated joints, as a camera would see it that may have been pushed aside."""
-
-    def __init__(self, rig):
-        self.rig, self.kinematics, self.twin = rig, Kinematics(), None
-        self.rng = np.random.default_rng(0)
-
-    def estimate(self, frame, t_base_camera=None, intrinsics=None):
-        pushed = self.twin.world.t_base_camera[:3, 3] - self.rig.t_base_camera[:3, 3]
-        tcp = self.kinematics.tcp(self.twin.controller.joints(frame.timestamp))
-        return PositionEstimate(tcp - pushed + self.rng.normal(0, 0.001, 3), np.full(3, 0.002))
-
-
-class Gentle:
-    """A slow proportional controller."""
-
-    def reset(self): ...
-
-    def act(self, observation):
-        return 0.15 * (observation.goal - observation.estimate.xyz)
-
-
-@contextmanager
-def grey_pictures(world):
-    rng = np.random.default_rng(0)
-
-    def render(time_s):
-        depth = np.full((480, 640), 1.1, np.float32)
-        depth[rng.integers(480, size=50), rng.integers(640, size=50)] += 0.01  # a living sensor's
-        return np.full((480, 640, 3), 128, np.uint8), depth
-
-    yield render
-
-
-@pytest.fixture
-def setup(rig, settings, monkeypatch):
-    knowing = Knowing(rig)
-
-    class WatchedTwin(Twin):
-        def start(self):
-            super().start()
-            knowing.twin = self
-
-    monkeypatch.setattr(TwinWorld, "renderer", lambda world: grey_pictures(world))
-    monkeypatch.setattr(devices, "Twin", WatchedTwin)
-    camera = replace(CameraSettings.load(), warm_up_frames=3)
-    arm = ArmParams.load()
-    settings = replace(settings, horizon_steps=25, settle_s=0.3)
-    return Setup(rig, settings, arm, camera, knowing, Gentle(), make_fence(rig, arm))
-
-
-def run_with(setup, name, firmware=None):
+def run_with(knowing_setup, name, firmware=None):
     happened = []
-    with open_devices(DeviceNames(), setup, TwinSettings(calibration_m=0.0), firmware) as opened:
+    with open_devices(DeviceNames(), knowing_setup, TwinSettings(calibration_m=0.0), firmware) as opened:
         with FaultSchedule(
             opened.twin, [PlannedFault(name, AFTER_S)], lambda *event: happened.append(event)
         ) as schedule:
-            runtime = make_runtime(setup, opened, setup.policy, (lambda tick, frame: schedule.begin(),))
+            runtime = make_runtime(knowing_setup, opened, knowing_setup.policy, (lambda tick, frame: schedule.begin(),))
             result = runtime.reach(GOAL)
             time.sleep(0.4)
         log = list(opened.twin.controller.log)
@@ -117,9 +57,9 @@ def test_every_fault_has_its_test():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STOPS)
-def test_the_arm_is_stopped_or_held_in_time(setup, name):
+def test_the_arm_is_stopped_or_held_in_time(knowing_setup, name):
     reasons, reaches_us_after_s = STOPS[name]
-    result, injected_s, log, tcp = run_with(setup, name)
+    result, injected_s, log, tcp = run_with(knowing_setup, name)
     assert result.stop is not None, "went on"
     assert result.stop.reason in reasons, str(result.stop)
     held_s = min((tick.time_s for tick in result.ticks if tick.held and tick.time_s > injected_s), default=np.inf)
@@ -127,20 +67,23 @@ def test_the_arm_is_stopped_or_held_in_time(setup, name):
     stopped_s = result.noticed_s + (0.0 if name == "silent" else result.stopped_in_s)
     safe_s = min(stopped_s, held_s)
     assert safe_s - injected_s <= reaches_us_after_s + DEADLINE_S
-    assert setup.fence.contains(tcp, tolerance_m=1e-3)
+    assert knowing_setup.fence.contains(tcp, tolerance_m=1e-3)
     assert not [t for t, request in log if t > result.noticed_s + 0.05 and request.register in MOVES]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GOES_ON)
-def test_what_passes_by_itself_stops_nothing(setup, name):
-    result, _, _, _ = run_with(setup, name)
+def test_what_passes_by_itself_stops_nothing(knowing_setup, name):
+    result, _, _, _ = run_with(knowing_setup, name)
     assert result.stop is None, str(result.stop)
     assert result.residual_m < 0.02
 
 
-def test_old_firmware_is_refused_before_anything_moves(setup):
-    with pytest.raises(DeviceError, match=r"1\.6\.0"), open_devices(DeviceNames(), setup, TwinSettings(), "v1.6.0"):
+def test_old_firmware_is_refused_before_anything_moves(knowing_setup):
+    with (
+        pytest.raises(DeviceError, match=r"1\.6\.0"),
+        open_devices(DeviceNames(), knowing_setup, TwinSettings(), "v1.6.0"),
+    ):
         raise AssertionError("connected to it")
 
 

@@ -1,0 +1,150 @@
+"""Keeps all of a run without slowing it: frames and numbers in the frames schema, and a log of what happened."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from control.arms.arm import Arm
+from datasets.errors import DataError, DeviceError
+from datasets.frame import Frame
+from datasets.recording import RecordingWriter
+from datasets.rig import Rig
+from pipelines.runlog import RunLog
+from pipelines.tick import GoalResult, Tick, Timing, Vector
+
+logger = logging.getLogger(__name__)
+
+COLUMNS: dict[str, tuple[int, ...]] = {
+    "time": (),
+    "goal_index": (),
+    "step": (),
+    "held": (),
+    "goal": (3,),
+    "estimate": (3,),
+    "sigma": (3,),
+    "command": (3,),
+    "sent": (3,),
+    "tcp_now": (3,),
+    **{f"{field.name}_s": () for field in fields(Timing)},
+}
+"""Beside the schema's own: ``tcp`` and ``joints`` are the encoders' at the frame's time, the labels of the frame."""
+
+
+class RunRecorder:
+    """Observes a run and writes it to ``folder/NAME``, its events to ``folder/NAME.jsonl``; a context manager.
+
+    A disk that fails or falls behind ends the recording, not the run: that is logged, and the steps not recorded are
+    counted in ``dropped``.
+
+    Args:
+        folder: of recordings; made when it is not there.
+        rig: what is recorded with.
+        arm: asked for the joints at each frame's time, from its reports.
+        about: plain values kept with the recording.
+        t_base_camera: the calibrated pose (4x4), when it is not the rig's.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, rig: Rig, arm: Arm, about: Mapping[str, Any], t_base_camera: Vector | None = None
+    ) -> None:
+        self.name = datetime.now().strftime("%Y%m%d-%H%M%S")
+        self.path = folder / self.name
+        self.dropped = 0
+        self._arm = arm
+        self._pose = (
+            {} if t_base_camera is None else dict.fromkeys(("T_base_camera", "T_base_camera_told"), t_base_camera)
+        )
+        self.log = RunLog(folder / f"{self.name}.jsonl")
+        try:
+            self._writer: RecordingWriter | None = RecordingWriter(str(folder), self.name, rig, COLUMNS, about)
+        except DataError:
+            self.log.close()
+            self.log.path.unlink()
+            raise
+        self.log.note("begun", **about)
+
+    def __call__(self, tick: Tick, frame: Frame) -> None:
+        """Hand one tick to the writing thread."""
+        if tick.step == 0:
+            self.log.note("goal begun", tick.time_s, goal_index=tick.goal_index, goal=tick.goal.tolist())
+        if tick.held:
+            self.log.note("frame seen before, held still", tick.time_s, step=tick.step)
+        if self._writer is None:
+            self.dropped += 1
+            return
+        try:
+            self._writer.append(frame, {**self._row(tick), **self._labels(tick), **self._pose})
+        except DataError as error:
+            self.dropped += 1
+            self._give_up(error)
+
+    def finished(self, result: GoalResult) -> None:
+        """Note how a goal ended."""
+        if result.stop is None:
+            self.log.note("goal ended", residual_mm=round(1e3 * result.residual_m, 3), goal=result.goal.tolist())
+            return
+        self.log.note(
+            "stopped",
+            result.noticed_s if np.isfinite(result.noticed_s) else None,
+            reason=result.stop.reason.value,
+            detail=str(result.stop),
+            stopped_in_ms=round(1e3 * result.stopped_in_s, 1),
+        )
+
+    def close(self) -> None:
+        """Write what waits; idempotent."""
+        for time_s, event in getattr(self._arm, "events", ()):
+            self.log.note("arm", time_s, detail=event)
+        if self._writer is not None:
+            try:
+                self._writer.close()
+            except DataError as error:
+                self._give_up(error)
+        self.log.note("ended", steps_not_recorded=self.dropped)
+        self.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.log.note("failed", detail=f"{type(error).__name__}: {error}")
+        self.close()
+
+    def _row(self, tick: Tick) -> dict[str, Any]:
+        values = {
+            "time": tick.time_s,
+            "goal_index": tick.goal_index,
+            "step": tick.step,
+            "held": float(tick.held),
+            "goal": tick.goal,
+            "estimate": tick.estimate,
+            "sigma": tick.sigma,
+            "command": tick.command,
+            "sent": tick.sent,
+            "tcp_now": tick.tcp,
+        }
+        return values | {f"{field.name}_s": getattr(tick.timing, field.name) for field in fields(Timing)}
+
+    def _labels(self, tick: Tick) -> dict[str, Vector]:
+        """The encoders' word for the frame's time; nothing when the reports do not go back that far."""
+        try:
+            return {"tcp": self._arm.tcp_at(tick.frame_time_s), "joints": self._arm.joints_at(tick.frame_time_s)}
+        except DeviceError:
+            return {}
+
+    def _give_up(self, error: DataError) -> None:
+        logger.warning("recording ended, the run goes on: %s", error)
+        self.log.note("recording ended", detail=str(error))
+        self._writer = None

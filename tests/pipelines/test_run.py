@@ -1,0 +1,163 @@
+"""Whole runs on the twin with stand-ins for the trained models: recording, shadow, check, signals."""
+
+import json
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from control.arms.params import ArmParams
+from datasets.errors import DataError, SafetyStop
+from datasets.recording import Recording
+from pipelines.check import check, require_all
+from pipelines.devices import DeviceNames
+from pipelines.recorder import COLUMNS, RunRecorder
+from pipelines.run import RunOptions, run
+from pipelines.scores import contributions, outside_fence, scores, timings
+from pipelines.stops import StopReason
+from pipelines.twin.faults import PlannedFault
+from pipelines.twin.protocol import Register
+from pipelines.twin.settings import TwinSettings
+
+GOALS = [np.array([0.44, 0.05, 0.27]), np.array([0.37, -0.04, 0.25])]
+TWIN = TwinSettings(calibration_m=0.0, calibration_deg=0.0)
+
+
+def short(setup, steps=12):
+    return replace(setup, settings=setup.settings.with_horizon(steps))
+
+
+@pytest.fixture
+def recorded(knowing_setup, tmp_path, capsys):
+    options = RunOptions(record=tmp_path / "runs", faults=(PlannedFault("c31", 2.6),))
+    results = run(short(knowing_setup), DeviceNames(), GOALS, TWIN, options)
+    (log,) = (tmp_path / "runs").glob("*.jsonl")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    return results, Recording(str(log.parent), log.stem), events, capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_is_recorded_told_and_can_be_learnt_from(recorded, knowing_setup):
+    results, recording, events, told = recorded
+    ticks = [tick for result in results for tick in result.ticks]
+    assert results[0].stop is None
+    assert results[1].stop.reason is StopReason.ARM
+    assert recording.frames == len(ticks) == told.count(" step ")
+    np.testing.assert_allclose(recording.read("estimate"), [tick.estimate for tick in ticks])
+    np.testing.assert_allclose(recording.read("sent"), [tick.sent for tick in ticks])
+    np.testing.assert_allclose(recording.read("timestamp"), [tick.frame_time_s for tick in ticks])
+    tcp, joints = recording.read("tcp"), recording.read("joints")
+    kinematics = knowing_setup.estimator.kinematics
+    np.testing.assert_allclose(tcp, [kinematics.tcp(q) for q in joints], atol=2e-4)
+    assert set(COLUMNS) <= set(recording.arrays)
+    recording.require_rig(knowing_setup.rig)
+    story = [event["event"] for event in events]
+    assert story[:3] == ["begun", "goal begun", "goal ended"]
+    assert story.index("fault injected") < story.index("stopped") < story.index("ended")
+    stopped = events[story.index("stopped")]
+    assert stopped["reason"] == "arm fault"
+    assert "C31" in stopped["detail"]
+    assert stopped["monotonic_s"] - events[story.index("fault injected")]["monotonic_s"] < 0.25
+    assert events[-1]["steps_not_recorded"] == 0
+
+
+@pytest.mark.slow
+def test_scores_of_a_run(recorded, knowing_setup):
+    results, _, _, _ = recorded
+    found = scores(results)
+    assert found["n"] == 2
+    assert found["stopped"] == 1
+    assert found["success_50mm"] <= 0.5
+    assert outside_fence(results, knowing_setup.fence) == 0
+    assert set(contributions(results)) == {"perception", "control", "arm"}
+    assert timings(results)["frame_to_command"]["p50_ms"] > 0
+
+
+def test_a_disk_that_fails_ends_the_recording_and_not_the_run(world, tmp_path):
+    recorder = RunRecorder(tmp_path / "runs", world.rig, world.arm, {})
+
+    def fail(frame, values):
+        raise DataError("no space left on device")
+
+    recorder._writer.append = fail
+    world.horizon = 5
+    with recorder:
+        runtime = world.runtime()
+        runtime._observers = (recorder,)
+        result = runtime.reach(GOALS[0])
+        recorder.finished(result)
+    assert result.stop is None
+    assert recorder.dropped == 5
+    assert "no space left" in recorder.log.path.read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(world, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot be written"):
+        RunRecorder(tmp_path / "file" / "runs", world.rig, world.arm, {})
+
+
+@pytest.mark.slow
+def test_shadow_sends_the_controller_nothing_that_moves_or_sets(knowing_setup, capsys):
+    results = run(short(knowing_setup), DeviceNames(shadow=True), GOALS[:1], TWIN, RunOptions())
+    assert results[0].stop is None
+    assert np.linalg.norm(results[0].final_tcp - [0.4, 0.0, 0.228]) < 1e-3
+    told = capsys.readouterr().out
+    assert "would send" in told
+    asked = {Register(request.register).name for _, request in knowing_setup.estimator.twin.controller.log}
+    assert all(name.startswith("GET_") for name in asked), asked
+
+
+@pytest.mark.slow
+def test_check_looks_at_everything_and_moves_nothing(knowing_setup):
+    verdicts = list(check(knowing_setup, DeviceNames(), TWIN))
+    assert all(verdict.good for verdict in verdicts), [str(verdict) for verdict in verdicts]
+    assert len(verdicts) >= 13
+    require_all(verdicts)
+    before = [verdict.item for verdict in verdicts]
+    elsewhere = replace(TWIN, camera_offset_m=(0.0, 0.03, 0.0))
+    verdicts = list(check(knowing_setup, DeviceNames(), elsewhere))
+    assert [verdict.item for verdict in verdicts] == before
+    assert [verdict.item for verdict in verdicts if not verdict.good] == ["their average (calibration)"]
+    with pytest.raises(SafetyStop, match="their average"):
+        require_all(verdicts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_arm(knowing_setup, number):
+    seen = []
+
+    def interrupt(tick, frame):
+        seen.append(tick)
+        if tick.step == 5:
+            os.kill(os.getpid(), number)
+
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    results = run(short(knowing_setup, 40), DeviceNames(), GOALS, TWIN, RunOptions(quiet=True), (interrupt,))
+    assert len(results) == 1
+    assert results[0].stop.reason is StopReason.OPERATOR
+    assert len(seen) <= 7
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert knowing_setup.estimator.twin.controller.firmware.snapshot().state == 4
+
+
+@pytest.mark.slow
+def test_nothing_of_ours_is_left_running(knowing_setup):
+    before = {thread.name for thread in threading.enumerate()}
+    run(short(knowing_setup, 2), DeviceNames(), GOALS[:1], TWIN, RunOptions(quiet=True))
+    left = {thread.name for thread in threading.enumerate()} - before
+    assert not {name for name in left if "_thread_handle" not in name}  # the vendor's daemon threads end by themselves
+
+
+@pytest.mark.slow
+def test_a_slower_limit_is_kept(knowing_setup):
+    arm = ArmParams.load()
+    setup = replace(short(knowing_setup), max_speed_m_s=0.05)
+    assert arm.slow_speed_m_s > 0.05
+    results = run(setup, DeviceNames(), GOALS[:1], TWIN, RunOptions(quiet=True))
+    longest = max(float(np.linalg.norm(tick.sent)) for tick in results[0].ticks)
+    assert longest <= 0.05 / setup.rig.rate_hz + 1e-9
