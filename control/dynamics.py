@@ -25,7 +25,8 @@ class DynamicsParams:
 
     Attributes:
         model: ``kinematic``: the TCP is at its target one period later; ``response``: speed and acceleration limits and
-            lag in Cartesian space, as the controller's online planning has; ``physics``: joints under MuJoCo.
+            lag in Cartesian space, as the controller's online planning has; ``physics``: the same planning, carried
+            out by position-controlled joints in MuJoCo (:mod:`control.physics`).
         camera_delay_s: age of a picture when the policy acts on it. Colour of a RealSense arrives 100-140 ms after
             exposure, depth 60-70 ms (Intel's measurements); a twin may be faster.
         frame_jitter_s: added anew at every step: a 30 Hz camera and a 10 Hz loop are not in phase.
@@ -38,6 +39,9 @@ class DynamicsParams:
         tracking_error_m: length of a constant offset between commanded and true TCP (payload sag, calibration of the
             links); repeatability is 0.1 mm, absolute accuracy of this class of arms about 1 mm.
         dropped_frames: fraction of steps at which the last picture is seen again.
+        servo_gain: ``physics`` only: factor on the joint servos' stiffness and damping, *assumed*.
+        payload_kg: ``physics`` only: mass in the gripper that the controller does not know of; an xArm7 carries 3.5 kg
+            (user manual), of which the gripper takes 0.82.
     """
 
     model: Literal["kinematic", "response", "physics"] = "response"
@@ -49,6 +53,8 @@ class DynamicsParams:
     lag_s: Interval = (0.03, 0.03)
     tracking_error_m: Interval = (0.0, 0.0)
     dropped_frames: Interval = (0.0, 0.0)
+    servo_gain: Interval = (1.0, 1.0)
+    payload_kg: Interval = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -124,43 +130,25 @@ class KinematicArm(ArmDynamics):
             self._path.append(start + (target - start) * (i / self._substeps))
 
 
-class ResponseArm(ArmDynamics):
-    r"""A planner with limits, followed with lag.
+class Planner:
+    r"""The controller's online planning of a Cartesian reference, within limits of speed and acceleration.
 
     The reference :math:`p` chases the newest target :math:`g` with the speed from which it can still stop there:
 
     .. math::
 
         v^* = \frac{g - p}{\lVert g - p \rVert} \min(v_{max}, \sqrt{2 a \lVert g - p \rVert}), \qquad
-        \lVert \dot v \rVert \le a, \qquad \tau \dot x = p + e - x
-
-    with the TCP :math:`x`, the lag :math:`\tau` and a constant tracking error :math:`e`.
+        \lVert \dot v \rVert \le a
     """
 
-    def reset(self, tcp: Array, rng: np.random.Generator) -> None:
-        """Stand still at ``tcp`` and draw this episode's arm and camera."""
-        super().reset(tcp, rng)
-        self._delay_substeps = round(rng.uniform(*self._params.action_delay_s) / SUBSTEP_S)
-        self._speed = float(rng.uniform(*self._params.speed_m_s))
-        self._acceleration = float(rng.uniform(*self._params.acceleration_m_s2))
-        self._follow = float(1.0 - np.exp(-SUBSTEP_S / max(rng.uniform(*self._params.lag_s), 1e-6)))
-        direction = rng.normal(size=3)
-        self._offset = rng.uniform(*self._params.tracking_error_m) * direction / np.linalg.norm(direction)
-        self._reference = tcp.copy()
-        self._reference_velocity = np.zeros(3)
-        self._target = tcp.copy()
-        self._path.clear()
-        self._path.extend([tcp + self._offset] * 2)
+    def __init__(self, start: Array, speed_m_s: float, acceleration_m_s2: float) -> None:
+        self.position = start.copy()
+        self._velocity = np.zeros(3)
+        self._speed, self._acceleration = speed_m_s, acceleration_m_s2
 
-    def advance(self, target: Array) -> None:
-        """Let one control period pass under a new target."""
-        for i in range(self._substeps):
-            if i == min(self._delay_substeps, self._substeps - 1):
-                self._target = target
-            self._substep()
-
-    def _substep(self) -> None:
-        to_go = self._target - self._reference
+    def advance(self, target: Array) -> Array:
+        """The reference one substep later, ``(3,)`` m."""
+        to_go = target - self.position
         distance = float(np.sqrt(to_go @ to_go))
         if distance < 1e-9:
             wanted = np.zeros(3)
@@ -168,20 +156,52 @@ class ResponseArm(ArmDynamics):
             # The speed from which whole substeps of braking still end at the target: the continuous law overshoots.
             braked = self._acceleration * SUBSTEP_S / 2
             stopping = np.sqrt(braked**2 + 2 * self._acceleration * distance) - braked
-            speed = min(self._speed, stopping, distance / SUBSTEP_S)
-            wanted = to_go * (speed / distance)
-        change = wanted - self._reference_velocity
+            wanted = to_go * (min(self._speed, stopping, distance / SUBSTEP_S) / distance)
+        change = wanted - self._velocity
         size = float(np.sqrt(change @ change))
         limit = self._acceleration * SUBSTEP_S
-        if size > limit:
-            change = change * (limit / size)
-        self._reference_velocity = self._reference_velocity + change
-        self._reference = self._reference + self._reference_velocity * SUBSTEP_S
-        self._path.append(self.tcp + self._follow * (self._reference + self._offset - self.tcp))
+        self._velocity = self._velocity + (change if size <= limit else change * (limit / size))
+        self.position = self.position + self._velocity * SUBSTEP_S
+        return self.position
 
 
-def make_dynamics(params: DynamicsParams, period_s: float) -> ArmDynamics:
-    """The arm that ``params.model`` names."""
-    if params.model == "kinematic":
-        return KinematicArm(params, period_s)
-    return ResponseArm(params, period_s)
+class PlannedArm(ArmDynamics):
+    """A planner's reference, followed by whatever carries it out; each command takes effect after a delay."""
+
+    def reset(self, tcp: Array, rng: np.random.Generator) -> None:
+        """Stand still with ``tcp`` as the target, and draw this episode's arm and camera."""
+        super().reset(tcp, rng)
+        self._delay_substeps = round(rng.uniform(*self._params.action_delay_s) / SUBSTEP_S)
+        speed, acceleration = rng.uniform(*self._params.speed_m_s), rng.uniform(*self._params.acceleration_m_s2)
+        self._planner = Planner(tcp, float(speed), float(acceleration))
+        self._target = tcp.copy()
+        direction = rng.normal(size=3)
+        self._offset = rng.uniform(*self._params.tracking_error_m) * direction / np.linalg.norm(direction)
+
+    def advance(self, target: Array) -> None:
+        """Let one control period pass under a new target."""
+        for i in range(self._substeps):
+            if i == min(self._delay_substeps, self._substeps - 1):
+                self._target = target
+            self._path.append(self._follow(self._planner.advance(self._target)))
+
+    @abstractmethod
+    def _follow(self, reference: Array) -> Array:
+        """The TCP ``(3,)`` m one substep later, under a new reference."""
+
+
+class ResponseArm(PlannedArm):
+    r"""Follows the reference :math:`p` with a lag :math:`\tau` and a constant tracking error :math:`e`.
+
+    .. math:: \tau \dot x = p + e - x
+    """
+
+    def reset(self, tcp: Array, rng: np.random.Generator) -> None:
+        """Stand still with ``tcp`` as the target, and draw this episode's arm and camera."""
+        super().reset(tcp, rng)
+        self._share = float(1.0 - np.exp(-SUBSTEP_S / max(rng.uniform(*self._params.lag_s), 1e-6)))
+        self._path.clear()
+        self._path.extend([tcp + self._offset] * 2)
+
+    def _follow(self, reference: Array) -> Array:
+        return self.tcp + self._share * (reference + self._offset - self.tcp)

@@ -8,9 +8,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from control.dynamics import DynamicsParams, make_dynamics
+from control.dynamics import DynamicsParams
 from control.features import REST, SIZE, FeatureEncoder
 from control.goals import GoalSampler
+from control.physics import make_dynamics
 from control.policy import Observation
 from control.rewards import RewardParams, goal_term, reward_terms
 from control.safety import Fence
@@ -71,7 +72,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
         self._source: PositionSource = TrueState() if source is None else source
         self.fence = Fence.from_rig(self.rig)
         self._goals = GoalSampler(self.rig, self.fence, self.params.goal_radius_m)
-        self._dynamics = make_dynamics(self.params.dynamics, 1 / self.rig.rate_hz)
+        self._dynamics = make_dynamics(self.params.dynamics, self.rig)
         self._encoder = FeatureEncoder(1 / self.rig.rate_hz)
         self.action_space = spaces.Box(-1.0, 1.0, (3,), np.float32)
         self.observation_space: spaces.Dict = spaces.Dict(  # type: ignore[assignment]  # of arrays, as SB3 wants it

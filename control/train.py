@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -289,7 +290,8 @@ def read_params(path: str) -> ControlParams | EndToEndParams:
         ConfigError: as :func:`datasets.config.load_params`.
     """
     file = Path(path)
-    if file.is_file() and "kind: end_to_end" in file.read_text().splitlines():
+    # The file is read whole, and its errors told, by load_params: here only its kind matters.
+    if file.is_file() and re.search(r"^kind: *end_to_end\b", file.read_text(), re.MULTILINE):
         return load_params(file, EndToEndParams)
     return load_params(file, ControlParams)
 

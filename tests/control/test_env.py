@@ -52,7 +52,7 @@ def test_episodes_are_cut_off_at_the_horizon_and_never_end_by_success():
         assert truncated == (step == 50)
 
 
-@pytest.mark.parametrize("model", ["kinematic", "response"])
+@pytest.mark.parametrize("model", ["kinematic", "response", "physics"])
 def test_same_seed_same_trajectory(model):
     params = EnvParams(dynamics=dataclasses.replace(LATE, model=model))
     actions = np.random.default_rng(0).uniform(-1, 1, (50, 3)).astype(np.float32)
