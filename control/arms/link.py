@@ -22,6 +22,8 @@ READY_STATES = frozenset({0, 1, 2})
 _STOP = 4
 _WATCH_PERIOD_S = 0.01
 _CATCH_UP_S = 0.05
+_SDK_TIMEOUT_S = 1.0
+"""Of velocity calls: longer than the watch's deadline for replies, which decides."""
 _RICH_DEADLINE_S = 0.7
 """For reports that come every 0.2 s."""
 
@@ -57,7 +59,7 @@ class ControllerLink:
         self._watch_thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._silences = (Silence(), Silence(), Silence())
-        self._fault_lock, self._stop_lock = threading.Lock(), threading.Lock()
+        self._fault_lock, self._stop_lock = threading.RLock(), threading.RLock()
 
     @property
     def is_open(self) -> bool:
@@ -78,8 +80,10 @@ class ControllerLink:
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
 
     def arm(self, driving_mode: int) -> None:
-        """Take commands from here on, and watch."""
-        self.motion.set_timeout(self._params.command_deadline_s)
+        """Take commands from here on, and watch; raises SafetyStop when somebody stopped the arm meanwhile."""
+        if self.stopped:
+            raise SafetyStop("the arm was stopped while it was being connected")
+        self.motion.set_timeout(_SDK_TIMEOUT_S)
         self.guard.set_timeout(self._params.stop_timeout_s)
         self._driving_mode = driving_mode
         self._sender = CommandSender(lambda call: call(), self._refused)

@@ -30,6 +30,7 @@ class ArmParams:
     stop_timeout_s: float = 0.08
     velocity_duration_steps: float = 2.5
     velocity_gain: float = 0.3
+    velocity_braking_m_s2: float = 2.0
     report_delay_s: float = 0.006
 
     def __post_init__(self) -> None:
@@ -46,6 +47,7 @@ class ArmParams:
             "stop_timeout_s": (0.01, 0.2),
             "velocity_duration_steps": (1, 5),
             "velocity_gain": (0, 1),
+            "velocity_braking_m_s2": (0.1, 20),
             "report_delay_s": (0, 0.1),
         }
         for key, (low, high) in limits.items():

@@ -27,10 +27,14 @@ _ARRIVED_M = 5e-4
 _ARRIVED_TILT_RAD = 0.01
 _STILL_S, _STILL_M = 0.05, 1e-4
 _MAX_START_TILT_RAD = 0.35
+_FRAME_TOLERANCE_M = 0.01
+"""Calibrated arms differ from the nominal chain by a few millimetres (*assumed*)."""
 _POSTURE_TOLERANCE_RAD = 0.2
 _POSTURE_REACHED_RAD = 0.002
 _POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
 _POSITION_MODE = 0
+_WIRE_S = 0.02
+"""Age of a pose and way of a command, together, at most (*assumed*; 0.006 and 0.001 s where measured)."""
 
 
 class XArm(Arm):
@@ -230,9 +234,10 @@ class XArm(Arm):
         size = float(np.linalg.norm(velocity))
         if size > speed_m_s:
             velocity *= speed_m_s / size
-        # Were this the last command, the arm would go on for the whole duration: that too must end inside.
-        low, high = (self.fence.low_m - tcp) / duration, (self.fence.high_m - tcp) / duration
-        velocity = np.clip(velocity, np.minimum(low, 0), np.maximum(high, 0))
+        # Were this the last command, the arm would go on for the whole duration and then brake: all of it inside.
+        down = _speed_within(tcp - self.fence.low_m, duration + _WIRE_S, self._params.velocity_braking_m_s2)
+        up = _speed_within(self.fence.high_m - tcp, duration + _WIRE_S, self._params.velocity_braking_m_s2)
+        velocity = np.clip(velocity, -down, up)
         speeds = [*(velocity * 1000).tolist(), 0.0, 0.0, 0.0]
         return int(self._link.motion.vc_set_cartesian_velocity(speeds, duration=duration))
 
@@ -267,7 +272,8 @@ class XArm(Arm):
                 if not self._has_posture(joints):
                     raise DeviceError(f"the arm did not reach its home posture{link.error_in_words()}")
                 enter_mode(link.motion, MODE_NUMBER[self._params.mode])
-        except DeviceError:
+            link.require_ready()
+        except (DeviceError, SafetyStop):
             self.stop()
             raise
 
@@ -278,13 +284,30 @@ class XArm(Arm):
         return bool(np.max(np.abs(self._link.history.latest.joints - joints)) < _POSTURE_REACHED_RAD)
 
     def _check_pose(self) -> None:
-        check_tcp(self.fence, self.tcp)
+        pose = self._link.fresh_pose()
+        off = float(np.linalg.norm(self._kinematics.tcp(pose.joints) - pose.xyz))
+        if off > _FRAME_TOLERANCE_M:
+            raise SafetyStop(
+                f"the controller's TCP is {off * 1000:.0f} mm from where the joints put it: a base (world) offset is "
+                "set, or the tool's offset is another; set both in the vendor's studio"
+            )
+        check_tcp(self.fence, pose.xyz)
         tilt = _tilt(self._link.orientation_rad)
         if tilt > _MAX_START_TILT_RAD:
             raise SafetyStop(
                 f"the tool is {math.degrees(tilt):.0f} deg from pointing straight down; turn it down in the vendor's "
                 "studio, then start again"
             )
+
+
+def _speed_within(room_m: Vector, duration_s: float, braking_m_s2: float) -> Vector:
+    """Largest speed per axis whose ``duration_s`` and braking distance together fit into the room; 0 without room.
+
+    Solves ``v t + v^2 / (2 a) = room`` for ``v``.
+    """
+    gained = braking_m_s2 * duration_s
+    speed: Vector = np.sqrt(gained**2 + 2 * braking_m_s2 * np.maximum(room_m, 0)) - gained
+    return speed
 
 
 def _tilt(orientation_rad: tuple[float, ...]) -> float:

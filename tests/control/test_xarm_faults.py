@@ -1,5 +1,8 @@
 """What goes wrong on the wire, in mid-move: the driver says why and has stopped the arm, within what time."""
 
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -21,7 +24,7 @@ FAULTS = {
     "c31": ("C31: the arm hit something", 0.0),
     "c35": ("C35: the TCP reached the controller's safety boundary", 0.0),
     "estop": ("C1: the emergency stop button", 0.0),
-    "mode0": ("left mode 7 for mode 0", 0.0),
+    "mode0": (r"left mode \d for mode 0", 0.0),
     "pause": ("state 3: paused", 0.0),
     "drop_control": ("connection to the controller broke", 0.0),
     "drop_motion": ("connection to the controller broke", 0.0),
@@ -32,7 +35,7 @@ FAULTS = {
 }
 """Fault: what the driver says, and after what missing report's or reply's deadline it can know."""
 UNSTOPPABLE = {"silent", "drop_control"}
-"""Nothing reaches the controller: the arm ends at its last target, one step away at most."""
+"""Nothing reaches the controller: the arm ends at its last target (mode 7) or when the velocity's duration does."""
 
 
 @pytest.fixture
@@ -42,8 +45,8 @@ def twin(rig: Rig) -> Iterator[ControllerTwin]:
 
 
 @pytest.fixture
-def arm(rig: Rig, twin: ControllerTwin) -> Iterator[XArm]:
-    with XArm(twin.host, rig) as arm:
+def arm(rig: Rig, twin: ControllerTwin, request: pytest.FixtureRequest) -> Iterator[XArm]:
+    with XArm(twin.host, rig, ArmParams(mode=getattr(request, "param", "online_line"))) as arm:
         yield arm
 
 
@@ -54,7 +57,14 @@ def begin_moving(arm: XArm) -> None:
     arm.move(np.array([0.0, 0.02, 0.0]))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+IN_VELOCITY_MODE = ("c24", "mode0", "pause", "drop_control", "drop_motion", "mute_reports", "silent", "silent_motion")
+
+
+@pytest.mark.parametrize(
+    ("fault", "arm"),
+    [*((fault, "online_line") for fault in FAULTS), *((fault, "velocity") for fault in IN_VELOCITY_MODE)],
+    indirect=["arm"],
+)
 def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(fault: str, arm: XArm, twin: ControllerTwin) -> None:
     words, deadline_s = FAULTS[fault]
     begin_moving(arm)
@@ -65,19 +75,20 @@ def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(fault: str, arm:
     while arm.fault is None and time.monotonic() - began < 2:
         time.sleep(0.002)
     assert arm.fault is not None
-    assert words in arm.fault
+    assert re.search(words, arm.fault)
     if fault not in UNSTOPPABLE:
         while (twin.firmware.speed_m_s() > 0 or twin.firmware.state != 4) and time.monotonic() - began < 2:
             time.sleep(0.002)
         assert twin.firmware.state == 4
-    print(f"{fault}: at rest {(time.monotonic() - began) * 1000:.0f} ms after it happened")
+    print(f"{fault}, {arm._params.mode}: at rest {(time.monotonic() - began) * 1000:.0f} ms after it happened")
     assert time.monotonic() - began <= deadline_s + STOP_DEADLINE_S
     assert not arm.is_connected
     with pytest.raises(DeviceError, match=words):
         arm.move(np.zeros(3))
     time.sleep(0.15 if fault not in UNSTOPPABLE else 0.4)
     assert twin.firmware.speed_m_s() == 0
-    assert np.linalg.norm(twin.tcp() - arm.target) < 0.026
+    assert np.linalg.norm(twin.tcp() - arm.target) < 0.05
+    assert arm.fence.contains(twin.tcp(), tolerance_m=1e-4)
     assert any("stopping:" in event for _, event in arm.events)
 
 
@@ -160,18 +171,38 @@ def test_after_a_stop_the_stopped_arm_is_not_armed_again_by_any_call(arm: XArm, 
     assert twin.firmware.state == 4
 
 
+CLIENT = """
+import sys, time
+from control.arms.params import ArmParams
+from control.arms.xarm import XArm
+from datasets.rig import Rig
+from pipelines.twin.controller import point_sdk_at_emulators
+
+point_sdk_at_emulators()
+with XArm(sys.argv[1], Rig.load(), ArmParams(mode=sys.argv[2])) as arm:
+    for step in range(100):
+        arm.move([0.0, 0.0, -0.025 if step < 10 else 0.0])
+        print(*arm.target, flush=True)
+        time.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["online_line", "velocity"])
-def test_an_arm_whose_client_dies_comes_to_rest_inside_the_fence(rig: Rig, twin: ControllerTwin, mode: str) -> None:
-    arm = XArm(twin.host, rig, ArmParams(mode=mode))  # type: ignore[arg-type]
-    arm.connect()
-    try:
-        for _ in range(12):
-            arm.move(np.array([0.0, 0.0, -0.025]))
-            time.sleep(0.1)
-        for client in list(twin.clients):  # as the kernel closes the sockets of a killed process
-            client.close()
-        time.sleep(0.6)
-        assert twin.firmware.speed_m_s() == 0
-        assert rig.workspace.low[2] - 1e-3 <= twin.tcp()[2]
-    finally:
-        arm.disconnect()
+def test_an_arm_whose_process_is_killed_comes_to_rest_inside_the_fence(
+    rig: Rig, twin: ControllerTwin, mode: str
+) -> None:
+    command = [sys.executable, "-c", CLIENT, twin.host, mode]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        lines = [client.stdout.readline() for _ in range(4)]
+        assert twin.firmware.speed_m_s() > 0.1
+        client.kill()
+        lines += client.stdout.readlines()
+    target = np.array([float(value) for value in lines[-1].split()])
+    time.sleep(0.6)
+    assert twin.firmware.speed_m_s() == 0
+    assert np.linalg.norm(twin.tcp() - target) < 0.06
+    assert rig.workspace.contains(twin.tcp())
+    time.sleep(0.2)
+    assert twin.clients == []
