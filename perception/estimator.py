@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from datasets.errors import DataError, ModelError
 from datasets.frame import Frame
-from datasets.projection import Array, Intrinsics, Window, backproject, project, transform
+from datasets.projection import Array, Intrinsics, Window, backproject, invert, project, transform
 from datasets.rig import Rig
 from perception.estimate import PositionEstimate
 from perception.pose_check import check_pose
@@ -23,6 +23,9 @@ from perception.table import FAR_M, fit_table
 
 MODEL_FOLDER = Path("models/estimator")
 CHANNELS = ["rgb", "depth"]
+RELOOK_M = 0.008
+"""When the fovea finds the TCP farther than this from its window's middle, it looks again, where it found it."""
+MOST_FOVEAS = 2
 NEAREST_M = 0.1
 """A distance below this is no answer; it would give no pixel to look at."""
 GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx"}
@@ -178,10 +181,16 @@ class PositionEstimator:
         glance = PositionEstimate(
             transform(pose, camera_xyz).astype(np.float64), np.sqrt(pose[:3, :3] ** 2 @ camera_sigma**2)
         )
-        window = Window.around(project(camera_xyz, intrinsics), self.rig.fovea_side_px, intrinsics)
-        answers, sigmas = self._run("fovea", look(window, size), intrinsics, pose=pose, estimate=glance.xyz)
-        sigma = checked.widen(answers[0], sigmas[0] * self._sigma_scale["fovea"])
-        answer = PositionEstimate(answers[0], sigma)
+        estimate = glance.xyz
+        for _ in range(MOST_FOVEAS):
+            pixel = project(transform(invert(pose), estimate), intrinsics)
+            window = Window.around(pixel, self.rig.fovea_side_px, intrinsics)
+            answers, sigmas = self._run("fovea", look(window, size), intrinsics, pose=pose, estimate=estimate)
+            moved_m = np.linalg.norm(answers[0] - estimate)
+            estimate = answers[0]
+            if moved_m < RELOOK_M:
+                break
+        answer = PositionEstimate(estimate, checked.widen(estimate, sigmas[0] * self._sigma_scale["fovea"]))
         return Location(glance, answer, window, None if base[0] is None else PositionEstimate(*base), checked.moved)
 
     def _run(self, name: str, look: Look, intrinsics: Intrinsics, **more: Array) -> tuple[Exact, Exact]:
