@@ -77,7 +77,7 @@ class CameraTwin:
         intrinsics: of both streams; depth is seen from the colour camera.
         renderer: called in the capturing thread; gives a context manager around a ``Render``.
         settings: rate, latency, losses.
-        on_delivery: told of every pair that really leaves the camera, in the delivering thread.
+        on_delivery: told of every pair that leaves the camera, in the delivering thread.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class CameraTwin:
         self.stop()
 
     def check(self) -> None:
-        """Raise DeviceError if rendering has failed since ``start``."""
+        """Raise DeviceError if rendering or delivering has failed since ``start``."""
         if self._error is not None:
             raise DeviceError(f"the twin's camera stopped: {self._error}") from self._error
 
@@ -214,6 +214,13 @@ class CameraTwin:
             )
 
     def _deliver(self) -> None:
+        try:
+            self._deliver_in_time()
+        except Exception as error:
+            logger.exception("the twin's camera cannot deliver")
+            self._error = error
+
+    def _deliver_in_time(self) -> None:
         previous: Shot | None = None
         waiting: tuple[float, Shot] | None = None
         while not self._stopping.is_set():
@@ -252,15 +259,14 @@ class CameraTwin:
 
 
 def _flicker(rgb: NDArray[np.uint8], counts: NDArray[np.uint16], number: int) -> None:
-    """Change the last bit of one pixel in every second pair: no living sensor gives the same image twice.
+    """Change the last bits of one pixel, differently in any three pairs in a row: no sensor gives an image twice.
 
     Without it a noiseless world at rest would look frozen. The pixel is the farthest, so that no reading is made up.
     """
-    if number % 2:
-        rgb[0, 0] ^= 1
-        farthest = np.unravel_index(np.argmax(counts), counts.shape)
-        if counts[farthest] > 1:
-            counts[farthest] ^= 1
+    rgb[0, 0] ^= number % 3
+    farthest = np.unravel_index(np.argmax(counts), counts.shape)
+    if counts[farthest] > 3:
+        counts[farthest] ^= number % 3
 
 
 class _ColourNoise:
