@@ -19,10 +19,10 @@ class GlanceError:
         pixel: standard deviation of its pixel, where the window does not tell it (at the image's edge).
     """
 
-    distance_m: float = 0.012
-    tail_distance_m: float = 0.04
+    distance_m: float = 0.009
+    tail_distance_m: float = 0.03
     tail_share: float = 0.1
-    pixel: float = 7.0
+    pixel: float = 4.0
 
     def __post_init__(self) -> None:
         if min(self.distance_m, self.tail_distance_m, self.pixel) < 0 or not 0 <= self.tail_share <= 1:
