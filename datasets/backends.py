@@ -6,9 +6,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Literal, Protocol
 
 import loky
@@ -93,19 +93,22 @@ class LocalProcesses:
             max_workers=workers, initializer=_begin_worker, initargs=(os.getpid(),), env={"OMP_NUM_THREADS": "1"}
         )
 
+        self._futures: list[Future[int]] = []
+
     def __enter__(self) -> "LocalProcesses":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._executor.shutdown(wait=True, kill_workers=kind is not None)
+    def __exit__(self, *_: object) -> None:
+        """Let each worker end the shard it is at, and start no other."""
+        for future in self._futures:
+            future.cancel()
+        self._executor.shutdown(wait=True)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[int]:
         """Yield the number of frames of each finished job, as they finish."""
         try:
-            futures = [self._executor.submit(do_job, job) for job in jobs]
-            for future in loky.as_completed(futures):
+            self._futures = [self._executor.submit(do_job, job) for job in jobs]
+            for future in loky.as_completed(self._futures):
                 yield future.result()
         except BrokenProcessPool as error:
             raise DataError(_DEAD_WORKER) from error
@@ -123,7 +126,7 @@ def _begin_worker(parent: int) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(0.5)
+            time.sleep(0.1)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -2,12 +2,13 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import zarr
 from tqdm import tqdm
+from zarr.errors import GroupNotFoundError
 
 from datasets.backends import Backend, Job, make_backend
 from datasets.config import command_line, load_params
@@ -18,7 +19,7 @@ from datasets.program import drawing_digest
 from datasets.rig import RIG_PATH, Rig
 from datasets.splits import FramesParams, SplitPlan
 from datasets.store import FrameStore, StoredFiles, open_store, schema, storage_errors
-from datasets.store_writer import SplitWriter, WhenChanged
+from datasets.store_writer import SplitWriter, changed_keys, found_description
 
 Existing = Literal["resume", "redraw"]
 
@@ -54,8 +55,7 @@ class Run:
         Raises:
             DataError: what is there does not fit, a worker died, or the place cannot be written.
         """
-        self._clear_and_mark()
-        writers = {plan.name: self._begin(plan) for plan in self.plans}
+        writers = self._begin()
         total = sum(writer.frames for writer in writers.values())
         pending = {name: [] if writer.complete else writer.pending() for name, writer in writers.items()}
         missing = sum(len(writers[name].rows(shard)) for name, shards in pending.items() for shard in shards)
@@ -67,45 +67,73 @@ class Run:
                     bar.update(frames)
                 if not writers[plan.name].complete:
                     writers[plan.name].finish()
+        StoredFiles(self.url).remove_partial()  # of workers that outlived an earlier run by a moment
         self._root().attrs.put({"complete": True})
         return missing, total
 
     def _root(self) -> zarr.Group:
         return zarr.open_group(open_store(self.url, read_only=False), mode="a")
 
-    def _clear_and_mark(self) -> None:
+    def _begin(self) -> dict[str, SplitWriter]:
+        """Clear away what must go and open all splits; what is to be refused is refused before anything is touched."""
+        program = drawing_digest()
         with storage_errors(f"writing {self.url}"):
-            root, program = self._root(), drawing_digest()
-            StoredFiles(self.url).remove_partial()
-            interrupted = root.attrs.get("complete") is False
-            same_program = root.attrs.get("program") == program
-            if self.fresh or (self.existing == "redraw" and not (interrupted and same_program)):
-                for plan in self.plans:
-                    StoredFiles(self.url, plan.name).remove()
-            elif interrupted and not same_program:
+            attributes = self._attributes()
+            interrupted = attributes.get("complete") is False
+            same_program = attributes.get("program") == program
+            if interrupted and not same_program and self.existing == "resume" and not self.fresh:
                 raise DataError(
                     f"{self.url}: an interrupted run was drawn by other code than today's; start again with --fresh"
                 )
-            root.attrs.put({"complete": False, "program": program})
+            anew = self.fresh or (self.existing == "redraw" and not (interrupted and same_program))
+            descriptions = {plan.name: self._description(plan, anew) for plan in self.plans}
+            unfit = [name for name, wanted in descriptions.items() if anew or self._unfit(name, wanted)]
+            for name in unfit:
+                StoredFiles(self.url, name).remove()
+            StoredFiles(self.url).remove_partial()
+            writers = {}
+            for plan in self.plans:
+                columns = schema(plan.looks, plan.rig.input_px)
+                writers[plan.name] = SplitWriter.begin(self.url, plan.name, columns, descriptions[plan.name])
+            self._root().attrs.put({"complete": False, "program": program})
+        return writers
 
-    def _begin(self, plan: SplitPlan) -> SplitWriter:
-        description = {"arm_model": plan.randomization.arm, **plan.description()}
-        columns = schema(plan.looks, plan.rig.input_px)
-        when_changed: WhenChanged = "redraw" if self.existing == "redraw" else "refuse"
+    def _attributes(self) -> dict[str, Any]:
+        try:
+            return dict(zarr.open_group(open_store(self.url), mode="r").attrs)
+        except (GroupNotFoundError, FileNotFoundError):
+            return {}
+
+    def _description(self, plan: SplitPlan, anew: bool) -> Mapping[str, Any]:
+        """What the split's group is to say of itself; no frames, and why, where the official arm is not at hand."""
+        wanted = {"arm_model": plan.randomization.arm, **plan.description()}
         reason = menagerie_available() if plan.randomization.arm == "menagerie" else None
-        if reason:
-            print(f"{plan.name}: not drawn, {reason}")
-            empty = {**description, "frames": 0, "reason": reason}
-            return SplitWriter.begin(self.url, plan.name, columns, empty, "redraw")
-        writer = SplitWriter.begin(self.url, plan.name, columns, description, when_changed)
-        if writer.complete:
+        drawn = found_description(self.url, plan.name) is not None and not changed_keys(self.url, plan.name, wanted)
+        if not reason or (drawn and not anew):
+            return wanted
+        print(f"{plan.name}: not drawn, {reason}")
+        return {**wanted, "frames": 0, "reason": reason}
+
+    def _unfit(self, split: str, wanted: Mapping[str, Any]) -> bool:
+        """Whether the split that is there must be deleted before it is drawn.
+
+        Raises:
+            DataError: it has other parameters, and is not to be deleted without being told to.
+        """
+        found = found_description(self.url, split)
+        if found is None:
+            return False
+        if changed_keys(self.url, split, wanted):
+            if self.existing == "redraw" or "reason" in found:
+                return True
+            SplitWriter.begin(self.url, split, {}, wanted)  # raises, naming what differs
+        if SplitWriter(self.url, split).complete:
             try:
-                FrameStore(self.url, plan.name)
+                FrameStore(self.url, split)
             except DataError as error:
-                print(f"{error}\n{plan.name}: drawing it again")
-                StoredFiles(self.url, plan.name).remove()
-                return SplitWriter.begin(self.url, plan.name, columns, description)
-        return writer
+                print(f"{error}\n{split}: drawing it again")
+                return True
+        return False
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
 import zarr
+from zarr.errors import GroupNotFoundError
 
 from datasets.errors import DataError
 from datasets.store import (
@@ -20,9 +21,29 @@ from datasets.store import (
     writable,
 )
 
-WhenChanged = Literal["refuse", "redraw"]
 _MARKS = "written"
 _PROGRESS_KEYS = ("complete", "stored_bytes")
+
+
+def found_description(url: str, split: str) -> dict[str, Any] | None:
+    """What the split that is there was drawn with; None when there is none, or only a beginning without frames."""
+    try:
+        group = zarr.open_group(open_store(url), path=split, mode="r")
+    except (GroupNotFoundError, FileNotFoundError):
+        return None
+    if _MARKS not in group:
+        return None
+    return {key: value for key, value in group.attrs.items() if key not in _PROGRESS_KEYS}
+
+
+def changed_keys(url: str, split: str, description: Mapping[str, Any]) -> list[str]:
+    """Dotted keys in which the split that is there differs from ``description``; none when there is no split."""
+    found = found_description(url, split)
+    return [] if found is None else differing_keys(found, _plain(description))
+
+
+def _plain(description: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps({"version": VERSION, **description}))
 
 
 class SplitWriter:
@@ -35,45 +56,29 @@ class SplitWriter:
 
     @classmethod
     def begin(
-        cls,
-        url: str,
-        split: str,
-        columns: Mapping[str, Column],
-        description: Mapping[str, Any],
-        when_changed: WhenChanged = "refuse",
+        cls, url: str, split: str, columns: Mapping[str, Column], description: Mapping[str, Any]
     ) -> "SplitWriter":
         """Create the split, or take it up where an earlier run left it.
 
         ``description`` has ``frames``, ``shard_frames`` and whatever else decides the frames' bytes; it becomes the
-        group's attributes. A split with another description is refused, or with ``when_changed`` deleted and begun.
+        group's attributes.
 
         Raises:
             DataError: the split there is of another description, or the place cannot be written.
         """
-        wanted = json.loads(json.dumps({"version": VERSION, **description}))
+        if changed := changed_keys(url, split, description):
+            raise DataError(
+                f"{url}/{split} was drawn with other parameters ({', '.join(changed[:6])}): draw it again "
+                f"with --existing redraw, or choose another --out"
+            )
         with storage_errors(f"writing {url}/{split}"):
-            store = open_store(url, read_only=False)
-            root = zarr.open_group(store, mode="a")
-            files = StoredFiles(url, split)
-            if split in root:
-                found = {key: value for key, value in root[split].attrs.items() if key not in _PROGRESS_KEYS}
-                if not found or _MARKS not in cast(zarr.Group, root[split]):  # killed while it was being created
-                    files.remove()
-                elif changed := differing_keys(found, wanted):
-                    if when_changed == "refuse":
-                        raise DataError(
-                            f"{url}/{split} was drawn with other parameters ({', '.join(changed[:6])}): draw it again "
-                            f"with --existing redraw, or choose another --out"
-                        )
-                    files.remove()
-                else:
-                    return cls(url, split)
-            else:
-                files.remove()
-            frames, rows = int(wanted["frames"]), int(wanted["shard_frames"])
-            group = root.create_group(split, attributes={**wanted, "complete": False})
-            create_columns(group, columns, frames, rows)
-            create_columns(group, {_MARKS: Column((), "uint8")}, -(-frames // rows), 1)
+            if found_description(url, split) is None:
+                StoredFiles(url, split).remove()  # what was killed while it was being created
+                root = zarr.open_group(open_store(url, read_only=False), mode="a")
+                group = root.create_group(split, attributes={**_plain(description), "complete": False})
+                frames, rows = int(description["frames"]), int(description["shard_frames"])
+                create_columns(group, columns, frames, rows)
+                create_columns(group, {_MARKS: Column((), "uint8")}, -(-frames // rows), 1)
             return cls(url, split)
 
     @property

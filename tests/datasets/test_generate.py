@@ -181,6 +181,7 @@ def test_other_parameters_are_refused_and_nothing_is_touched(tmp_path, rig, unin
         draw(tmp_path / "reference", rig, seed=9)
     with pytest.raises(DataError, match=r"other parameters \(frames\)"):
         draw(tmp_path / "reference", rig, frames=31)
+    assert digest(tmp_path / "reference") == uninterrupted
     assert draw(tmp_path / "reference", rig) == (0, 36)
     assert digest(tmp_path / "reference") == uninterrupted
 
@@ -236,22 +237,42 @@ def test_another_program_may_not_go_on_with_an_interrupted_run(tmp_path, rig, mo
     assert draw(tmp_path, rig, existing="redraw") == (36, 36)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.4])
-def test_interrupting_the_command_leaves_it_resumable(tmp_path, after_s):
-    """Ctrl-C reaches the whole process group, as in a terminal."""
-    config = write_config(tmp_path, frames=60)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopping_the_command_leaves_it_resumable(tmp_path, how):
+    """Ctrl-C reaches the whole process group, as in a terminal; a kill the command alone, whose workers must follow."""
+    config = write_config(tmp_path, frames=200)
     command = [sys.executable, "-m", "datasets.generate", "--config", config, "--out", str(tmp_path / "out")]
     process = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not list(tmp_path.glob("out/train/written/c.*")) and process.poll() is None:
+    while not list(tmp_path.glob("out/train/written/c.*")):
+        assert process.poll() is None
         time.sleep(0.02)
-    time.sleep(after_s)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode in (0, 130), error
+    if how == signal.SIGINT:
+        os.killpg(process.pid, how)
+        _, error = process.communicate(timeout=60)
+        assert process.returncode == 130, error
+        assert error.splitlines()[-1] == "datasets.generate: interrupted"
+    else:
+        process.kill()
+        process.communicate(timeout=60)  # its end of the pipe closes when the last worker has gone
+    with pytest.raises(DataError, match="interrupted"):
+        FrameStore(str(tmp_path / "out"), "train")
     main(["--config", config, "--out", str(tmp_path / "out"), "--workers", "1"])
     main(["--config", config, "--out", str(tmp_path / "whole"), "--workers", "1"])
     assert digest(tmp_path / "out") == digest(tmp_path / "whole")
+
+
+def test_official_arm_is_drawn_once_it_is_at_hand_and_kept_after(tmp_path, rig, monkeypatch, capsys):
+    split = SplitParams(6, 4, CameraRandomization(), arm="menagerie")
+    plan = SplitPlan.of(FramesParams({"menagerie": split}), "menagerie", rig)
+
+    def frames(reason, **options):
+        monkeypatch.setattr("datasets.generate.menagerie_available", lambda: reason)
+        Run(str(tmp_path), [plan], make_drawer=FakeDrawer, **options).draw(ThisProcess(), quiet=True)
+        return FrameStore(str(tmp_path), "menagerie").frames
+
+    assert [frames("not here"), frames(None), frames("gone again")] == [0, 6, 6]
+    assert frames("gone again", fresh=True) == 0
 
 
 def write_config(folder: Path, frames: int = 12, **extra) -> str:
