@@ -27,6 +27,8 @@ class Studio:
         self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
         self._gripper = np.array([self._model.joint(name).qposadr[0] for name in GRIPPER_JOINTS])
         self._scene: Scene | None = None
+        base = self._model.body("link_base").id
+        self._arm = self._model.body_rootid[self._model.geom_bodyid] == base
 
     def photograph(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
         """What the camera sees through a window: ``rgb (S, S, 3)`` uint8 and noisy ``depth (S, S)`` float32 m.
@@ -38,6 +40,18 @@ class Studio:
     def photograph_native(self, scene: Scene, noise_seed: int = 0) -> Picture:
         """The whole image at the camera's own resolution."""
         return self._shoot(scene, scene.intrinsics, noise_seed)
+
+    def photograph_empty(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
+        """As :meth:`photograph`, of the room without its arm."""
+        self._arrange(scene)
+        shown = self._model.geom_rgba[self._arm, 3].copy()
+        self._model.geom_rgba[self._arm, 3] = 0
+        try:
+            self._renderer.update(self._data)
+            return self.photograph(scene, window, size_px, noise_seed)
+        finally:
+            self._model.geom_rgba[self._arm, 3] = shown
+            self._scene = None
 
     def close(self) -> None:
         """Free the GL context; idempotent."""

@@ -26,6 +26,8 @@ CHANNELS = ["rgb", "depth"]
 RELOOK_M = 0.008
 """When the fovea finds the TCP farther than this from its window's middle, it looks again, where it found it."""
 MOST_FOVEAS = 2
+LOST_M = 0.03
+"""A glance less sure than this has not found the arm."""
 NEAREST_M = 0.1
 """A distance below this is no answer; it would give no pixel to look at."""
 GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx"}
@@ -190,7 +192,10 @@ class PositionEstimator:
             estimate = answers[0]
             if moved_m < RELOOK_M:
                 break
-        answer = PositionEstimate(estimate, checked.widen(estimate, sigmas[0] * self._sigma_scale["fovea"]))
+        sigma = checked.widen(estimate, sigmas[0] * self._sigma_scale["fovea"])
+        if glance.sigma.max() > LOST_M:  # the window may show anything, and the fovea be sure of it
+            sigma = np.maximum(sigma, glance.sigma)
+        answer = PositionEstimate(estimate, sigma)
         return Location(glance, answer, window, None if base[0] is None else PositionEstimate(*base), checked.moved)
 
     def _run(self, name: str, look: Look, intrinsics: Intrinsics, **more: Array) -> tuple[Exact, Exact]:

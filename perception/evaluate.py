@@ -7,6 +7,7 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     sigma.<split>        within_1_sigma, within_2_sigma (shares of errors per axis), median_sigma_mm
     axes.<split>         per axis x, y, z: bias_mm, median_mm, p95_mm
     moved.<split>        share of frames whose camera is held to be elsewhere than told
+    bad_frames           n, confidently_wrong (share more than 50 mm wrong with every sigma below 20 mm), by_kind
     baselines.<name>     as default, from results/perception/baselines/<name>.json
     train_s, seed        of both looks' trainings together, and of the glance's
 """
@@ -27,6 +28,7 @@ from datasets.errors import ConfigError
 from datasets.official_arm import menagerie_available
 from datasets.rig import RIG_PATH, Rig
 from datasets.splits import FramesParams, SplitPlan
+from perception.bad_frames import measure_bad_frames
 from perception.estimator import GRAPHS, SIGMAS
 from perception.metrics import coverage, per_axis, sigma_scale, summarize
 from perception.package import describe, load_look, pack
@@ -109,6 +111,7 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
         metrics["sigma"][split] = coverage(errors, trials.fovea_sigma)
         metrics["axes"][split] = per_axis(errors)
         metrics["moved"][split] = round(float((trials.moved > 0.5).mean()), 4)
+    metrics["bad_frames"] = measure_bad_frames(estimator, plans[params.mapped_split])
     metrics["baselines"] = _baselines(Path(params.results))
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
     metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}

@@ -22,6 +22,10 @@ OFFSET_M = {"glance": 0.2, "fovea": 0.1}
 """Unit of the networks' outputs: about the spread of what each look has to find."""
 
 
+LARGEST_LOG_SIGMA = 0.7
+"""Two metres: nothing is known."""
+
+
 @dataclass(frozen=True)
 class LookSettings:
     """What one look's network is built from.
@@ -82,6 +86,11 @@ class Locator(nn.Module):
         return answer
 
 
+def sigma(answer: Answer) -> Tensor:
+    """Standard deviations ``(B, K, 3)`` m, kept finite where a network is at a loss."""
+    return answer.log_sigma.clamp(-10, LARGEST_LOG_SIGMA).exp()
+
+
 class GlanceGraph(nn.Module):
     """The glance as it is exported: camera-frame ``xyz`` and ``sigma``, ``(B, K, 3)`` m: the TCP, the arm's base."""
 
@@ -99,7 +108,7 @@ class GlanceGraph(nn.Module):
             Pixels(rgb, depth, columns, rows, intrinsics), self.locator.settings.distance_m, GLANCE_UNIT_M
         )
         answer = self.locator.answer(view)
-        return answer.xyz + self.locator.origin(answer.xyz), answer.log_sigma.exp()
+        return answer.xyz + self.locator.origin(answer.xyz), sigma(answer)
 
 
 class FoveaGraph(nn.Module):
@@ -124,7 +133,7 @@ class FoveaGraph(nn.Module):
         """Pixels, ``T_base_camera`` ``(B, 4, 4)`` and the first estimate ``(B, 3)`` m in the base frame."""
         view = fovea_view(Pixels(rgb, depth, columns, rows, intrinsics), pose, estimate, FOVEA_UNIT_M)
         answer = self.locator.answer(view)
-        return answer.xyz + estimate[:, None], answer.log_sigma.exp()
+        return answer.xyz + estimate[:, None], sigma(answer)
 
 
 def graph(locator: Locator) -> GlanceGraph | FoveaGraph:
