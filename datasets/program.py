@@ -18,6 +18,7 @@ DRAWING_FILES = (
     "projection.py",
     "randomization.py",
     "render.py",
+    "rig.py",
     "scene.py",
     "splits.py",
     "store.py",
