@@ -225,7 +225,7 @@ class ControllerLink:
         began = time.monotonic()
         with self._stop_lock:
             for api in (self.guard, self.motion):
-                if api is not None and self._stops(api):
+                if api is not None and is_wire_up(api) and self._stops(api):
                     self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
                     return
         self.note("stop not confirmed: the arm goes on to its last target at most; press the emergency stop")

@@ -3,8 +3,9 @@
 import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -50,6 +51,25 @@ def arm(rig: Rig, twin: ControllerTwin, request: pytest.FixtureRequest) -> Itera
         yield arm
 
 
+@pytest.fixture
+def held_up() -> Iterator[Callable[[], float]]:
+    """Seconds for which the machine did not run this process: no deadline of ours can count those."""
+    lost, over = [0.0], threading.Event()
+
+    def pulse() -> None:
+        last = time.monotonic()
+        while not over.wait(0.005):
+            now = time.monotonic()
+            lost[0] += max(0.0, now - last - 0.025)
+            last = now
+
+    thread = threading.Thread(target=pulse)
+    thread.start()
+    yield lambda: lost[0]
+    over.set()
+    thread.join()
+
+
 def begin_moving(arm: XArm) -> None:
     for _ in range(3):
         arm.move(np.array([0.0, 0.02, 0.0]))
@@ -65,11 +85,13 @@ IN_VELOCITY_MODE = ("c24", "mode0", "pause", "drop_control", "drop_motion", "mut
     [*((fault, "online_line") for fault in FAULTS), *((fault, "velocity") for fault in IN_VELOCITY_MODE)],
     indirect=["arm"],
 )
-def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(fault: str, arm: XArm, twin: ControllerTwin) -> None:
+def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(
+    fault: str, arm: XArm, twin: ControllerTwin, held_up: Callable[[], float]
+) -> None:
     words, deadline_s = FAULTS[fault]
     begin_moving(arm)
     twin.inject(fault)
-    began = time.monotonic()
+    began, held_up_before = time.monotonic(), held_up()
     if fault == "silent_motion":
         arm.move(np.array([0.0, 0.02, 0.0]))
     while arm.fault is None and time.monotonic() - began < 2:
@@ -80,8 +102,8 @@ def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(fault: str, arm:
         while (twin.firmware.speed_m_s() > 0 or twin.firmware.state != 4) and time.monotonic() - began < 2:
             time.sleep(0.002)
         assert twin.firmware.state == 4
-    print(f"{fault}, {arm._params.mode}: at rest {(time.monotonic() - began) * 1000:.0f} ms after it happened")
-    assert time.monotonic() - began <= deadline_s + STOP_DEADLINE_S
+    at_rest_s = time.monotonic() - began - (held_up() - held_up_before)
+    assert at_rest_s <= deadline_s + STOP_DEADLINE_S
     assert not arm.is_connected
     with pytest.raises(DeviceError, match=words):
         arm.move(np.zeros(3))
@@ -132,6 +154,16 @@ def test_stop_of_a_silent_controller_gives_up_in_time_and_says_so(arm: XArm, twi
     began = time.monotonic()
     arm.stop()
     assert time.monotonic() - began < 0.5
+    assert any("stop not confirmed" in event for _, event in arm.events)
+
+
+def test_stop_with_both_connections_broken_returns_at_once(arm: XArm, twin: ControllerTwin) -> None:
+    begin_moving(arm)
+    twin.inject("drop_control")
+    time.sleep(0.05)
+    began = time.monotonic()
+    arm.stop()
+    assert time.monotonic() - began < 0.1
     assert any("stop not confirmed" in event for _, event in arm.events)
 
 
