@@ -75,6 +75,7 @@ class Location:
         window: the part of the image that the second look saw.
         base: where the glance sees the arm's base (``BASE_TARGET_M``), camera frame; None without that target.
         moved: probability that the camera is not where it was told to be.
+        t_base_camera: the pose (4x4) that placed both answers in the base frame: as told, or corrected by the check.
     """
 
     glance: PositionEstimate
@@ -82,6 +83,7 @@ class Location:
     window: Window
     base: PositionEstimate | None
     moved: float
+    t_base_camera: Array
 
 
 def rig_part(rig: Rig) -> dict:
@@ -196,7 +198,8 @@ class PositionEstimator:
         if glance.sigma.max() > LOST_M:  # the window may show anything, and the fovea be sure of it
             sigma = np.maximum(sigma, glance.sigma)
         answer = PositionEstimate(estimate, sigma)
-        return Location(glance, answer, window, None if base[0] is None else PositionEstimate(*base), checked.moved)
+        base_seen = None if base[0] is None else PositionEstimate(*base)
+        return Location(glance, answer, window, base_seen, checked.moved, pose)
 
     def _run(self, name: str, look: Look, intrinsics: Intrinsics, **more: Array) -> tuple[Exact, Exact]:
         inputs = {

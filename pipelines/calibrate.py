@@ -1,6 +1,6 @@
 """Measure where the camera stands: move the arm about slowly, and compare what is seen with what the encoders say.
 
-The networks give the TCP in the camera's frame, whatever they are told of its pose; the encoders give it in the arm's.
+The networks find the TCP in the camera's frame, whatever they are told of its pose; the encoders give it in the arm's.
 The rigid motion between the two is the camera's pose. It goes into a file of its own, for --calibration of the other
 commands; trained models stay valid. What it cannot measure is an error that the networks make everywhere alike.
 """
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from control.safety import Fence
 from datasets.config import command_line
-from datasets.errors import ConfigError, DataError
+from datasets.errors import ConfigError, DataError, DeviceError
 from datasets.frame import Frame
 from datasets.kinematics import Kinematics
 from datasets.projection import Intrinsics, invert, transform
@@ -37,6 +37,7 @@ from pipelines.twin.settings import TWIN_PATH, TwinSettings
 PROG = "pipelines.calibrate"
 FRAMES_PER_POSE = 3
 REST_S = 0.3
+PATIENCE_S = 5.0
 MAX_RESIDUAL_MM = 15.0
 REFINEMENTS = 4
 LEAST_POSES = 8
@@ -92,11 +93,23 @@ def look_around(camera: Camera, arm: SlowArm, places: Sequence[NDArray[np.float6
         arrived = time.monotonic()
         taken = 0
         while taken < FRAMES_PER_POSE:
-            frame = camera.read()
+            frame = _patient_read(camera)
             if frame.timestamp >= arrived + REST_S:
                 sightings.append(Sighting(frame, arm.tcp_at(frame.timestamp)))
                 taken += 1
     return sightings
+
+
+def _patient_read(camera: Camera) -> Frame:
+    """The next frame; the arm is at rest, so a camera may take a moment to come back."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return camera.read()
+        except DeviceError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def locate_camera(
@@ -104,26 +117,28 @@ def locate_camera(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """``T_base_camera`` (4x4), and the residuals ``(N, 3)`` m, base frame, of the sightings that agree.
 
-    The first look alone needs no pose: it begins. Then both looks, told the pose found so far, correct it.
+    The first look finds the TCP in the camera's frame without any pose: it begins. The second look, which works in the
+    base frame, is told the pose found so far, and its answers are taken back into the camera's frame by that pose.
 
     Raises:
         DataError: what is seen does not fit the encoders.
     """
     truth = np.array([sighting.tcp for sighting in sightings])
-
-    seen = np.array([estimator.locate(each.frame.cut, np.eye(4), intrinsics).glance.xyz for each in sightings])
-    pose, _ = fit_rigid_robust(truth, seen)
-    for _ in range(REFINEMENTS):
-        estimates = np.array([estimator.estimate(each.frame, pose, intrinsics).xyz for each in sightings])
-        correction, kept = fit_rigid_robust(truth, estimates)
-        pose = correction @ pose
-    residuals = transform(correction, estimates)[kept] - truth[kept]
+    pose = estimator.rig.t_base_camera
+    for round_ in range(1 + REFINEMENTS):
+        found = [estimator.locate(each.frame.cut, pose, intrinsics) for each in sightings]
+        answers = [each.glance if round_ == 0 else each.fovea for each in found]
+        seen = np.array(
+            [transform(invert(each.t_base_camera), answer.xyz) for each, answer in zip(found, answers, strict=True)]
+        )
+        pose, kept = fit_rigid_robust(truth, seen)
+    residuals = transform(pose, seen)[kept] - truth[kept]
     if kept.mean() < 0.7 or 1e3 * _rms(residuals) > MAX_RESIDUAL_MM:
         raise DataError(
             f"what the camera sees does not fit the encoders: {_rms(residuals) * 1e3:.1f} mm remain and "
             f"{100 * (1 - kept.mean()):.0f} % of the frames disagree; is the gripper in view, the tool the rig's?"
         )
-    return pose, np.asarray(residuals, dtype=float)
+    return np.asarray(pose, dtype=float), np.asarray(residuals, dtype=float)
 
 
 def measured(pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str) -> Calibration:
