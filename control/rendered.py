@@ -113,7 +113,7 @@ def fit_error_model(
         n^2 = \tfrac12 \overline{(e_1 - e_2)^2}, \quad b^2 = \overline{e_1 e_4}, \quad
         f^2 = \overline{e^2} - b^2 - n^2, \quad \overline{e_1 e_3} = b^2 + f^2 e^{-step^2 / 2 \ell^2}
 
-    Errors are clipped at 10 times their median length, so that single failures do not pass for noise.
+    Errors are clipped at 5 times their median length, so that single failures do not pass for noise.
     """
     rng = np.random.default_rng(seed)
     errors, sigmas = [], []
@@ -126,7 +126,7 @@ def fit_error_model(
         progress()
         sigmas.append([np.linalg.norm(estimate.sigma) for estimate, _ in estimates])
     error = np.array(errors)
-    limit = 10 * np.median(np.linalg.norm(error, axis=-1))
+    limit = 5 * np.median(np.linalg.norm(error, axis=-1))
     error = np.clip(error, -limit, limit)
     noise = np.mean((error[:, 0] - error[:, 1]) ** 2, axis=0) / 2
     total = np.mean(error**2, axis=(0, 1))
@@ -135,9 +135,11 @@ def fit_error_model(
     near_share = np.mean(error[:, 0] * error[:, 2] - bias) / max(float(np.mean(field)), 1e-12)
     length = step_m / np.sqrt(-2 * np.log(np.clip(near_share, 0.05, 0.95)))
 
+    severity = float(np.std(np.log(np.mean(sigmas, axis=1))))
+
     def axes(variance: Array) -> tuple[float, float, float]:
-        x, y, z = (round(float(value), 6) for value in np.sqrt(variance))
+        # What was measured holds the episodes' difficulties, whose mean square is exp(2 severity^2).
+        x, y, z = (round(float(value), 6) for value in np.sqrt(variance) / np.exp(severity**2))
         return x, y, z
 
-    severity = float(np.std(np.log(np.mean(sigmas, axis=1))))
     return ErrorModel(axes(bias), axes(field), axes(noise), round(float(length), 4), round(severity, 3))

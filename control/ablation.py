@@ -1,0 +1,149 @@
+"""What each part of the controller is worth: ``python -m control.ablation --config params/control.yaml``.
+
+Every variant learns with several seeds on the surrogate's errors and is tested on the same episodes, with the delays it
+learnt on and with longer ones. Outside the pipeline: minutes per variant and seed, resumed where it was interrupted.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+
+from control.ddpg import BottleneckDDPG
+from control.env import EnvParams, ReachEnv
+from control.evaluate import Episode, roll_out, run_episodes, summarize
+from control.learning import AgentParams, fingerprint, learn
+from control.policies import FusedProportionalPolicy, ProportionalPolicy
+from control.policy import Policy
+from control.seeds import TEST_SEED, VALIDATION_SEED
+from control.sources import ErrorModel, Surrogate, TrueState
+from control.train import ControlParams
+from datasets.config import command_line, load_params
+from datasets.errors import DataError
+from datasets.rig import Rig
+
+LATENCIES_S = (0.0, 0.1, 0.2, 0.3)
+"""Added to the camera's own delay."""
+
+
+def variants(agent: AgentParams) -> dict[str, tuple[AgentParams, bool]]:
+    """Agents to compare, and whether they learn on the true state instead of on estimates."""
+    plain = replace(agent, residual_gain=0.0, actor_starts=0, warm_up=500, gamma=0.5, learning_rate=2e-3)
+    return {
+        "ddpg": (agent, False),
+        "no_controller_beneath": (plain, False),
+        "short_sighted": (replace(agent, gamma=0.5), False),
+        "critic_without_head_start": (replace(agent, actor_starts=0), False),
+        "learnt_on_true_state": (agent, True),
+    }
+
+
+def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> dict[str, Any]:
+    """Train and test what has not been yet; returns the table it wrote to ``results/control/ablation.json``."""
+    th.set_num_threads(1)
+    model, gains = _measured(Path(params.results) / "metrics.json")
+    table = Path(params.results) / "ablation.json"
+    key = fingerprint(
+        [asdict(params.env), asdict(params.agent), asdict(model), rig.to_json(), params.evaluation.episodes]
+    )
+    found: dict[str, Any] = {"fingerprint": key, "variants": {}, "baselines": {}}
+    if table.is_file() and json.loads(table.read_text())["fingerprint"] == key:
+        found = json.loads(table.read_text())
+    tests = range(TEST_SEED, TEST_SEED + params.evaluation.episodes)
+
+    def keep() -> None:
+        partial_file = table.with_suffix(".partial")
+        partial_file.write_text(json.dumps(found, indent=2) + "\n")
+        partial_file.replace(table)
+
+    def env(latency_s: float, true_state: bool = False) -> ReachEnv:
+        return ReachEnv(_later(params.env, latency_s), TrueState() if true_state else Surrogate(model), rig)
+
+    if not found["baselines"]:
+        for latency in LATENCIES_S:
+            policies: dict[str, Callable[[], Policy]] = {
+                "proportional": partial(ProportionalPolicy, gains[0], rig.max_displacement_m),
+                "proportional_fused": partial(
+                    FusedProportionalPolicy, gains[1], rig.max_displacement_m, 1 / rig.rate_hz
+                ),
+            }
+            for name, episodes in run_episodes(policies, partial(env, latency), tests, label=f"{latency} s").items():
+                found["baselines"].setdefault(name, {})[str(latency)] = summarize(episodes)
+        keep()
+    chosen = {name: value for name, value in variants(params.agent).items() if not only or name in only}
+    for name, (agent, on_true_state) in chosen.items():
+        for seed in seeds:
+            if str(seed) in found["variants"].get(name, {}):
+                continue
+            folder = Path(params.runs) / f"ablation_{key}_{name}_{seed}"
+            began = time.monotonic()
+            validation = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
+            make_env = partial(env, 0.0, on_true_state)
+            learn(make_env, agent, seed, validation, params.evaluation.interval, folder, f"{name}, seed {seed}")
+            seconds = round(time.monotonic() - began, 1)
+            best = BottleneckDDPG.load(folder / "best.zip", device="cpu")
+            row = {str(latency): summarize(_test(best, partial(env, latency), tests)) for latency in LATENCIES_S}
+            found["variants"].setdefault(name, {})[str(seed)] = {**row, "train_s": seconds}
+            keep()
+            shutil.rmtree(folder)
+    return found
+
+
+def _later(params: EnvParams, latency_s: float) -> EnvParams:
+    low, high = params.dynamics.camera_delay_s
+    return replace(params, dynamics=replace(params.dynamics, camera_delay_s=(low + latency_s, high + latency_s)))
+
+
+def _measured(metrics: Path) -> tuple[ErrorModel, tuple[float, float]]:
+    if not metrics.is_file():
+        raise DataError(f"{metrics}: no such file; run `python -m control.train` first, which measures the estimator")
+    values = json.loads(metrics.read_text())
+    baselines = values["baselines"]
+    gains = baselines["proportional"]["gain"], baselines["proportional_fused"]["gain"]
+    model: dict[str, Any] = {
+        key: tuple(one) if isinstance(one, list) else one for key, one in values["error_model"].items()
+    }
+    return ErrorModel(**model), gains
+
+
+def _test(agent: BottleneckDDPG, make_env: Callable[[], ReachEnv], seeds: range) -> list[Episode]:
+    env = make_env()
+    return [roll_out(lambda seen: np.asarray(agent.predict(seen, deterministic=True)[0]), env, seed) for seed in seeds]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and run the comparison."""
+    parser = argparse.ArgumentParser(prog="python -m control.ablation", description=__doc__)
+    parser.add_argument("--config", default="params/control.yaml", help="parameter file (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of learning (default: 0 1 2)")
+    parser.add_argument("--only", nargs="*", default=[], metavar="VARIANT", help="variants to run (default: all)")
+    options = parser.parse_args(arguments)
+    with command_line(parser.prog):
+        found = run(load_params(options.config, ControlParams), Rig.load(), options.seeds, options.only)
+        print(f"{'median / 95th percentile, mm':30}" + "".join(f"{f'+{latency} s':>16}" for latency in LATENCIES_S))
+        for name, row in found["baselines"].items():
+            cells = [row[str(latency)] for latency in LATENCIES_S]
+            print(f"{name:30}" + "".join(_cell(cell["median_mm"], cell["p95_mm"]) for cell in cells))
+        for name, seeds in found["variants"].items():
+            text = f"{f'{name} ({len(seeds)} seeds)':30}"
+            for latency in LATENCIES_S:
+                cells = [one[str(latency)] for one in seeds.values()]
+                median, p95 = (np.mean([cell[key] for cell in cells]) for key in ("median_mm", "p95_mm"))
+                text += _cell(float(median), float(p95))
+            print(text)
+
+
+def _cell(median_mm: float, p95_mm: float) -> str:
+    return f"{f'{median_mm:.1f} / {p95_mm:.1f}':>16}"
+
+
+if __name__ == "__main__":
+    main()
