@@ -88,7 +88,7 @@ class Locator(nn.Module):
 
 def sigma(answer: Answer) -> Tensor:
     """Standard deviations ``(B, K, 3)`` m, kept finite where a network is at a loss."""
-    return answer.log_sigma.clamp(-10, LARGEST_LOG_SIGMA).exp()
+    return answer.log_sigma.clamp(-10.0, LARGEST_LOG_SIGMA).exp()
 
 
 class GlanceGraph(nn.Module):
