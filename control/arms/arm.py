@@ -1,28 +1,18 @@
 """The arm interface that the simulated and the real xArm7 satisfy."""
 
-from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Self
+from abc import abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.device import Device
 from datasets.errors import DeviceError
 
 Vector = NDArray[np.float64]
 
 
-class Arm(ABC):
-    """An arm whose TCP is moved by displacements of its last target, used as a context manager.
-
-    ``connect`` is transactional: when it raises, nothing is left open. ``disconnect`` may be called at any time, any
-    number of times, and leaves the arm at rest.
-    """
-
-    @property
-    @abstractmethod
-    def is_connected(self) -> bool:
-        """Whether the arm takes commands."""
+class Arm(Device):
+    """An arm whose TCP is moved by displacements of its last target; ``disconnect`` leaves it at rest."""
 
     @property
     @abstractmethod
@@ -49,10 +39,6 @@ class Arm(ABC):
         raise DeviceError(f"{type(self).__name__} does not report joint angles")
 
     @abstractmethod
-    def connect(self) -> None:
-        """Open the connection, configure, and enable motion; raises DeviceError or SafetyStop."""
-
-    @abstractmethod
     def home(self) -> None:
         """Go to the rig's home slowly, inside the fence, and return when there; home becomes the target."""
 
@@ -67,16 +53,3 @@ class Arm(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Stop all motion now and keep the arm stopped; safe to call from any thread, at any time."""
-
-    @abstractmethod
-    def disconnect(self) -> None:
-        """Stop, release the connection; idempotent, never raises."""
-
-    def __enter__(self) -> Self:
-        self.connect()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.disconnect()

@@ -21,7 +21,6 @@ from datasets.errors import DeviceError, SafetyStop
 READY_STATES = frozenset({0, 1, 2})
 _STOP = 4
 _WATCH_PERIOD_S = 0.01
-_CATCH_UP_S = 0.05
 _SDK_TIMEOUT_S = 1.0
 """Of velocity calls: longer than the watch's deadline for replies, which decides."""
 _RICH_DEADLINE_S = 0.7
@@ -99,10 +98,20 @@ class ControllerLink:
         self._sender.post(lambda: 0 if self.stopped or self.fault else call(), self._params.reply_wait_s)
         self.require_ready()
 
+    def pose_at(self, time_s: float) -> Pose:
+        """The pose at a moment, or the newest; raises DeviceError when no report is near it.
+
+        When the newest report is old this waits for the next, as long as the watch sees no fault: whether reports are
+        missing is the watch's to say, which knows how long this process was held up.
+        """
+        deadline = self._params.report_deadline_s
+        if self.is_open and time.monotonic() - self._reported_at > deadline:
+            wait_until(lambda: self.fault is not None or time.monotonic() - self._reported_at < deadline, deadline)
+        return self.history.at(time_s)
+
     def fresh_pose(self) -> Pose:
-        """The newest pose; waits a moment for one when this process was held up; raises DeviceError when none comes."""
-        wait_until(lambda: time.monotonic() - self._reported_at < self._params.report_deadline_s, _CATCH_UP_S)
-        return self.history.at(time.monotonic())
+        """The newest pose; raises DeviceError when it is too old."""
+        return self.pose_at(time.monotonic())
 
     @property
     def commanded_at(self) -> float | None:
