@@ -1,7 +1,9 @@
 """Episodes of any policy on fixed seeds, in one process or several, and what they amount to."""
 
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -12,6 +14,7 @@ from tqdm import tqdm
 
 from control.env import Observations, ReachEnv
 from control.policy import Policy
+from datasets.errors import Sim2RealError
 
 CHUNK = 5
 SUCCESS_MM = (5, 10, 20, 50)
@@ -118,6 +121,10 @@ def _run(
             futures = {pool.submit(partial(_work, policies[name], chunk)): name for name, chunk in tasks}
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise Sim2RealError(
+                "a process that ran episodes died, perhaps for want of memory; try again with evaluation.workers: 1"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -127,6 +134,7 @@ _ENV: list[ReachEnv] = []
 
 
 def _start(make_env: EnvFactory) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers it
     _ENV[:] = [make_env()]
 
 

@@ -1,3 +1,4 @@
+import os
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ from control.evaluate import Episode, paired_difference, run_episode, run_episod
 from control.policies import FusedProportionalPolicy, ProportionalPolicy
 from control.rendered import fit_error_model
 from control.sources import ErrorModel, Surrogate, TrueState
+from datasets.errors import Sim2RealError
 
 LATE = EnvParams(dynamics=DynamicsParams(camera_delay_s=(0.3, 0.3)))
 
@@ -26,6 +28,15 @@ def test_the_result_does_not_depend_on_the_number_of_processes():
     together = run_episodes(policies, make_env, range(7), workers=2)
     assert alone == together
     assert [episode.seed for episode in alone["p"]] == list(range(7))
+
+
+def die() -> ReachEnv:
+    os._exit(1)
+
+
+def test_a_dead_worker_is_told_in_one_sentence():
+    with pytest.raises(Sim2RealError, match=r"evaluation\.workers"):
+        run_episodes({"p": partial(ProportionalPolicy, 0.5, 0.025)}, die, range(3), workers=2)
 
 
 def test_an_episode_is_measured_on_the_true_tcp():

@@ -101,3 +101,26 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(tmp_path, changes
     assert len(said.strip().splitlines()) == 1
     assert says in said
     assert {path.name for path in tmp_path.iterdir()} == {"control.yaml"}
+
+
+def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "RenderedSource", Rooms)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "tune", interrupt)
+        with pytest.raises(SystemExit) as stopped:
+            train.main(["--config", str(write(tmp_path))])
+    assert stopped.value.code == 130
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "policy").exists()
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("what was learnt or measured is not done again")
+
+    monkeypatch.setattr(train, "fit_error_model", never)
+    monkeypatch.setattr("control.learning.make_agent", never)
+    train.main(["--config", str(write(tmp_path))])
+    assert (tmp_path / "results/metrics.json").is_file()
