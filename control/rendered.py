@@ -11,6 +11,7 @@ from control.sources import ErrorModel, PositionSource
 from datasets.config import load_params
 from datasets.kinematics import Kinematics
 from datasets.projection import Array
+from datasets.randomization import Randomization
 from datasets.rig import Rig
 from datasets.scene import SceneSampler
 from datasets.splits import FramesParams, SplitPlan
@@ -40,14 +41,20 @@ class Rooms:
     The gripper points straight down at home's yaw, as the controller holds it in Cartesian motion; everything else of
     the room, with the camera's own error, stays as drawn. The depth sensor's noise is new in every picture.
 
+    :param change: made to the split's randomization, for rooms that differ from all that was trained on
+
     Raises (on construction):
         ConfigError: no such split.
     """
 
-    def __init__(self, frames: str, split: str, rig: Rig) -> None:
-        plan = SplitPlan.of(load_params(frames, FramesParams), split, rig)
-        self._sampler = SceneSampler(rig, plan.randomization)
-        self._studio = Studio(rig, plan.randomization.arm)
+    def __init__(
+        self, frames: str, split: str, rig: Rig, change: Callable[[Randomization], Randomization] | None = None
+    ) -> None:
+        randomization = SplitPlan.of(load_params(frames, FramesParams), split, rig).randomization
+        if change is not None:
+            randomization = change(randomization)
+        self._sampler = SceneSampler(rig, randomization)
+        self._studio = Studio(rig, randomization.arm)
         self._kinematics = Kinematics()
         self._home = np.array(rig.home_joints_rad)
         self.enter(0)

@@ -90,7 +90,7 @@ class LocalProcesses:
 
     def __init__(self, workers: int) -> None:
         self._executor = loky.ProcessPoolExecutor(
-            max_workers=workers, initializer=_begin_worker, initargs=(os.getpid(),), env={"OMP_NUM_THREADS": "1"}
+            max_workers=workers, initializer=begin_worker, initargs=(os.getpid(),), env={"OMP_NUM_THREADS": "1"}
         )
 
         self._futures: list[Future[int]] = []
@@ -120,7 +120,7 @@ _DEAD_WORKER = (
 )
 
 
-def _begin_worker(parent: int) -> None:
+def begin_worker(parent: int) -> None:
     """Leave Ctrl-C to the parent, and do not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

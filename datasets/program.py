@@ -34,11 +34,12 @@ def drawing_digest() -> str:
     digest = hashlib.sha256(mujoco.__version__.encode())
     for name in DRAWING_FILES:
         content = Path(__file__).with_name(name).read_text()
-        digest.update((_code_only(content) if name.endswith(".py") else content).encode())
+        digest.update((code_only(content) if name.endswith(".py") else content).encode())
     return digest.hexdigest()[:12]
 
 
-def _code_only(source: str) -> str:
+def code_only(source: str) -> str:
+    """Python source as its syntax tree, without comments and docstrings: what changes only when the program does."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
