@@ -75,7 +75,7 @@ class ControllerLink:
         self.motion.register_report_callback(self._on_report)
         self.guard = open_api(self._host, "rich")
         self.guard.register_report_callback(self._on_rich_report)
-        if not wait_until(lambda: bool(self._reported_at and self._rich_reported_at), 1.5):
+        if not wait_until(lambda: bool(self._reported_at and self._rich_reported_at), 3.0):
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
 
     def arm(self, driving_mode: int) -> None:

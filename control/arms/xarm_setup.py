@@ -67,7 +67,7 @@ def configure(api: Any, guard: Any, rig: Rig, fence: Fence, payload: Payload, pa
     _set("set reduced mode", lambda: api.set_reduced_mode(params.reduced_mode))
 
 
-def verify(rich: Any, rig: Rig, payload: Payload, params: ArmParams, timeout_s: float = 1.5) -> None:
+def verify(rich: Any, rig: Rig, payload: Payload, params: ArmParams, timeout_s: float = 3.0) -> None:
     """Read back from the rich report what :func:`configure` set; raises DeviceError naming what differs."""
     wanted: dict[str, Callable[[], bool]] = {
         "tool offset": lambda: bool(np.allclose(rich.tcp_offset[:3], [0, 0, rig.tool.tcp_offset_m * 1000], atol=0.1)),
@@ -85,7 +85,7 @@ def enter_mode(api: Any, mode: int) -> None:
     """Set mode, then state, and wait until the reports say so; raises DeviceError."""
     _set(f"set mode {mode}", lambda: api.set_mode(mode))
     _set("set the state to ready", lambda: api.set_state(0))
-    if not wait_until(lambda: api.mode == mode and api.state in (0, 1, 2), 1.0):
+    if not wait_until(lambda: api.mode == mode and api.state in (0, 1, 2), 2.0):
         raise DeviceError(
             f"the controller did not enter mode {mode} (it is in mode {api.mode}, state {api.state}); "
             "look for an error or a pressed emergency stop"
