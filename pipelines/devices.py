@@ -13,6 +13,7 @@ from perception.cameras.camera import Camera
 from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense import RealSenseCamera
 from pipelines.absent_arm import AbsentArm
+from pipelines.recorder import FRAMES
 from pipelines.setup import Setup
 from pipelines.shadow import ShadowArm
 from pipelines.twin.controller import FIRMWARE
@@ -109,6 +110,7 @@ def make_camera(names: DeviceNames, setup: Setup) -> Camera:
         return RealSenseCamera(setup.rig.camera, setup.camera, names.camera.partition(":")[2] or None)
     # Frame by frame, because a run's recording has gaps where the arm homed.
     path = Path(names.camera)
+    path = path / FRAMES if (path / FRAMES).is_dir() else path
     return PlaybackCamera(lambda: open_recording(path, setup.rig.camera, setup.camera), real_time=False)
 
 

@@ -32,9 +32,9 @@ def draw_tick(
         axes = np.maximum(SIGMAS * np.sqrt(np.maximum(values, 0.0)), 2.0)
         angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
         place = (round(centre[0]), round(centre[1]))
+        cv2.line(picture, place, (round(u), round(v)), GOAL, 1, cv2.LINE_AA)
         cv2.ellipse(picture, place, (round(axes[1]), round(axes[0])), angle, 0, 360, ESTIMATE, 2, cv2.LINE_AA)
         cv2.circle(picture, place, 2, ESTIMATE, -1, cv2.LINE_AA)
-        cv2.line(picture, place, (round(u), round(v)), GOAL, 1, cv2.LINE_AA)
     if caption:
         cv2.rectangle(picture, (0, 0), (picture.shape[1], 30), (0, 0, 0), -1)
         cv2.putText(picture, caption, (10, 21), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA)

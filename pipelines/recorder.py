@@ -20,6 +20,7 @@ from pipelines.tick import GoalResult, Tick, Timing, Vector
 
 logger = logging.getLogger(__name__)
 
+FRAMES, EVENTS = "frames", "events.jsonl"
 COLUMNS: dict[str, tuple[int, ...]] = {
     "time": (),
     "goal_index": (),
@@ -37,7 +38,7 @@ COLUMNS: dict[str, tuple[int, ...]] = {
 
 
 class RunRecorder:
-    """Observes a run and writes it to ``folder/NAME``, its events to ``folder/NAME.jsonl``; a context manager.
+    """Observes a run and writes it to ``folder/NAME/frames``, its story to ``events.jsonl`` there; a context manager.
 
     A disk that fails or falls behind ends the recording, not the run: that is logged, and the steps not recorded are
     counted in ``dropped``.
@@ -63,13 +64,8 @@ class RunRecorder:
         self._pose = (
             {} if t_base_camera is None else dict.fromkeys(("T_base_camera", "T_base_camera_told"), t_base_camera)
         )
-        self.log = RunLog(folder / f"{self.name}.jsonl")
-        try:
-            self._writer: RecordingWriter | None = RecordingWriter(str(folder), self.name, rig, COLUMNS, about)
-        except DataError:
-            self.log.close()
-            self.log.path.unlink()
-            raise
+        self._writer: RecordingWriter | None = RecordingWriter(str(self.path), FRAMES, rig, COLUMNS, about)
+        self.log = RunLog(self.path / EVENTS)
         self.log.note("begun", **about)
 
     def __call__(self, tick: Tick, frame: Frame) -> None:

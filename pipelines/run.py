@@ -92,11 +92,12 @@ def _tell_all(hearing: Sequence[Callable[[GoalResult], None]], result: GoalResul
 
 @dataclass
 class _Injected:
-    """Tells the log of faults as they are injected, once there is a log."""
+    """Tells operator and log of faults as they are injected."""
 
     log: RunLog | None = None
 
     def __call__(self, name: str, time_s: float) -> None:
+        print(f"twin: {name} happens now", flush=True)
         if self.log is not None:
             self.log.note("fault injected", time_s, name=name)
 

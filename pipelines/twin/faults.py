@@ -1,6 +1,5 @@
 """Faults of the whole twin by name, and when they are to happen: ``NAME@SECONDS``."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,8 +11,6 @@ from datasets.errors import ConfigError
 from pipelines.twin.camera_faults import CameraFault
 from pipelines.twin.controller_faults import CONTROLLER_FAULTS
 from pipelines.twin.twin import Twin
-
-logger = logging.getLogger(__name__)
 
 CAMERA_MOVED = "camera_moved"
 CAMERA_PUSH_M = np.array([0.0, 0.02, 0.0])
@@ -95,5 +92,4 @@ class FaultSchedule:
             if self._over.wait(max(start_s + fault.after_s - time.monotonic(), 0.0)):
                 return
             time_s = inject(self._twin, fault.name)
-            logger.warning("twin: injected %s", fault.name)
             self._happened(fault.name, time_s)

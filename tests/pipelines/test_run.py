@@ -34,9 +34,9 @@ def short(setup, steps=12):
 def recorded(knowing_setup, tmp_path, capsys):
     options = RunOptions(record=tmp_path / "runs", faults=(PlannedFault("c31", 2.6),))
     results = run(short(knowing_setup), DeviceNames(), GOALS, TWIN, options)
-    (log,) = (tmp_path / "runs").glob("*.jsonl")
+    (log,) = (tmp_path / "runs").glob("*/events.jsonl")
     events = [json.loads(line) for line in log.read_text().splitlines()]
-    return results, Recording(str(log.parent), log.stem), events, capsys.readouterr().out
+    return results, Recording(str(log.parent), "frames"), events, capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_a_disk_that_fails_ends_the_recording_and_not_the_run(world, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused(world, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(DataError, match="Not a directory"):
         RunRecorder(tmp_path / "file" / "runs", world.rig, world.arm, {})
 
 

@@ -1,0 +1,150 @@
+"""Rehearsal and demo with the shipped models, through both vendors' libraries, as a user starts them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.errors import ConfigError
+from datasets.projection import invert, project, transform
+from pipelines.console import result_table, step_line, timing_line
+from pipelines.overlay import ESTIMATE, GOAL, draw_tick
+from pipelines.rehearse import RehearsalSettings
+from pipelines.scores import scores
+from pipelines.stops import Stop, StopReason
+from pipelines.tick import GoalResult, Tick, Timing
+
+ROOT = Path(__file__).parents[2]
+KEYS = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}
+
+
+def start(module, *arguments, cwd):
+    line = [sys.executable, "-m", module, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for part in ("params", "models"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_rehearsal_writes_the_documented_keys_and_a_picture(folder):
+    path = folder / "params" / "rehearsal.yaml"
+    path.write_text(path.read_text().replace("baseline_goals: 10", "baseline_goals: 1"))
+    done = start("pipelines.rehearse", "--goals", "2", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((folder / "results/rehearsal/metrics.json").read_text())
+    assert set(found["default"]) >= KEYS
+    assert set(found["baselines"]["proportional"]) >= KEYS
+    assert (found["default"]["n"], found["baselines"]["proportional"]["n"]) == (2, 1)
+    assert found["outside_fence"] == 0
+    assert found["ticks"] == 100 or found["stops"]
+    assert found["timings"]["frame_to_command"]["p50_ms"] > 0
+    with Image.open(folder / "results/rehearsal/trajectories.png") as picture:
+        assert picture.width > 1000
+    assert "goal" in done.stderr  # progress
+
+
+@pytest.mark.slow
+def test_the_demo_tells_each_step_and_leaves_an_animation(folder):
+    done = start("pipelines.demo", "--policy", "p", "--out", "shown", cwd=folder)
+    assert done.returncode in (0, 3), done.stderr  # a starved machine may stop it, and then says so
+    steps = [line for line in done.stdout.splitlines() if " step " in line]
+    assert len(steps) == 105 or "stopped" in done.stderr
+    for word in ("TCP", "to goal", "sent", "ms to command"):
+        assert word in steps[0]
+    assert "shown/demo.gif" in done.stdout
+    with Image.open(folder / "shown/demo.gif") as film:
+        assert film.n_frames > 5
+    assert (folder / "shown/demo.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_fault_asked_for_stops_with_code_3_and_one_line_of_reason(folder):
+    done = start(
+        "pipelines.run_real", "--goal", "0.45", "0.1", "0.3", "--fault", "estop@0.5", "--record", "runs", cwd=folder
+    )
+    assert done.returncode == 3, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "stopped: " in done.stderr
+    assert "emergency" in done.stderr.lower()
+    (recording,) = (folder / "runs").iterdir()
+    played = start(
+        "pipelines.run_real", "--shadow", "--camera", str(recording), "--goal", "0.45", "0.1", "0.3", cwd=folder
+    )
+    assert played.returncode == 0, played.stderr
+    assert "would send" in played.stdout
+
+
+@pytest.mark.parametrize("change", [{"goals": 0}, {"baseline_goals": 99}, {"seed": -1}, {"radius_m": 200.0}])
+def test_settings_that_make_no_rehearsal_are_refused(change):
+    good = RehearsalSettings(20, 1, 0.2, 0.25, 10, "results/rehearsal")
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        replace(good, **change)
+
+
+def make_tick(rig, **changes):
+    tcp = np.array([0.42, 0.03, 0.25])
+    timing = Timing(0.13, 0.006, 0.001, 0.001, 0.008, 0.009)
+    values = {
+        "goal_index": 0,
+        "step": 3,
+        "time_s": 1.0,
+        "frame_time_s": 0.9,
+        "goal": np.array([0.45, 0.10, 0.30]),
+        "estimate": tcp,
+        "sigma": np.array([0.002, 0.003, 0.001]),
+        "command": np.array([0.01, 0.02, 0.0]),
+        "sent": np.array([0.01, 0.02, 0.0]),
+        "tcp": tcp,
+        "tcp_at_frame": tcp,
+        "held": False,
+        "timing": timing,
+    }
+    return Tick(**{**values, **changes})
+
+
+def test_a_step_is_told_in_one_line(rig):
+    line = step_line(make_tick(rig), 3)
+    for word in ("goal 1/3", "step  3", "3.0 mm", "91.1 mm", "+10.0", "130 ms old", "8.0 ms"):
+        assert word in line, line
+    assert "(cut)" in step_line(make_tick(rig, sent=np.zeros(3)), 3)
+    assert "would send" in step_line(make_tick(rig), 3, shadow=True)
+    assert "holding still" in step_line(make_tick(rig, held=True), 3)
+
+
+def test_the_table_says_how_each_goal_ended(rig):
+    ticks = [make_tick(rig)]
+    good = GoalResult(ticks[0].goal, ticks, ticks[0].goal + 0.001, 0.0017)
+    stop = Stop(StopReason.JUMP, "by 100 mm")
+    bad = GoalResult(ticks[0].goal, ticks, ticks[0].tcp, np.inf, None, stop)
+    table = result_table([good, bad], 3)
+    for word in ("1.7 mm", "estimate jumped: by 100 mm", "1 of 3 goals were not begun", "median 1.7 mm"):
+        assert word in table
+    assert "0 of 2 ticks" in timing_line([good, bad], 0.1)
+    found = scores([good, bad])
+    assert (found["success_5mm"], found["stopped"], found["n"]) == (0.5, 1, 2)
+    assert found["worst_mm"] > 50
+
+
+def test_the_picture_shows_goal_and_estimate_where_they_project(rig):
+    blank = np.zeros((480, 640, 3), np.uint8)
+    tick = make_tick(rig)
+    picture = draw_tick(blank, tick, rig.t_base_camera, rig.camera)
+    assert not blank.any()
+    for point, colour in ((tick.goal, GOAL), (tick.estimate, ESTIMATE)):
+        u, v = np.rint(project(transform(invert(rig.t_base_camera), point), rig.camera)).astype(int)
+        assert np.linalg.norm(picture[v, u].astype(float) - colour) < 60
+    only_goal = draw_tick(blank, make_tick(rig, held=True), rig.t_base_camera, rig.camera)
+    assert not (only_goal == ESTIMATE).all(axis=-1).any()
