@@ -68,9 +68,18 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     make_env = partial(ImageReachEnv, params.env, params.frames, params.train_split, params.room_steps, rig)
+    logs = Path(params.runs) / "tensorboard"
     validation = range(VALIDATION_SEED, VALIDATION_SEED + params.validation_episodes)
     curve = learn(
-        make_env, params.agent, params.seed, validation, params.interval, folder, "end to end", partial(_agent, params)
+        make_env,
+        params.agent,
+        params.seed,
+        validation,
+        params.interval,
+        folder,
+        "end to end",
+        partial(_agent, params),
+        logs,
     )
     learnt = time.monotonic() - started
     env = ImageReachEnv(params.env, params.frames, params.test_split, rig=rig)

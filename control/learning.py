@@ -268,6 +268,7 @@ def learn(
     folder: Path,
     label: str,
     make: Callable[[gym.Env, AgentParams, int, Path], BottleneckDDPG] = make_agent,
+    logs: Path | None = None,
 ) -> Curve:
     """Train an agent in ``folder``, or go on with the one interrupted there; its best is left as ``best.zip``.
 
@@ -277,9 +278,10 @@ def learn(
         seed: of weights, exploration and episodes.
         seeds: of the evaluation's episodes, the same every time.
         interval: steps between evaluations, which are also checkpoints.
-        folder: for checkpoints and TensorBoard logs.
+        folder: for checkpoints.
         label: of the progress bar.
         make: makes the untrained agent.
+        logs: for TensorBoard; default: the same folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     episodes = NumberedEpisodes(make_env(), base=TRAINING_SEED * (seed + 1))
@@ -296,7 +298,7 @@ def learn(
             keeper.restored = state
             bar.update(state["step"])
         else:
-            agent = make(episodes, params, seed, folder)
+            agent = make(episodes, params, seed, logs or folder)
         remaining = params.steps - agent.num_timesteps
         if remaining > 0:
             agent.learn(remaining, callback=keeper, reset_num_timesteps=not resumed, tb_log_name="tensorboard")

@@ -195,7 +195,8 @@ def _learn(
     name: str, make_env: Callable[[], ReachEnv], agent: AgentParams, params: ControlParams, folder: Path
 ) -> Curve:
     seeds = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
-    return learn(make_env, agent, params.seed, seeds, params.evaluation.interval, folder / name, f"learning {name}")
+    interval, logs = params.evaluation.interval, Path(params.runs) / "tensorboard" / name
+    return learn(make_env, agent, params.seed, seeds, interval, folder / name, f"learning {name}", logs=logs)
 
 
 def _export(folder: Path, rig: Rig) -> None:
