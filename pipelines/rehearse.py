@@ -29,7 +29,7 @@ from pipelines.settings import RuntimeSettings
 from pipelines.setup import PROPORTIONAL, Setup, make_policy
 from pipelines.stops import StopReason
 from pipelines.tick import GoalResult, Vector
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TWIN_PATH, TwinSettings
 
 PROG = "pipelines.rehearse"
 REHEARSAL_PATH = Path("params/rehearsal.yaml")
@@ -147,6 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", default=REHEARSAL_PATH, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--policy", metavar="FOLDER|p", help="default: params/runtime.yaml")
     parser.add_argument("--goals", type=int, metavar="N", help="fewer or more goals than the file says")
+    parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE", help="another twin (default: %(default)s)")
+    parser.add_argument("--out", metavar="DIR", help="default: the file's output")
     options = parser.parse_args(arguments)
     with command_line(PROG):
         settings = load_params(options.config, RehearsalSettings)
@@ -160,9 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sampler, rng = GoalSampler(rig, setup.fence, settings.radius_m), np.random.default_rng(settings.seed)
         goals = [np.asarray(sampler.sample(rng), dtype=float) for _ in range(settings.goals)]
         began = time.monotonic()
-        rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinSettings.load())
+        rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinSettings.load(options.twin))
         found = metrics(rehearsal, setup, settings.seed, time.monotonic() - began)
-        output = Path(settings.output)
+        output = Path(options.out or settings.output)
         output.mkdir(parents=True, exist_ok=True)
         (output / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
         plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / "trajectories.png")
