@@ -19,7 +19,7 @@ from perception.estimator import PositionEstimator
 Picture = tuple[NDArray[np.uint8], NDArray[np.float32]]
 KINDS = ("occluded", "black", "capped", "no_arm", "no_depth", "turned_away")
 
-FRAMES, SEED = 500, 500
+SEED = 500
 WRONG_M = 0.050
 SURE_M = 0.020
 
@@ -76,7 +76,7 @@ class _Board:
         depth[inside] = self._distance + noise
 
 
-def measure_bad_frames(folder: Path, plan: SplitPlan, frames: int = FRAMES, seed: int = SEED) -> dict[str, Any]:
+def measure_bad_frames(folder: Path, plan: SplitPlan, frames: int, seed: int = SEED) -> dict[str, Any]:
     """How often the estimator in ``folder`` is sure of a wrong answer; scenes are drawn as the split's, seeds apart."""
     estimator = PositionEstimator.load(folder, plan.rig)
     sampler = SceneSampler(plan.rig, plan.randomization)

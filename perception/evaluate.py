@@ -50,6 +50,7 @@ class LocateParams:
         splits: test splits.
         mapped_split: the split of the error map.
         frames_per_split: measure only this many frames of each (None: all).
+        bad_frames: how many frames that cannot be answered are tried.
         workers: processes.
         rig: the rig file.
         estimator: folder of the packed estimator.
@@ -63,6 +64,7 @@ class LocateParams:
     splits: tuple[str, ...]
     mapped_split: str
     frames_per_split: int | None = None
+    bad_frames: int = 500
     workers: int = 2
     rig: str = str(RIG_PATH)
     estimator: str = "models/estimator"
@@ -73,6 +75,8 @@ class LocateParams:
             raise ConfigError(f"calibration_split {self.calibration_split!r} must not be one of the test splits")
         if self.mapped_split not in self.splits:
             raise ConfigError(f"mapped_split {self.mapped_split!r} is none of the splits {list(self.splits)}")
+        if self.bad_frames < 1:
+            raise ConfigError(f"bad_frames must be at least 1, got {self.bad_frames}")
         if self.workers < 1 or (self.frames_per_split is not None and self.frames_per_split < 1):
             raise ConfigError("workers and frames_per_split must be at least 1")
 
@@ -111,7 +115,7 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
         metrics["sigma"][split] = coverage(errors, trials.fovea_sigma)
         metrics["axes"][split] = per_axis(errors)
         metrics["moved"][split] = round(float((trials.moved > 0.5).mean()), 4)
-    metrics["bad_frames"] = measure_bad_frames(estimator, plans[params.mapped_split])
+    metrics["bad_frames"] = measure_bad_frames(estimator, plans[params.mapped_split], params.bad_frames)
     metrics["baselines"] = _baselines(Path(params.results))
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
     metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}

@@ -1,5 +1,6 @@
 """Training of one look with Lightning."""
 
+import math
 import time
 from typing import Any
 
@@ -31,7 +32,7 @@ class Regressor(pl.LightningModule):
         backbone: ``voting[:WIDTHxBLOCKS]``, ``conv3`` or ``timm:NAME``.
         channels: ``rgbd``, or ``rgb`` for colour alone.
         rig: the rig file that the frames were drawn for.
-        learning_rate: peak of the one-cycle schedule.
+        learning_rate: at its peak.
         weight_decay: of AdamW.
         loss: weights of the loss's terms.
         augment: what happens to frames on their way.
@@ -109,12 +110,16 @@ class Regressor(pl.LightningModule):
         self.log_dict(values, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a one-cycle schedule over the whole run."""
+        """AdamW; the rate rises over the first tenth of the steps, then falls along a cosine to zero."""
         optimizer = torch.optim.AdamW(self.parameters(), self.learning_rate, weight_decay=self.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=max(steps, 2), pct_start=0.1, cycle_momentum=False
-        )
+        steps = max(int(self.trainer.estimated_stepping_batches), 1)
+        rise = max(steps // 10, 1)
+
+        def share(step: int) -> float:
+            fall = min(max(step - rise, 0) / max(steps - rise, 1), 1.0)
+            return min((step + 1) / rise, 0.5 + 0.5 * math.cos(math.pi * fall))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _tcp_in_picture(self, batch: Batch) -> Tensor:

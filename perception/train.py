@@ -49,19 +49,16 @@ class TrainCLI(LightningCLI):
             raise ConfigError(f"threads must be at least 1, got {arguments.threads}")
         torch.set_num_threads(arguments.threads)
         output = Path(arguments.output)
-        self.trainer_defaults |= {
-            "callbacks": [
-                ModelCheckpoint(
-                    output,
-                    BEST,
-                    monitor="val/median_mm",
-                    save_last=True,
-                    enable_version_counter=False,
-                    auto_insert_metric_name=False,
-                ),
-                TQDMProgressBar(refresh_rate=20),
-            ],
-        }
+        checkpoint = ModelCheckpoint(
+            output,
+            BEST,
+            monitor="val/median_mm",
+            save_last=True,
+            enable_version_counter=False,
+            auto_insert_metric_name=False,
+        )
+        shown = arguments.trainer.enable_progress_bar is not False
+        self.trainer_defaults["callbacks"] = [checkpoint, *([TQDMProgressBar(refresh_rate=20)] if shown else [])]
         trainer: pl.Trainer = super().instantiate_trainer(logger=CSVLogger(output, "", "log"), **kwargs)
         return trainer
 
@@ -94,7 +91,12 @@ def main(arguments: list[str] | None = None) -> None:
                 save_config_callback=SaveConfigCallback,
                 save_config_kwargs={"overwrite": True},
                 seed_everything_default=0,
-                parser_kwargs={"exit_on_error": False},
+                # A misspelt key must not pass as the abbreviation of another.
+                parser_kwargs={
+                    "exit_on_error": False,
+                    "allow_abbrev": False,
+                    "fit": {"exit_on_error": False, "allow_abbrev": False},
+                },
                 trainer_defaults={"accelerator": "auto"},
                 auto_configure_optimizers=False,
                 args=arguments,

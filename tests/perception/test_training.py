@@ -1,0 +1,199 @@
+"""The commands: training on real frames, packing, measuring; and what they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from datasets.rig import Rig
+from perception import baseline, evaluate, train
+from perception.metrics import coverage, per_axis, sigma_scale, summarize
+from perception.regressor import Regressor
+
+FRAMES = {
+    "shard_frames": 40,
+    "splits": {
+        "train": {"frames": 80, "seed": 1, "camera": {}},
+        "val": {"frames": 40, "seed": 2, "camera": {}},
+        "nominal": {"frames": 40, "seed": 3, "camera": {}, "looks": ["glance"]},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few real frames."""
+    from datasets import generate
+
+    folder = tmp_path_factory.mktemp("frames")
+    config = folder / "frames.yaml"
+    config.write_text(yaml.safe_dump(FRAMES))
+    generate.main(["--config", str(config), "--out", str(folder / "store"), "--workers", "1"])
+    return folder
+
+
+def fit(store: Path, runs: Path, look: str, *more: str, backbone: str = "voting:8x1") -> Path:
+    train.main(
+        [
+            "fit",
+            f"--model.look={look}",
+            f"--model.backbone={backbone}",
+            f"--data.store={store / 'store'}",
+            "--data.batch_size=16",
+            f"--output={runs / look}",
+            f"--curves={runs / 'curves'}",
+            "--threads=1",
+            "--trainer.max_epochs=2",
+            "--trainer.enable_progress_bar=false",
+            "--trainer.enable_model_summary=false",
+            *more,
+        ]
+    )
+    return runs / look
+
+
+@pytest.fixture(scope="module")
+def runs(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for look in ("glance", "fovea"):
+        fit(store, folder, look)
+    return folder
+
+
+def locate_params(store: Path, runs: Path, out: Path) -> Path:
+    params = {
+        "glance": str(runs / "glance"),
+        "fovea": str(runs / "fovea"),
+        "frames": str(store / "frames.yaml"),
+        "calibration_split": "val",
+        "splits": ["nominal"],
+        "mapped_split": "nominal",
+        "workers": 1,
+        "bad_frames": 12,
+        "estimator": str(out / "estimator"),
+        "results": str(out / "results"),
+    }
+    path = out / "locate.yaml"
+    path.write_text(yaml.safe_dump(params))
+    return path
+
+
+@pytest.mark.slow
+def test_training_leaves_checkpoint_summary_and_curves(runs: Path) -> None:
+    for look in ("glance", "fovea"):
+        assert (runs / look / "best.ckpt").is_file()
+        assert json.loads((runs / look / "training.json").read_text())["steps"] == 10
+        assert (runs / "curves" / f"{look}.csv").read_text().startswith("step,")
+        assert (runs / "curves" / f"{look}.png").is_file()
+    assert yaml.safe_load((runs / "glance" / "log" / "config.yaml").read_text())["model"]["look"] == "glance"
+
+
+@pytest.mark.slow
+def test_a_stopped_training_goes_on(store: Path, tmp_path: Path) -> None:
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=1")
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=3", f"--ckpt_path={tmp_path / 'glance' / 'last.ckpt'}")
+    assert json.loads((tmp_path / "glance" / "training.json").read_text())["steps"] == 15
+
+
+@pytest.mark.slow
+def test_the_pair_is_packed_calibrated_and_measured(store: Path, runs: Path, tmp_path: Path) -> None:
+    evaluate.main(["--config", str(locate_params(store, runs, tmp_path))])
+    metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
+    assert metrics["default"]["nominal"]["n"] == 40
+    assert {"median_mm", "mean_mm", "p95_mm"} < set(metrics["default"]["nominal"])
+    assert metrics["bad_frames"]["n"] == 12
+    assert metrics["seed"] == 0
+    assert metrics["train_s"] > 0
+    for picture in ("errors.png", "error_map.png"):
+        assert (tmp_path / "results" / picture).stat().st_size > 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["estimator", "locate.yaml", "results"]
+
+
+@pytest.mark.slow
+def test_a_baseline_is_measured_alone_and_stands_in_the_table(store: Path, runs: Path, tmp_path: Path) -> None:
+    config = locate_params(store, runs, tmp_path)
+    fit(store, tmp_path / "runs", "glance", "--model.channels=rgb", backbone="conv3")
+    arguments = ["glance", "--config", str(config), "--store", str(store / "store"), "--runs", str(tmp_path / "runs")]
+    baseline.main(arguments)
+    evaluate.main(["--config", str(config), "--frames", "10"])
+    metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
+    assert metrics["baselines"]["glance"]["nominal"]["n"] == 40
+
+
+def fails(capsys: pytest.CaptureFixture[str], *expected: str) -> None:
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    for words in expected:
+        assert words in error
+
+
+@pytest.mark.parametrize("key", ["--model.learning_rat=1", "--data.stor=x", "--trainer.max_epoch=1", "--outputs=x"])
+def test_an_unknown_key_ends_training_with_one_line(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        train.main(["fit", "--model.look=glance", key])
+    assert stopped.value.code == 2
+    fails(capsys, "perception.train: error:", key.split("=")[0].lstrip("-").split(".")[-1])
+
+
+def test_training_without_frames_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        fit(tmp_path, tmp_path, "glance")
+    assert stopped.value.code == 2
+    fails(capsys, "store", "datasets.generate")
+
+
+def test_evaluation_without_training_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "frames.yaml").write_text(yaml.safe_dump(FRAMES))
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main(["--config", str(locate_params(tmp_path, tmp_path, tmp_path))])
+    assert stopped.value.code == 2
+    fails(capsys, "best.ckpt", "perception.train fit")
+    assert not (tmp_path / "estimator").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"calibration_split": "nominal"}, "test split"),
+        ({"mapped_split": "elsewhere"}, "mapped_split"),
+        ({"workers": 0}, "workers"),
+        ({"splits": ["nowhere"], "mapped_split": "nowhere"}, "unknown split 'nowhere'"),
+        ({"glans": "x"}, "glans"),
+    ],
+)
+def test_bad_parameters_of_the_evaluation_are_named(
+    change: dict, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "frames.yaml").write_text(yaml.safe_dump(FRAMES))
+    path = locate_params(tmp_path, tmp_path, tmp_path)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main(["--config", str(path)])
+    assert stopped.value.code == 2
+    fails(capsys, words)
+
+
+def test_the_shipped_parameter_files_are_understood(rig: Rig) -> None:
+    for path in sorted(Path("params").glob("perception_*.yaml")):
+        model = yaml.safe_load(path.read_text())["model"]
+        assert Regressor(**model).rig == rig
+
+
+def test_figures_are_those_of_their_definition() -> None:
+    import numpy as np
+
+    errors = np.array([[0.003, 0, 0], [0, 0.004, 0], [0, 0, -0.012]])
+    figures = summarize(errors)
+    assert figures["n"] == 3
+    assert figures["median_mm"] == pytest.approx(4)
+    assert figures["mean_mm"] == pytest.approx(19 / 3, abs=1e-3)
+    assert per_axis(errors)["z"]["bias_mm"] == pytest.approx(-4)
+    rng = np.random.default_rng(0)
+    sigmas = np.full((20000, 3), 0.002)
+    errors = rng.normal(0, [0.002, 0.004, 0.001], (20000, 3))
+    scale = sigma_scale(errors, sigmas)
+    assert scale == pytest.approx([1, 2, 0.5], rel=0.03)
+    covered = coverage(errors, sigmas * scale)
+    assert covered["within_1_sigma"] == pytest.approx(0.6827, abs=0.005)
+    assert covered["within_2_sigma"] == pytest.approx(0.9545, abs=0.005)
+    assert summarize(np.zeros((0, 3))) == {"n": 0}
