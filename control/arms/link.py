@@ -190,6 +190,8 @@ class ControllerLink:
                 fault = self._find_fault()
                 if fault is not None and not self.stopped:
                     self._fail(fault)
+            elif self.fault is not None and self.guard.error_code != 0:
+                self._name_cause(describe_error(self.guard.error_code))
 
     def _find_fault(self) -> str | None:
         if self.guard.error_code != 0:
@@ -226,6 +228,13 @@ class ControllerLink:
             self.fault = fault
         self.note(f"stopping: {fault}")
         self._halt()
+
+    def _name_cause(self, cause: str) -> None:
+        """Add an error that came only after its symptoms, because the controller was slow to tell it."""
+        with self._fault_lock:
+            if self.fault is not None and cause not in self.fault:
+                self.fault = f"{self.fault}: {cause}"
+                self.note(f"the cause: {cause}")
 
     def _halt(self) -> None:
         """Tell the controller to stop: by the guard, and by the motion connection if that one does not answer."""
