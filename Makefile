@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export MUJOCO_GL ?= egl
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help setup system reproduce reproduce-all demo test lint format soak clean
+.PHONY: help setup system reproduce reproduce-all demo test soak benchmark lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,12 @@ demo: setup ## the trained arm reaching three goals on the twin, with a picture 
 
 test: setup ## the whole test suite
 	$(BIN)/python -m pytest -q --durations=10
+
+soak: setup ## the runtime for an hour on the twin, watching what it holds (make soak MINUTES=5: shorter)
+	$(BIN)/python -m pipelines.soak --minutes $(or $(MINUTES),60)
+
+benchmark: setup ## speeds and latencies as ratios: every script of tests/benchmarks
+	@set -e; for script in tests/benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script; done
 
 lint: setup ## style and types
 	$(BIN)/ruff check .
