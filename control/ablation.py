@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch as th
+from scipy import stats
 
 from control.ddpg import BottleneckDDPG
+from control.dynamics import DynamicsParams
 from control.env import EnvParams, ReachEnv
 from control.evaluate import Episode, roll_out, run_episodes, summarize
 from control.learning import AgentParams, fingerprint, learn
@@ -30,19 +32,21 @@ from datasets.config import command_line, load_params
 from datasets.errors import DataError
 from datasets.rig import Rig
 
+School = Literal["estimates", "true_state", "ideal_arm"]
 LATENCIES_S = (0.0, 0.1, 0.2, 0.3)
 """Added to the camera's own delay."""
 
 
-def variants(agent: AgentParams) -> dict[str, tuple[AgentParams, bool]]:
-    """Agents to compare, and whether they learn on the true state instead of on estimates."""
-    plain = replace(agent, residual_gain=0.0, actor_starts=0, warm_up=500, gamma=0.5, learning_rate=2e-3)
+def variants(agent: AgentParams) -> dict[str, tuple[AgentParams, School]]:
+    """Agents to compare, and what they learn on; all are tested on estimates, with delays."""
+    plain = replace(agent, residual_gain=0.0, actor_starts=0, warm_up=agent.steps // 10, gamma=0.5, learning_rate=2e-3)
     return {
-        "ddpg": (agent, False),
-        "no_controller_beneath": (plain, False),
-        "short_sighted": (replace(agent, gamma=0.5), False),
-        "critic_without_head_start": (replace(agent, actor_starts=0), False),
-        "learnt_on_true_state": (agent, True),
+        "ddpg": (agent, "estimates"),
+        "no_controller_beneath": (plain, "estimates"),
+        "short_sighted": (replace(agent, gamma=0.5), "estimates"),
+        "critic_without_head_start": (replace(agent, actor_starts=0), "estimates"),
+        "learnt_on_true_state": (agent, "true_state"),
+        "learnt_on_an_ideal_arm": (agent, "ideal_arm"),
     }
 
 
@@ -64,8 +68,11 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
         partial_file.write_text(json.dumps(found, indent=2) + "\n")
         partial_file.replace(table)
 
-    def env(latency_s: float, true_state: bool = False) -> ReachEnv:
-        return ReachEnv(_later(params.env, latency_s), TrueState() if true_state else Surrogate(model), rig)
+    def env(latency_s: float, school: School = "estimates") -> ReachEnv:
+        settings = _later(params.env, latency_s)
+        if school == "ideal_arm":
+            settings = replace(params.env, dynamics=DynamicsParams(model="kinematic"))
+        return ReachEnv(settings, TrueState() if school == "true_state" else Surrogate(model), rig)
 
     if not found["baselines"]:
         for latency in LATENCIES_S:
@@ -79,22 +86,39 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
                 found["baselines"].setdefault(name, {})[str(latency)] = summarize(episodes)
         keep()
     chosen = {name: value for name, value in variants(params.agent).items() if not only or name in only}
-    for name, (agent, on_true_state) in chosen.items():
+    for name, (agent, school) in chosen.items():
         for seed in seeds:
             if str(seed) in found["variants"].get(name, {}):
                 continue
             folder = Path(params.runs) / f"ablation_{key}_{name}_{seed}"
             began = time.monotonic()
             validation = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
-            make_env = partial(env, 0.0, on_true_state)
+            make_env = partial(env, 0.0, school)
             learn(make_env, agent, seed, validation, params.evaluation.interval, folder, f"{name}, seed {seed}")
             seconds = round(time.monotonic() - began, 1)
             best = BottleneckDDPG.load(folder / "best.zip", device="cpu")
             row = {str(latency): summarize(_test(best, partial(env, latency), tests)) for latency in LATENCIES_S}
             found["variants"].setdefault(name, {})[str(seed)] = {**row, "train_s": seconds}
+            found["summary"] = _summary(found["variants"])
             keep()
             shutil.rmtree(folder)
     return found
+
+
+def _summary(variants: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Per variant and latency: mean over the seeds, and half the width of its 95 % interval (Student's t)."""
+    summary: dict[str, Any] = {}
+    for name, seeds in variants.items():
+        for latency in map(str, LATENCIES_S):
+            cell: dict[str, float] = {"seeds": len(seeds)}
+            for key in ("median_mm", "p95_mm", "success_5mm", "success_10mm", "mean_reward"):
+                values = [one[latency][key] for one in seeds.values()]
+                cell[key] = round(float(np.mean(values)), 3)
+                if len(values) > 1:
+                    t = float(stats.t.ppf(0.975, len(values) - 1))
+                    cell[f"{key}_half_width"] = round(t * float(np.std(values, ddof=1)) / len(values) ** 0.5, 3)
+            summary.setdefault(name, {})[latency] = cell
+    return summary
 
 
 def _later(params: EnvParams, latency_s: float) -> EnvParams:
