@@ -1,0 +1,287 @@
+"""The results as one self-contained page: ``python -m pipelines.report_page`` writes results/report.html.
+
+It is made from the metrics files and pictures that the stages left; what is not there yet is said.
+"""
+
+import argparse
+import base64
+import json
+import os
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from datasets.config import command_line
+from datasets.errors import DataError
+from pipelines.gauntlet_pictures import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
+from pipelines.report import RESULTS, Row, perception_rows, reaching_rows
+
+PROG = "pipelines.report_page"
+GROUPS = {
+    "nominal": "As in the simulation",
+    "camera": "The camera is not where the estimator believes it to be",
+    "picture": "The picture is different",
+    "dynamics": "The arm or the loop is different",
+}
+STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.45 system-ui, sans-serif; color: #1c2024; max-width: 1080px; margin: 2rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .4rem; }
+p { margin: .4rem 0; max-width: 52rem; } .note { color: #5b6470; font-size: .88rem; }
+.cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.1rem 0; }
+.card { flex: 1 1 12rem; border: 1px solid #dfe3e8; border-radius: 8px; padding: .7rem .9rem; }
+.card b { display: block; font-size: 1.45rem; } .card span { color: #5b6470; font-size: .88rem; }
+table { border-collapse: collapse; font-size: .88rem; margin: .5rem 0; }
+th, td { padding: .26rem .6rem; text-align: right; border-bottom: 1px solid #eceff2; }
+th:first-child, td:first-child { text-align: left; }
+thead th { vertical-align: bottom; border-bottom: 2px solid #cfd6dd; }
+.heat { width: 100%; } .heat td { border: 2px solid #fff; text-align: center; }
+.heat td:first-child { text-align: left; }
+.heat th { text-align: center; font-weight: 600; } .heat th:first-child { text-align: left; }
+.heat td small { display: block; opacity: .85; }
+.heat .group td { text-align: left; color: #5b6470; padding-top: .7rem; }
+.ahead { color: #00703c; font-weight: 600; } .behind { color: #b3261e; font-weight: 600; }
+img { max-width: 100%; height: auto; } .tables { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
+"""
+
+
+def write_page(path: Path, results: Path = RESULTS, gauntlet: Path | None = None) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        path: of the page.
+        results: where the stages' folders are.
+        gauntlet: the gauntlet's folder (default: that in ``results``).
+
+    Raises:
+        DataError: a metrics file is not what its stage writes, or the page cannot be written.
+    """
+    folder = results / "gauntlet" if gauntlet is None else gauntlet
+    metrics = _read(folder / "metrics.json")
+    try:
+        body = [_gauntlet(metrics, folder) if metrics else _missing("gauntlet", "python -m pipelines.gauntlet")]
+        body.append(_stages(results))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DataError(f"{results}: not the metrics their stages write ({error!r}); run `dvc repro` anew") from error
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Sim-to-real reach: results</title>'
+        f"<style>{STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page)
+        os.replace(part, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); make room or choose another folder") from error
+
+
+def _gauntlet(metrics: Metrics, folder: Path) -> str:
+    about = metrics["about"]
+    parts = [
+        "<h1>Reaching by sight alone: what is it worth when the world differs from the simulation?</h1>",
+        "<p>An xArm7 moves its tool to a goal seeing nothing but one RGB-D camera. Every method below was trained or "
+        f"tuned in simulation, then run in worlds that each differ from it in one way: {about['episodes']} episodes of "
+        "5 s per cell, the same goals, arms, rooms and noise for every method. An episode counts by where the tool "
+        "<i>is</i> when time is up.</p>",
+        _cards(metrics),
+        "<h2>Every method in every gap</h2>",
+        f'<p class="note">Share of episodes that end within {LIMIT_MM} mm; below it the median and the 95th percentile '
+        "of the final distance, mm. Rest the pointer on a cell for other limits and 95 % intervals.</p>",
+        _heat_table(metrics),
+        _skipped(metrics),
+    ]
+    if (folder / "camera.png").is_file():
+        parts += [
+            "<h2>How far may the camera be off?</h2>",
+            "<p>The camera was moved or turned in a random direction and nobody measured it again: the estimator is "
+            f"told the old pose. {escape(_tolerances(metrics))}</p>",
+            _image(folder / "camera.png", "Success against displacement and rotation of the camera"),
+        ]
+    if metrics["comparison"]:
+        parts += ["<h2>Does the trained actor earn its keep?</h2>", _comparisons(metrics)]
+    if (folder / "gaps.png").is_file():
+        parts += [
+            "<h2>What the gaps look like</h2>",
+            _image(folder / "gaps.png", "The camera's view of the arm at home in each gap"),
+        ]
+    return "\n".join(parts)
+
+
+def _cards(metrics: Metrics) -> str:
+    cards = []
+    ours = metrics.get("default", {})
+    nominal = ours.get("nominal", {"n": 0})
+    if nominal["n"]:
+        low, high = nominal["success_10mm_ci"]
+        cards.append(
+            (
+                f"{nominal['success_10mm']:.0%} within 10 mm",
+                f"default, nominal world (95 % interval {low:.0%} to {high:.0%}); median {nominal['median_mm']:.1f} mm",
+            )
+        )
+        run = [gap for gap in gap_names(metrics) if ours.get(gap, {"n": 0})["n"] and gap != "nominal"]
+        held = sum(ours[gap][f"success_{LIMIT_MM}mm"] >= 0.9 for gap in run)
+        if run:
+            worst = min(run, key=lambda gap: (ours[gap][f"success_{LIMIT_MM}mm"], -ours[gap]["median_mm"]))
+            title = metrics["about"]["gaps"][worst]["title"]
+            cards.append(
+                (
+                    f"{held} of {len(run)} gaps held",
+                    f"at least 90 % within {LIMIT_MM} mm; worst: {title}, {ours[worst][f'success_{LIMIT_MM}mm']:.0%}, "
+                    f"median {ours[worst]['median_mm']:.1f} mm",
+                )
+            )
+    rival = metrics["comparison"].get("default_minus_proportional")
+    if rival:
+        verdicts = [one["verdict"] for one in rival.values()]
+        cards.append(
+            (
+                f"{verdicts.count('ahead')} ahead, {verdicts.count('behind')} behind",
+                f"of {len(verdicts)} gaps against the tuned proportional controller, paired and corrected",
+            )
+        )
+    found = "".join(f'<div class="card"><b>{escape(head)}</b><span>{escape(text)}</span></div>' for head, text in cards)
+    return f'<div class="cards">{found}</div>'
+
+
+def _heat_table(metrics: Metrics) -> str:
+    about, methods = metrics["about"], method_names(metrics)
+    head = "".join(f"<th>{escape(about['methods'][name])}</th>" for name in methods)
+    rows, group = [], None
+    for gap in gap_names(metrics):
+        told = about["gaps"][gap]
+        if told["group"] != group:
+            group = told["group"]
+            rows.append(f'<tr class="group"><td colspan="{len(methods) + 1}">{GROUPS[group]}</td></tr>')
+        cells = "".join(_heat_cell(metrics[name].get(gap)) for name in methods)
+        rows.append(f"<tr><td>{escape(told['title'])}</td>{cells}</tr>")
+    return f'<table class="heat"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _heat_cell(cell: dict | None) -> str:
+    if cell is None or not cell["n"]:
+        return f'<td title="{escape((cell or {}).get("reason", "not run"), quote=True)}">–</td>'
+    share = cell[f"success_{LIMIT_MM}mm"]
+    limits = "; ".join(
+        f"within {limit} mm {cell[f'success_{limit}mm']:.0%} "
+        f"({cell[f'success_{limit}mm_ci'][0]:.0%} to {cell[f'success_{limit}mm_ci'][1]:.0%})"
+        for limit in (5, 10, 20, 50)
+    )
+    arrival = f"at goal after {cell['arrival_s']:.1f} s (median)" if cell["arrived"] else "never settled within 10 mm"
+    # From red over yellow to green; light enough for black text throughout.
+    colour = f"hsl({round(125 * share)} 58% 74%)"
+    return (
+        f'<td style="background:{colour}" title="{escape(limits + "; " + arrival, quote=True)}">'
+        f"{share:.0%}<small>{cell['median_mm']:.1f} / {cell['p95_mm']:.1f}</small></td>"
+    )
+
+
+def _skipped(metrics: Metrics) -> str:
+    reasons: dict[str, list[str]] = {}
+    for name in method_names(metrics):
+        for gap, cell in metrics[name].items():
+            if not cell["n"]:
+                reasons.setdefault(cell["reason"], []).append(f"{name} / {gap}")
+    lines = [f"{len(cells)} cells were not run: {escape(reason)}." for reason, cells in reasons.items()]
+    return "".join(f'<p class="note">{line}</p>' for line in lines)
+
+
+def _tolerances(metrics: Metrics) -> str:
+    said = []
+    for name in method_names(metrics):
+        if name == "true_state":
+            continue
+        moved, turned = (camera_tolerance(metrics, name, axis) for axis in (0, 1))
+        if moved is not None and turned is not None:
+            said.append(f"{metrics['about']['methods'][name]}: {moved:.0f} mm or {turned:.1f}°")
+    if not said:
+        return f"No method ends within {LIMIT_MM} mm in 90 % of the nominal episodes and was run with a moved camera."
+    return f"At least 90 % still end within {LIMIT_MM} mm up to: " + "; ".join(said) + "."
+
+
+def _comparisons(metrics: Metrics) -> str:
+    parts = [
+        '<p class="note">The trained actor minus each plain controller on the same predictions and episodes: '
+        "Wilcoxon's signed-rank test of the final distances, Holm's correction over all gaps; "
+        "ahead or behind at the 5 % level. Gaps that show no difference are left out of the table.</p>"
+    ]
+    for key, gaps in metrics["comparison"].items():
+        rival = metrics["about"]["methods"][key.removeprefix("default_minus_")]
+        ahead = sum(one["verdict"] == "ahead" for one in gaps.values())
+        behind = sum(one["verdict"] == "behind" for one in gaps.values())
+        parts.append(
+            f'<p>Against <b>{escape(rival)}</b>: <span class="ahead">ahead in {ahead}</span>, '
+            f'<span class="behind">behind in {behind}</span>, no difference in {len(gaps) - ahead - behind} '
+            f"of {len(gaps)} gaps.</p>"
+        )
+        rows = [
+            f"<tr><td>{escape(metrics['about']['gaps'][gap]['title'])}</td>"
+            f'<td class="{one["verdict"]}">{one["verdict"]}</td><td>{one["median_difference_mm"]:+.2f}</td>'
+            f"<td>{one['nearer']} : {one['farther']}</td><td>{one['p_holm']:.2g}</td></tr>"
+            for gap, one in gaps.items()
+            if one["verdict"] != "level"
+        ]
+        if rows:
+            parts.append(
+                "<table><thead><tr><th>gap</th><th>default is</th><th>median difference, mm</th>"
+                f"<th>nearer : farther</th><th>p (Holm)</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            )
+    return "\n".join(parts)
+
+
+def _stages(results: Path) -> str:
+    parts = ['<div class="tables">']
+    for title, stage, rows in (
+        ("Where is the tool? Error of the position, on frames never seen", "perception", perception_rows),
+        ("Reaching in simulation, by estimates", "control", reaching_rows),
+        ("The whole runtime on the twin, through the real SDK and librealsense", "rehearsal", reaching_rows),
+    ):
+        metrics = _read(results / stage / "metrics.json")
+        table = _table(list(rows(metrics))) if metrics else _missing(stage, f"dvc repro {stage}")
+        parts.append(f"<section><h2>{escape(title)}</h2>{table}</section>")
+    return "\n".join([*parts, "</div>"])
+
+
+def _table(rows: list[Row]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows[1:])
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _missing(stage: str, command: str) -> str:
+    return f'<p class="note">Not measured yet: the stage {escape(stage)} has left no metrics (`{escape(command)}`).</p>'
+
+
+def _image(path: Path, text: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<img alt="{escape(text, quote=True)}" src="data:image/png;base64,{data}">'
+
+
+def _read(path: Path) -> Any:
+    """A metrics file's content, or None when there is none."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); run its stage again") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog=f"python -m {PROG}", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS / "report.html", metavar="FILE", help="default: %(default)s"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    with command_line(PROG):
+        write_page(options.out, options.results)
+        print(options.out)
+
+
+if __name__ == "__main__":
+    main()
