@@ -1,14 +1,17 @@
-"""The runtime for a long time on the twin: does it keep its rate, its memory, its threads and its files?
+"""The whole runtime for an hour on the twin: what it holds at the end must be what it held at the beginning.
 
-Runs session after session (connect, some goals, disconnect), each recorded; only the newest recordings are kept.
-Memory, threads and files are looked at between the sessions, when nothing is connected.
+Goals follow one another through the real SDK and librealsense, with recordings that are rotated, while memory, threads
+and sockets are looked at every few seconds. Writes metrics.json and soak.png. Exit codes: 0 all verdicts are good,
+1 one is not (they are printed), 2 refused, 130 ended by Ctrl-C, which writes nothing.
 """
 
 import argparse
+import gc
 import json
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,98 +21,193 @@ from control.goals import GoalSampler
 from datasets.config import command_line
 from datasets.errors import ConfigError
 from datasets.rig import Rig
-from pipelines.devices import DeviceNames
-from pipelines.run import RunOptions, run
-from pipelines.scores import outside_fence, scores, timings
+from pipelines.devices import DeviceNames, open_devices
+from pipelines.interrupt import stop_on_signals
+from pipelines.process_watch import Holdings, ProcessWatch
+from pipelines.recorder import RunRecorder
+from pipelines.rotation import RotatingRecorder
+from pipelines.run import make_runtime
+from pipelines.session import run_goals
 from pipelines.settings import RuntimeSettings
 from pipelines.setup import Setup
+from pipelines.soak_report import left_behind, metrics, plot_soak
 from pipelines.stops import StopReason
-from pipelines.tick import GoalResult
-from pipelines.twin.settings import TWIN_PATH, TwinSettings
-from pipelines.vitals import Vitals, python_threads
+from pipelines.tick import GoalResult, Vector
+from pipelines.twin.settings import TwinSettings
 
 PROG = "pipelines.soak"
-GOALS_PER_SESSION = 5
-KEPT_RECORDINGS = 2
 OUTPUT = Path("results/soak")
 RECORDINGS = Path("runs/soak")
-_RADIUS_M = 0.20
+RADIUS_M = 0.20
+GOALS_PER_RECORDING = 5
+RECORDINGS_KEPT = 3
+EXIT_FAILED = 1
+_WARM_UP_STEPS = 10
+_MOST_SETTLING_S, _LOOK_AGAIN_S = 10.0, 1.0
 
 
-def soak(setup: Setup, twin: TwinSettings, minutes: float, recordings: Path, seed: int) -> dict:
-    """Run until the time is up; what was seen, as plain values."""
-    sampler, rng = GoalSampler(setup.rig, setup.fence, _RADIUS_M), np.random.default_rng(seed)
-    results: list[GoalResult] = []
-    vitals: list[Vitals] = []
-    began = time.monotonic()
-    with tqdm(
-        total=round(minutes, 1), unit="min", desc="soak", bar_format="{l_bar}{bar}| {n:.1f}/{total} min{postfix}"
-    ) as bar:
-        while (elapsed := (time.monotonic() - began) / 60) < minutes:
-            goals = [np.asarray(sampler.sample(rng), dtype=float) for _ in range(GOALS_PER_SESSION)]
-            options = RunOptions(record=recordings, quiet=True)
-            results += run(setup, DeviceNames(), goals, twin, options)
-            if results[-1].stop is not None and results[-1].stop.reason is StopReason.OPERATOR:
-                break
-            _rotate(recordings)
-            vitals.append(Vitals.now())
-            bar.update(round((time.monotonic() - began) / 60 - elapsed, 2))
-            bar.set_postfix_str(f"{len(results)} goals, {vitals[-1].memory_mb:.0f} MB, {vitals[-1].threads} threads")
-    ticks = [tick for result in results for tick in result.ticks]
-    late = sum(tick.timing.busy > 1 / setup.rig.rate_hz for tick in ticks)
-    return {
-        "minutes": round((time.monotonic() - began) / 60, 1),
-        "sessions": len(vitals),
-        "goals": scores(results),
-        "outside_fence": outside_fence(results, setup.fence),
-        "ticks": len(ticks),
-        "overruns": late,
-        "timings": timings(results),
-        "first": vitals[0].to_json() if vitals else None,
-        "last": vitals[-1].to_json() if vitals else None,
-        "memory_growth_mb_per_hour": _growth(vitals, (time.monotonic() - began) / 3600),
-        "stops": [str(result.stop) for result in results if result.stop is not None],
-        "threads_left": python_threads(),
-        "seed": seed,
-    }
+@dataclass
+class Soak:
+    """What an endurance run saw; ticks are kept as numbers only, so that what is measured is not our own collecting.
+
+    Attributes:
+        recorder: of its runs.
+        before, after: what the process held with all devices closed, after a first short run and at the end.
+        seen: what it held meanwhile.
+        ticks: rows of time (``time.monotonic``), age of the frame, frame to command, due to done: s.
+        residuals_m: of the goals that were not stopped.
+        stops: in words, of those that were.
+    """
+
+    recorder: RotatingRecorder
+    before: Holdings
+    after: Holdings
+    seen: list[Holdings] = field(default_factory=list)
+    ticks: list[tuple[float, float, float, float]] = field(default_factory=list)
+    residuals_m: list[float] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+    goals: int = 0
+    held: int = 0
+    overruns: int = 0
+
+    def add(self, results: Sequence[GoalResult], overruns: int) -> None:
+        """Take the figures of some goals, and let go of the goals themselves."""
+        self.overruns += overruns
+        for result in results:
+            self.goals += 1
+            if result.stop is None:
+                self.residuals_m.append(result.residual_m)
+            else:
+                self.stops.append(str(result.stop))
+            for tick in result.ticks:
+                self.held += tick.held
+                if not tick.held:
+                    timing = tick.timing
+                    self.ticks.append((tick.time_s, timing.age, timing.reaction, timing.busy))
+
+    def counts(self) -> dict[str, float]:
+        """For the watch: how far it has come."""
+        return {"goals": self.goals, "overruns": self.overruns, "stops": len(self.stops)}
 
 
-def _rotate(recordings: Path) -> None:
-    """Keep the newest recordings only; their names are times, so they sort."""
-    for old in sorted(path for path in recordings.iterdir() if path.is_dir())[:-KEPT_RECORDINGS]:
-        shutil.rmtree(old)
+def soak(
+    setup: Setup, twin: TwinSettings, seconds: float, *, seed: int = 0, sample_s: float = 5.0, folder: Path = RECORDINGS
+) -> Soak:
+    """Run random goals on the twin for ``seconds``, recording to ``folder``.
+
+    A first run of one short goal fills the caches and pools that libraries keep for good; only what comes after it
+    counts. After a stop the devices are opened anew, as an operator would.
+
+    Raises:
+        DeviceError: the twin does not start. DataError: ``folder`` cannot be written.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    rng, sampler = np.random.default_rng(seed), GoalSampler(setup.rig, setup.fence, RADIUS_M)
+
+    def some_goals(count: int) -> list[Vector]:
+        return [np.asarray(sampler.sample(rng), dtype=float) for _ in range(count)]
+
+    start = Holdings.now()
+    with tqdm(total=round(seconds), unit="s", desc="soak") as progress:
+        short = replace(setup, settings=setup.settings.with_horizon(_WARM_UP_STEPS))
+        first = Soak(RotatingRecorder(1), start, start)
+        _session(short, twin, iter([some_goals(1)]), folder, first)
+        first.recorder.remove()
+        before = _at_rest()
+        found = Soak(RotatingRecorder(RECORDINGS_KEPT), before, before)
+        until = time.monotonic() + seconds
+
+        def portions() -> Iterator[list[Vector]]:
+            while (left := until - time.monotonic()) > 0:
+                progress.n = round(seconds - left)
+                progress.set_postfix_str(f"{found.goals} goals, {len(found.stops)} stopped")
+                yield some_goals(GOALS_PER_RECORDING)
+
+        with ProcessWatch(sample_s, found.counts) as watch:
+            while time.monotonic() < until:
+                _session(setup, twin, portions(), folder, found)
+        progress.n = round(seconds)
+        progress.refresh()
+    found.seen = watch.seen
+    found.after = _at_rest(before)
+    return found
 
 
-def _growth(vitals: Sequence[Vitals], hours: float) -> float | None:
-    """Slope of memory over the second half, MB/h: the first half warms caches up."""
-    half = [each.memory_mb for each in vitals[len(vitals) // 2 :]]
-    if len(half) < 3:
-        return None
-    spacing = hours / len(vitals)
-    return round(float(np.polyfit(np.arange(len(half)) * spacing, half, 1)[0]), 1)
+def _session(setup: Setup, twin: TwinSettings, portions: Iterator[list[Vector]], folder: Path, found: Soak) -> None:
+    """Portions of goals with the devices open, a recording for each, until there are no more or one was stopped."""
+    with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as interrupted:
+        runtime = make_runtime(setup, devices, setup.policy, (found.recorder,), interrupted)
+        try:
+            for goals in portions:
+                about = {"goals": [goal.tolist() for goal in goals], "settings": asdict(setup.settings)}
+                found.recorder.rotate(partial(RunRecorder, folder, setup.rig, devices.arm, about))
+                overruns = runtime.overruns
+                results = run_goals(
+                    devices.arm,
+                    runtime,
+                    goals,
+                    home_after=False,
+                    interrupted=interrupted,
+                    finished=found.recorder.finished,
+                )
+                found.add(results, runtime.overruns - overruns)
+                stop = results[-1].stop
+                if stop is not None:
+                    if stop.reason is StopReason.OPERATOR:
+                        raise KeyboardInterrupt
+                    return
+        finally:
+            found.recorder.close()
+
+
+def _at_rest(wanted: Holdings | None = None) -> Holdings:
+    """What is held once no more is than ``wanted`` (default: than a moment later), or after a while of waiting."""
+    until = time.monotonic() + _MOST_SETTLING_S
+    holds = Holdings.now()
+    while time.monotonic() < until:
+        time.sleep(_LOOK_AGAIN_S)
+        gc.collect()
+        before, holds = holds, Holdings.now()
+        if not (left_behind(wanted, holds) if wanted is not None else left_behind(holds, before)):
+            break
+    return holds
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m {PROG}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--minutes", type=float, default=60.0, metavar="M", help="default: %(default)s")
+    parser.add_argument("--minutes", type=float, default=60.0, metavar="N", help="how long (default 60)")
+    parser.add_argument("--every", type=float, default=5.0, metavar="S", help="seconds between looks (default 5)")
     parser.add_argument("--seed", type=int, default=0, help="of the goals (default 0)")
-    parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE", help="default: %(default)s")
-    parser.add_argument(
-        "--out", type=Path, default=OUTPUT, metavar="DIR", help="of metrics.json (default: %(default)s)"
-    )
-    parser.add_argument("--recordings", type=Path, default=RECORDINGS, metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--policy", metavar="FOLDER|p", help="default: params/runtime.yaml")
+    parser.add_argument("--record", type=Path, default=RECORDINGS, metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args(arguments)
     with command_line(PROG):
-        if not 0 < options.minutes < 1e5:
-            raise ConfigError(f"--minutes {options.minutes}: give a positive number")
-        setup = Setup.load(Rig.load(), RuntimeSettings.load())
-        found = soak(setup, TwinSettings.load(options.twin), options.minutes, options.recordings, options.seed)
+        for name in ("minutes", "every"):
+            if not 0 < getattr(options, name) < np.inf:
+                raise ConfigError(f"--{name} {getattr(options, name)}: give a positive number")
+        setup = Setup.load(Rig.load(), RuntimeSettings.load(), policy=options.policy)
+        found = soak(
+            setup,
+            TwinSettings.load(),
+            60 * options.minutes,
+            seed=options.seed,
+            sample_s=options.every,
+            folder=options.record,
+        )
+        result = metrics(found, 1 / setup.rig.rate_hz)
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps({key: found[key] for key in ("minutes", "goals", "first", "last", "overruns", "ticks")}, indent=2))
+        (options.out / "metrics.json").write_text(json.dumps(result, indent=2) + "\n")
+        plot_soak(found, options.out / "soak.png")
+    for name, verdict in result["verdicts"].items():
+        print(f"{'ok  ' if verdict['good'] else 'FAIL'}  {name:<20} {verdict['found']}")
+    raise SystemExit(0 if all(verdict["good"] for verdict in result["verdicts"].values()) else EXIT_FAILED)
 
 
 if __name__ == "__main__":
