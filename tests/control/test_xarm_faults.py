@@ -115,27 +115,25 @@ def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(
     assert any("stopping:" in event for _, event in arm.events)
 
 
-@pytest.mark.parametrize("mode", ["online_line", "velocity"])
+@pytest.mark.parametrize("arm", ["online_line", "velocity"], indirect=True)
 @pytest.mark.parametrize("fault", ["stall", "slow"])
 def test_what_a_healthy_controller_does_now_and_then_stops_nothing(
-    rig: Rig, fault: str, mode: str, twin: ControllerTwin
+    fault: str, arm: XArm, twin: ControllerTwin, held_up: Callable[[], float]
 ) -> None:
-    with XArm(twin.host, rig, ArmParams(mode=mode)) as arm:  # type: ignore[arg-type]
-        keeps_going(arm, twin, fault)
-
-
-def keeps_going(arm: XArm, twin: ControllerTwin, fault: str) -> None:
     begin_moving(arm)
     twin.inject(fault)
     for _ in range(5):
-        began = time.monotonic()
+        began, held_up_before = time.monotonic(), held_up()
         arm.move(np.array([0.0, 0.01, 0.0]))
-        assert time.monotonic() - began < PARAMS.reply_wait_s + 0.05, "the loop must not wait for the controller"
+        waited_s = time.monotonic() - began - (held_up() - held_up_before)
+        assert waited_s < PARAMS.reply_wait_s + 0.08, "the loop must not wait for the controller"
         time.sleep(0.1)
-    assert arm.fault is None
-    for _ in range(5):
+    for _ in range(20):
         arm.move(np.zeros(3))
         time.sleep(0.1)
+        if np.linalg.norm(arm.tcp - arm.target) < 2e-3:
+            break
+    assert arm.fault is None
     np.testing.assert_allclose(arm.tcp, arm.target, atol=2e-3)
 
 
