@@ -21,6 +21,9 @@ from perception.table import TableFit, correction
 
 BASE_TARGET_M = (0.0, 0.0, 0.15)
 """A point inside the arm's base, which never moves: the glance's second target."""
+MOST_BY_BASE = 4.0
+"""Most that the base may say (log-odds) for a moved camera: hidden behind the arm it is sometimes seen 50 mm away, and
+a camera that was knocked has tilted or sunk as well, which the table tells beyond doubt."""
 PRIOR_MOVED = 0.1
 """Before anything is seen."""
 
@@ -78,7 +81,8 @@ def check_pose(told: Array, table: TableFit | None, base_camera: Array | None, b
         return CheckedPose(pose, 0.0, np.zeros(2))
     displaced = (transform(pose, base_camera) - np.array(BASE_TARGET_M))[:2]
     noise = np.sqrt(pose[:2, :3] ** 2 @ base_sigma**2)
-    log_odds += _log_ratio(displaced, np.hypot(CALIBRATED.base_m, noise), np.hypot(MOVED.base_m, noise))
+    by_base = _log_ratio(displaced, np.hypot(CALIBRATED.base_m, noise), np.hypot(MOVED.base_m, noise))
+    log_odds += min(by_base, MOST_BY_BASE)
     moved = float(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
     gain = moved * MOVED.base_m**2 / (MOVED.base_m**2 + noise**2)
     corrected = pose.copy()

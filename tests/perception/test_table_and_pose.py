@@ -64,6 +64,13 @@ def test_a_calibrated_camera_is_not_moved_by_a_noisy_base(rig: Rig) -> None:
     assert np.linalg.norm(checked.t_base_camera[:2, 3] - told[:2, 3]) < 0.001
 
 
+def test_a_badly_seen_base_alone_does_not_move_the_camera(rig: Rig) -> None:
+    told = rig.t_base_camera
+    fit = fit_table(table_points(np.random.default_rng(2)))
+    checked = check_pose(told, fit, seen_base(told, np.array([0.05, 0.01, 0])), np.full(3, 0.005))
+    assert checked.moved < 0.1
+
+
 def test_a_knocked_camera_is_put_back_and_sigma_widens(rig: Rig) -> None:
     told = rig.t_base_camera
     shift = np.array([0.02, 0.025, 0.02])
