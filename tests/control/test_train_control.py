@@ -45,6 +45,7 @@ def write(folder: Path, **changes) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_the_stage_writes_metrics_curve_pictures_and_a_policy_that_loads(tmp_path, monkeypatch, rig):
     monkeypatch.setattr(train, "RenderedSource", Rooms)
     train.main(["--config", str(write(tmp_path))])
@@ -64,6 +65,7 @@ def test_the_stage_writes_metrics_curve_pictures_and_a_policy_that_loads(tmp_pat
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tensorboard"], "no checkpoints are left"
 
 
+@pytest.mark.slow
 def test_same_seed_same_metrics(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "RenderedSource", Rooms)
     found = []
@@ -103,6 +105,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(tmp_path, changes
     assert {path.name for path in tmp_path.iterdir()} == {"control.yaml"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "RenderedSource", Rooms)
 
