@@ -82,6 +82,7 @@ class ControllerLink:
         """Take commands from here on, and watch; raises SafetyStop when somebody stopped the arm meanwhile."""
         if self.stopped:
             raise SafetyStop("the arm was stopped while it was being connected")
+        self.settle(driving_mode)
         self.motion.set_timeout(_SDK_TIMEOUT_S)
         self.guard.set_timeout(self._params.stop_timeout_s)
         self._driving_mode = driving_mode
@@ -89,6 +90,17 @@ class ControllerLink:
         self.armed = True
         self._watch_thread = threading.Thread(target=self._watch, daemon=True, name="xarm watch")
         self._watch_thread.start()
+
+    def settle(self, mode: int) -> None:
+        """Wait until the 100 Hz reports, too, say ready in ``mode``: one from before may still be unread.
+
+        Raises:
+            DeviceError: they do not within 2 s.
+        """
+        if not wait_until(lambda: self.mode == mode and self.state in READY_STATES, 2.0):
+            raise DeviceError(
+                f"the arm reports mode {self.mode}, {describe_state(self.state)}, not ready in mode {mode}"
+            )
 
     def post(self, call: Callable[[], int]) -> None:
         """Make one SDK call that returns a code, on the sender's thread; raises what stopped the arm."""

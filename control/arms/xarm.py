@@ -278,6 +278,7 @@ class XArm(Arm):
                 if not self._has_posture(joints):
                     raise DeviceError(f"the arm did not reach its home posture{link.error_in_words()}")
                 enter_mode(link.motion, MODE_NUMBER[self._params.mode])
+                link.settle(MODE_NUMBER[self._params.mode])
             link.require_ready()
         except (DeviceError, SafetyStop):
             self.stop()
