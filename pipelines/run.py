@@ -13,6 +13,7 @@ from pipelines.absent_arm import AbsentArm
 from pipelines.console import step_line
 from pipelines.devices import DeviceNames, Devices, open_devices
 from pipelines.interrupt import stop_on_signals
+from pipelines.live import LiveView
 from pipelines.monitor import Monitor
 from pipelines.recorder import RunRecorder
 from pipelines.runlog import RunLog
@@ -34,12 +35,15 @@ class RunOptions:
         step: Enter before every command.
         faults: of the twin.
         record: folder of recordings, or None.
+        live: show the run in Rerun; ``live_file``: write that to a file in place of opening the viewer.
         quiet: no line per step.
     """
 
     step: bool = False
     faults: tuple[PlannedFault, ...] = ()
     record: Path | None = None
+    live: bool = False
+    live_file: str | None = None
     quiet: bool = False
 
 
@@ -69,6 +73,10 @@ def run(
             watching.append(recorder)
             hearing.append(recorder.finished)
             injected.log = recorder.log
+        if options.live:
+            view = LiveView(setup.fence, _told_pose(setup), devices.camera.intrinsics, options.live_file)
+            stack.callback(view.close)
+            watching.append(view)
         if devices.twin is not None and options.faults:
             schedule = stack.enter_context(FaultSchedule(devices.twin, options.faults, injected))
             watching.insert(0, lambda tick, frame: schedule.begin())
@@ -83,6 +91,11 @@ def run(
             interrupted=interrupted,
             finished=lambda result: _tell_all(hearing, result),
         )
+
+
+def _told_pose(setup: Setup) -> Vector:
+    measured = setup.calibration
+    return np.asarray(setup.rig.t_base_camera if measured is None else measured.pose, dtype=float)
 
 
 def _tell_all(hearing: Sequence[Callable[[GoalResult], None]], result: GoalResult) -> None:

@@ -81,6 +81,13 @@ def parser() -> OneLineParser:
     what.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
     what.add_argument("--record", type=Path, metavar="DIR", help="write frames, estimates, commands and events there")
     what.add_argument(
+        "--live",
+        nargs="?",
+        const="",
+        metavar="FILE.rrd",
+        help="show the run in Rerun's viewer, or write it for the viewer (needs the extra 'live')",
+    )
+    what.add_argument(
         "--fault", action="append", default=[], metavar="NAME@SECONDS", help="let the twin fail; repeatable"
     )
     files = options.add_argument_group("parameter files")
@@ -146,7 +153,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         if not names.is_twin and not options.shadow and not options.yes:
             ask_operator(options.arm, goals)
-        results = run(setup, names, goals, twin, RunOptions(step=options.step, faults=faults, record=options.record))
+        results = run(
+            setup,
+            names,
+            goals,
+            twin,
+            RunOptions(
+                step=options.step,
+                faults=faults,
+                record=options.record,
+                live=options.live is not None,
+                live_file=options.live or None,
+            ),
+        )
     print(result_table(results, len(goals)))
     print(timing_line(results, 1 / rig.rate_hz))
     raise SystemExit(exit_code(results))
