@@ -6,6 +6,7 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     glance.<split>       the same after the first look alone
     sigma.<split>        within_1_sigma, within_2_sigma (shares of errors per axis), median_sigma_mm
     axes.<split>         per axis x, y, z: bias_mm, median_mm, p95_mm
+    conditions.<split>   as default, for frames with and without an occluder, and for the nearer and the farther half
     moved.<split>        share of frames whose camera is held to be elsewhere than told
     bad_frames           n, confidently_wrong (share more than 50 mm wrong with every sigma below 20 mm), by_kind
     baselines.<name>     as default, from results/perception/baselines/<name>.json
@@ -101,7 +102,7 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
     describe(looks, rig, scale, part)
     _install(part, estimator)
 
-    metrics: dict[str, Any] = {name: {} for name in ("default", "glance", "sigma", "axes", "moved")}
+    metrics: dict[str, Any] = {name: {} for name in ("default", "glance", "sigma", "axes", "conditions", "moved")}
     measured: dict[str, Trials] = {}
     for split in params.splits:
         reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
@@ -114,6 +115,7 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
         metrics["glance"][split] = summarize(trials.glance - trials.tcp)
         metrics["sigma"][split] = coverage(errors, trials.fovea_sigma)
         metrics["axes"][split] = per_axis(errors)
+        metrics["conditions"][split] = _conditions(trials)
         metrics["moved"][split] = round(float((trials.moved > 0.5).mean()), 4)
     metrics["bad_frames"] = measure_bad_frames(estimator, plans[params.mapped_split], params.bad_frames)
     metrics["baselines"] = _baselines(Path(params.results))
@@ -143,6 +145,13 @@ def _install(part: Path, folder: Path) -> None:
     for file in part.iterdir():
         os.replace(file, folder / file.name)
     part.rmdir()
+
+
+def _conditions(trials: Trials) -> dict[str, Any]:
+    errors, occluded = trials.fovea - trials.tcp, trials.occluder > 0
+    near = trials.distance < np.median(trials.distance)
+    masks = {"occluder": occluded, "no_occluder": ~occluded, "near": near, "far": ~near}
+    return {name: summarize(errors[mask]) for name, mask in masks.items()}
 
 
 def _baselines(results: Path) -> dict[str, Any]:
