@@ -29,7 +29,11 @@ class Payload:
 
 
 KNOWN_TOOLS = {"xarm_gripper": Payload(tcp_offset_m=0.172, mass_kg=0.82, centre_m=0.048)}
-"""Payloads by the tool's name in the rig (xArm user manual, end effectors)."""
+"""Payloads by the tool's name in the rig.
+
+Mass and centre are *assumed*: the gripper's parts in the vendor's URDF weigh 0.75 kg, without cable and screws. Compare with
+the controller's own preset for the gripper before the first run.
+"""
 
 
 @dataclass(frozen=True)
