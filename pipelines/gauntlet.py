@@ -120,7 +120,7 @@ def make_plan(params: GauntletParams, rig: Rig, methods: Sequence[str] = (), gap
             if method.kind.startswith("proportional"):
                 method = replace(method, gain=tuned_gain(params.gains, method.kind))
             cell = Cell(name, gap_name, method, gap, control.env, control.rooms, rig)
-            gap.env_params(control.env)  # a wrong key is said before anything runs
+            gap.check(control.env)  # a wrong key is said before anything runs
             model = Path(method.model) / DESCRIPTION if method.model else None
             if method.kind == "end_to_end" and model is not None and not model.is_file():
                 train = f"python -m control.train --config params/{name}.yaml"

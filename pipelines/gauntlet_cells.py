@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -111,8 +112,7 @@ class Cell:
         values = [method, asdict(self.gap.env_params(self.env)), gap["action_noise"], self.rig.to_json(), _program()]
         folders = [self.method.model]
         if self.method.looks:
-            plan = SplitPlan.of(load_params(self.rooms.frames, FramesParams), self.rooms.split, self.rig)
-            values += [gap, asdict(plan.randomization), drawing_digest()]
+            values += [gap, _rooms(self.rooms.frames, self.rooms.split, self.rig)]
         if self.method.estimates:
             folders.append(self.rooms.estimator)
         files = [file for folder in folders if folder for file in sorted(Path(folder).glob("*")) if file.is_file()]
@@ -231,8 +231,15 @@ def _gain(method: Method) -> float:
     return method.gain
 
 
+@cache
+def _rooms(frames: str, split: str, rig: Rig) -> str:
+    plan = SplitPlan.of(load_params(frames, FramesParams), split, rig)
+    return fingerprint([asdict(plan.randomization), drawing_digest()])
+
+
+@cache
 def _program() -> str:
-    parts: list[Callable[[], str] | str] = []
+    parts: list[str] = []
     for package, names in PROGRAM.items():
         assert package.__file__ is not None
         folder = Path(package.__file__).parent

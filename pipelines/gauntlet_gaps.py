@@ -14,8 +14,9 @@ from control.sources import PositionSource
 from datasets.arm_model import ArmName
 from datasets.errors import ConfigError
 from datasets.projection import Array, Intrinsics, Window
-from datasets.randomization import Randomization, Range
+from datasets.randomization import CameraRandomization, Randomization, Range
 from datasets.rig import Rig
+from datasets.scene import sample_camera
 from datasets.studio import Picture
 from perception.estimate import PositionEstimate
 from perception.estimator import Photograph, PositionEstimator
@@ -57,8 +58,9 @@ class Gap:
     Attributes:
         title: for people.
         group: under which it is shown.
-        camera, look, dynamics: values that replace those of ``CameraRandomization`` (its defaults where none is given
-            and any is), ``LookRandomization`` and ``DynamicsParams``.
+        camera: values of ``CameraRandomization`` that differ from its defaults; empty: the split's own camera.
+        look, dynamics: values that replace those of the split's ``LookRandomization`` and the stage's
+            ``DynamicsParams``.
         arm: whose shapes are drawn.
         depth_noise: range of the sensor's noise level.
         focal_fraction: the true focal length is off by exactly this, up or down, and the estimator is not told.
@@ -86,11 +88,13 @@ class Gap:
             raise ConfigError(f"depth_holes is a share and must lie in [0, 1), got {self.depth_holes}")
 
     def randomization(self, nominal: Randomization) -> Randomization:
-        """The split's randomization with this gap in it; raises ConfigError for a key that it does not have."""
+        """The split's randomization with this gap in it; raises ConfigError for a key that it does not have.
+
+        The camera is not in it: see :class:`GapRooms`.
+        """
         return replace(
             nominal,
             arm=self.arm,
-            camera=changed(nominal.camera, self.camera, "camera"),
             look=changed(nominal.look, self.look, "look"),
             depth_noise=self.depth_noise or nominal.depth_noise,
         )
@@ -99,6 +103,12 @@ class Gap:
         """The stage's episodes with this gap in them; raises ConfigError for a key that the dynamics do not have."""
         dynamics: DynamicsParams = changed(nominal.dynamics, self.dynamics, "dynamics")
         return replace(nominal, dynamics=dynamics)
+
+    def check(self, nominal: EnvParams) -> None:
+        """Raises ConfigError for a value that is of no use."""
+        self.env_params(nominal)
+        self.randomization(Randomization())
+        changed(CameraRandomization(), self.camera, "camera")
 
 
 def changed(nominal: T, values: Mapping[str, Any], name: str) -> T:
@@ -119,11 +129,15 @@ def changed(nominal: T, values: Mapping[str, Any], name: str) -> T:
 
 
 class GapRooms(Rooms):
-    """Rooms with a gap: what :class:`datasets.scene.SceneSampler` cannot draw is done to its scenes here."""
+    """Rooms with a gap: what :class:`datasets.scene.SceneSampler` cannot draw is done to its scenes here.
+
+    The camera is moved afterwards and by a stream of its own, so that a seed gives the same room in every gap.
+    """
 
     def __init__(self, params: RenderedParams, gap: Gap, rig: Rig) -> None:
         self._gap = gap
         self._rig = rig
+        self._camera = changed(CameraRandomization(), gap.camera, "camera") if gap.camera else None
         self._home_tcp: Array = np.zeros(3)
         super().__init__(params.frames, params.split, rig, gap.randomization)
         self._home_tcp = self._kinematics.tcp(rig.home_joints_rad)
@@ -136,8 +150,10 @@ class GapRooms(Rooms):
     def enter(self, seed: int) -> None:
         """Draw a room with its camera error; the arm stands at home."""
         super().enter(seed)
-        # A stream of its own: the rest of the scene stays as the nominal one.
         self._rng = np.random.default_rng([seed, 2])
+        if self._camera is not None:
+            pose, told, intrinsics = sample_camera(self._rng, self._rig, self._camera)
+            self.scene = replace(self.scene, t_base_camera=pose, t_base_camera_told=told, intrinsics=intrinsics)
         if self._gap.focal_fraction:
             k, factor = self._rig.camera, 1 + self._gap.focal_fraction * float(self._rng.choice([-1, 1]))
             true = Intrinsics(k.width, k.height, k.fx * factor, k.fy * factor, k.cx, k.cy)

@@ -118,8 +118,9 @@ def _cards(metrics: Metrics) -> str:
         low, high = nominal["success_10mm_ci"]
         cards.append(
             (
-                f"{nominal['success_10mm']:.0%} within 10 mm",
-                f"default, nominal world (95 % interval {low:.0%} to {high:.0%}); median {nominal['median_mm']:.1f} mm",
+                f"{_percent(nominal['success_10mm'])} within 10 mm",
+                f"default, nominal world (95 % interval {_percent(low)} to {_percent(high)}); "
+                f"median {nominal['median_mm']:.1f} mm",
             )
         )
         run = [gap for gap in gap_names(metrics) if ours.get(gap, {"n": 0})["n"] and gap != "nominal"]
@@ -175,7 +176,7 @@ def _heat_cell(cell: dict | None) -> str:
     colour = f"hsl({round(125 * share)} 58% 74%)"
     return (
         f'<td style="background:{colour}" title="{escape(limits + "; " + arrival, quote=True)}">'
-        f"{share:.0%}<small>{cell['median_mm']:.1f} / {cell['p95_mm']:.1f}</small></td>"
+        f"{_percent(share)}<small>{cell['median_mm']:.1f} / {cell['p95_mm']:.1f}</small></td>"
     )
 
 
@@ -185,7 +186,11 @@ def _skipped(metrics: Metrics) -> str:
         for gap, cell in metrics[name].items():
             if not cell["n"]:
                 reasons.setdefault(cell["reason"], []).append(f"{name} / {gap}")
-    lines = [f"{len(cells)} cells were not run: {escape(reason)}." for reason, cells in reasons.items()]
+    lines = [
+        f"Not run: {escape(', '.join(cells[:3]))}{f' and {len(cells) - 3} more cells' if len(cells) > 3 else ''}. "
+        f"{escape(reason)}."
+        for reason, cells in reasons.items()
+    ]
     return "".join(f'<p class="note">{line}</p>' for line in lines)
 
 
@@ -249,6 +254,10 @@ def _table(rows: list[Row]) -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows[1:])
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _missing(stage: str, command: str) -> str:

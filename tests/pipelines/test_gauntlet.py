@@ -1,0 +1,386 @@
+"""The gauntlet through its command line and its parts, in cells of a few short episodes."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from control.dynamics import DynamicsParams, ResponseArm
+from control.env import EnvParams
+from control.evaluate import Episode
+from control.extractors import BottleneckExtractor, StateExtractor
+from control.image_env import ImageReachEnv
+from control.image_policy import export_image_actor
+from control.learning import AgentParams, make_agent
+from control.rendered import RenderedParams
+from control.train import ControlParams
+from datasets.config import load_params
+from datasets.errors import ConfigError, DataError
+from datasets.rig import Rig
+from pipelines import gauntlet
+from pipelines.gauntlet_cells import Cache, Cell, Method
+from pipelines.gauntlet_gaps import ActionNoise, Gap, GapRooms, NoisyArm
+from pipelines.report_page import write_page
+
+PARAMS = Path("params/gauntlet.yaml")
+NOMINAL = Gap("Nominal", "nominal")
+UNNOTICED = {"exact": True, "told_rig": True, "calibration_m": 0.0, "calibration_deg": 0.0}
+SHORT = EnvParams(horizon=3)
+has_models = pytest.mark.skipif(
+    not all(Path(f"models/{name}").is_dir() for name in ("estimator", "policy")), reason="no trained models here"
+)
+
+
+@pytest.fixture(scope="module")
+def rig():
+    return Rig.load()
+
+
+@pytest.fixture
+def params():
+    return load_params(PARAMS, gauntlet.GauntletParams)
+
+
+def proportional(rig, gap=NOMINAL, env=SHORT, name="p"):
+    return Cell(name, "g", Method("proportional", "P", gain=0.2), gap, env, RenderedParams(), rig)
+
+
+def rooms_of(rig, gap):
+    return GapRooms(RenderedParams(), gap, rig)
+
+
+# What the gaps do
+
+
+def test_every_gap_of_the_parameter_file_fits_what_it_changes(params):
+    env = load_params(params.control, ControlParams).env
+    for gap in (params.gaps | params.camera_map.gaps()).values():
+        gap.check(env)
+
+
+def test_the_issue_s_gaps_are_all_there(params):
+    wanted = (
+        "nominal camera_10mm camera_30mm camera_50mm camera_1deg camera_3deg camera_5deg focal_2percent light "
+        "colour_texture clutter official_arm depth_noise_x2 depth_holes occluder latency_0ms latency_100ms "
+        "latency_200ms latency_300ms action_noise payload dropped_frames"
+    )
+    assert set(wanted.split()) <= set(params.gaps)
+
+
+def test_a_gap_that_changes_what_there_is_not_is_refused():
+    with pytest.raises(ConfigError, match="look has no key 'colour'"):
+        Gap("x", "picture", look={"colour": 1}).check(EnvParams())
+    with pytest.raises(ConfigError, match="camera_delay_s"):
+        Gap("x", "dynamics", dynamics={"camera_delay_s": [3.0, 1.0]}).check(EnvParams())
+    with pytest.raises(ConfigError, match="depth_holes"):
+        Gap("x", "picture", depth_holes=1.0)
+
+
+def test_the_camera_moves_by_as_much_as_the_gap_says_in_the_same_room_and_nobody_is_told(rig):
+    nominal, moved = rooms_of(rig, NOMINAL), rooms_of(rig, Gap("x", "camera", camera={**UNNOTICED, "offset_m": 0.03}))
+    for seed in (1, 2):
+        nominal.enter(seed)
+        moved.enter(seed)
+        off = moved.scene.t_base_camera[:3, 3] - rig.t_base_camera[:3, 3]
+        assert np.linalg.norm(off) == pytest.approx(0.03, abs=1e-6)
+        assert np.array_equal(moved.scene.t_base_camera_told, rig.t_base_camera)
+        assert np.array_equal(moved.scene.look.colours, nominal.scene.look.colours)
+        assert moved.scene.gripper_rad == nominal.scene.gripper_rad
+    nominal.close()
+    moved.close()
+
+
+def test_the_focal_length_is_off_and_the_estimator_believes_the_rig(rig):
+    rooms = rooms_of(rig, Gap("x", "camera", focal_fraction=0.02))
+    factors = set()
+    for seed in range(6):
+        rooms.enter(seed)
+        factors.add(round(rooms.scene.intrinsics.fx / rig.camera.fx, 6))
+        assert rooms.intrinsics_told == rig.camera
+    rooms.close()
+    assert factors == {0.98, 1.02}
+
+
+def test_holes_take_the_share_of_depth_and_lie_at_the_same_place_in_every_window(rig):
+    plain, torn = rooms_of(rig, NOMINAL), rooms_of(rig, Gap("x", "picture", depth_holes=0.3))
+    home = np.array([0.4, 0.0, 0.228])
+    lost = []
+    for rooms in (plain, torn):
+        rooms.enter(3)
+        photograph = rooms.camera(home)
+        rgb, depth = photograph(rig.glance_window, 84)
+        lost.append(float(np.mean(depth == 0)))
+        again = photograph(rig.glance_window, 84)[1]
+        assert np.array_equal(again == 0, depth == 0)
+        assert rgb.any()
+        rooms.close()
+    assert lost[1] - lost[0] * 0.7 == pytest.approx(0.3, abs=0.06)
+
+
+def test_the_bar_crosses_the_view_once(rig):
+    rooms = rooms_of(rig, Gap("x", "picture", passing_bar=True))
+    rooms.enter(4)
+    home = np.array([0.4, 0.0, 0.228])
+    places = []
+    for _ in range(50):
+        rooms.camera(home)
+        places.append(rooms.scene.look.positions[-1][1])
+    rooms.close()
+    steps = np.diff(places)
+    assert np.allclose(steps, steps[0])
+    assert min(places) < 0 < max(places)
+
+
+def test_errors_of_displacements_add_up_and_nominal_streams_stay(rig):
+    params, noise = DynamicsParams(model="response"), ActionNoise(0.1, 0.001)
+    plain, noisy = ResponseArm(params, 0.1), NoisyArm(ResponseArm(params, 0.1), noise)
+    ages = []
+    for arm in (plain, noisy):
+        rng = np.random.default_rng(np.random.SeedSequence(5))
+        arm.reset(np.zeros(3), rng)
+        for _ in range(100):
+            arm.advance(np.zeros(3))
+        ages.append(rng.uniform())
+    assert ages[0] == ages[1]
+    assert np.linalg.norm(plain.tcp) < 1e-9
+    # A random walk of 100 steps of 1 mm per axis: the length is near 10 mm x sqrt(3).
+    assert 0.003 < np.linalg.norm(noisy.tcp) < 0.05
+
+
+# Cells
+
+
+@has_models
+def test_a_cell_is_the_same_whenever_it_is_run(rig):
+    cell = proportional(rig)
+    assert cell.run([7, 8]) == cell.run([7, 8])
+    assert cell.run([8]) == cell.run([7, 8])[1:]
+
+
+@has_models
+def test_goal_arm_and_room_are_those_of_the_seed_for_every_method(rig):
+    # A controller that hardly moves ends where it began, however it is called: equal distances mean equal goals.
+    plain, fused = Method("proportional", "x", gain=1e-9), Method("proportional_fused", "x", gain=1e-9)
+    one, two = (replace(proportional(rig), method=method).run([11, 12]) for method in (plain, fused))
+    assert [a.final_m for a in one] == pytest.approx([b.final_m for b in two], abs=1e-6)
+
+
+def test_the_digest_changes_with_what_matters_and_not_with_names(rig):
+    cell = proportional(rig)
+    digest = cell.digest()
+    assert replace(cell, gap=replace(NOMINAL, title="other", group="picture"), method_name="q").digest() == digest
+    others = [
+        replace(cell, gap=replace(NOMINAL, depth_holes=0.1)),
+        replace(cell, method=replace(cell.method, gain=0.3)),
+        replace(cell, env=EnvParams(horizon=4)),
+        replace(cell, rooms=replace(cell.rooms, split="shifted")),
+    ]
+    assert len({digest, *(one.digest() for one in others)}) == 5
+
+
+@pytest.fixture(scope="module")
+def image_model(tmp_path_factory, rig):
+    """An end-to-end actor that was never trained."""
+    env = ImageReachEnv(SHORT, "params/frames.yaml", "nominal", rig=rig)
+    keys = {"features_extractor_class": BottleneckExtractor, "critic_features_extractor_class": StateExtractor}
+    agent = make_agent(env, AgentParams(hidden=16, bottleneck_weight=1.0, buffer_size=10), 0, actor_keys=keys)
+    env.close()
+    folder = tmp_path_factory.mktemp("image_model")
+    export_image_actor(agent.actor, folder, rig)
+    return folder
+
+
+def test_an_end_to_end_actor_moves_by_what_it_sees(rig, image_model):
+    cell = replace(proportional(rig), method=Method("end_to_end", "E", str(image_model)))
+    found = cell.run([3, 4])
+    assert found == cell.run([3, 4])
+    elsewhere = replace(cell, gap=Gap("x", "camera", camera={**UNNOTICED, "offset_m": 0.05})).run([3, 4])
+    assert [one.final_m for one in elsewhere] != [one.final_m for one in found]
+
+
+def test_pictures_do_not_matter_to_the_true_state(rig):
+    cell = replace(proportional(rig), method=Method("true_state", "T", "models/policy"))
+    assert replace(cell, gap=replace(NOMINAL, depth_holes=0.3)).digest() == cell.digest()
+    late = Gap("x", "dynamics", dynamics={"camera_delay_s": [0.3, 0.3]})
+    assert replace(cell, gap=late).digest() != cell.digest()
+
+
+def test_the_cache_gives_back_what_was_put_in_and_wants_every_seed(tmp_path):
+    cache, episodes = Cache(tmp_path), [Episode(1, 0.002, 0.7, -3.0), Episode(2, 0.2, np.nan, -9.0)]
+    assert cache.read("d", [1]) is None
+    cache.write("d", episodes)
+    assert cache.read("d", [1]) == episodes[:1]
+    assert cache.read("d", [1, 2, 3]) is None
+    again = cache.read("d", [2])
+    assert again is not None
+    assert np.isnan(again[0].arrival_s)
+    assert [path.name for path in tmp_path.iterdir()] == ["d.json"]
+    (tmp_path / "d.json").write_text("[[1")
+    with pytest.raises(DataError, match="delete it"):
+        cache.read("d", [1])
+
+
+@pytest.mark.parametrize(("kind", "model"), [("proportional", "models/policy"), ("actor", None)])
+def test_a_method_has_a_model_exactly_when_it_needs_one(kind, model):
+    with pytest.raises(ConfigError, match="model"):
+        Method(kind, "x", model)
+
+
+# The command
+
+
+@pytest.fixture
+def small(tmp_path, params):
+    """A gauntlet of two gaps and three methods, one of them not trained, in a folder of its own."""
+    control = yaml.safe_load(Path("params/control.yaml").read_text())
+    control["env"]["horizon"] = 4
+    control["evaluation"]["interval"] = 1000
+    (tmp_path / "control.yaml").write_text(yaml.safe_dump(control))
+    gains = {"baselines": {"proportional": {"gain": 0.2}, "proportional_fused": {"gain": 0.7}}}
+    (tmp_path / "gains.json").write_text(json.dumps(gains))
+    whole = yaml.safe_load(PARAMS.read_text())
+    whole["methods"] = {name: whole["methods"][name] for name in ("end_to_end_rgb", "default", "proportional")}
+    whole["methods"]["end_to_end_rgb"]["model"] = str(tmp_path / "none")
+    whole["gaps"] = {name: whole["gaps"][name] for name in ("nominal", "camera_30mm")}
+    whole["camera_map"] = {"offsets_mm": [30], "rotations_deg": [3], "methods": ["default"]}
+    whole |= {
+        "episodes": 2,
+        "workers": 1,
+        "control": str(tmp_path / "control.yaml"),
+        "gains": str(tmp_path / "gains.json"),
+        "results": str(tmp_path / "results"),
+        "report": str(tmp_path / "report.html"),
+        "runs": str(tmp_path / "runs"),
+    }
+    (tmp_path / "gauntlet.yaml").write_text(yaml.safe_dump(whole))
+    return tmp_path
+
+
+class Sources(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attributes):
+        self.found += [value for key, value in attributes if key in ("src", "href")]
+
+
+@has_models
+@pytest.mark.slow
+def test_a_whole_gauntlet_leaves_its_files_and_the_second_time_runs_nothing(small, capsys, monkeypatch):
+    gauntlet.main(["--config", str(small / "gauntlet.yaml")])
+    assert "skipped" in capsys.readouterr().out
+    text = (small / "results/metrics.json").read_text()
+    metrics = json.loads(text)
+    assert metrics["default"]["camera_30mm"]["n"] == 2
+    assert metrics["default"]["camera_30mm_3deg"]["n"] == 2
+    assert "camera_30mm_3deg" not in metrics["proportional"]
+    assert metrics["end_to_end_rgb"]["nominal"]["n"] == 0
+    assert "no such model" in metrics["end_to_end_rgb"]["nominal"]["reason"]
+    assert set(metrics["comparison"]["default_minus_proportional"]) == {"nominal", "camera_30mm"}
+    with (small / "results/episodes.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 * (2 + 2 + 1)
+    assert {row["seed"] for row in rows if row["method"] == "default"} == {
+        row["seed"] for row in rows if row["method"] == "proportional"
+    }
+    page = (small / "report.html").read_text()
+    sources = Sources()
+    sources.feed(page)
+    assert sources.found
+    assert all(source.startswith("data:image/png;base64,") for source in sources.found)
+    assert not re.search(r"(?:src|href|url)\s*[=(]\s*[\"']?https?:", page)
+
+    monkeypatch.setattr(Cell, "run", lambda *_: pytest.fail("a finished cell was run again"))
+    gauntlet.main(["--config", str(small / "gauntlet.yaml")])
+    assert (small / "results/metrics.json").read_text() == text
+
+
+@has_models
+@pytest.mark.slow
+def test_two_workers_give_the_same_as_one_and_a_selection_never_passes_for_the_whole(small):
+    config = ["--config", str(small / "gauntlet.yaml"), "--methods", "proportional"]
+    gauntlet.main(config)
+    assert not (small / "results").exists()
+    one = (small / "runs/selection/metrics.json").read_text()
+    for file in (small / "runs").glob("*.json"):
+        file.unlink()
+    gauntlet.main([*config, "--workers", "2", "--output", str(small / "two")])
+    assert (small / "two/metrics.json").read_text() == one
+
+
+@has_models
+@pytest.mark.slow
+def test_an_interrupted_gauntlet_ends_quietly_and_keeps_its_cells(small):
+    whole = yaml.safe_load((small / "gauntlet.yaml").read_text())
+    (small / "gauntlet.yaml").write_text(yaml.safe_dump(whole | {"episodes": 20, "workers": 2}))
+    command = [sys.executable, "-m", "pipelines.gauntlet", "--config", str(small / "gauntlet.yaml")]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list((small / "runs").glob("*.json")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert list((small / "runs").glob("*.json"))
+    assert not (small / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "words"),
+    [
+        ({"episode": 3}, [], "episode"),
+        ({"episodes": 0}, [], "episodes must be at least 1"),
+        ({}, ["--cells", "camera_31mm"], "camera_31mm"),
+        ({}, ["--methods", "ddpg"], "ddpg"),
+        ({}, ["--episodes", "0"], "episodes must be at least 1"),
+        ({"gains": "none.json"}, [], "none.json"),
+        ({"control": "none.yaml"}, [], "none.yaml"),
+        ({"methods": {}}, [], "methods is empty"),
+        ({"gaps": {"nominal": {"group": "nominal", "title": "N", "dynamics": {"lags": [0, 1]}}}}, [], "lags"),
+        ({"methods": {"default": {"kind": "actor", "title": "D", "model": "nowhere"}}}, [], "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(small, capsys, change, arguments, words):
+    whole = yaml.safe_load((small / "gauntlet.yaml").read_text()) | {"camera_map": {}} | change
+    (small / "gauntlet.yaml").write_text(yaml.safe_dump(whole))
+    with pytest.raises(SystemExit) as stop:
+        gauntlet.main(["--config", str(small / "gauntlet.yaml"), *arguments])
+    assert stop.value.code == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("pipelines.gauntlet: error:")
+    assert words in last
+    assert not (small / "results").exists()
+    assert not (small / "runs" / "selection").exists()
+
+
+# The page
+
+
+def test_the_page_says_what_is_not_there_yet(tmp_path):
+    write_page(tmp_path / "report.html", results=tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    for stage in ("gauntlet", "perception", "rehearsal"):
+        assert f"the stage {stage} has left no metrics" in text
+
+
+def test_damaged_metrics_are_an_error_that_names_them(tmp_path):
+    (tmp_path / "gauntlet").mkdir()
+    (tmp_path / "gauntlet" / "metrics.json").write_text("{")
+    with pytest.raises(DataError, match=r"metrics\.json: not JSON"):
+        write_page(tmp_path / "report.html", results=tmp_path)
+    assert not (tmp_path / "report.html").exists()
