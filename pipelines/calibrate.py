@@ -180,7 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not names.is_twin and not options.yes:
             ask_operator(options.arm, places)
         with open_devices(names, setup, twin) as devices, stop_on_signals(devices.arm.stop):
+            devices.arm.home()
             sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]
+            devices.arm.home()
             intrinsics = devices.camera.intrinsics
             true_pose = None if devices.twin is None else devices.twin.world.t_base_camera
         pose, residuals = locate_camera(sightings, setup.estimator, intrinsics)  # type: ignore[arg-type]

@@ -248,5 +248,5 @@ def knowing_setup(rig, settings, monkeypatch):
     monkeypatch.setattr(devices, "Twin", WatchedTwin)
     camera = replace(CameraSettings.load(), warm_up_frames=3)
     arm = ArmParams.load()
-    settings = replace(settings, horizon_steps=25, settle_s=0.3)
+    settings = replace(settings, horizon_steps=20, settle_s=0.3)
     return Setup(rig, settings, arm, camera, knowing, Gentle(), make_fence(rig, arm))

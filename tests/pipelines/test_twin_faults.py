@@ -50,7 +50,7 @@ def run_with(knowing_setup, name, firmware=None):
         ) as schedule:
             runtime = make_runtime(knowing_setup, opened, knowing_setup.policy, (lambda tick, frame: schedule.begin(),))
             result = runtime.reach(GOAL)
-            time.sleep(0.4)
+            time.sleep(0.2)
         log = list(opened.twin.controller.log)
         targets = opened.twin.controller.tcp()
     return result, happened[0][1], log, targets
