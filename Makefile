@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export MUJOCO_GL ?= egl
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help setup system reproduce reproduce-all demo test soak benchmark lint format clean
+.PHONY: help setup system reproduce reproduce-all demo test trial soak benchmark lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ demo: setup ## the trained arm reaching three goals on the twin, with a picture 
 
 test: setup ## the whole test suite
 	$(BIN)/python -m pytest -q --durations=10
+
+trial: setup ## a hundred goals on a twin that stalls, by both controllers (results/trial)
+	$(BIN)/python -m pipelines.rehearse --config params/trial.yaml --twin params/twin_stalls.yaml
 
 soak: setup ## the runtime for an hour on the twin, watching what it holds (make soak MINUTES=5: shorter)
 	$(BIN)/python -m pipelines.soak --minutes $(or $(MINUTES),60)

@@ -24,9 +24,10 @@ def holdings(time_s=0.0, memory_mb=300.0, threads=2, names=("MainThread",), sock
 
 
 @pytest.mark.slow
-def test_some_seconds_leave_nothing_behind(knowing_setup, tmp_path):
+def test_some_seconds_leave_nothing_behind(knowing_setup, tmp_path, monkeypatch):
+    monkeypatch.setattr(soak_command, "GOALS_PER_RECORDING", 2)
     setup = replace(knowing_setup, settings=replace(knowing_setup.settings, horizon_steps=6, settle_s=0.0))
-    found = soak(setup, TwinSettings(), 8.0, sample_s=0.25, folder=tmp_path / "runs")
+    found = soak(setup, TwinSettings(), 5.0, sample_s=0.25, folder=tmp_path / "runs")
     result = metrics(found, 0.1)
     for name in ("nothing left behind", "recording rotated"):  # the slope of memory needs minutes
         assert result["verdicts"][name]["good"], result["verdicts"][name]
