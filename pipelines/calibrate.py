@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from control.safety import Fence
 from datasets.config import command_line
-from datasets.errors import ConfigError, DataError, DeviceError
+from datasets.errors import ConfigError, DataError, DeviceError, SafetyStop
 from datasets.frame import Frame
 from datasets.kinematics import Kinematics
 from datasets.projection import Intrinsics, invert, transform
@@ -179,10 +179,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         places = choose_places(rig, setup.fence, options.poses, options.seed)
         if not names.is_twin and not options.yes:
             ask_operator(options.arm, places)
-        with open_devices(names, setup, twin) as devices, stop_on_signals(devices.arm.stop):
-            devices.arm.home()
-            sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]
-            devices.arm.home()
+        with open_devices(names, setup, twin) as devices, stop_on_signals(devices.arm.stop) as interrupted:
+            try:
+                devices.arm.home()
+                sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]
+                devices.arm.home()
+            except SafetyStop as stop:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt from stop
+                raise
             intrinsics = devices.camera.intrinsics
             true_pose = None if devices.twin is None else devices.twin.world.t_base_camera
         pose, residuals = locate_camera(sightings, setup.estimator, intrinsics)  # type: ignore[arg-type]

@@ -73,7 +73,7 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
 
     Raises:
         DeviceError: the twin does not start.
-        Stop: interrupted by Ctrl-C.
+        KeyboardInterrupt: after Ctrl-C has stopped the arm.
     """
     plans: list[tuple[str, Policy, Sequence[Vector]]] = [("default", setup.policy, goals)]
     if baseline_goals:
@@ -104,7 +104,7 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
                     overruns[name] += runtime.overruns
                 stop = results[-1].stop
                 if stop is not None and stop.reason is StopReason.OPERATOR:
-                    raise stop
+                    raise KeyboardInterrupt
             runs[name] = results
     return Rehearsal(runs, overruns)
 

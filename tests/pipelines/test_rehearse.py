@@ -148,3 +148,17 @@ def test_the_picture_shows_goal_and_estimate_where_they_project(rig):
         assert np.linalg.norm(picture[v, u].astype(float) - colour) < 60
     only_goal = draw_tick(blank, make_tick(rig, held=True), rig.t_base_camera, rig.camera)
     assert not (only_goal == ESTIMATE).all(axis=-1).any()
+
+
+@pytest.mark.slow
+def test_a_camera_that_stands_elsewhere_is_calibrated_and_used(folder):
+    path = folder / "params" / "twin.yaml"
+    moved = path.read_text().replace("camera_offset_m: [0.0, 0.0, 0.0]", "camera_offset_m: [0.03, -0.03, 0.02]")
+    path.write_text(moved)
+    done = start("pipelines.calibrate", "--poses", "8", "--out", "measured.yaml", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (truth,) = (line for line in done.stdout.splitlines() if "truly is" in line)
+    assert float(truth.split(": ")[1].split(" mm")[0]) < 20  # of 47 mm; eight places instead of twenty
+    used = start("pipelines.run_real", "--check", "--calibration", "measured.yaml", cwd=folder)
+    assert "8 poses" in used.stdout
+    assert "FAIL  their average" not in used.stdout
