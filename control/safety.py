@@ -31,8 +31,8 @@ class Payload:
 KNOWN_TOOLS = {"xarm_gripper": Payload(tcp_offset_m=0.172, mass_kg=0.82, centre_m=0.048)}
 """Payloads by the tool's name in the rig.
 
-Mass and centre are *assumed*: the gripper's parts in the vendor's URDF weigh 0.75 kg, without cable and screws. Compare with
-the controller's own preset for the gripper before the first run.
+Mass and centre are *assumed*: the gripper's parts in the vendor's URDF weigh 0.75 kg, without cable and screws. Compare
+with the controller's own preset for the gripper before the first run.
 """
 
 
