@@ -28,6 +28,8 @@ RELOOK_M = 0.008
 MOST_FOVEAS = 2
 LOST_M = 0.03
 """A glance less sure than this has not found the arm."""
+LOST_SIGMA_M = 2.0
+"""Sigma of an answer that is worth nothing; as large as a look can say."""
 NEAREST_M = 0.1
 """A distance below this is no answer; it would give no pixel to look at."""
 GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx"}
@@ -211,7 +213,8 @@ class PositionEstimator:
         }
         feed: dict[str, NDArray] = {key: np.asarray(value, dtype=np.float32)[None] for key, value in inputs.items()}
         xyz, sigma = self._sessions[name].run(["xyz", "sigma"], feed | {"rgb": look.rgb[None]})
-        return xyz[0].astype(float), sigma[0].astype(float)
+        # A graph whose every vote came from one cell may give no number for its sigma: then nothing is known.
+        return xyz[0].astype(float), np.nan_to_num(sigma[0].astype(float), nan=LOST_SIGMA_M)
 
 
 def _open(path: Path) -> onnxruntime.InferenceSession:

@@ -65,7 +65,8 @@ class VotingNet(nn.Module):
         """From what the attended cells saw and how far their votes lie apart; no gradient reaches the position."""
         features, attention, votes, xyz = (tensor.detach() for tensor in (features, attention, votes, xyz))
         seen = (features * attention[:, None]).sum(-1)
-        spread = ((attention[:, None] * (votes - xyz[:, :, None]) ** 2).sum(-1) + 1e-8).sqrt()
+        # Clamped, not added to: the ONNX exporter takes adding 1e-8 for adding nothing, and log 0 makes sigma NaN.
+        spread = (attention[:, None] * (votes - xyz[:, :, None]) ** 2).sum(-1).clamp_min(1e-8).sqrt()
         share = eligible.float().mean(-1, keepdim=True)
         log_sigma: Tensor = head(torch.cat([seen, spread.log() - INITIAL_LOG_SIGMA, share], dim=-1))
         return INITIAL_LOG_SIGMA + log_sigma
