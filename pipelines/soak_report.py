@@ -119,7 +119,7 @@ def plot_soak(found: Soak, path: Path) -> None:
         held.plot(minutes, [getattr(each, name) for each in found.seen], colour, label=name)
         held.axhline(getattr(found.before, name), color=colour, lw=0.8, ls=":")
     held.set(ylabel="held open (dotted: before)", ylim=(0, None))
-    held.legend(loc="upper right")
+    held.legend(loc="center right")
     ticks = np.array(found.ticks).reshape(-1, 4)
     bins = np.array_split(np.arange(len(ticks)), max(1, min(120, len(ticks) // 100)))
     for column, name, colour in ((2, "frame to command", "#0072b2"), (3, "tick", "#d55e00")):
