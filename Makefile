@@ -16,9 +16,10 @@ setup: $(STAMP) ## system libraries where missing, a virtual environment, the in
 
 system:
 	@missing=""; \
-	for pair in libEGL.so.1:libegl1 libOSMesa.so:libosmesa6 libusb-1.0.so.0:libusb-1.0-0; do \
+	for pair in libEGL.so.1:libegl1 libOpenGL.so.0:libopengl0 libOSMesa.so:libosmesa6 libusb-1.0.so.0:libusb-1.0-0; do \
 	  /sbin/ldconfig -p 2>/dev/null | grep -q "$${pair%%:*}" || missing="$$missing $${pair##*:}"; \
 	done; \
+	ls /usr/lib/*/dri/swrast_dri.so >/dev/null 2>&1 || missing="$$missing libgl1-mesa-dri"; \
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	command -v git >/dev/null || missing="$$missing git"; \
 	[ -z "$$missing" ] && exit 0; \
