@@ -26,7 +26,7 @@ from control.rendered import RenderedParams
 from control.sources import TrueState
 from datasets.backends import begin_worker
 from datasets.config import load_params
-from datasets.errors import ConfigError, DataError
+from datasets.errors import ConfigError, DataError, SafetyStop
 from datasets.program import code_only, drawing_digest
 from datasets.rig import Rig
 from datasets.splits import FramesParams, SplitPlan
@@ -216,7 +216,11 @@ def run_cells(
 
 def _run_one(digest: str, cell: Cell, seeds: Sequence[int], cache: Cache) -> tuple[str, float]:
     began = _cpu_s()
-    cache.write(digest, cell.run(seeds))
+    try:
+        episodes = cell.run(seeds)
+    except SafetyStop as stop:  # a method that commands no number; which one, its message cannot know
+        raise SafetyStop(f"{cell.method_name} in {cell.gap_name}: {stop}") from stop
+    cache.write(digest, episodes)
     return digest, _cpu_s() - began
 
 

@@ -139,7 +139,9 @@ def _draw_lines(axes: Axes, metrics: Metrics, axis: int, label: str) -> None:
             continue
         share = np.array([cell[f"success_{LIMIT_MM}mm"] for cell in cells])
         low, high = np.array([cell[f"success_{LIMIT_MM}mm_ci"] for cell in cells]).T
-        axes.plot(amounts, share, "o-", color=colour, ms=4, lw=1.4, label=metrics["about"]["methods"][name])
+        wide, front = (2.4, 3) if name == "default" else (1.2, 2)
+        title = metrics["about"]["methods"][name]
+        axes.plot(amounts, share, "o-", color=colour, ms=2 + wide, lw=wide, zorder=front, label=title)
         axes.fill_between(amounts, low, high, color=colour, alpha=0.12, lw=0)
     axes.axhline(TOLERATED, color="0.7", lw=0.8, zorder=0)
     axes.set(xlabel=label, ylim=(-0.02, 1.04))

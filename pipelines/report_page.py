@@ -7,7 +7,7 @@ import argparse
 import base64
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,10 @@ thead th { vertical-align: bottom; border-bottom: 2px solid #cfd6dd; }
 .heat { width: 100%; } .heat td { border: 2px solid #fff; text-align: center; }
 .heat td:first-child { text-align: left; }
 .heat th { text-align: center; font-weight: 600; } .heat th:first-child { text-align: left; }
-.heat td small { display: block; opacity: .85; }
-.heat .group td { text-align: left; color: #5b6470; padding-top: .7rem; }
+.heat { table-layout: fixed; } .heat th:first-child { width: 14.6rem; } .heat td:first-child { white-space: nowrap; }
+.heat td { padding: .2rem .3rem; } .heat td small { opacity: .8; margin-left: .35em; }
+.heat .group td { text-align: left; color: #5b6470; padding-top: .6rem; }
+details { margin: .5rem 0; } summary { cursor: pointer; color: #3b5b92; }
 .ahead { color: #00703c; font-weight: 600; } .behind { color: #b3261e; font-weight: 600; }
 img { max-width: 100%; height: auto; } .tables { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
 """
@@ -88,9 +90,10 @@ def _gauntlet(metrics: Metrics, folder: Path) -> str:
         "<i>is</i> when time is up.</p>",
         _cards(metrics),
         "<h2>Every method in every gap</h2>",
-        f'<p class="note">Share of episodes that end within {LIMIT_MM} mm; below it the median and the 95th percentile '
-        "of the final distance, mm. Rest the pointer on a cell for other limits and 95 % intervals.</p>",
+        f'<p class="note">Share of episodes that end within {LIMIT_MM} mm; beside it the median and the 95th '
+        "percentile of the final distance, mm. Rest the pointer on a cell for other limits and 95 % intervals.</p>",
         _heat_table(metrics),
+        _originals(metrics),
         _skipped(metrics),
     ]
     if (folder / "camera.png").is_file():
@@ -131,8 +134,8 @@ def _cards(metrics: Metrics) -> str:
             cards.append(
                 (
                     f"{held} of {len(run)} gaps held",
-                    f"at least 90 % within {LIMIT_MM} mm; worst: {title}, {ours[worst][f'success_{LIMIT_MM}mm']:.0%}, "
-                    f"median {ours[worst]['median_mm']:.1f} mm",
+                    f"at least 90 % within {LIMIT_MM} mm; worst: {title}, "
+                    f"{_percent(ours[worst][f'success_{LIMIT_MM}mm'])}, median {ours[worst]['median_mm']:.1f} mm",
                 )
             )
     rival = metrics["comparison"].get("default_minus_proportional")
@@ -162,13 +165,29 @@ def _heat_table(metrics: Metrics) -> str:
     return f'<table class="heat"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
+def _originals(metrics: Metrics) -> str:
+    """How the nominal episodes went by the original project's measure, and when they were at the goal."""
+    said = []
+    for name in method_names(metrics):
+        cell = metrics[name].get("nominal", {"n": 0})
+        if cell["n"]:
+            arrival = f", there after {cell['arrival_s']:.1f} s" if cell["arrived"] else ""
+            said.append(f"{metrics['about']['methods'][name]} {_percent(cell['success_50mm'])}{arrival}")
+    if not said:
+        return ""
+    return (
+        '<p class="note">Nominal, within the 50 mm that counted as success in the original project (and the median '
+        f"time from which the tool stays within 10 mm): {escape('; '.join(said))}.</p>"
+    )
+
+
 def _heat_cell(cell: dict | None) -> str:
     if cell is None or not cell["n"]:
         return f'<td title="{escape((cell or {}).get("reason", "not run"), quote=True)}">–</td>'
     share = cell[f"success_{LIMIT_MM}mm"]
     limits = "; ".join(
-        f"within {limit} mm {cell[f'success_{limit}mm']:.0%} "
-        f"({cell[f'success_{limit}mm_ci'][0]:.0%} to {cell[f'success_{limit}mm_ci'][1]:.0%})"
+        f"within {limit} mm {_percent(cell[f'success_{limit}mm'])} "
+        f"({_percent(cell[f'success_{limit}mm_ci'][0])} to {_percent(cell[f'success_{limit}mm_ci'][1])})"
         for limit in (5, 10, 20, 50)
     )
     arrival = f"at goal after {cell['arrival_s']:.1f} s (median)" if cell["arrived"] else "never settled within 10 mm"
@@ -211,10 +230,12 @@ def _comparisons(metrics: Metrics) -> str:
     parts = [
         '<p class="note">The trained actor minus each plain controller on the same predictions and episodes: '
         "Wilcoxon's signed-rank test of the final distances, Holm's correction over all gaps; "
-        "ahead or behind at the 5 % level. Gaps that show no difference are left out of the table.</p>"
+        "ahead or behind at the 5 % level.</p>"
     ]
-    for key, gaps in metrics["comparison"].items():
-        rival = metrics["about"]["methods"][key.removeprefix("default_minus_")]
+    names = metrics["about"]["methods"]
+    rivals = {key: names[key.removeprefix("default_minus_")] for key in metrics["comparison"]}
+    for key, rival in rivals.items():
+        gaps = metrics["comparison"][key]
         ahead = sum(one["verdict"] == "ahead" for one in gaps.values())
         behind = sum(one["verdict"] == "behind" for one in gaps.values())
         parts.append(
@@ -222,19 +243,42 @@ def _comparisons(metrics: Metrics) -> str:
             f'<span class="behind">behind in {behind}</span>, no difference in {len(gaps) - ahead - behind} '
             f"of {len(gaps)} gaps.</p>"
         )
-        rows = [
-            f"<tr><td>{escape(metrics['about']['gaps'][gap]['title'])}</td>"
-            f'<td class="{one["verdict"]}">{one["verdict"]}</td><td>{one["median_difference_mm"]:+.2f}</td>'
-            f"<td>{one['nearer']} : {one['farther']}</td><td>{one['p_holm']:.2g}</td></tr>"
-            for gap, one in gaps.items()
-            if one["verdict"] != "level"
-        ]
-        if rows:
-            parts.append(
-                "<table><thead><tr><th>gap</th><th>default is</th><th>median difference, mm</th>"
-                f"<th>nearer : farther</th><th>p (Holm)</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
-            )
+    shown = list(dict.fromkeys(gap for gaps in metrics["comparison"].values() for gap in gaps))
+    groups = {gap: metrics["about"]["gaps"][gap]["group"] for gap in shown}
+    telling = [
+        gap
+        for gap in shown
+        if groups[gap] in ("nominal", "dynamics")
+        or any(gaps.get(gap, {}).get("verdict") == "behind" for gaps in metrics["comparison"].values())
+    ]
+    parts.append(_comparison_table(metrics, rivals, telling))
+    rest = [gap for gap in shown if gap not in telling]
+    if rest:
+        table = _comparison_table(metrics, rivals, rest)
+        parts.append(f"<details><summary>The other {len(rest)} gaps</summary>{table}</details>")
     return "\n".join(parts)
+
+
+def _comparison_table(metrics: Metrics, rivals: dict[str, str], gaps: Sequence[str]) -> str:
+    head = "".join(f'<th colspan="4">against {escape(rival)}</th>' for rival in rivals.values())
+    columns = "<th>default is</th><th>by, mm (median)</th><th>nearer : farther</th><th>p (Holm)</th>" * len(rivals)
+    rows = []
+    for gap in gaps:
+        cells = ""
+        for key in rivals:
+            one = metrics["comparison"][key].get(gap)
+            if one is None:
+                cells += '<td colspan="4">–</td>'
+                continue
+            cells += (
+                f'<td class="{one["verdict"]}">{one["verdict"]}</td><td>{one["median_difference_mm"]:+.2f}</td>'
+                f"<td>{one['nearer']} : {one['farther']}</td><td>{one['p_holm']:.2g}</td>"
+            )
+        rows.append(f"<tr><td>{escape(metrics['about']['gaps'][gap]['title'])}</td>{cells}</tr>")
+    return (
+        f"<table><thead><tr><th></th>{head}</tr><tr><th>gap</th>{columns}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
 
 
 def _stages(results: Path) -> str:
@@ -246,8 +290,19 @@ def _stages(results: Path) -> str:
     ):
         metrics = _read(results / stage / "metrics.json")
         table = _table(list(rows(metrics))) if metrics else _missing(stage, f"dvc repro {stage}")
+        if metrics and stage == "perception" and metrics.get("baselines"):
+            table += _table(list(baseline_rows(metrics)))
         parts.append(f"<section><h2>{escape(title)}</h2>{table}</section>")
     return "\n".join([*parts, "</div>"])
+
+
+def baseline_rows(metrics: dict) -> Iterator[Row]:
+    """Network, median and 95th percentile (mm) of the baselines on the nominal split."""
+    yield "baseline, nominal", "median, mm", "95 %, mm"
+    for name, splits in metrics["baselines"].items():
+        figures = splits.get("nominal", {"n": 0})
+        if figures["n"]:
+            yield name, f"{figures['median_mm']:.1f}", f"{figures['p95_mm']:.1f}"
 
 
 def _table(rows: list[Row]) -> str:

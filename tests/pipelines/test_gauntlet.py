@@ -31,6 +31,8 @@ from datasets.rig import Rig
 from pipelines import gauntlet
 from pipelines.gauntlet_cells import Cache, Cell, Method
 from pipelines.gauntlet_gaps import ActionNoise, Gap, GapRooms, NoisyArm
+from pipelines.gauntlet_pictures import camera_tolerance, draw_camera_maps, draw_heat_map
+from pipelines.gauntlet_scores import cell_metrics
 from pipelines.report_page import write_page
 
 PARAMS = Path("params/gauntlet.yaml")
@@ -384,3 +386,43 @@ def test_damaged_metrics_are_an_error_that_names_them(tmp_path):
     with pytest.raises(DataError, match=r"metrics\.json: not JSON"):
         write_page(tmp_path / "report.html", results=tmp_path)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_page_tells_who_is_ahead_and_how_far_the_camera_may_be_off(tmp_path):
+    def cell(final_mm):
+        return cell_metrics([Episode(i, (final_mm + 0.01 * i) / 1000, 0.8, -1.0) for i in range(10)])
+
+    ours = {"nominal": cell(2.0), "camera_30mm": cell(25.0), "latency_200ms": cell(2.0)}
+    rival = {"nominal": cell(2.1), "camera_30mm": cell(25.0), "latency_200ms": cell(9.0)}
+    level = {"n": 10, "median_difference_mm": 0.0, "nearer": 5, "farther": 5, "p": 1.0, "p_holm": 1.0}
+    metrics = {
+        "default": ours,
+        "proportional": rival,
+        "comparison": {
+            "default_minus_proportional": {
+                "nominal": level | {"verdict": "level"},
+                "camera_30mm": level | {"verdict": "behind"},
+                "latency_200ms": level | {"verdict": "ahead"},
+            }
+        },
+        "about": {
+            "episodes": 10,
+            "seed": 0,
+            "methods": {"default": "Default <1>", "proportional": "Proportional"},
+            "gaps": {
+                "nominal": {"title": "Nominal", "group": "nominal", "camera_off": [0.0, 0.0]},
+                "camera_30mm": {"title": "Camera moved 30 mm", "group": "camera", "camera_off": [30.0, 0.0]},
+                "latency_200ms": {"title": "Latency 200 ms", "group": "dynamics"},
+            },
+        },
+    }
+    assert camera_tolerance(metrics, "default", 0) == pytest.approx(3.0)
+    draw_heat_map(metrics, tmp_path / "gauntlet" / "heatmap.png")
+    draw_camera_maps(metrics, tmp_path / "gauntlet" / "camera.png")
+    (tmp_path / "gauntlet" / "metrics.json").write_text(json.dumps(metrics))
+    write_page(tmp_path / "report.html", results=tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert "1 ahead, 1 behind" in text
+    assert "Default &lt;1&gt;" in text
+    assert "<1>" not in text
+    assert "1 of 2 gaps held" in text
