@@ -26,7 +26,7 @@ from datasets.rig import Rig
 from pipelines.gauntlet_cells import Cache, Cell, Method, run_cells
 from pipelines.gauntlet_gaps import Gap
 from pipelines.gauntlet_pictures import draw_camera_maps, draw_gaps, draw_heat_map
-from pipelines.gauntlet_scores import cell_metrics, compare
+from pipelines.gauntlet_scores import MEASURES, cell_metrics, compare
 from pipelines.report_page import write_page
 
 PROG = "pipelines.gauntlet"
@@ -185,7 +185,10 @@ def metrics(params: GauntletParams, plan: Plan, found: Found) -> dict[str, Any]:
         if name in results
     }
     comparison = {
-        f"{OURS}_minus_{rival}": compare(_listed(params, found[OURS]), _listed(params, found[rival]))
+        f"{OURS}_minus_{rival}": {
+            measure: compare(_listed(params, found[OURS]), _listed(params, found[rival]), measure)
+            for measure in MEASURES
+        }
         for rival in RIVALS
         if OURS in found and rival in found
     }

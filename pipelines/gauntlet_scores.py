@@ -1,6 +1,6 @@
 r"""What the gauntlet's episodes amount to: intervals for each cell, and paired comparisons between methods."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,14 @@ from control.evaluate import SUCCESS_MM, Episode, summarize
 
 LEVEL = 0.05
 """Of significance, over all cells of a comparison together."""
+NEVER_S = 10.0
+"""Stands for the time of an arrival that never came: later than any, which is all that ranks ask."""
+MEASURES: dict[str, Callable[[Episode], float]] = {
+    # To the micrometre and the millisecond, so that rounding makes no ranks.
+    "final_mm": lambda one: round(1000 * one.final_m, 3),
+    "arrival_s": lambda one: round(one.arrival_s, 3) if np.isfinite(one.arrival_s) else NEVER_S,
+}
+"""What methods are compared by: where an episode ended, and from when on it stayed within 10 mm."""
 TOLERATED = 0.9
 """Share within 20 mm down to which a camera counts as tolerated."""
 
@@ -51,19 +59,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def compare(
-    ours: Mapping[str, Sequence[Episode]], theirs: Mapping[str, Sequence[Episode]]
+    ours: Mapping[str, Sequence[Episode]], theirs: Mapping[str, Sequence[Episode]], measure: str = "final_mm"
 ) -> dict[str, dict[str, float | str]]:
-    """Final distances of the same episodes, gap by gap: Wilcoxon's signed-rank test, corrected over all the gaps.
+    """The same episodes by two methods, gap by gap: Wilcoxon's signed-rank test, corrected over all the gaps.
 
-    Each gap gives ``n``, ``median_difference_mm`` (ours minus theirs), how many episodes each ended nearer, ``p``,
-    ``p_holm`` and ``verdict``: ``ahead``, ``behind`` (both at the 5 % level, corrected) or ``level``.
+    ``measure`` is one of ``MEASURES``; less is better. Each gap gives ``n``, ``median_difference`` (ours minus theirs),
+    in how many episodes ours was ``better`` and ``worse``, ``p``, ``p_holm`` and ``verdict``: ``ahead``, ``behind``
+    (both at the 5 % level, corrected) or ``level``.
     """
+    value = MEASURES[measure]
     gaps = [gap for gap in ours if gap in theirs]
     differences = {}
     for gap in gaps:
         if [one.seed for one in ours[gap]] != [one.seed for one in theirs[gap]]:
             raise ValueError(f"{gap}: paired episodes must have the same seeds in the same order")
-        differences[gap] = 1000 * np.array([a.final_m - b.final_m for a, b in zip(ours[gap], theirs[gap], strict=True)])
+        differences[gap] = np.array([value(a) - value(b) for a, b in zip(ours[gap], theirs[gap], strict=True)])
     p_values = [_wilcoxon(differences[gap]) for gap in gaps]
     found: dict[str, dict[str, float | str]] = {}
     for gap, p, corrected in zip(gaps, p_values, holm(p_values), strict=True):
@@ -71,9 +81,9 @@ def compare(
         verdict = "level" if corrected >= LEVEL else "ahead" if _signed_ranks(difference) < 0 else "behind"
         found[gap] = {
             "n": len(difference),
-            "median_difference_mm": round(float(np.median(difference)), 3),
-            "nearer": int(np.sum(difference < 0)),
-            "farther": int(np.sum(difference > 0)),
+            "median_difference": round(float(np.median(difference)), 3),
+            "better": int(np.sum(difference < 0)),
+            "worse": int(np.sum(difference > 0)),
             "p": float(f"{p:.3g}"),
             "p_holm": float(f"{corrected:.3g}"),
             "verdict": verdict,
@@ -98,10 +108,11 @@ def tolerance(amounts: Sequence[float], shares: Sequence[float]) -> float | None
 def _wilcoxon(difference: np.ndarray) -> float:
     if not np.any(difference):
         return 1.0
-    return float(stats.wilcoxon(difference, zero_method="wilcox").pvalue)
+    # Rounded, so that equal differences are ties although floating point tells them apart.
+    return float(stats.wilcoxon(np.round(difference, 6), zero_method="wilcox").pvalue)
 
 
 def _signed_ranks(difference: np.ndarray) -> float:
-    """Negative where ours end nearer: the sum that Wilcoxon's test judges."""
-    moved = difference[difference != 0]
+    """Negative where ours are better: the sum that Wilcoxon's test judges."""
+    moved = np.round(difference[difference != 0], 6)
     return float(np.sum(np.sign(moved) * stats.rankdata(np.abs(moved))))

@@ -140,11 +140,12 @@ def _cards(metrics: Metrics) -> str:
             )
     rival = metrics["comparison"].get("default_minus_proportional")
     if rival:
-        verdicts = [one["verdict"] for one in rival.values()]
+        by_end, by_time = (_verdicts(rival[measure]) for measure in ("final_mm", "arrival_s"))
         cards.append(
             (
-                f"{verdicts.count('ahead')} ahead, {verdicts.count('behind')} behind",
-                f"of {len(verdicts)} gaps against the tuned proportional controller, paired and corrected",
+                f"{by_end['ahead']} ahead, {by_end['behind']} behind",
+                f"by final distance, of {len(rival['final_mm'])} gaps, against the tuned proportional controller; "
+                f"by time to the goal {by_time['ahead']} ahead, {by_time['behind']} behind",
             )
         )
     found = "".join(f'<div class="card"><b>{escape(head)}</b><span>{escape(text)}</span></div>' for head, text in cards)
@@ -228,28 +229,22 @@ def _tolerances(metrics: Metrics) -> str:
 
 def _comparisons(metrics: Metrics) -> str:
     parts = [
-        '<p class="note">The trained actor minus each plain controller on the same predictions and episodes: '
-        "Wilcoxon's signed-rank test of the final distances, Holm's correction over all gaps; "
-        "ahead or behind at the 5 % level.</p>"
+        '<p class="note">The trained actor minus each plain controller, on the same predictions and episodes: by the '
+        "distance at the end, and by the time from which the tool stays within 10 mm. Wilcoxon's signed-rank test, "
+        "Holm's correction over all gaps; ahead or behind at the 5 % level; medians of the differences.</p>"
     ]
     names = metrics["about"]["methods"]
     rivals = {key: names[key.removeprefix("default_minus_")] for key in metrics["comparison"]}
     for key, rival in rivals.items():
-        gaps = metrics["comparison"][key]
-        ahead = sum(one["verdict"] == "ahead" for one in gaps.values())
-        behind = sum(one["verdict"] == "behind" for one in gaps.values())
-        parts.append(
-            f'<p>Against <b>{escape(rival)}</b>: <span class="ahead">ahead in {ahead}</span>, '
-            f'<span class="behind">behind in {behind}</span>, no difference in {len(gaps) - ahead - behind} '
-            f"of {len(gaps)} gaps.</p>"
-        )
-    shown = list(dict.fromkeys(gap for gaps in metrics["comparison"].values() for gap in gaps))
-    groups = {gap: metrics["about"]["gaps"][gap]["group"] for gap in shown}
+        both = metrics["comparison"][key]
+        end, time = _counts(both["final_mm"]), _counts(both["arrival_s"])
+        parts.append(f"<p>Against <b>{escape(rival)}</b>: {end} by final distance; {time} by time to the goal.</p>")
+    shown = list(next(iter(metrics["comparison"].values()))["final_mm"])
     telling = [
         gap
         for gap in shown
-        if groups[gap] in ("nominal", "dynamics")
-        or any(gaps.get(gap, {}).get("verdict") == "behind" for gaps in metrics["comparison"].values())
+        if metrics["about"]["gaps"][gap]["group"] in ("nominal", "dynamics")
+        or any(one[gap]["verdict"] == "behind" for both in metrics["comparison"].values() for one in both.values())
     ]
     parts.append(_comparison_table(metrics, rivals, telling))
     rest = [gap for gap in shown if gap not in telling]
@@ -261,24 +256,37 @@ def _comparisons(metrics: Metrics) -> str:
 
 def _comparison_table(metrics: Metrics, rivals: dict[str, str], gaps: Sequence[str]) -> str:
     head = "".join(f'<th colspan="4">against {escape(rival)}</th>' for rival in rivals.values())
-    columns = "<th>default is</th><th>by, mm (median)</th><th>nearer : farther</th><th>p (Holm)</th>" * len(rivals)
+    columns = '<th colspan="2">distance, mm</th><th colspan="2">time, s</th>' * len(rivals)
     rows = []
     for gap in gaps:
         cells = ""
         for key in rivals:
-            one = metrics["comparison"][key].get(gap)
-            if one is None:
-                cells += '<td colspan="4">–</td>'
-                continue
-            cells += (
-                f'<td class="{one["verdict"]}">{one["verdict"]}</td><td>{one["median_difference_mm"]:+.2f}</td>'
-                f"<td>{one['nearer']} : {one['farther']}</td><td>{one['p_holm']:.2g}</td>"
-            )
+            for measure, digits in (("final_mm", 2), ("arrival_s", 1)):
+                one = metrics["comparison"][key][measure][gap]
+                why = f"better {one['better']}, worse {one['worse']} of {one['n']}; p {one['p_holm']:.2g} (Holm)"
+                cells += (
+                    f'<td class="{one["verdict"]}" title="{why}">{one["verdict"]}</td>'
+                    f"<td>{one['median_difference']:+.{digits}f}</td>"
+                )
         rows.append(f"<tr><td>{escape(metrics['about']['gaps'][gap]['title'])}</td>{cells}</tr>")
     return (
         f"<table><thead><tr><th></th>{head}</tr><tr><th>gap</th>{columns}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def _counts(gaps: dict[str, dict]) -> str:
+    counts = _verdicts(gaps)
+    return (
+        f'<span class="ahead">ahead in {counts["ahead"]}</span>, <span class="behind">behind in {counts["behind"]}'
+        f"</span>, level in {counts['level']} of {len(gaps)} gaps"
+    )
+
+
+def _verdicts(gaps: dict[str, dict]) -> dict[str, int]:
+    """How many gaps have each verdict."""
+    verdicts = [one["verdict"] for one in gaps.values()]
+    return {verdict: verdicts.count(verdict) for verdict in ("ahead", "behind", "level")}
 
 
 def _stages(results: Path) -> str:

@@ -290,7 +290,7 @@ def test_a_whole_gauntlet_leaves_its_files_and_the_second_time_runs_nothing(smal
     assert "camera_30mm_3deg" not in metrics["proportional"]
     assert metrics["end_to_end_rgb"]["nominal"]["n"] == 0
     assert "no such model" in metrics["end_to_end_rgb"]["nominal"]["reason"]
-    assert set(metrics["comparison"]["default_minus_proportional"]) == {"nominal", "camera_30mm"}
+    assert set(metrics["comparison"]["default_minus_proportional"]["arrival_s"]) == {"nominal", "camera_30mm"}
     with (small / "results/episodes.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 2 * (2 + 2 + 1)
@@ -394,17 +394,13 @@ def test_the_page_tells_who_is_ahead_and_how_far_the_camera_may_be_off(tmp_path)
 
     ours = {"nominal": cell(2.0), "camera_30mm": cell(25.0), "latency_200ms": cell(2.0)}
     rival = {"nominal": cell(2.1), "camera_30mm": cell(25.0), "latency_200ms": cell(9.0)}
-    level = {"n": 10, "median_difference_mm": 0.0, "nearer": 5, "farther": 5, "p": 1.0, "p_holm": 1.0}
+    level = {"n": 10, "median_difference": 0.0, "better": 5, "worse": 5, "p": 1.0, "p_holm": 1.0, "verdict": "level"}
+    by_end = {"nominal": level, "camera_30mm": level | {"verdict": "behind"}, "latency_200ms": level}
+    by_time = {"nominal": level, "camera_30mm": level, "latency_200ms": level | {"verdict": "ahead"}}
     metrics = {
         "default": ours,
         "proportional": rival,
-        "comparison": {
-            "default_minus_proportional": {
-                "nominal": level | {"verdict": "level"},
-                "camera_30mm": level | {"verdict": "behind"},
-                "latency_200ms": level | {"verdict": "ahead"},
-            }
-        },
+        "comparison": {"default_minus_proportional": {"final_mm": by_end, "arrival_s": by_time}},
         "about": {
             "episodes": 10,
             "seed": 0,
@@ -422,7 +418,8 @@ def test_the_page_tells_who_is_ahead_and_how_far_the_camera_may_be_off(tmp_path)
     (tmp_path / "gauntlet" / "metrics.json").write_text(json.dumps(metrics))
     write_page(tmp_path / "report.html", results=tmp_path)
     text = (tmp_path / "report.html").read_text()
-    assert "1 ahead, 1 behind" in text
+    assert "0 ahead, 1 behind" in text
+    assert "by time to the goal 1 ahead, 0 behind" in text
     assert "Default &lt;1&gt;" in text
     assert "<1>" not in text
     assert "1 of 2 gaps held" in text

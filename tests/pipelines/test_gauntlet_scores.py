@@ -64,12 +64,23 @@ def test_a_method_that_always_ends_nearer_is_ahead_and_the_other_way_round_behin
     near, far = {"g": episodes(ours), "h": episodes(theirs)}, {"g": episodes(theirs), "h": episodes(theirs)}
     found = compare(near, far)
     assert found["g"]["verdict"] == "ahead"
-    assert found["g"]["nearer"] == 50
-    assert found["g"]["median_difference_mm"] < 0
+    assert found["g"]["better"] == 50
+    assert found["g"]["median_difference"] < 0
     assert found["h"] == {
-        "n": 50, "median_difference_mm": 0.0, "nearer": 0, "farther": 0, "p": 1.0, "p_holm": 1.0, "verdict": "level"
+        "n": 50, "median_difference": 0.0, "better": 0, "worse": 0, "p": 1.0, "p_holm": 1.0, "verdict": "level"
     }  # fmt: skip
     assert compare(far, near)["g"]["verdict"] == "behind"
+
+
+def test_who_arrives_sooner_is_ahead_and_who_never_does_is_last():
+    def arriving(times):
+        return {"g": [Episode(i, 0.001, time, -1.0) for i, time in enumerate(times)]}
+
+    found = compare(arriving([0.7] * 12), arriving([0.9] * 10 + [np.nan] * 2), "arrival_s")["g"]
+    assert found["verdict"] == "ahead"
+    assert found["better"] == 12
+    assert found["median_difference"] == pytest.approx(-0.2)
+    assert compare(arriving([np.nan] * 12), arriving([np.nan] * 12), "arrival_s")["g"]["verdict"] == "level"
 
 
 def test_chance_is_not_significant_over_many_gaps():
