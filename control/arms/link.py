@@ -14,9 +14,9 @@ from control.arms.params import ArmParams
 from control.arms.pose_history import Pose, PoseHistory
 from control.arms.sdk import close_apis, is_wire_up, open_api, run_bounded, wait_until
 from control.arms.sender import CommandSender
-from control.arms.silence import Silence
 from control.safety import Fence
 from datasets.errors import DeviceError, SafetyStop
+from datasets.silence import Silence
 
 READY_STATES = frozenset({0, 1, 2})
 _STOP = 4

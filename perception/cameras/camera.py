@@ -21,4 +21,4 @@ class Camera(Device):
 
     @abstractmethod
     def read_latest(self, max_age_s: float) -> Frame:
-        """The newest frame, at once; raises DeviceError when it is older than ``max_age_s``."""
+        """The newest frame, within 50 ms; raises DeviceError when it is older than ``max_age_s``."""

@@ -44,17 +44,19 @@ class Mailbox:
             self._taken = self._posted
             return self._frame
 
-    def latest(self, max_age_s: float) -> Frame:
-        """The newest frame, at once.
+    def latest(self, max_age_s: float, catch_up_s: float = 0.0) -> Frame:
+        """The newest frame, at once; when that is too old, a newer one if it comes within ``catch_up_s``.
 
         Raises:
             DeviceError: there is a fault, no frame has come yet, or the newest was taken over ``max_age_s`` ago.
         """
         with self._changed:
+            if self._frame is not None:
+                self._changed.wait_for(lambda: self._fault is not None or self._age_s <= max_age_s, catch_up_s)
             self._refuse_fault()
             if self._frame is None:
                 raise DeviceError("the camera has not given a frame yet; wait for connect() to return")
-            age_s = time.monotonic() - self._frame.timestamp
+            age_s = self._age_s
             if not age_s <= max_age_s:
                 raise DeviceError(
                     f"the camera's newest frame is {age_s * 1e3:.0f} ms old, at most {max_age_s * 1e3:.0f} ms is "
@@ -62,6 +64,10 @@ class Mailbox:
                 )
             self._taken = self._posted
             return self._frame
+
+    @property
+    def _age_s(self) -> float:
+        return float("inf") if self._frame is None else time.monotonic() - self._frame.timestamp
 
     def _refuse_fault(self) -> None:
         if self._fault is not None:

@@ -20,7 +20,7 @@ class CameraSettings:
         connect_timeout_s: longest wait for the first frame.
         read_timeout_s: longest wait of ``read`` for a newer frame.
         max_rejected: repeated, frozen or unpaired framesets in a row that make a fault.
-        max_gap_s: time without a fresh pair that makes a fault.
+        max_gap_s: time without a fresh pair that makes a fault; time in which this process was held up does not count.
         max_skew_s: largest difference between the capture times of colour and depth.
         min_depth_fraction: smallest fraction of pixels with a depth; 0 switches the check off.
         assumed_latency_s: capture to arrival, where the device's clock cannot be mapped to the host's.

@@ -1,4 +1,4 @@
-"""The small parts of the arm's driver: what a silence is, newest command first, poses of the past."""
+"""The small parts of the arm's driver: newest command first, poses of the past."""
 
 import threading
 import time
@@ -11,18 +11,7 @@ from hypothesis import strategies as st
 from control.arms.pose_history import Pose, PoseHistory
 from control.arms.sdk import run_bounded
 from control.arms.sender import CommandSender
-from control.arms.silence import Silence
 from datasets.errors import DeviceError
-
-
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=30))
-def test_a_process_held_up_has_not_seen_silence(looks: list[float]) -> None:
-    silence = Silence(longest_look_s=0.02)
-    silence.look(1, 0.0)
-    for passed in looks:
-        silence.look(1, passed)
-    assert silence.lasted_s <= min(sum(looks), 0.02 * len(looks)) + 1e-9
-    assert silence.look(2, 5.0) == 0.0
 
 
 def test_a_command_overtaken_before_it_left_is_dropped_and_the_newest_is_sent() -> None:

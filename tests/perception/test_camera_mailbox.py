@@ -70,6 +70,25 @@ def test_latest_refuses_a_stale_frame(max_age_s: float) -> None:
         box.latest(max_age_s)
 
 
+def test_latest_gives_a_newer_frame_a_moment_when_the_newest_is_stale() -> None:
+    box, newer = Mailbox(), frame(age_s=-5.0)
+    box.post(frame(age_s=1.0))
+    poster = threading.Timer(0.05, box.post, [newer])
+    poster.start()
+    assert box.latest(0.5, catch_up_s=60.0) is newer
+    poster.join()
+
+
+def test_latest_waiting_for_a_newer_frame_is_woken_by_a_fault() -> None:
+    box = Mailbox()
+    box.post(frame(age_s=1.0))
+    poster = threading.Timer(0.05, box.fail, [DeviceError("unplugged")])
+    poster.start()
+    with pytest.raises(DeviceError, match="unplugged"):
+        box.latest(0.5, catch_up_s=60.0)
+    poster.join()
+
+
 def test_latest_before_any_frame() -> None:
     with pytest.raises(DeviceError, match="not given a frame yet"):
         Mailbox().latest(1.0)
