@@ -12,7 +12,7 @@ import numpy as np
 from control.arms.controller_errors import describe_error, describe_return, describe_state
 from control.arms.params import ArmParams
 from control.arms.pose_history import Pose, PoseHistory
-from control.arms.sdk import close_apis, is_wire_up, open_api, run_bounded, wait_until
+from control.arms.sdk import call_sdk, close_apis, is_wire_up, open_api, run_bounded, wait_until
 from control.arms.sender import CommandSender
 from control.safety import Fence
 from datasets.errors import DeviceError, SafetyStop
@@ -83,10 +83,10 @@ class ControllerLink:
         if self.stopped:
             raise SafetyStop("the arm was stopped while it was being connected")
         self.settle(driving_mode)
-        self.motion.set_timeout(_SDK_TIMEOUT_S)
-        self.guard.set_timeout(self._params.stop_timeout_s)
+        call_sdk("set_timeout", lambda: self.motion.set_timeout(_SDK_TIMEOUT_S))
+        call_sdk("set_timeout", lambda: self.guard.set_timeout(self._params.stop_timeout_s))
         self._driving_mode = driving_mode
-        self._sender = CommandSender(lambda call: call(), self._refused)
+        self._sender = CommandSender(self._make, self._refused)
         self.armed = True
         self._watch_thread = threading.Thread(target=self._watch, daemon=True, name="xarm watch")
         self._watch_thread.start()
@@ -172,7 +172,10 @@ class ControllerLink:
 
     def error_in_words(self) -> str:
         """The error behind a symptom, asked of the controller; empty when it tells none."""
-        code, errors = self.guard.get_err_warn_code()
+        try:
+            code, errors = call_sdk("get_err_warn_code", self.guard.get_err_warn_code)
+        except DeviceError as error:  # the symptom matters more, and is stopped for all the same
+            return f": {error}"
         return f": {describe_error(errors[0])}" if code == 0 and errors[0] != 0 else ""
 
     def note(self, event: str) -> None:
@@ -191,6 +194,12 @@ class ControllerLink:
         self._rich_reported_at = time.monotonic()
 
     def _watch(self) -> None:
+        try:
+            self._keep_watch()
+        except Exception as error:  # an arm that nobody watches must not go on moving
+            self._fail(f"the watch over the arm failed ({type(error).__name__}: {error}); connect it anew")
+
+    def _keep_watch(self) -> None:
         looked = time.monotonic()
         while not self._closing.wait(_WATCH_PERIOD_S):
             now = time.monotonic()
@@ -228,6 +237,15 @@ class ControllerLink:
         if not self._fence.contains(tcp, tolerance_m=self._params.controller_margin_m):
             return f"the TCP is outside the fence, at {tcp.round(3).tolist()} m"
         return None
+
+    def _make(self, call: Callable[[], int]) -> int:
+        """Make one call on the sender's thread; what it raises stops the arm."""
+        try:
+            return call()
+        except Exception as error:
+            if not self._closing.is_set() and not self.stopped:
+                self._fail(str(error))
+            return 0
 
     def _refused(self, code: int) -> None:
         if not self._closing.is_set() and not self.stopped:

@@ -51,6 +51,17 @@ def load_sdk() -> Any:
     return XArmAPI
 
 
+def call_sdk(name: str, call: Callable[[], Any]) -> Any:
+    """The result of ``call``; raises DeviceError naming it where the SDK raises whatever it raises."""
+    try:
+        return call()
+    except Exception as error:
+        raise DeviceError(
+            f"the SDK's {name} failed ({type(error).__name__}: {error}); restart the control box, or use the SDK's "
+            "version of constraints.txt"
+        ) from error
+
+
 def run_bounded(call: Callable[[], Any], timeout_s: float, what: str) -> Any:
     """The result of ``call``, made on a thread that is left behind if it does not return in time.
 
@@ -107,11 +118,17 @@ def close_apis(*apis: Any) -> None:
 
 
 def _close(api: Any) -> None:
-    # Were the report stream closed first, the SDK would dial it again and sleep two seconds over it.
-    if api.connected:
-        api.core.arm_port.close()
-        wait_until(lambda: not api.connected, 0.5)
-    api.disconnect()
+    try:
+        # Were the report stream closed first, the SDK would dial it again and sleep two seconds over it.
+        if api.connected:
+            api.core.arm_port.close()
+            wait_until(lambda: not api.connected, 0.5)
+    except Exception as error:
+        _log.warning("closing the control connection failed: %s", error)
+    try:
+        api.disconnect()
+    except Exception as error:
+        _log.warning("disconnecting failed: %s", error)
 
 
 def is_wire_up(api: Any) -> bool:

@@ -13,7 +13,7 @@ from control.arms.arm import Arm, Vector
 from control.arms.controller_errors import describe_return
 from control.arms.link import READY_STATES, ControllerLink
 from control.arms.params import ArmParams
-from control.arms.sdk import wait_until
+from control.arms.sdk import call_sdk, run_bounded, wait_until
 from control.arms.xarm_setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
 from control.safety import Fence, check_start, check_tcp
 from datasets.errors import DeviceError, SafetyStop
@@ -33,6 +33,7 @@ _POSTURE_TOLERANCE_RAD = 0.2
 _POSTURE_REACHED_RAD = 0.002
 _POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
 _POSITION_MODE = 0
+_CALL_TIMEOUT_S = 6.0
 _WIRE_S = 0.01
 """A report's age when read and a command's way, beyond what is measured (*assumed*)."""
 
@@ -221,10 +222,14 @@ class XArm(Arm):
         x, y, z = (target * 1000).tolist()
         roll, pitch, yaw = DOWN_RAD
         acceleration = self._params.acceleration_m_s2 * 1000
-        code = self._link.motion.set_position(
-            x, y, z, roll, pitch, yaw, speed=speed_m_s * 1000, mvacc=acceleration, wait=False
+        return int(
+            call_sdk(
+                "set_position",
+                lambda: self._link.motion.set_position(
+                    x, y, z, roll, pitch, yaw, speed=speed_m_s * 1000, mvacc=acceleration, wait=False
+                ),
+            )
         )
-        return int(code)
 
     def _send_velocity(self, target: Vector, step: Vector, speed_m_s: float) -> int:
         """The velocity of this step and of part of what the arm lags behind its target, braking at the fence.
@@ -245,7 +250,12 @@ class XArm(Arm):
         up = _speed_within(self.fence.high_m - tcp, duration, self._params.velocity_braking_m_s2)
         self._last_velocity = velocity = np.clip(velocity, -down, up)
         speeds = [*(velocity * 1000).tolist(), 0.0, 0.0, 0.0]
-        return int(self._link.motion.vc_set_cartesian_velocity(speeds, duration=duration))
+        return int(
+            call_sdk(
+                "vc_set_cartesian_velocity",
+                lambda: self._link.motion.vc_set_cartesian_velocity(speeds, duration=duration),
+            )
+        )
 
     def _is_at(self, goal: Vector) -> bool:
         """Whether the arm stands at the goal, pointing down; raises what stopped it."""
@@ -268,9 +278,8 @@ class XArm(Arm):
         try:
             with link.other_mode():
                 enter_mode(link.motion, _POSITION_MODE)
-                code = link.motion.set_servo_angle(
-                    angle=joints.tolist(), speed=_POSTURE_SPEED_RAD_S, mvacc=_POSTURE_ACCELERATION_RAD_S2, wait=False
-                )
+                # The SDK reads the arm's serial number here, and raises ValueError where that is blank.
+                code = run_bounded(lambda: self._turn_joints(joints), _CALL_TIMEOUT_S, "set_servo_angle")
                 if code != 0:
                     raise DeviceError(f"the controller did not take the home posture ({describe_return(code)})")
                 wait_until(lambda: self._has_halted() or self._has_posture(joints), seconds)
@@ -280,9 +289,16 @@ class XArm(Arm):
                 enter_mode(link.motion, MODE_NUMBER[self._params.mode])
                 link.settle(MODE_NUMBER[self._params.mode])
             link.require_ready()
-        except (DeviceError, SafetyStop):
+        except BaseException:
             self.stop()
             raise
+
+    def _turn_joints(self, joints: Vector) -> int:
+        return int(
+            self._link.motion.set_servo_angle(
+                angle=joints.tolist(), speed=_POSTURE_SPEED_RAD_S, mvacc=_POSTURE_ACCELERATION_RAD_S2, wait=False
+            )
+        )
 
     def _has_halted(self) -> bool:
         return self._link.stopped or self._link.fault is not None or self._link.state not in READY_STATES

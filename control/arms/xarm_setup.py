@@ -35,7 +35,7 @@ def check_controller(api: Any, mode: DriveMode) -> None:
             f"the controller's firmware is {_dotted(version)}; mode {MODE_NUMBER[mode]} ({mode}) needs "
             f"{_dotted(needed)} or newer: update it in the vendor's studio, or choose another mode in params/arm.yaml"
         )
-    code, (error, _) = api.get_err_warn_code()
+    code, (error, _) = run_bounded(api.get_err_warn_code, _CALL_TIMEOUT_S, "get_err_warn_code")
     if code != 0:
         raise DeviceError(f"the controller does not tell its errors ({describe_return(code)}); restart it")
     if error != 0:

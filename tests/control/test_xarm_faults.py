@@ -238,3 +238,37 @@ def test_an_arm_whose_process_is_killed_comes_to_rest_inside_the_fence(
     outside = np.maximum(rig.workspace.low - twin.tcp(), twin.tcp() - rig.workspace.high).max()
     assert outside <= (0.0 if mode == "online_line" else PARAMS.controller_margin_m)
     assert wait_until(lambda: twin.clients == [], 2.0)
+
+
+SDK_CALLS = {
+    "set_servo_angle": lambda arm: arm._take_posture(np.asarray(Rig.load().home_joints_rad)),
+    "set_position": lambda arm: arm.move(np.array([0.01, 0.0, 0.0])),
+    "vc_set_cartesian_velocity": lambda arm: arm.move(np.array([0.01, 0.0, 0.0])),
+}
+
+
+@pytest.mark.parametrize(
+    ("arm", "name"),
+    [("online_line", "set_servo_angle"), ("online_line", "set_position"), ("velocity", "vc_set_cartesian_velocity")],
+    indirect=["arm"],
+)
+def test_what_the_sdk_raises_becomes_a_device_error_and_stops_the_arm(arm, twin, name, monkeypatch) -> None:
+    def blank_serial_number(*values: object, **named: object) -> int:
+        return int("")
+
+    monkeypatch.setattr(arm._link.motion, name, blank_serial_number)
+    with pytest.raises(DeviceError, match=f"{name}.*failed.*invalid literal"):
+        SDK_CALLS[name](arm)
+    assert twin.firmware.state == 4
+    assert not arm.is_connected
+
+
+@pytest.mark.parametrize("broken", ["get_err_warn_code", "error_code"])
+def test_a_watch_that_cannot_ask_stops_the_arm_all_the_same(arm, twin, broken, monkeypatch) -> None:
+    def fail(*values: object) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(type(arm._link.guard), broken, fail if broken == "get_err_warn_code" else property(fail))
+    twin.inject("pause")
+    assert wait_until(lambda: arm.fault is not None and twin.firmware.state == 4, 1.0)
+    assert "ValueError: broken" in arm.fault
