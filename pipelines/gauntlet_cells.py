@@ -31,14 +31,15 @@ from datasets.program import code_only, drawing_digest
 from datasets.rig import Rig
 from datasets.splits import FramesParams, SplitPlan
 from perception.estimator import PositionEstimator
-from pipelines.gauntlet_gaps import Gap, GapEnv, GapRooms, GapSource
+from pipelines.gauntlet_gaps import Gap
+from pipelines.gauntlet_rooms import GapEnv, GapRooms, GapSource
 
 Kind = Literal["end_to_end", "actor", "proportional", "proportional_fused", "true_state"]
 
 PROGRAM = {
     control: "dynamics env features fusion goals image_policy physics policies rendered rewards safety sources",
     perception: "estimator pose_check table",
-    pipelines: "gauntlet_cells gauntlet_gaps",
+    pipelines: "gauntlet_cells gauntlet_gaps gauntlet_rooms",
 }
 """Modules that shape a cell's episodes besides those that draw."""
 

@@ -16,7 +16,7 @@ from control.goals import GoalSampler
 from control.safety import Fence
 from datasets.rig import Rig
 from pipelines.gauntlet_cells import Cell
-from pipelines.gauntlet_gaps import GapRooms
+from pipelines.gauntlet_rooms import GapRooms
 from pipelines.gauntlet_scores import TOLERATED, tolerance
 
 LIMIT_MM = 20

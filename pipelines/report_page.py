@@ -16,6 +16,7 @@ from datasets.config import command_line
 from datasets.errors import DataError
 from pipelines.gauntlet_pictures import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
 from pipelines.report import RESULTS, Row, perception_rows, reaching_rows
+from pipelines.report_comparisons import comparisons, verdict_counts
 
 PROG = "pipelines.report_page"
 GROUPS = {
@@ -104,7 +105,7 @@ def _gauntlet(metrics: Metrics, folder: Path) -> str:
             _image(folder / "camera.png", "Success against displacement and rotation of the camera"),
         ]
     if metrics["comparison"]:
-        parts += ["<h2>Does the trained actor earn its keep?</h2>", _comparisons(metrics)]
+        parts += ["<h2>Does the trained actor earn its keep?</h2>", comparisons(metrics)]
     if (folder / "gaps.png").is_file():
         parts += [
             "<h2>What the gaps look like</h2>",
@@ -140,7 +141,7 @@ def _cards(metrics: Metrics) -> str:
             )
     rival = metrics["comparison"].get("default_minus_proportional")
     if rival:
-        by_end, by_time = (_verdicts(rival[measure]) for measure in ("final_mm", "arrival_s"))
+        by_end, by_time = (verdict_counts(rival[measure]) for measure in ("final_mm", "arrival_s"))
         cards.append(
             (
                 f"{by_end['ahead']} ahead, {by_end['behind']} behind",
@@ -225,68 +226,6 @@ def _tolerances(metrics: Metrics) -> str:
     if not said:
         return f"No method ends within {LIMIT_MM} mm in 90 % of the nominal episodes and was run with a moved camera."
     return f"At least 90 % still end within {LIMIT_MM} mm up to: " + "; ".join(said) + "."
-
-
-def _comparisons(metrics: Metrics) -> str:
-    parts = [
-        '<p class="note">The trained actor minus each plain controller, on the same predictions and episodes: by the '
-        "distance at the end, and by the time from which the tool stays within 10 mm. Wilcoxon's signed-rank test, "
-        "Holm's correction over all gaps; ahead or behind at the 5 % level; medians of the differences.</p>"
-    ]
-    names = metrics["about"]["methods"]
-    rivals = {key: names[key.removeprefix("default_minus_")] for key in metrics["comparison"]}
-    for key, rival in rivals.items():
-        both = metrics["comparison"][key]
-        end, time = _counts(both["final_mm"]), _counts(both["arrival_s"])
-        parts.append(f"<p>Against <b>{escape(rival)}</b>: {end} by final distance; {time} by time to the goal.</p>")
-    shown = list(next(iter(metrics["comparison"].values()))["final_mm"])
-    telling = [
-        gap
-        for gap in shown
-        if metrics["about"]["gaps"][gap]["group"] in ("nominal", "dynamics")
-        or any(one[gap]["verdict"] == "behind" for both in metrics["comparison"].values() for one in both.values())
-    ]
-    parts.append(_comparison_table(metrics, rivals, telling))
-    rest = [gap for gap in shown if gap not in telling]
-    if rest:
-        table = _comparison_table(metrics, rivals, rest)
-        parts.append(f"<details><summary>The other {len(rest)} gaps</summary>{table}</details>")
-    return "\n".join(parts)
-
-
-def _comparison_table(metrics: Metrics, rivals: dict[str, str], gaps: Sequence[str]) -> str:
-    head = "".join(f'<th colspan="4">against {escape(rival)}</th>' for rival in rivals.values())
-    columns = '<th colspan="2">distance, mm</th><th colspan="2">time, s</th>' * len(rivals)
-    rows = []
-    for gap in gaps:
-        cells = ""
-        for key in rivals:
-            for measure, digits in (("final_mm", 2), ("arrival_s", 1)):
-                one = metrics["comparison"][key][measure][gap]
-                why = f"better {one['better']}, worse {one['worse']} of {one['n']}; p {one['p_holm']:.2g} (Holm)"
-                cells += (
-                    f'<td class="{one["verdict"]}" title="{why}">{one["verdict"]}</td>'
-                    f"<td>{one['median_difference']:+.{digits}f}</td>"
-                )
-        rows.append(f"<tr><td>{escape(metrics['about']['gaps'][gap]['title'])}</td>{cells}</tr>")
-    return (
-        f"<table><thead><tr><th></th>{head}</tr><tr><th>gap</th>{columns}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
-
-
-def _counts(gaps: dict[str, dict]) -> str:
-    counts = _verdicts(gaps)
-    return (
-        f'<span class="ahead">ahead in {counts["ahead"]}</span>, <span class="behind">behind in {counts["behind"]}'
-        f"</span>, level in {counts['level']} of {len(gaps)} gaps"
-    )
-
-
-def _verdicts(gaps: dict[str, dict]) -> dict[str, int]:
-    """How many gaps have each verdict."""
-    verdicts = [one["verdict"] for one in gaps.values()]
-    return {verdict: verdicts.count(verdict) for verdict in ("ahead", "behind", "level")}
 
 
 def _stages(results: Path) -> str:

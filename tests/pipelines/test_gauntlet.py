@@ -30,8 +30,10 @@ from datasets.errors import ConfigError, DataError
 from datasets.rig import Rig
 from pipelines import gauntlet
 from pipelines.gauntlet_cells import Cache, Cell, Method
-from pipelines.gauntlet_gaps import ActionNoise, Gap, GapRooms, NoisyArm
+from pipelines.gauntlet_gaps import ActionNoise, Gap
 from pipelines.gauntlet_pictures import camera_tolerance, draw_camera_maps, draw_heat_map
+from pipelines.gauntlet_plan import GauntletParams
+from pipelines.gauntlet_rooms import GapRooms, NoisyArm
 from pipelines.gauntlet_scores import cell_metrics
 from pipelines.report_page import write_page
 
@@ -51,7 +53,7 @@ def rig():
 
 @pytest.fixture
 def params():
-    return load_params(PARAMS, gauntlet.GauntletParams)
+    return load_params(PARAMS, GauntletParams)
 
 
 def proportional(rig, gap=NOMINAL, env=SHORT, name="p"):
@@ -349,6 +351,7 @@ def test_an_interrupted_gauntlet_ends_quietly_and_keeps_its_cells(small):
         ({"episodes": 0}, [], "episodes must be at least 1"),
         ({}, ["--cells", "camera_31mm"], "camera_31mm"),
         ({}, ["--methods", "ddpg"], "ddpg"),
+        ({}, ["--methods", "end_to_end_rgb"], "nothing to run"),
         ({}, ["--episodes", "0"], "episodes must be at least 1"),
         ({"gains": "none.json"}, [], "none.json"),
         ({"control": "none.yaml"}, [], "none.yaml"),
