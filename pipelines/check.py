@@ -77,7 +77,7 @@ def _judge(item: str, look: Callable[[], str]) -> Verdict:
 def _controller(host: str, setup: Setup) -> str:
     api = open_api(host, "rich")
     try:
-        check_controller(api, setup.arm.mode)
+        check_controller(api, setup.arm.mode, host)
         return f"firmware {'.'.join(map(str, api.version_number))}, no error, mode {setup.arm.mode} available"
     finally:
         close_apis(api)

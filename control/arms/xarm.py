@@ -121,7 +121,7 @@ class XArm(Arm):
         link.close()
         try:
             link.open()
-            check_controller(link.guard, self._params.mode)
+            check_controller(link.guard, self._params.mode, self._host)
             configure(link.motion, link.guard, self._rig, self.fence, self._payload, self._params)
             verify(link.guard, self._rig, self._payload, self._params)
             self._check_pose()

@@ -1,5 +1,6 @@
 """What the controller is told before the arm may move, and the proof that it took it."""
 
+import ipaddress
 import math
 from collections.abc import Callable
 from typing import Any
@@ -21,14 +22,24 @@ _CALL_TIMEOUT_S = 6.0
 _CANNOT_MOVE = 9
 
 
-def check_controller(api: Any, mode: DriveMode) -> None:
-    """Refuse an arm that is not an xArm7, too old a firmware, or an error nobody has looked at.
+def check_controller(api: Any, mode: DriveMode, host: str) -> None:
+    """Refuse an arm that is not an xArm7, only simulated, of too old a firmware, or with an error nobody looked at.
+
+    Args:
+        api: a connection with rich reports.
+        mode: that will drive the arm.
+        host: the controller's address; at a loopback address (the vendor's firmware image) simulation is expected.
 
     Raises:
         DeviceError: with what was found and what to do.
     """
     if api.axis != 7:
         raise DeviceError(f"the controller drives a robot of {api.axis} axes; this project needs an xArm7")
+    if api.is_simulation_robot and not ipaddress.ip_address(host).is_loopback:
+        raise DeviceError(
+            "the controller is in simulation mode: its reports would move while the arm stands still; switch to the "
+            "real robot in the vendor's studio, then start again"
+        )
     version, needed = tuple(api.version_number), MODE_SINCE[mode]
     if version < needed:
         raise DeviceError(

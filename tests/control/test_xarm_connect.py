@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from control.arms import sdk
 from control.arms.controller_errors import describe_error, describe_return, describe_state
 from control.arms.params import ArmParams
 from control.arms.xarm import XArm
+from control.arms.xarm_setup import check_controller
 from datasets.config import load_params
 from datasets.errors import ConfigError, DeviceError, SafetyStop
 from datasets.kinematics import Kinematics
 from datasets.rig import Rig, Tool, Workspace
 from pipelines.twin.controller import ControllerTwin
+from pipelines.twin.reports import Snapshot, rich_report
 
 
 def threads_of_the_sdk() -> list[str]:
@@ -96,6 +99,26 @@ def test_older_firmware_that_has_the_mode_is_fine(rig: Rig) -> None:
     with ControllerTwin(rig, firmware="v1.12.2") as twin, XArm(twin.host, rig) as arm:
         arm.move(np.array([0.01, 0, 0]))
         assert sdk.wait_until(lambda: bool(np.allclose(arm.tcp, arm.target, atol=1e-3)), 3.0)
+
+
+def test_a_controller_that_only_simulates_its_arm_is_refused_but_at_a_loopback_address(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated = SimpleNamespace(
+        axis=7, version_number=(2, 5, 0), is_simulation_robot=True, get_err_warn_code=lambda: (0, [0, 0])
+    )
+    with pytest.raises(DeviceError, match=r"simulation mode.*switch to the real robot"):
+        check_controller(simulated, "online_line", "192.168.1.203")
+    check_controller(simulated, "online_line", "127.0.0.1")
+
+    def simulating(snapshot: Snapshot) -> bytes:
+        report = bytearray(rich_report(snapshot))
+        report[314] = 1
+        return bytes(report)
+
+    monkeypatch.setattr("pipelines.twin.controller.rich_report", simulating)
+    with ControllerTwin(rig) as twin, XArm(twin.host, rig) as arm:
+        assert arm._link.guard.is_simulation_robot
 
 
 def test_an_error_nobody_has_looked_at_is_refused(rig: Rig) -> None:
