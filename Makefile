@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt | system
 	@touch $@
 
 reproduce: setup ## rebuild the default path: frames, networks, policy, rehearsal on the twin
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force rehearsal
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
 	@$(BIN)/python -m pipelines.report
 
 reproduce-all: setup ## rebuild everything, the original's variants and the gauntlet included
