@@ -1,8 +1,9 @@
-"""Measure where the camera stands: move the arm about slowly, and compare what is seen with what the encoders say.
+"""Measure where the camera stands and how high the table lies, by moving the arm about slowly.
 
 The networks find the TCP in the camera's frame, whatever they are told of its pose; the encoders give it in the arm's.
-The rigid motion between the two is the camera's pose. It goes into a file of its own, for --calibration of the other
-commands; trained models stay valid. What it cannot measure is an error that the networks make everywhere alike.
+The rigid motion between the two is the camera's pose; the table that is seen from there gives its height in the base
+frame, which is not 0 for a base on a plate. Both go into a file of their own, for --calibration of the other commands;
+trained models stay valid. What cannot be measured is an error that the networks make everywhere alike.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from datasets.projection import Intrinsics, invert, transform
 from datasets.rig import RIG_PATH, Rig
 from perception.cameras.camera import Camera
 from perception.estimator import PositionEstimator
+from perception.mounted import seen_from_table
 from pipelines.calibration import Calibration
 from pipelines.devices import DeviceNames, open_devices
 from pipelines.interrupt import stop_on_signals
@@ -32,6 +34,7 @@ from pipelines.rigid_fit import fit_rigid_robust
 from pipelines.run_real import ask_operator
 from pipelines.settings import RuntimeSettings
 from pipelines.setup import PROPORTIONAL, Setup
+from pipelines.table_height import measure_table
 from pipelines.twin.settings import TWIN_PATH, TwinSettings
 
 PROG = "pipelines.calibrate"
@@ -41,6 +44,8 @@ PATIENCE_S = 5.0
 MAX_RESIDUAL_MM = 15.0
 REFINEMENTS = 4
 LEAST_POSES = 8
+FAR_TABLE_M = 0.03
+"""Farther from z = 0 the estimator may miss the table, or take something else for it, until it is told."""
 
 
 class SlowArm(Protocol):
@@ -113,12 +118,13 @@ def _patient_read(camera: Camera) -> Frame:
 
 
 def locate_camera(
-    sightings: Sequence[Sighting], estimator: PositionEstimator, intrinsics: Intrinsics
+    sightings: Sequence[Sighting], estimator: PositionEstimator, intrinsics: Intrinsics, table_z_m: float = 0.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """``T_base_camera`` (4x4), and the residuals ``(N, 3)`` m, base frame, of the sightings that agree.
 
     The first look finds the TCP in the camera's frame without any pose: it begins. The second look, which works in the
     base frame, is told the pose found so far, and its answers are taken back into the camera's frame by that pose.
+    ``table_z_m`` is all that it is told of the table.
 
     Raises:
         DataError: what is seen does not fit the encoders.
@@ -126,7 +132,8 @@ def locate_camera(
     truth = np.array([sighting.tcp for sighting in sightings])
     pose = estimator.rig.t_base_camera
     for round_ in range(1 + REFINEMENTS):
-        found = [estimator.locate(each.frame.cut, pose, intrinsics) for each in sightings]
+        told = seen_from_table(pose, table_z_m)
+        found = [estimator.locate(each.frame.cut, told, intrinsics) for each in sightings]
         answers = [each.glance if round_ == 0 else each.fovea for each in found]
         seen = np.array(
             [transform(invert(each.t_base_camera), answer.xyz) for each, answer in zip(found, answers, strict=True)]
@@ -141,10 +148,33 @@ def locate_camera(
     return np.asarray(pose, dtype=float), np.asarray(residuals, dtype=float)
 
 
-def measured(pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str) -> Calibration:
+def locate_camera_and_table(
+    sightings: Sequence[Sighting], estimator: PositionEstimator, intrinsics: Intrinsics
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, str]:
+    """As :func:`locate_camera`, and the table's height m in the base frame with what to say of it.
+
+    A table that is not seen well is taken to lie at z = 0.
+    """
+    frames = [sighting.frame for sighting in sightings]
+    pose, residuals = locate_camera(sightings, estimator, intrinsics)
+    try:
+        table = measure_table(frames, pose, intrinsics, estimator.rig)
+        if abs(table.z_m) > FAR_TABLE_M:
+            pose, residuals = locate_camera(sightings, estimator, intrinsics, table.z_m)
+            table = measure_table(frames, pose, intrinsics, estimator.rig)
+    except DataError as error:
+        return pose, residuals, 0.0, f"not measured, z = 0 is kept: {error}"
+    height = round(table.z_m, 4)
+    said = f"z = {1e3 * height:+.1f} mm in the base frame (spread {1e3 * table.spread_m:.1f} mm, {table.frames} frames)"
+    return pose, residuals, height, said
+
+
+def measured(
+    pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str, table_z_m: float = 0.0
+) -> Calibration:
     """The calibration file's content."""
     rows = [tuple(float(value) for value in row) for row in pose]
-    return Calibration(tuple(rows), poses, round(1e3 * _rms(residuals), 3), words)  # type: ignore[arg-type]
+    return Calibration(tuple(rows), poses, round(1e3 * _rms(residuals), 3), words, table_z_m)  # type: ignore[arg-type]
 
 
 def difference(pose: NDArray[np.floating], other: NDArray[np.floating]) -> str:
@@ -190,14 +220,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 raise
             intrinsics = devices.camera.intrinsics
             true_pose = None if devices.twin is None else devices.twin.world.t_base_camera
-        pose, residuals = locate_camera(sightings, setup.estimator, intrinsics)  # type: ignore[arg-type]
+        pose, residuals, table_z_m, table = locate_camera_and_table(
+            sightings,
+            setup.estimator,  # type: ignore[arg-type]
+            intrinsics,
+        )
         words = f"{time.strftime('%Y-%m-%d %H:%M')}, {'twin' if names.is_twin else options.arm}"
-        calibration = measured(pose, residuals, len(places), words)
+        calibration = measured(pose, residuals, len(places), words, table_z_m)
         calibration.save(options.out)
     per_axis = 1e3 * np.sqrt(np.mean(residuals**2, axis=0))
     print(
         f"residual: {calibration.residual_mm:.1f} mm rms; x, y, z: {', '.join(f'{value:.1f}' for value in per_axis)} mm"
     )
+    print(f"table: {table}")
     print(f"from where the rig says: {difference(pose, rig.t_base_camera)}")
     if true_pose is not None:
         print(f"from where the twin's camera truly is: {difference(pose, true_pose)}")

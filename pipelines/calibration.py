@@ -1,4 +1,4 @@
-"""A measured camera: a file of its own beside the rig, which makes no trained model invalid."""
+"""A measured camera and table: a file of its own beside the rig, which makes no trained model invalid."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,25 +9,28 @@ from numpy.typing import NDArray
 
 from datasets.config import load_params
 from datasets.errors import ConfigError
+from perception.mounted import MOST_TABLE_Z_M
 
 Row = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Where the camera was measured to stand.
+    """Where the camera was measured to stand, and how high the table lies.
 
     Attributes:
         t_base_camera: rows of the 4x4 pose, m.
         poses: how many arm positions it was measured at.
         residual_mm: root mean square of what the measured pose leaves unexplained.
         measured: when and how, in words.
+        table_z_m: of the table in the base frame, m; negative where the base stands on a plate.
     """
 
     t_base_camera: tuple[Row, Row, Row, Row]
     poses: int
     residual_mm: float
     measured: str
+    table_z_m: float = 0.0
 
     def __post_init__(self) -> None:
         pose = self.pose
@@ -38,6 +41,11 @@ class Calibration:
             raise ConfigError("t_base_camera's upper left 3x3 is no rotation; calibrate again instead of editing it")
         if np.max(np.abs(pose[:3, 3])) > 10:
             raise ConfigError(f"t_base_camera places the camera at {pose[:3, 3].tolist()}: values are metres")
+        if self.table_z_m is None or not abs(self.table_z_m) <= MOST_TABLE_Z_M:  # an empty key is read as None
+            raise ConfigError(
+                f"table_z_m is {self.table_z_m}: the table's height in the base frame must lie in "
+                f"-{MOST_TABLE_Z_M}..{MOST_TABLE_Z_M} m"
+            )
 
     @property
     def pose(self) -> NDArray[np.float64]:

@@ -63,7 +63,8 @@ def _on_paper(setup: Setup) -> Iterator[Verdict]:
         measured is None or measured.residual_mm < _MM * setup.settings.limits.max_drift_m,
         "none given: the camera must stand where params/rig.yaml says"
         if measured is None
-        else f"{measured.measured}: {measured.poses} poses, residual {measured.residual_mm:.1f} mm",
+        else f"{measured.measured}: {measured.poses} poses, residual {measured.residual_mm:.1f} mm, "
+        f"table at z = {_MM * measured.table_z_m:.1f} mm",
     )
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from control.arms.params import ArmParams
 from control.policies import ProportionalPolicy, load_policy
 from control.policy import Policy
-from control.safety import Fence, check_start
+from control.safety import TABLE_CLEARANCE_M, Fence, check_start
+from datasets.errors import SafetyStop
 from datasets.rig import Rig
 from perception.cameras.settings import CameraSettings
 from perception.estimate import Estimator
 from perception.estimator import PositionEstimator
+from perception.mounted import MountedEstimator
 from pipelines.calibration import Calibration
 from pipelines.settings import RuntimeSettings
 
@@ -47,18 +49,22 @@ class Setup:
         Raises:
             ConfigError: a parameter file does not fit.
             ModelError: a model is missing or was trained for another rig.
-            SafetyStop: the fence is no safe one.
+            SafetyStop: the fence is no safe one, or begins too near to the table as measured.
         """
         arm = ArmParams.load()
         measured = None if calibration is None else Calibration.load(calibration)
+        table_z_m = 0.0 if measured is None else measured.table_z_m
+        fence = make_fence(rig, arm, max_speed_m_s)
+        check_clearance(fence, table_z_m)
+        eyes = PositionEstimator.load(estimator or settings.estimator, rig)
         return cls(
             rig,
             settings,
             arm,
             CameraSettings.load(),
-            PositionEstimator.load(estimator or settings.estimator, rig),
+            MountedEstimator(eyes, table_z_m) if table_z_m else eyes,
             make_policy(policy or settings.policy, rig, settings),
-            make_fence(rig, arm, max_speed_m_s),
+            fence,
             max_speed_m_s,
             measured,
         )
@@ -69,6 +75,15 @@ def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> 
     fence = Fence.from_rig(rig, arm, max_speed_m_s)
     check_start(rig, fence)
     return fence
+
+
+def check_clearance(fence: Fence, table_z_m: float) -> None:
+    """Raises SafetyStop when the fence begins too near to a table that stands above the arm's base."""
+    if fence.low_m[2] < table_z_m + TABLE_CLEARANCE_M:
+        raise SafetyStop(
+            f"the fence begins at z = {fence.low_m[2]:.3f} m, the table was measured at {table_z_m:.3f} m; "
+            f"raise workspace.z_m to {table_z_m + TABLE_CLEARANCE_M:.3f} m or more"
+        )
 
 
 def make_policy(name: str, rig: Rig, settings: RuntimeSettings) -> Policy:
