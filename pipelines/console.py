@@ -28,9 +28,9 @@ def result_table(results: Iterable[GoalResult], goals: int) -> str:
     rows = ["goal (m)                   residual   believed   ended"]
     done = list(results)
     for result in done:
-        ended = f"{len(result.ticks)} steps" if result.stop is None else f"stopped, {result.stop}"
+        ended = f"{result.steps} steps" if result.stop is None else f"stopped, {result.stop}"
         residual = f"{result.residual_m * MM:6.1f} mm" if np.isfinite(result.residual_m) else "        -"
-        believed = f"{result.estimated_residual_m * MM:6.1f} mm" if result.ticks else "        -"
+        believed = f"{result.estimated_residual_m * MM:6.1f} mm" if result.last_seen else "        -"
         rows.append(f"{_point(result.goal)}   {residual}  {believed}   {ended}")
     if len(done) < goals:
         rows.append(f"{goals - len(done)} of {goals} goals were not begun")
@@ -40,20 +40,6 @@ def result_table(results: Iterable[GoalResult], goals: int) -> str:
             f"residual by the encoders: median {np.median(reached) * MM:.1f} mm, worst {max(reached) * MM:.1f} mm"
         )
     return "\n".join(rows)
-
-
-def timing_line(results: Iterable[GoalResult], period_s: float) -> str:
-    """How old frames were, how long the loop took from frame to command, and how many ticks overran."""
-    ticks = [tick for result in results for tick in result.ticks if not tick.held]
-    if not ticks:
-        return "no frame was acted on"
-    ages = [MM * tick.timing.age for tick in ticks]
-    reactions = [MM * tick.timing.reaction for tick in ticks]
-    late = sum(tick.timing.busy > period_s for tick in ticks)
-    return (
-        f"frames {np.median(ages):.0f} ms old (median); frame to command {np.median(reactions):.1f} ms, "
-        f"99 % within {np.percentile(reactions, 99):.1f} ms; {late} of {len(ticks)} ticks over {period_s * MM:.0f} ms"
-    )
 
 
 def _point(xyz: Vector) -> str:

@@ -14,7 +14,7 @@ from pipelines.tick import GoalResult
 
 
 def plot_rehearsal(runs: Mapping[str, Sequence[GoalResult]], period_s: float, path: Path) -> None:
-    """Distance to the goal over time, every goal a line, and the sorted residuals; written as PNG."""
+    """Distance to the goal over time, every goal a line, and the sorted residuals; written as PNG. Needs the ticks."""
     figure, (over_time, paths, ends) = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
     for (name, results), colour in zip(runs.items(), ("#0072b2", "#d55e00", "#009e73"), strict=False):
         for index, result in enumerate(results):

@@ -100,6 +100,7 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
                         interrupted=over,
                         before=_furnisher(devices, twin.seed + len(results)),
                         finished=tell,
+                        keep_ticks=True,
                     )
                     overruns[name] += runtime.overruns
                 stop = results[-1].stop
@@ -121,7 +122,7 @@ def _furnisher(devices: Devices, seed: int) -> Callable[[int], None]:
 
 def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> dict:
     """The documented keys; see the README."""
-    ticks = {name: sum(len(result.ticks) for result in each) for name, each in rehearsal.runs.items()}
+    ticks = {name: sum(result.steps for result in each) for name, each in rehearsal.runs.items()}
     stops = [str(result.stop) for result in rehearsal.runs["default"] if result.stop is not None]
     return {
         "default": scores(rehearsal.runs["default"]),

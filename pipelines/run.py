@@ -37,6 +37,7 @@ class RunOptions:
         record: folder of recordings, or None.
         live: show the run in Rerun; ``live_file``: write that to a file in place of opening the viewer.
         quiet: no line per step.
+        keep_ticks: the results keep all their ticks, which fills 70 MB per hour.
     """
 
     step: bool = False
@@ -45,6 +46,7 @@ class RunOptions:
     live: bool = False
     live_file: str | None = None
     quiet: bool = False
+    keep_ticks: bool = False
 
 
 def run(
@@ -90,6 +92,7 @@ def run(
             home=not names.shadow,
             interrupted=interrupted,
             finished=lambda result: _tell_all(hearing, result),
+            keep_ticks=options.keep_ticks,
         )
 
 

@@ -20,9 +20,10 @@ from datasets.config import EXIT_INTERRUPTED, command_line
 from datasets.errors import ConfigError, SafetyStop
 from datasets.rig import RIG_PATH, Rig
 from pipelines.check import check, require_all
-from pipelines.console import result_table, timing_line
+from pipelines.console import result_table
 from pipelines.devices import DeviceNames
 from pipelines.goal_check import check_goals
+from pipelines.loop_times import LoopTimes
 from pipelines.run import RunOptions, run
 from pipelines.settings import RUNTIME_PATH, RuntimeSettings
 from pipelines.setup import Setup, make_fence
@@ -153,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         if not names.is_twin and not options.shadow and not options.yes:
             ask_operator(options.arm, goals)
+        times = LoopTimes(1 / rig.rate_hz)
         results = run(
             setup,
             names,
@@ -165,9 +167,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 live=options.live is not None,
                 live_file=options.live or None,
             ),
+            (times,),
         )
     print(result_table(results, len(goals)))
-    print(timing_line(results, 1 / rig.rate_hz))
+    print(times)
     raise SystemExit(exit_code(results))
 
 

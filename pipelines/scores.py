@@ -40,8 +40,8 @@ def contributions(results: Sequence[GoalResult]) -> dict[str, float | None]:
     """
     parts: dict[str, list[float]] = {"perception": [], "control": [], "arm": []}
     for result in results:
-        if result.stop is None and result.final_target is not None:
-            last = _seen(result.ticks)[-1]
+        last = result.last_seen
+        if result.stop is None and result.final_target is not None and last is not None:
             parts["perception"].append(float(np.linalg.norm(last.estimate - last.tcp_at_frame)))
             parts["control"].append(last.error_m)
             parts["arm"].append(float(np.linalg.norm(result.final_tcp - result.final_target)))
@@ -49,7 +49,7 @@ def contributions(results: Sequence[GoalResult]) -> dict[str, float | None]:
 
 
 def timings(results: Sequence[GoalResult]) -> dict[str, dict[str, float | None]]:
-    """p50, p99 and largest of where the ticks' time went, ms; see :class:`pipelines.tick.Timing`."""
+    """p50, p99 and largest of where the ticks' time went, ms; see :class:`pipelines.tick.Timing`. Needs the ticks."""
     ticks = [tick for result in results for tick in _seen(result.ticks)]
     if not ticks:
         return {}
@@ -71,7 +71,7 @@ def timings(results: Sequence[GoalResult]) -> dict[str, dict[str, float | None]]
 
 
 def outside_fence(results: Sequence[GoalResult], fence: Fence) -> int:
-    """How many ticks saw the TCP outside the fence by the encoders."""
+    """How many ticks saw the TCP outside the fence by the encoders. Needs the ticks."""
     places = [tick.tcp for result in results for tick in result.ticks]
     places += [result.final_tcp for result in results if np.all(np.isfinite(result.final_tcp))]
     return sum(not fence.contains(place, FENCE_TOLERANCE_M) for place in places)

@@ -22,6 +22,7 @@ def run_goals(
     interrupted: Event | None = None,
     before: Callable[[int], None] = lambda index: None,
     finished: Callable[[GoalResult], None] = lambda result: None,
+    keep_ticks: bool = False,
 ) -> list[GoalResult]:
     """Results of the goals begun: as many as were given, or up to the one that was stopped.
 
@@ -30,7 +31,8 @@ def run_goals(
         home_after: and after the last.
         interrupted: set by the operator's Ctrl-C, which has then stopped the arm already.
         before: is called with each goal's index before the arm goes home for it.
-        finished: is shown each result as it comes.
+        finished: is shown each result, with all its ticks, as it comes.
+        keep_ticks: the results returned have theirs too; without, a run of many hours holds what one of minutes does.
     """
     results: list[GoalResult] = []
     for index, goal in enumerate(goals):
@@ -40,8 +42,8 @@ def run_goals(
             result = runtime.reach(goal)
         else:
             result = GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop)
-        results.append(result)
         finished(result)
+        results.append(result if keep_ticks else result.without_ticks())
         if result.stop is not None:
             return results
     if home and home_after and results:

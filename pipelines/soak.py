@@ -149,6 +149,7 @@ def _session(setup: Setup, twin: TwinSettings, portions: Iterator[list[Vector]],
                     home_after=False,
                     interrupted=interrupted,
                     finished=found.recorder.finished,
+                    keep_ticks=True,
                 )
                 found.add(results, runtime.overruns - overruns)
                 stop = results[-1].stop

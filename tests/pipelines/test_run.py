@@ -32,7 +32,7 @@ def short(setup, steps=12):
 
 @pytest.fixture
 def recorded(knowing_setup, tmp_path, capsys):
-    options = RunOptions(record=tmp_path / "runs", faults=(PlannedFault("c31", 2.6),))
+    options = RunOptions(record=tmp_path / "runs", faults=(PlannedFault("c31", 2.6),), keep_ticks=True)
     results = run(short(knowing_setup), DeviceNames(), GOALS, TWIN, options)
     (log,) = (tmp_path / "runs").glob("*/events.jsonl")
     events = [json.loads(line) for line in log.read_text().splitlines()]
@@ -158,6 +158,6 @@ def test_a_slower_limit_is_kept(knowing_setup):
     arm = ArmParams.load()
     setup = replace(short(knowing_setup), max_speed_m_s=0.05)
     assert arm.slow_speed_m_s > 0.05
-    results = run(setup, DeviceNames(), GOALS[:1], TWIN, RunOptions(quiet=True))
+    results = run(setup, DeviceNames(), GOALS[:1], TWIN, RunOptions(quiet=True, keep_ticks=True))
     longest = max(float(np.linalg.norm(tick.sent)) for tick in results[0].ticks)
     assert longest <= 0.05 / setup.rig.rate_hz + 1e-9
