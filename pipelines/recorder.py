@@ -1,6 +1,7 @@
 """Keeps all of a run without slowing it: frames and numbers in the frames schema, and a log of what happened."""
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
@@ -60,7 +61,7 @@ class RunRecorder:
         self.name = datetime.now().strftime("%Y%m%d-%H%M%S")
         self.path = folder / self.name
         self.dropped = 0
-        self._arm = arm
+        self._arm, self._began_s = arm, time.monotonic()
         self._pose = (
             {} if t_base_camera is None else dict.fromkeys(("T_base_camera", "T_base_camera_told"), t_base_camera)
         )
@@ -98,8 +99,9 @@ class RunRecorder:
 
     def close(self) -> None:
         """Write what waits; idempotent."""
-        for time_s, event in getattr(self._arm, "events", ()):
-            self.log.note("arm", time_s, detail=event)
+        for time_s, event in tuple(getattr(self._arm, "events", ())):
+            if time_s >= self._began_s:
+                self.log.note("arm", time_s, detail=event)
         if self._writer is not None:
             try:
                 self._writer.close()

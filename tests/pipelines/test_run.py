@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -92,6 +93,15 @@ def test_a_disk_that_fails_ends_the_recording_and_not_the_run(world, tmp_path):
     assert result.stop is None
     assert recorder.dropped == 5
     assert "no space left" in recorder.log.path.read_text()
+
+
+def test_a_recording_tells_what_the_arm_did_since_it_began(world, tmp_path):
+    world.arm.events = [(time.monotonic(), "connected")]
+    for event in ("stopping: C31", "stop confirmed"):
+        with RunRecorder(tmp_path / event, world.rig, world.arm, {}) as recorder:
+            world.arm.events.append((time.monotonic(), event))
+        told = [json.loads(line) for line in recorder.log.path.read_text().splitlines()]
+        assert [each["detail"] for each in told if each["event"] == "arm"] == [event]
 
 
 def test_a_folder_that_cannot_be_written_is_refused(world, tmp_path):
