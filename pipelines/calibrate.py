@@ -198,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
     parser.add_argument("--rig", default=RIG_PATH, metavar="FILE")
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
+    parser.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
     parser.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
     options = parser.parse_args(arguments)
     with command_line(PROG):
@@ -205,7 +206,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
         names = DeviceNames.of(options.camera, options.arm)
         rig, twin = Rig.load(options.rig), TwinSettings.load(options.twin)
-        setup = Setup.load(rig, RuntimeSettings.load(), estimator=options.estimator, policy=PROPORTIONAL)
+        setup = Setup.load(
+            rig,
+            RuntimeSettings.load(),
+            estimator=options.estimator,
+            policy=PROPORTIONAL,
+            max_speed_m_s=options.max_speed,
+        )
         places = choose_places(rig, setup.fence, options.poses, options.seed)
         if not names.is_twin and not options.yes:
             ask_operator(options.arm, places)

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control.arms.params import ArmParams
-from datasets.errors import ConfigError, DataError
+from datasets.errors import ConfigError, DataError, DeviceError
 from datasets.frame import Frame
 from datasets.projection import invert, transform
 from perception.estimate import PositionEstimate
-from perception.estimator import Location
+from perception.estimator import Location, PositionEstimator
+from pipelines import calibrate
 from pipelines.calibrate import Sighting, choose_places, difference, locate_camera, main, measured
 from pipelines.calibration import Calibration
 from pipelines.rigid_fit import fit_rigid, fit_rigid_robust
@@ -125,3 +126,17 @@ def test_too_few_poses_are_refused(tmp_path, capsys):
     assert exit_.value.code == 2
     assert "--poses 3" in capsys.readouterr().err
     assert not (tmp_path / "c.yaml").exists()
+
+
+def test_a_lower_speed_limit_reaches_the_arm(rig, tmp_path, monkeypatch, capsys):
+    def no_devices(names, setup, twin):
+        limit = setup.fence.max_displacement_m * rig.rate_hz
+        raise DeviceError(f"{setup.max_speed_m_s} m/s, fence {limit:.2f} m/s")
+
+    monkeypatch.setattr(calibrate, "open_devices", no_devices)
+    monkeypatch.setattr(PositionEstimator, "load", lambda folder, rig: None)
+    for speed, words in (("0.03", "0.03 m/s, fence 0.03 m/s"), ("0", "speed")):
+        with pytest.raises(SystemExit) as exit_:
+            main(["--max-speed", speed, "--out", str(tmp_path / "c.yaml")])
+        assert exit_.value.code == 2
+        assert words in capsys.readouterr().err
