@@ -50,8 +50,8 @@ def test_a_readme_without_markers_is_left_alone(results, tmp_path):
 
 def test_missing_and_foreign_metrics_are_refused_by_name(results):
     (results / "control" / "metrics.json").write_text("{}")
-    with pytest.raises(DataError, match="control/metrics.json"):
+    with pytest.raises(DataError, match=r"control/metrics\.json"):
         report.tables(results)
     (results / "perception" / "metrics.json").unlink()
-    with pytest.raises(DataError, match="perception/metrics.json: no such file"):
+    with pytest.raises(DataError, match=r"perception/metrics\.json: no such file"):
         report.tables(results)
