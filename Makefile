@@ -38,7 +38,7 @@ reproduce: setup ## rebuild the default path: frames, networks, policy, rehearsa
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
 	@$(BIN)/python -m pipelines.report
 
-reproduce-all: setup ## rebuild everything, the original's variants and the gauntlet included
+reproduce-all: setup ## rebuild every stage of dvc.yaml
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force
 
 demo: setup ## the trained arm reaching three goals on the twin, with a picture of it
