@@ -31,11 +31,8 @@ from datasets.rig import Rig
 from pipelines import gauntlet
 from pipelines.gauntlet_cells import Cache, Cell, Method
 from pipelines.gauntlet_gaps import ActionNoise, Gap
-from pipelines.gauntlet_pictures import camera_tolerance, draw_camera_maps, draw_heat_map
 from pipelines.gauntlet_plan import GauntletParams
 from pipelines.gauntlet_rooms import GapRooms, NoisyArm
-from pipelines.gauntlet_scores import cell_metrics
-from pipelines.report_page import write_page
 
 PARAMS = Path("params/gauntlet.yaml")
 NOMINAL = Gap("Nominal", "nominal")
@@ -371,58 +368,3 @@ def test_bad_input_is_one_line_and_leaves_nothing(small, capsys, change, argumen
     assert words in last
     assert not (small / "results").exists()
     assert not (small / "runs" / "selection").exists()
-
-
-# The page
-
-
-def test_the_page_says_what_is_not_there_yet(tmp_path):
-    write_page(tmp_path / "report.html", results=tmp_path)
-    text = (tmp_path / "report.html").read_text()
-    for stage in ("gauntlet", "perception", "rehearsal"):
-        assert f"the stage {stage} has left no metrics" in text
-
-
-def test_damaged_metrics_are_an_error_that_names_them(tmp_path):
-    (tmp_path / "gauntlet").mkdir()
-    (tmp_path / "gauntlet" / "metrics.json").write_text("{")
-    with pytest.raises(DataError, match=r"metrics\.json: not JSON"):
-        write_page(tmp_path / "report.html", results=tmp_path)
-    assert not (tmp_path / "report.html").exists()
-
-
-def test_the_page_tells_who_is_ahead_and_how_far_the_camera_may_be_off(tmp_path):
-    def cell(final_mm):
-        return cell_metrics([Episode(i, (final_mm + 0.01 * i) / 1000, 0.8, -1.0) for i in range(10)])
-
-    ours = {"nominal": cell(2.0), "camera_30mm": cell(25.0), "latency_200ms": cell(2.0)}
-    rival = {"nominal": cell(2.1), "camera_30mm": cell(25.0), "latency_200ms": cell(9.0)}
-    level = {"n": 10, "median_difference": 0.0, "better": 5, "worse": 5, "p": 1.0, "p_holm": 1.0, "verdict": "level"}
-    by_end = {"nominal": level, "camera_30mm": level | {"verdict": "behind"}, "latency_200ms": level}
-    by_time = {"nominal": level, "camera_30mm": level, "latency_200ms": level | {"verdict": "ahead"}}
-    metrics = {
-        "default": ours,
-        "proportional": rival,
-        "comparison": {"default_minus_proportional": {"final_mm": by_end, "arrival_s": by_time}},
-        "about": {
-            "episodes": 10,
-            "seed": 0,
-            "methods": {"default": "Default <1>", "proportional": "Proportional"},
-            "gaps": {
-                "nominal": {"title": "Nominal", "group": "nominal", "camera_off": [0.0, 0.0]},
-                "camera_30mm": {"title": "Camera moved 30 mm", "group": "camera", "camera_off": [30.0, 0.0]},
-                "latency_200ms": {"title": "Latency 200 ms", "group": "dynamics"},
-            },
-        },
-    }
-    assert camera_tolerance(metrics, "default", 0) == pytest.approx(3.0)
-    draw_heat_map(metrics, tmp_path / "gauntlet" / "heatmap.png")
-    draw_camera_maps(metrics, tmp_path / "gauntlet" / "camera.png")
-    (tmp_path / "gauntlet" / "metrics.json").write_text(json.dumps(metrics))
-    write_page(tmp_path / "report.html", results=tmp_path)
-    text = (tmp_path / "report.html").read_text()
-    assert "0 ahead, 1 behind" in text
-    assert "by time to the goal 1 ahead, 0 behind" in text
-    assert "Default &lt;1&gt;" in text
-    assert "<1>" not in text
-    assert "1 of 2 gaps held" in text
