@@ -60,16 +60,18 @@ def add_depth_noise(
     seen = depth_m > 0
     disparity = np.divide(IMAGER_FOCAL_PX * BASELINE_M, depth_m, out=np.zeros_like(depth_m), where=seen)
 
+    shape = depth_m.shape
+    corners = rng.integers(0, _POOL_PX - np.array(shape) + 1, size=(4, 2))
     edge_loss = EDGE_LOSS * min(level, 1.5) * min(float(scale), 1.0)  # a coarse pixel holds more than its edge
-    lost = _edges(disparity) & (_crop(_uniform_pool(), depth_m.shape, rng) < edge_loss)
+    lost = _edges(disparity) & (_crop(_uniform_pool(), shape, corners[0]) < edge_loss)
     dark, shining = cv2.inRange(rgb, (0, 0, 0), (DARK,) * 3), cv2.inRange(rgb, (SHINING,) * 3, (255,) * 3)
     fickle = cv2.bitwise_or(dark, shining) > 0
-    lost |= fickle & (_crop(_uniform_pool(), depth_m.shape, rng) < DARK_OR_SHINING_LOSS * level)
-    lost |= _crop(_uniform_pool(), depth_m.shape, rng) < ISOLATED_LOSS * level
+    lost |= fickle & (_crop(_uniform_pool(), shape, corners[1]) < DARK_OR_SHINING_LOSS * level)
+    lost |= _crop(_uniform_pool(), shape, corners[2]) < ISOLATED_LOSS * level
     lost |= _shadow(disparity * scale)
 
     sigma_px = round(CORRELATION_PX * float(scale), 1)
-    disparity += level * SUBPIXEL_PX * _crop(_noise_pool(sigma_px), depth_m.shape, rng)
+    disparity += level * SUBPIXEL_PX * _crop(_noise_pool(sigma_px), shape, corners[3])
     disparity = np.rint(disparity / DISPARITY_STEP_PX) * DISPARITY_STEP_PX
     seen &= ~lost & (disparity > DISPARITY_STEP_PX)
     noisy = np.divide(IMAGER_FOCAL_PX * BASELINE_M, disparity, out=np.zeros_like(disparity), where=seen)
@@ -93,8 +95,8 @@ def _shadow(disparity_px: NDArray[np.float32]) -> NDArray[np.bool_]:
     return nearest_from_right < right_column - 0.5
 
 
-def _crop(pool: NDArray[np.float32], shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    row, column = rng.integers(0, _POOL_PX - np.array(shape[:2]) + 1)
+def _crop(pool: NDArray[np.float32], shape: tuple[int, ...], corner: NDArray[np.int64]) -> NDArray[np.float32]:
+    row, column = corner
     return pool[row : row + shape[0], column : column + shape[1]]
 
 

@@ -15,6 +15,8 @@ ARM_COLOURS = {"arm_white": 0.92, "arm_gray": 0.72, "arm_black": 0.15}
 """Grey level of the arm's painted groups, as UFACTORY delivers it."""
 
 _HIDDEN = np.array([0.0, 0.0, -5.0])
+_TABLE_LOW, _TABLE_HIGH = np.array([-0.35, -0.6]), np.array([0.8, 0.6])
+_PAINT = np.array([[level] * 3 for level in ARM_COLOURS.values()])
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,13 @@ def sample_look(rng: np.random.Generator, ranges: LookRandomization, tcp_m: Arra
 
     shown = 3 + rng.permutation(CLUTTER_SLOTS)[: rng.integers(ranges.clutter[0], ranges.clutter[1] + 1)]
     sizes[3:-1] = rng.uniform(0.015, 0.07, (CLUTTER_SLOTS, 3))
-    places = rng.uniform([-0.35, -0.6], [0.8, 0.6], (CLUTTER_SLOTS, 2))
-    for surface in shown:
-        place = places[surface - 3]
-        tall = sizes[surface].max()
-        near_gripper = np.linalg.norm(place - tcp_m[:2]) < 0.12 and tcp_m[2] < 2 * tall + 0.2
-        near_base = np.linalg.norm(place) < 0.2
-        if not (near_gripper or near_base):
-            positions[surface] = [*place, sizes[surface][2]]
+    places = _TABLE_LOW + (_TABLE_HIGH - _TABLE_LOW) * rng.random((CLUTTER_SLOTS, 2))
+    tall = sizes[shown].max(axis=1)
+    place = places[shown - 3]
+    near_gripper = (_length(place - tcp_m[:2]) < 0.12) & (tcp_m[2] < 2 * tall + 0.2)
+    standing = ~(near_gripper | (_length(place) < 0.2))
+    kept = shown[standing]
+    positions[kept, :2], positions[kept, 2] = place[standing], sizes[kept, 2]
     yaws = rng.uniform(-np.pi, np.pi, count)
     if rng.random() < ranges.occluder:
         sizes[-1] = [rng.uniform(0.008, 0.03), rng.uniform(0.1, 0.4), 0]
@@ -75,7 +76,7 @@ def sample_look(rng: np.random.Generator, ranges: LookRandomization, tcp_m: Arra
     textures = np.where(rng.random(count) < ranges.textured, rng.integers(0, TEXTURES, count), -1)
 
     shade = rng.uniform(*ranges.arm_shade)
-    arm = np.array([[level] * 3 for level in ARM_COLOURS.values()]) * shade + rng.normal(0, 0.02, (3, 3))
+    arm = _PAINT * shade + rng.normal(0, 0.02, (3, 3))
     if rng.random() < ranges.wild_arm:
         arm = rng.uniform(0, 1, (3, 3))
 
@@ -97,6 +98,10 @@ def sample_look(rng: np.random.Generator, ranges: LookRandomization, tcp_m: Arra
         light_colours=(strengths[:, None] * tint).clip(0, 1),
         ambient=(rng.uniform(*ranges.ambient) * tint[0]).clip(0, 1),
     )
+
+
+def _length(vectors: Array) -> Array:
+    return np.sqrt(np.einsum("nk,nk->n", vectors, vectors))
 
 
 class Dresser:

@@ -45,13 +45,11 @@ class SceneSampler:
         self._rig = rig
         self._ranges = randomization
         self._kinematics = Kinematics()
-        self._limits = self._kinematics.joint_limits.T
 
     def sample(self, seed: int) -> Scene:
         """The scene of a seed: the same seed gives the same scene, on any machine and in any order."""
         rng = np.random.default_rng(seed)
-        joints = self._sample_joints(rng)
-        tcp = self._kinematics.tcp(joints)
+        joints, tcp = self._sample_posture(rng)
         true, told, intrinsics = sample_camera(rng, self._rig, self._ranges.camera)
         return Scene(
             seed=seed,
@@ -65,7 +63,7 @@ class SceneSampler:
             depth_noise=float(rng.uniform(*self._ranges.depth_noise)),
         )
 
-    def _sample_joints(self, rng: np.random.Generator) -> Array:
+    def _sample_posture(self, rng: np.random.Generator) -> tuple[Array, Array]:
         home = np.array(self._rig.home_joints_rad)
         while True:
             goal = rng.uniform(self._rig.workspace.low, self._rig.workspace.high)
@@ -75,12 +73,12 @@ class SceneSampler:
             near[0] += np.arctan2(goal[1], goal[0])
             near[6] += near[0] - yaw
             wanted = pointing_down(yaw, tilt)
-            # The label is where the arm is, not where it was sent: a few steps of inverse kinematics are enough.
-            joints = self._kinematics.step(np.clip(near, *self._limits), goal, wanted, iterations=4)
+            # The label is where the arm is, not where it was sent.
+            joints = self._kinematics.approach(near, goal, wanted)
             pose = self._kinematics.tcp_pose(joints)
             upright = pose[:3, 2] @ wanted[:, 2] > np.cos(TILT_TOLERANCE_RAD)
             if upright and self._rig.workspace.contains(pose[:3, 3]):
-                return joints
+                return joints, pose[:3, 3]
 
 
 def sample_camera(rng: np.random.Generator, rig: Rig, ranges: CameraRandomization) -> tuple[Array, Array, Intrinsics]:

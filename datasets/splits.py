@@ -48,6 +48,7 @@ class SplitParams:
         arm: whose shapes are drawn.
         looks: which images are kept; without them all the labels and seeds remain, to draw from.
         depth_noise: range of the depth sensor's noise level, when not the shared one.
+        occluder: share of scenes with a bar between camera and arm, when not the shared one.
     """
 
     frames: int
@@ -56,6 +57,7 @@ class SplitParams:
     arm: ArmName = "own"
     looks: tuple[LookName, ...] = ("glance", "fovea")
     depth_noise: Range | None = None
+    occluder: float | None = None
 
     def __post_init__(self) -> None:
         if self.frames < 0 or self.seed < 0:
@@ -108,11 +110,13 @@ class SplitPlan:
         if name not in params.splits:
             raise ConfigError(f"unknown split {name!r}; the parameter file has {', '.join(params.splits)}")
         split = params.splits[name]
+        look = params.randomization.look
         randomization = replace(
             params.randomization,
             arm=split.arm,
             camera=split.camera,
             depth_noise=split.depth_noise or params.randomization.depth_noise,
+            look=look if split.occluder is None else replace(look, occluder=split.occluder),
         )
         return cls(
             name, split.frames, split.seed, split.looks, rig, randomization, params.window_jitter, params.shard_frames

@@ -28,6 +28,31 @@ def test_solved_joints_bring_the_tcp_to_the_point_pointing_down(kinematics, rig)
     assert reached > 85
 
 
+def test_the_quick_approach_ends_where_the_exact_one_does(kinematics, rig):
+    rng = np.random.default_rng(1)
+    low, high = kinematics.joint_limits.T
+    misses = []
+    for point in rng.uniform([0.3, -0.2, 0.15], [0.5, 0.2, 0.4], (100, 3)):
+        joints = kinematics.approach(np.array(rig.home_joints_rad), point, pointing_down(), iterations=8)
+        assert (joints >= low).all()
+        assert (joints <= high).all()
+        pose = kinematics.tcp_pose(joints)
+        assert pose[:3, 2] @ [0, 0, -1] > np.cos(0.03)
+        misses.append(np.linalg.norm(pose[:3, 3] - point))
+    assert np.median(misses) < 1e-4
+    assert max(misses) < 2e-3
+
+
+def test_the_quick_approach_stays_in_the_limits_wherever_it_is_sent(kinematics):
+    rng = np.random.default_rng(2)
+    low, high = kinematics.joint_limits.T
+    for _ in range(200):
+        joints = kinematics.approach(rng.uniform(-7, 7, 7), rng.uniform(-2, 2, 3), pointing_down(rng.uniform(-3, 3)))
+        assert np.isfinite(joints).all()
+        assert (joints >= low).all()
+        assert (joints <= high).all()
+
+
 def test_a_point_out_of_reach_is_refused_with_a_sentence(kinematics, rig):
     with pytest.raises(ReachError, match="not reachable with the gripper pointing down"):
         kinematics.solve([0.9, 0, 0.2], rig.home_joints_rad)
