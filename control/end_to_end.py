@@ -16,9 +16,11 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 import torch as th
+from stable_baselines3.common.buffers import DictReplayBuffer
+from stable_baselines3.common.save_util import load_from_pkl
 from tqdm import tqdm
 
-from control.buffers import FrameHerReplayBuffer
+from control.buffers import FrameHerReplayBuffer, memory_bytes
 from control.ddpg import BottleneckDDPG
 from control.env import EnvParams, Observations
 from control.evaluate import Episode, roll_out, summarize
@@ -93,7 +95,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
             "p95_mm": round(1000 * float(np.percentile(errors_m, 95)), 2),
         },
         "best_step": curve.best_step,
-        "replay_mb": _replay_memory_mb(params, env),
+        "replay_mb": _replay_memory_mb(params, env, folder),
         "train_s": round(learnt, 1),
         "stage_s": round(time.monotonic() - started, 1),
         "seed": params.seed,
@@ -144,12 +146,11 @@ def _test(agent: BottleneckDDPG, env: ImageReachEnv, seeds: range) -> tuple[list
     return [roll_out(act, env, seed) for seed in tqdm(seeds, desc="test from images", unit="episode")], errors
 
 
-def _replay_memory_mb(params: EndToEndParams, env: ImageReachEnv) -> dict[str, float]:
-    """Of the observations in a full buffer: as kept, and as SB3's own buffer would keep them."""
-    once = sum(
-        float(np.prod(space.shape or ())) * np.dtype(space.dtype).itemsize for space in env.observation_space.values()
-    )
-    picture = float(np.prod(env.observation_space["image"].shape or ()))
-    frames = params.agent.buffer_size * (1 + 1 / params.env.horizon)
-    kept = params.agent.buffer_size * (2 * (once - picture) + 16) + frames * picture
-    return {"kept": round(kept / 1e6, 1), "dict_replay_buffer": round(2 * once * params.agent.buffer_size / 1e6, 1)}
+def _replay_memory_mb(params: EndToEndParams, env: ImageReachEnv, folder: Path) -> dict[str, float]:
+    """Of the buffer as the learning left it, and of SB3's own of the same size, everything counted in both."""
+    newest = max(folder.glob("buffer_*.pkl"), key=lambda path: int(path.stem.split("_")[1]))
+    theirs = DictReplayBuffer(params.agent.buffer_size, env.observation_space, env.action_space, device="cpu")
+    return {
+        "kept": round(memory_bytes(load_from_pkl(newest)) / 1e6, 2),
+        "dict_replay_buffer": round(memory_bytes(theirs) / 1e6, 2),
+    }

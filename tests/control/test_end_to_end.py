@@ -83,7 +83,7 @@ def test_the_stage_learns_resumes_and_ships_a_policy(tmp_path, rig, env):
     train.main(["--config", str(file)])
     metrics = json.loads((tmp_path / "results/metrics.json").read_text())
     assert metrics["default"]["n"] == 2
-    assert metrics["replay_mb"]["kept"] <= 0.55 * metrics["replay_mb"]["dict_replay_buffer"]
+    assert metrics["replay_mb"]["kept"] <= 0.5 * metrics["replay_mb"]["dict_replay_buffer"]
     policy = ImagePolicy.load(tmp_path / "policy", rig)
     image = env.reset(seed=0)[0]["image"].transpose(1, 2, 0)
     step, position = policy.act(image, np.array([0.4, 0.1, 0.3]), np.zeros(3))
