@@ -1,0 +1,63 @@
+"""A run of the command line in a process of its own, for test_run_killed.py to kill: HOST, drive mode, folder.
+
+The controller's servers live in the process of the test. Wires, loop, monitor, watchdog and recorder are a real run's;
+the pictures are grey, the estimator listens to the arm's reports, and the policy goes round in a circle without end.
+"""
+
+import sys
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from conftest import grey_pictures  # this folder is a script's first place to look
+
+from control.arms.params import ArmParams
+from datasets.rig import Rig
+from perception.cameras.realsense import RealSenseCamera
+from perception.cameras.settings import CameraSettings
+from perception.estimate import PositionEstimate
+from pipelines import devices, run_real
+from pipelines.settings import RuntimeSettings
+from pipelines.setup import Setup, make_fence
+from pipelines.shadow import ShadowArm
+from pipelines.twin.camera import CameraTwin
+from pipelines.twin.controller import point_sdk_at_emulators
+
+STEP_M, STEPS_ROUND = 0.02, 20
+
+
+class Listening:
+    def __init__(self, arm):
+        self.arm = arm
+
+    def estimate(self, frame, t_base_camera=None, intrinsics=None):
+        return PositionEstimate(self.arm.tcp_at(frame.timestamp), np.full(3, 0.002))
+
+
+class Circling:
+    def reset(self):
+        self.step = 0
+
+    def act(self, observation):
+        self.step += 1
+        angle = 2 * np.pi * self.step / STEPS_ROUND
+        return STEP_M * np.array([np.cos(angle), np.sin(angle), 0.0])
+
+
+def main(host, mode, folder):
+    point_sdk_at_emulators()
+    # A busy machine may hold up the controller's process and not this one: here that is no fault.
+    rig, arm = Rig.load(), ArmParams(mode=mode, report_deadline_s=1.0, command_deadline_s=1.0)
+    settings = RuntimeSettings.load().with_horizon(1000)
+    seeing = replace(CameraSettings.load(), fps=15, warm_up_frames=3)
+    fence = make_fence(rig, arm)
+    with ShadowArm(host, rig, fence, arm) as ears, CameraTwin(rig.camera, lambda: grey_pictures(None)) as camera:
+        setup = Setup(rig, settings, arm, seeing, Listening(ears), Circling(), fence)
+        Setup.load = lambda *given, **named: setup
+        devices.RealSenseCamera = partial(RealSenseCamera, context=camera.context)
+        named = ["--arm", host, "--camera", "realsense", "--yes", "--record", folder]
+        run_real.main([*named, "--goal", "0.42", "0.03", "0.26"])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
