@@ -6,7 +6,6 @@ The position is found in the camera's frame and carried to the base by the pose 
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from datasets.config import command_line, load_params
 from datasets.datamodule import FramesDataModule
 from datasets.errors import ModelError
+from datasets.files import write_whole
 from datasets.projection import Array
 from datasets.store import FrameStore
 from perception.evaluate import LocateParams
@@ -76,10 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         params = load_params(options.config, LocateParams)
         figures = measure(Path(options.runs) / options.name, options.store, params.splits, params.rig)
         path = Path(params.results) / "baselines" / f"{options.name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(figures, indent=2) + "\n")
-        os.replace(part, path)
+        write_whole(path, json.dumps(figures, indent=2) + "\n")
         for split in params.splits:
             print(split, figures[split])
 

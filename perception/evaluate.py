@@ -26,6 +26,7 @@ import numpy as np
 
 from datasets.config import command_line, load_params
 from datasets.errors import ConfigError
+from datasets.files import write_whole
 from datasets.official_arm import menagerie_available
 from datasets.rig import RIG_PATH, Rig
 from datasets.splits import FramesParams, SplitPlan
@@ -126,7 +127,7 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
     results = Path(params.results)
     draw_histogram(measured, results / "errors.png")
     draw_map(measured[params.mapped_split], params.mapped_split, rig, results / "error_map.png")
-    _write(metrics, results / "metrics.json")
+    write_whole(results / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics
 
 
@@ -157,13 +158,6 @@ def _conditions(trials: Trials) -> dict[str, Any]:
 def _baselines(results: Path) -> dict[str, Any]:
     folder = results / "baselines"
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-
-
-def _write(metrics: Mapping[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(metrics, indent=2) + "\n")
-    os.replace(part, path)
 
 
 def print_table(metrics: Mapping[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Trained looks as ONNX graphs: weights inside, no trace of the building machine, same weights same bytes."""
 
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from datasets.files import write_whole
 from perception.locator import Locator, graph, zero_inputs
 
 OPSET = 20
@@ -35,9 +35,7 @@ def export_look(locator: Locator, path: Path) -> None:
         model = onnx.load(raw)
     _strip(model)
     onnx.checker.check_model(model)
-    part = path.with_suffix(".part")
-    part.write_bytes(model.SerializeToString(deterministic=True))
-    os.replace(part, path)
+    write_whole(path, model.SerializeToString(deterministic=True))
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -1,7 +1,6 @@
 """What a training run leaves besides its weights: how long it took, from which seed, and what it reached."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from datasets.errors import ModelError
+from datasets.files import write_whole
 from perception.regressor import Regressor
 
 FILE = "training.json"
@@ -44,9 +44,7 @@ class TrainingSummary:
 
     def write(self, folder: Path) -> None:
         """Write into ``folder``, whole or not at all."""
-        part = folder / (FILE + ".part")
-        part.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        os.replace(part, folder / FILE)
+        write_whole(folder / FILE, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "TrainingSummary":

@@ -6,8 +6,8 @@ are kept: a run that was stopped goes on where it was, and a run after a change 
 
 import argparse
 import csv
+import io
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from control.evaluate import Episode
 from datasets.config import command_line, load_params
 from datasets.errors import DataError
+from datasets.files import write_whole
 from datasets.rig import Rig
 from pipelines.gauntlet_cells import Cache, run_cells
 from pipelines.gauntlet_gaps import Gap
@@ -105,29 +106,30 @@ def write(params: GauntletParams, rig: Rig, plan: Plan, found: Found) -> dict[st
     written = metrics(params, plan, found)
     folder = Path(params.results)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / "episodes.csv.part"
-        with part.open("w", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["method", "gap", "seed", "final_mm", "arrival_s", "reward"])
-            for name, gaps in found.items():
-                for gap, episodes in gaps.items():
-                    writer.writerows(
-                        [name, gap, one.seed, f"{1000 * one.final_m:.3f}", f"{one.arrival_s:.2f}", f"{one.reward:.4f}"]
-                        for one in episodes
-                    )
-        os.replace(part, folder / "episodes.csv")
+        write_whole(folder / "episodes.csv", _table(found))
         draw_heat_map(written, folder / "heatmap.png")
         draw_camera_maps(written, folder / "camera.png")
         drawn = {cell.gap_name: cell for cell in plan.cells.values() if cell.method.looks}
         draw_gaps(list(drawn.values()), params.seed, rig, folder / "gaps.png")
-        part = folder / "metrics.json.part"
-        part.write_text(json.dumps(written, indent=2) + "\n")
-        os.replace(part, folder / "metrics.json")
+        write_whole(folder / "metrics.json", json.dumps(written, indent=2) + "\n")
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error}); the cells are kept, run the same again") from error
     write_page(Path(params.report), gauntlet=folder)
     return written
+
+
+def _table(found: Found) -> str:
+    """Every episode as CSV."""
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(["method", "gap", "seed", "final_mm", "arrival_s", "reward"])
+    for name, gaps in found.items():
+        for gap, episodes in gaps.items():
+            writer.writerows(
+                [name, gap, one.seed, f"{1000 * one.final_m:.3f}", f"{one.arrival_s:.2f}", f"{one.reward:.4f}"]
+                for one in episodes
+            )
+    return table.getvalue()
 
 
 def _listed(params: GauntletParams, gaps: Mapping[str, list[Episode]]) -> dict[str, list[Episode]]:

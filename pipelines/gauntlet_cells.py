@@ -27,6 +27,7 @@ from control.sources import TrueState
 from datasets.backends import begin_worker
 from datasets.config import load_params
 from datasets.errors import ConfigError, DataError, SafetyStop
+from datasets.files import write_whole
 from datasets.program import code_only, drawing_digest
 from datasets.rig import Rig
 from datasets.splits import FramesParams, SplitPlan
@@ -179,10 +180,7 @@ class Cache:
         ]
         path = self._folder / f"{digest}.json"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(rows))
-            os.replace(part, path)
+            write_whole(path, json.dumps(rows))
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error}); make room and run the same again") from error
 

@@ -6,7 +6,6 @@ It is made from the metrics files and pictures that the stages left; what is not
 import argparse
 import base64
 import json
-import os
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from datasets.config import command_line
 from datasets.errors import DataError
+from datasets.files import write_whole
 from pipelines.gauntlet_pictures import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
 from pipelines.report import RESULTS, Row, perception_rows, reaching_rows
 from pipelines.report_comparisons import comparisons, verdict_counts
@@ -72,11 +72,8 @@ def write_page(path: Path, results: Path = RESULTS, gauntlet: Path | None = None
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Sim-to-real reach: results</title>'
         f"<style>{STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
-    part = path.with_suffix(".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page)
-        os.replace(part, path)
+        write_whole(path, page)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error}); make room or choose another folder") from error
 
