@@ -56,5 +56,5 @@ def test_a_folder_in_the_way_is_an_error_and_stays(tmp_path):
 
 def test_a_file_where_a_folder_should_be_is_an_error(tmp_path):
     (tmp_path / "folder").write_text("a file")
-    with pytest.raises(OSError, match="directory|exists"):
+    with pytest.raises(OSError, match=r"directory|exists"):
         write_whole(tmp_path / "folder" / "file.json", "new")
