@@ -1,15 +1,17 @@
 """The dry check of a whole set-up: every part is looked at, nothing moves and nothing is set, each has its verdict."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from control.arms.controller_errors import describe_warning
 from control.arms.sdk import close_apis, open_api
 from control.arms.xarm_setup import check_controller
 from control.safety import check_tcp
-from datasets.errors import SafetyStop, Sim2RealError
+from datasets.errors import DeviceError, SafetyStop, Sim2RealError
 from datasets.kinematics import Kinematics
 from pipelines.absent_arm import AbsentArm
 from pipelines.devices import NO_ARM, DeviceNames, Devices, open_devices
@@ -18,6 +20,7 @@ from pipelines.twin.settings import TwinSettings
 
 FRAMES = 20
 _MM = 1e3
+_REPORT_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,14 @@ def _judge(item: str, look: Callable[[], str]) -> Verdict:
 def _controller(host: str, setup: Setup) -> str:
     api = open_api(host, "rich")
     try:
-        check_controller(api, setup.arm.mode, host)
-        return f"firmware {'.'.join(map(str, api.version_number))}, no error, mode {setup.arm.mode} available"
+        reported = threading.Event()
+        api.register_report_callback(lambda item: reported.set())
+        if not reported.wait(_REPORT_S):
+            raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
+        check_controller(api, setup.arm.mode)
+        version, warning = ".".join(map(str, api.version_number)), api.warn_code
+        told = f"no error, warning {describe_warning(warning)}" if warning else "no error or warning"
+        return f"firmware {version}, {told}, not in simulation mode, mode {setup.arm.mode} available"
     finally:
         close_apis(api)
 

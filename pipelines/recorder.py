@@ -62,6 +62,7 @@ class RunRecorder:
         self.path = folder / self.name
         self.dropped = 0
         self._arm, self._began_s = arm, time.monotonic()
+        self._told: tuple[float, str] | None = None
         self._pose = (
             {} if t_base_camera is None else dict.fromkeys(("T_base_camera", "T_base_camera_told"), t_base_camera)
         )
@@ -71,6 +72,7 @@ class RunRecorder:
 
     def __call__(self, tick: Tick, frame: Frame) -> None:
         """Hand one tick to the writing thread."""
+        self._tell_of_the_arm()
         if tick.step == 0:
             self.log.note("goal begun", tick.time_s, goal_index=tick.goal_index, goal=tick.goal.tolist())
         if tick.held:
@@ -86,6 +88,7 @@ class RunRecorder:
 
     def finished(self, result: GoalResult) -> None:
         """Note how a goal ended."""
+        self._tell_of_the_arm()
         if result.stop is None:
             self.log.note("goal ended", residual_mm=round(1e3 * result.residual_m, 3), goal=result.goal.tolist())
             return
@@ -99,9 +102,7 @@ class RunRecorder:
 
     def close(self) -> None:
         """Write what waits; idempotent."""
-        for time_s, event in tuple(getattr(self._arm, "events", ())):
-            if time_s >= self._began_s:
-                self.log.note("arm", time_s, detail=event)
+        self._tell_of_the_arm()
         if self._writer is not None:
             try:
                 self._writer.close()
@@ -119,6 +120,15 @@ class RunRecorder:
         if error is not None:
             self.log.note("failed", detail=f"{type(error).__name__}: {error}")
         self.close()
+
+    def _tell_of_the_arm(self) -> None:
+        """What the arm did since the last time, while the run goes on: a kill would take what waits for its end."""
+        events = tuple(getattr(self._arm, "events", ()))
+        begin = next((i + 1 for i in reversed(range(len(events))) if events[i] is self._told), 0)
+        for time_s, event in events[begin:]:
+            if time_s >= self._began_s:
+                self.log.note("arm", time_s, detail=event)
+        self._told = events[-1] if events else None
 
     def _row(self, tick: Tick) -> dict[str, Any]:
         values = {

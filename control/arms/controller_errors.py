@@ -1,7 +1,8 @@
 """The xArm controller's codes in words, with what to do.
 
-Error codes and titles: ``ControllerErrorCodeMap`` of ``xarm-python-sdk`` 1.18.4 and the xArm user manual; return codes:
-``APIState`` of the same SDK. Wording and advice are ours. Nothing here is ever cleared without the operator.
+Error and warning codes and their titles: ``ControllerErrorCodeMap`` and ``ControllerWarnCodeMap`` of
+``xarm-python-sdk`` 1.18.4, and the xArm user manual; return codes: ``APIState`` of the same SDK. Wording and advice are
+ours. Nothing here is ever cleared without the operator.
 """
 
 _RECOVER = "clear the error in the vendor's studio, look at the arm, then start again"
@@ -50,6 +51,14 @@ _CONTROLLER_ERRORS = {
     111: ("a device on the control box's RS-485 does not answer", "check its cable"),
 }
 
+_CONTROLLER_WARNINGS = {
+    11: ("its queue of commands is full", "close other programs that command the arm"),
+    12: ("a command's parameter is wrong", "look in the log for what was sent, and report it"),
+    13: ("a command has a code it does not know", "update the firmware, or use the SDK's version of constraints.txt"),
+    14: ("a command has no solution", "keep goals nearer to home"),
+    15: ("its Modbus queue is full", "close other programs that command the end effector"),
+}
+
 _RETURN_CODES = {
     -1: "the connection to the controller is lost",
     -2: "the arm is not ready to move: motors off, or stopped",
@@ -81,6 +90,14 @@ def describe_error(code: int) -> str:
     """A controller error in words, such as ``C31: the arm hit something ...; remove the obstacle ...``."""
     what, remedy = _CONTROLLER_ERRORS.get(code, ("an error this project has no words for", "see the vendor's manual"))
     return f"C{code}: {what}; {remedy}"
+
+
+def describe_warning(code: int) -> str:
+    """A controller warning in words; it stops nothing, but a command may not have been carried out."""
+    what, remedy = _CONTROLLER_WARNINGS.get(
+        code, ("a warning this project has no words for", "see the vendor's manual")
+    )
+    return f"W{code}: {what}; {remedy}"
 
 
 def describe_return(code: int) -> str:

@@ -1,6 +1,7 @@
 """The wire to one xArm controller: two connections, their reports, the watch over both, and stopping."""
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from control.arms.controller_errors import describe_error, describe_return, describe_state
+from control.arms.controller_errors import describe_error, describe_return, describe_state, describe_warning
 from control.arms.params import ArmParams
 from control.arms.pose_history import Pose, PoseHistory
 from control.arms.sdk import call_sdk, close_apis, is_wire_up, open_api, run_bounded, wait_until
@@ -17,6 +18,8 @@ from control.arms.sender import CommandSender
 from control.safety import Fence
 from datasets.errors import DeviceError, SafetyStop
 from datasets.silence import Silence
+
+logger = logging.getLogger(__name__)
 
 READY_STATES = frozenset({0, 1, 2})
 _STOP = 4
@@ -52,7 +55,7 @@ class ControllerLink:
         self.stopped = False
         self.armed = False
         self.events: deque[tuple[float, str]] = deque(maxlen=1000)
-        self._driving_mode = 0
+        self._driving_mode = self._warning = 0
         self._reported_at = self._rich_reported_at = 0.0
         self._sender: CommandSender[Callable[[], int]] | None = None
         self._watch_thread: threading.Thread | None = None
@@ -67,7 +70,7 @@ class ControllerLink:
 
     def open(self) -> None:
         """Dial both connections and wait for their reports; raises DeviceError, and then close it."""
-        self.fault, self.stopped = None, False
+        self.fault, self.stopped, self._warning = None, False, 0
         self._closing.clear()
         self.history.clear()
         self._reported_at = self._rich_reported_at = 0.0
@@ -207,12 +210,23 @@ class ControllerLink:
             self._silences[0].look(self._reported_at, passed)
             self._silences[1].look(self._rich_reported_at, passed)
             self._silences[2].look(None if self._sender is None else self._sender.unanswered, passed)
+            self._heed_warning()
             if self.fault is None and not self.stopped:
                 fault = self._find_fault()
                 if fault is not None and not self.stopped:
                     self._fail(fault)
             elif self.fault is not None and self.guard.error_code != 0:
                 self._name_cause(describe_error(self.guard.error_code))
+
+    def _heed_warning(self) -> None:
+        """Tell a warning of the controller once, and its end; the arm goes on, as the controller does."""
+        before, self._warning = self._warning, self.guard.warn_code
+        if self._warning not in (0, before):
+            told = f"the controller reports warning {describe_warning(self._warning)}"
+            self.note(told)
+            logger.warning("%s", told)
+        elif before and not self._warning:
+            self.note(f"the controller's warning W{before} is over")
 
     def _find_fault(self) -> str | None:
         if self.guard.error_code != 0:

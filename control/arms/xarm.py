@@ -50,11 +50,18 @@ class XArm(Arm):
         rig: workspace, tool, home, step limit and rate.
         params: mode, speeds, margins and deadlines.
         max_speed_m_s: lowers the rig's speed further.
+        simulated: accept a controller in simulation mode, whose arm stands still while its reports move.
     """
 
     def __init__(
-        self, host: str, rig: Rig, params: ArmParams | None = None, max_speed_m_s: float | None = None
+        self,
+        host: str,
+        rig: Rig,
+        params: ArmParams | None = None,
+        max_speed_m_s: float | None = None,
+        simulated: bool = False,
     ) -> None:
+        self._simulated = simulated
         self._rig, self._params = rig, params or ArmParams()
         self.fence = Fence.from_rig(rig, self._params, max_speed_m_s)
         self._payload = check_start(rig, self.fence)
@@ -121,7 +128,7 @@ class XArm(Arm):
         link.close()
         try:
             link.open()
-            check_controller(link.guard, self._params.mode, self._host)
+            check_controller(link.guard, self._params.mode, self._simulated)
             configure(link.motion, link.guard, self._rig, self.fence, self._payload, self._params)
             verify(link.guard, self._rig, self._payload, self._params)
             self._check_pose()

@@ -1,6 +1,5 @@
 """What the controller is told before the arm may move, and the proof that it took it."""
 
-import ipaddress
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,20 +21,21 @@ _CALL_TIMEOUT_S = 6.0
 _CANNOT_MOVE = 9
 
 
-def check_controller(api: Any, mode: DriveMode, host: str) -> None:
+def check_controller(api: Any, mode: DriveMode, simulated: bool = False) -> None:
     """Refuse an arm that is not an xArm7, only simulated, of too old a firmware, or with an error nobody looked at.
 
     Args:
-        api: a connection with rich reports.
+        api: a connection whose rich reports have begun: only they say whether the arm is simulated.
         mode: that will drive the arm.
-        host: the controller's address; at a loopback address (the vendor's firmware image) simulation is expected.
+        simulated: the caller means the vendor's firmware image, which has no arm. An address says nothing about that:
+            a real controller behind a tunnel has a loopback address too.
 
     Raises:
         DeviceError: with what was found and what to do.
     """
     if api.axis != 7:
         raise DeviceError(f"the controller drives a robot of {api.axis} axes; this project needs an xArm7")
-    if api.is_simulation_robot and not ipaddress.ip_address(host).is_loopback:
+    if api.is_simulation_robot and not simulated:
         raise DeviceError(
             "the controller is in simulation mode: its reports would move while the arm stands still; switch to the "
             "real robot in the vendor's studio, then start again"

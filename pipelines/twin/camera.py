@@ -226,7 +226,8 @@ class CameraTwin:
         while not self._stopping.is_set():
             if waiting is None:
                 with contextlib.suppress(queue.Empty):
-                    waiting = self._shots.get(timeout=_POLL_S)
+                    due_s, shot = self._shots.get(timeout=_POLL_S)
+                    waiting = due_s + self._faults.lateness_s(), shot
             self._heed_cable()
             if waiting is None or self._faults.active(CameraFault.STALL):
                 self._stopping.wait(_POLL_S if waiting else 0)

@@ -1,5 +1,6 @@
 """Named faults of the twin's camera, and when each of them is active."""
 
+import random
 import threading
 import time
 from dataclasses import replace
@@ -10,6 +11,8 @@ import numpy as np
 from datasets.errors import ConfigError
 from pipelines.twin.software_realsense import Shot
 
+LATENCY_S, JITTER_S = 0.1, 0.06
+
 
 class CameraFault(StrEnum):
     """What can go wrong with a camera, by the name a user asks for it; the default duration in brackets.
@@ -19,6 +22,8 @@ class CameraFault(StrEnum):
     ``repeated_frames``: the same pair over and over, number and time included [for ever].
     ``no_depth``: depth images without a single reading, as with a covered lens [for ever].
     ``dropped_frames``: every second frame is lost [for ever].
+    ``camera_latency``: every pair comes 100 ms later than it did [for ever].
+    ``camera_jitter``: every pair is late by 0 to 60 ms, each by another time [for ever].
     ``camera_stall``: nothing arrives, then everything at once [0.19 s].
     ``camera_unplugged``: the device is gone, then it is back [1.5 s].
     """
@@ -29,6 +34,8 @@ class CameraFault(StrEnum):
     REPEATED = "repeated_frames"
     NO_DEPTH = "no_depth"
     DROPPED = "dropped_frames"
+    LATENCY = "camera_latency"
+    JITTER = "camera_jitter"
     STALL = "camera_stall"
     UNPLUGGED = "camera_unplugged"
 
@@ -51,6 +58,7 @@ class FaultSchedule:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._random = random.Random(0)
         self._ends_s: dict[CameraFault, float] = {}
 
     def begin(self, fault: CameraFault | str, duration_s: float | None = None) -> float:
@@ -74,6 +82,11 @@ class FaultSchedule:
     def loses(self, shot: Shot) -> bool:
         """Whether this pair is lost on the way."""
         return self.active(CameraFault.DROPPED) and shot.number % 2 == 0
+
+    def lateness_s(self) -> float:
+        """How late the next pair is."""
+        jitter_s = self._random.uniform(0, JITTER_S) if self.active(CameraFault.JITTER) else 0.0
+        return jitter_s + (LATENCY_S if self.active(CameraFault.LATENCY) else 0.0)
 
     def distort(self, shot: Shot, previous: Shot | None) -> Shot:
         """What the faults make of a pair, ``previous`` being the one before."""

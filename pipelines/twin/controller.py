@@ -23,7 +23,7 @@ from pipelines.twin.controller_faults import ControllerFaults
 from pipelines.twin.firmware import MOVING, Firmware
 from pipelines.twin.protocol import Register, Request, RequestReader, Status, motion_feedback
 from pipelines.twin.registers import answer
-from pipelines.twin.reports import NORMAL_PORT, REAL_PORT, RICH_PORT, normal_report, real_report, rich_report
+from pipelines.twin.reports import NORMAL_PORT, REAL_PORT, RICH_PORT, Snapshot, normal_report, real_report, rich_report
 
 FIRMWARE = "v2.5.0"
 CONTROL_PORT = 50502
@@ -268,6 +268,7 @@ class ControllerTwin:
 
     def _report(self) -> None:
         count, due = 0, time.monotonic()
+        waiting: deque[tuple[float, Snapshot, list[int]]] = deque()
         while not self._stopping.is_set():
             due = max(due + _REAL_PERIOD_S, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
@@ -280,10 +281,12 @@ class ControllerTwin:
                 wanted = [port for port, all_ in self._report_clients.items() if all_ and (slow or port == REAL_PORT)]
             if not wanted:
                 continue
-            snapshot = self.firmware.snapshot()
-            for port in wanted:
-                make = {REAL_PORT: real_report, NORMAL_PORT: normal_report, RICH_PORT: rich_report}[port]
-                self._send_report(port, make(snapshot))
+            waiting.append((time.monotonic() + self.faults.lateness_s(), self.firmware.snapshot(), wanted))
+            while waiting and waiting[0][0] <= time.monotonic():
+                _, snapshot, ports = waiting.popleft()
+                for port in ports:
+                    make = {REAL_PORT: real_report, NORMAL_PORT: normal_report, RICH_PORT: rich_report}[port]
+                    self._send_report(port, make(snapshot))
 
     def _send_report(self, port: int, report: bytes) -> None:
         with self._lock:

@@ -4,9 +4,12 @@
 ``c31`` ... ``c21``  the controller's error of that number, in mid-move: it brakes, mode 0, state 4
 ``estop``           the emergency button is pressed: error 1, motors off
 ``mode0``           the mode falls to 0 while the state stays ready
+``warning``         the controller warns of a wrong parameter (W12) and goes on
 ``pause``           somebody presses pause in the vendor's studio: state 3
 ``stall``           no reply on the motion connection for 190 ms; reports go on
 ``slow``            every reply is 50 ms late, from now on
+``latency``         every reply and every report is 50 ms late, from now on
+``jitter``          every reply and every report is late by 0 to 40 ms, each by another time, from now on
 ``silent``          nothing is answered and nothing reported any more; the arm goes on to its last target
 ``silent_motion``   as ``silent``, on the motion connection only, reports go on
 ``drop_control``    all control connections break
@@ -18,6 +21,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -30,9 +34,13 @@ if TYPE_CHECKING:
 STALL_S = 0.19
 """A stall that others measured on a real xArm7, about every 10 s."""
 SLOW_S = 0.05
+JITTER_S = 0.04
+"""The intervals of others' measurements on a real xArm7 spread from 7 to 29 ms where 10 were asked for."""
+WARNING = 12
 
 CONTROLLER_FAULTS = (
-    *("c21", "c22", "c23", "c24", "c31", "c35", "estop", "mode0", "pause", "stall", "slow"),
+    *("c21", "c22", "c23", "c24", "c31", "c35", "estop", "mode0", "warning", "pause"),
+    *("stall", "slow", "latency", "jitter"),
     *("silent", "silent_motion", "drop_control", "drop_motion", "drop_reports", "mute_reports"),
 )
 
@@ -46,7 +54,8 @@ class ControllerFaults:
         self._stall = threading.Event()
         self.silent = False
         self.silent_motion = False
-        self.slow = False
+        self.slow = self.latency = self.jitter = False
+        self._random = random.Random(0)
         self.mutes_reports = False
         self.refuses_reports = False
 
@@ -61,9 +70,12 @@ class ControllerFaults:
         actions: dict[str, Callable[[], None]] = {
             "estop": lambda: firmware.press_emergency_stop(True),
             "mode0": firmware.fall_to_mode_0,
+            "warning": lambda: firmware.warn(WARNING),
             "pause": firmware.pause,
             "stall": self._stall.set,
             "slow": lambda: setattr(self, "slow", True),
+            "latency": lambda: setattr(self, "latency", True),
+            "jitter": lambda: setattr(self, "jitter", True),
             "silent": self._fall_silent,
             "silent_motion": lambda: setattr(self, "silent_motion", True),
             "drop_control": lambda: self._drop(motion_only=False),
@@ -75,7 +87,8 @@ class ControllerFaults:
 
     def clear(self) -> None:
         """End every fault that lasts, and release the emergency button; errors stay until cleaned."""
-        self.silent = self.silent_motion = self.slow = self.mutes_reports = self.refuses_reports = False
+        self.silent = self.silent_motion = self.slow = self.latency = self.jitter = False
+        self.mutes_reports = self.refuses_reports = False
         self._stall.clear()
         self._twin.firmware.press_emergency_stop(False)
 
@@ -83,12 +96,15 @@ class ControllerFaults:
         """Wait as long as the reply to ``client`` must; False when there will be none."""
         if self.silent or (self.silent_motion and client.commands_motion):
             return False
-        if self.slow:
-            self._over.wait(SLOW_S)
+        self._over.wait(SLOW_S if self.slow else self.lateness_s())
         if client.commands_motion and self._stall.is_set():
             self._stall.clear()
             self._over.wait(STALL_S)
         return True
+
+    def lateness_s(self) -> float:
+        """How late the next message is."""
+        return (SLOW_S if self.latency else 0.0) + (self._random.uniform(0, JITTER_S) if self.jitter else 0.0)
 
     def _fall_silent(self) -> None:
         self.silent = self.mutes_reports = True

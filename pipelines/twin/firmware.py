@@ -231,6 +231,11 @@ class Firmware:
             self.advance()
             self._fail(code)
 
+    def warn(self, code: int) -> None:
+        """Raise a controller warning, which stays until it is cleaned and stops nothing."""
+        with self.lock:
+            self.warning = code
+
     def press_emergency_stop(self, pressed: bool) -> None:
         """The button of the control box: motors off while pressed, and after it until enabled again."""
         with self.lock:

@@ -116,7 +116,7 @@ def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(
 
 
 @pytest.mark.parametrize("arm", ["online_line", "velocity"], indirect=True)
-@pytest.mark.parametrize("fault", ["stall", "slow"])
+@pytest.mark.parametrize("fault", ["stall", "slow", "latency", "jitter"])
 def test_what_a_healthy_controller_does_now_and_then_stops_nothing(
     fault: str, arm: XArm, twin: ControllerTwin, held_up: Callable[[], float]
 ) -> None:
@@ -135,6 +135,28 @@ def test_what_a_healthy_controller_does_now_and_then_stops_nothing(
             break
     assert arm.fault is None
     np.testing.assert_allclose(arm.tcp, arm.target, atol=2e-3)
+
+
+def test_a_warning_is_told_in_words_once_and_stops_nothing(
+    arm: XArm, twin: ControllerTwin, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[str]:
+        return [event for _, event in arm.events if "warning" in event]
+
+    begin_moving(arm)
+    twin.inject("warning")
+    assert wait_until(lambda: bool(told()), 1.0)
+    for _ in range(5):
+        arm.move(np.array([0.0, 0.01, 0.0]))
+        time.sleep(0.1)
+    assert arm.fault is None
+    twin.firmware.warn(0)
+    assert wait_until(lambda: len(told()) > 1, 1.0)
+    first, second = told()
+    assert first.startswith("the controller reports warning W12: a command's parameter is wrong; ")
+    assert second == "the controller's warning W12 is over"
+    shown = [record.getMessage() for record in caplog.records if record.name == "control.arms.link"]
+    assert shown == [first]
 
 
 def test_stop_is_quick_while_the_motion_connection_hangs(arm: XArm, twin: ControllerTwin) -> None:

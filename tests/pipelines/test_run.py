@@ -5,6 +5,8 @@ import os
 import signal
 import threading
 import time
+from collections import deque
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +15,17 @@ import pytest
 from control.arms.params import ArmParams
 from datasets.errors import DataError, SafetyStop
 from datasets.recording import Recording
+from pipelines import devices
 from pipelines.check import check, require_all
 from pipelines.devices import DeviceNames
 from pipelines.recorder import COLUMNS, RunRecorder
 from pipelines.run import RunOptions, run
 from pipelines.scores import contributions, outside_fence, scores, timings
 from pipelines.stops import StopReason
+from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.faults import PlannedFault
 from pipelines.twin.protocol import Register
+from pipelines.twin.reports import rich_report
 from pipelines.twin.settings import TwinSettings
 
 GOALS = [np.array([0.44, 0.05, 0.27]), np.array([0.37, -0.04, 0.25])]
@@ -104,6 +109,23 @@ def test_a_recording_tells_what_the_arm_did_since_it_began(world, tmp_path):
         assert [each["detail"] for each in told if each["event"] == "arm"] == [event]
 
 
+def test_what_the_arm_does_is_in_the_log_before_the_run_ends(world, tmp_path):
+    def told():
+        lines = [json.loads(line) for line in recorder.log.path.read_text().splitlines()]
+        return [line["detail"] for line in lines if line["event"] == "arm"]
+
+    world.arm.events = deque(maxlen=2)
+    world.horizon = 1
+    with RunRecorder(tmp_path, world.rig, world.arm, {}) as recorder:
+        runtime = world.runtime()
+        runtime._observers = (recorder,)
+        for event in ("a warning", "a fault", "a fault"):
+            world.arm.events.append((time.monotonic(), event))
+            runtime.reach(GOALS[0])
+        assert told() == ["a warning", "a fault", "a fault"]
+    assert told() == ["a warning", "a fault", "a fault"]
+
+
 def test_a_folder_that_cannot_be_written_is_refused(world, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="Not a directory"):
@@ -126,6 +148,7 @@ def test_check_looks_at_everything_and_moves_nothing(knowing_setup):
     verdicts = list(check(knowing_setup, DeviceNames(), TWIN))
     assert all(verdict.good for verdict in verdicts), [str(verdict) for verdict in verdicts]
     assert len(verdicts) >= 13
+    assert ["not in simulation mode" in verdict.found for verdict in verdicts if verdict.item == "controller"] == [True]
     require_all(verdicts)
     before = [verdict.item for verdict in verdicts]
     elsewhere = replace(TWIN, camera_offset_m=(0.0, 0.03, 0.0))
@@ -134,6 +157,28 @@ def test_check_looks_at_everything_and_moves_nothing(knowing_setup):
     assert [verdict.item for verdict in verdicts if not verdict.good] == ["their average (calibration)"]
     with pytest.raises(SafetyStop, match="their average"):
         require_all(verdicts)
+
+
+@pytest.mark.slow
+def test_check_shows_a_warning_and_fails_a_controller_that_only_simulates(knowing_setup, monkeypatch):
+    def controller(snapshot):
+        report = bytearray(rich_report(snapshot))
+        report[314] = simulated
+        return bytes(report)
+
+    simulated = False
+    monkeypatch.setattr("pipelines.twin.controller.rich_report", controller)
+    with ControllerTwin(knowing_setup.rig) as twin:
+        names = DeviceNames("realsense", twin.host)
+        twin.firmware.warn(14)
+        monkeypatch.setattr(devices, "make_camera", lambda names, setup: nullcontext())
+        monkeypatch.setattr("pipelines.check._frames", lambda devices, setup: iter(()))
+        monkeypatch.setattr("pipelines.check._intrinsics", lambda devices, setup: "")
+        told = {False: "no error, warning W14: a command has no solution", True: "the controller is in simulation mode"}
+        for simulated in (False, True):
+            (verdict,) = (each for each in check(knowing_setup, names, TWIN) if each.item == "controller")
+            assert verdict.good is not simulated
+            assert told[simulated] in verdict.found
 
 
 @pytest.mark.slow

@@ -37,7 +37,10 @@ STOPS = {
     "camera_moved": ({StopReason.DRIFT}, 2.0 - DEADLINE_S),
 }
 OUT_OF_REACH = ("silent", "drop_control")
-GOES_ON = ("stall", "slow", "dropped_frames", "camera_stall")
+GOES_ON = (
+    *("stall", "slow", "latency", "jitter", "warning"),
+    *("dropped_frames", "camera_stall", "camera_latency", "camera_jitter"),
+)
 
 
 def run_with(knowing_setup, name, firmware=None):
