@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import yaml
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from datasets.config import load_params
 from datasets.errors import ConfigError
+from datasets.recording import Recording
+from datasets.rig import Rig
 from perception.mounted import MOST_TABLE_Z_M
 
 Row = tuple[float, float, float, float]
@@ -56,6 +59,28 @@ class Calibration:
     def load(cls, path: str | Path) -> "Calibration":
         """Read a file that :meth:`save` wrote; raises ConfigError naming what is wrong."""
         return load_params(path, cls)
+
+    @classmethod
+    def of_recording(cls, path: str | Path, rig: Rig) -> Self | None:
+        """What a run was told of camera and table when it was recorded; None where that is what the rig says.
+
+        Args:
+            path: of the recording, as in ``runs/NAME/frames``.
+            rig: that it is played with.
+
+        Raises:
+            DataError: there is no such recording, or it is damaged.
+        """
+        path = Path(path)
+        stored = Recording(str(path.parent), path.name)
+        if not stored.frames:
+            return None
+        pose = stored.read("T_base_camera_told", 0, 1)[0]
+        table_z_m = float(stored.attributes.get("table_z_m", 0.0))
+        if table_z_m == 0 and np.allclose(pose, rig.t_base_camera, atol=1e-9):
+            return None
+        rows = tuple(tuple(map(float, row)) for row in pose)
+        return cls(rows, 0, 0.0, f"as recorded in {path}", table_z_m)  # type: ignore[arg-type]
 
     def save(self, path: str | Path) -> None:
         """Write YAML, whole or not at all."""

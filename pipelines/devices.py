@@ -9,10 +9,12 @@ from pathlib import Path
 from control.arms.arm import Arm
 from control.arms.xarm import XArm
 from datasets.errors import ConfigError
+from datasets.rig import Rig
 from perception.cameras.camera import Camera
 from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense import RealSenseCamera
 from pipelines.absent_arm import AbsentArm
+from pipelines.calibration import Calibration
 from pipelines.recorder import FRAMES
 from pipelines.setup import Setup
 from pipelines.shadow import ShadowArm
@@ -72,6 +74,17 @@ class DeviceNames:
         """Whether the camera is a real one, not a recording."""
         return self.camera.partition(":")[0] == REALSENSE
 
+    @property
+    def recording(self) -> Path:
+        """Where the frames of the recording that is named lie: in a run's folder, or at the path itself."""
+        path = Path(self.camera)
+        return path / FRAMES if (path / FRAMES).is_dir() else path
+
+    def recorded_calibration(self, rig: Rig) -> Calibration | None:
+        """What a recorded run that is played was told of camera and table; None where that is what the rig says."""
+        plays = not self.is_twin and not self.is_live
+        return Calibration.of_recording(self.recording, rig) if plays and self.recording.is_dir() else None
+
 
 @dataclass(frozen=True)
 class Devices:
@@ -109,8 +122,7 @@ def make_camera(names: DeviceNames, setup: Setup) -> Camera:
     if names.is_live:
         return RealSenseCamera(setup.rig.camera, setup.camera, names.camera.partition(":")[2] or None)
     # Frame by frame, because a run's recording has gaps where the arm homed.
-    path = Path(names.camera)
-    path = path / FRAMES if (path / FRAMES).is_dir() else path
+    path = names.recording
     return PlaybackCamera(lambda: open_recording(path, setup.rig.camera, setup.camera), real_time=False)
 
 

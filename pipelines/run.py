@@ -125,6 +125,7 @@ def _recorder(folder: Path, setup: Setup, names: DeviceNames, goals: Sequence[Ve
         "shadow": names.shadow,
         "goals": [goal.tolist() for goal in goals],
         "settings": asdict(setup.settings),
+        "table_z_m": 0.0 if setup.calibration is None else setup.calibration.table_z_m,
     }
     pose = None if setup.calibration is None else setup.calibration.pose
     return RunRecorder(folder, setup.rig, devices.arm, about, pose)

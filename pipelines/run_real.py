@@ -60,7 +60,9 @@ def parser() -> OneLineParser:
         help="a RealSense D400, a .db3 file or a recorded run; with --shadow no arm is needed",
     )
     devices.add_argument(
-        "--calibration", metavar="FILE", help="where the camera was measured to stand (see pipelines.calibrate)"
+        "--calibration",
+        metavar="FILE",
+        help="where the camera was measured to stand (see pipelines.calibrate); a recorded run knows its own",
     )
     goals = options.add_argument_group("goals")
     goals.add_argument(
@@ -142,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             settings,
             estimator=options.estimator,
             policy=options.policy,
-            calibration=options.calibration,
+            calibration=options.calibration or names.recorded_calibration(rig),
             max_speed_m_s=options.max_speed,
         )
         if options.check:

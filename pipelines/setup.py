@@ -41,7 +41,7 @@ class Setup:
         *,
         estimator: str | None = None,
         policy: str | None = None,
-        calibration: str | Path | None = None,
+        calibration: str | Path | Calibration | None = None,
         max_speed_m_s: float | None = None,
     ) -> "Setup":
         """Load what the settings name, unless named here.
@@ -52,7 +52,7 @@ class Setup:
             SafetyStop: the fence is no safe one, or begins too near to the table as measured.
         """
         arm = ArmParams.load()
-        measured = None if calibration is None else Calibration.load(calibration)
+        measured = Calibration.load(calibration) if isinstance(calibration, str | Path) else calibration
         table_z_m = 0.0 if measured is None else measured.table_z_m
         fence = make_fence(rig, arm, max_speed_m_s)
         check_clearance(fence, table_z_m)

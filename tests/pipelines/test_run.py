@@ -8,18 +8,21 @@ import time
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
 from datasets.errors import DataError, SafetyStop
+from datasets.frame import Frame
 from datasets.recording import Recording
 from pipelines import devices
+from pipelines.calibration import Calibration
 from pipelines.check import check, require_all
 from pipelines.devices import DeviceNames
 from pipelines.recorder import COLUMNS, RunRecorder
-from pipelines.run import RunOptions, run
+from pipelines.run import RunOptions, _recorder, run
 from pipelines.scores import contributions, outside_fence, scores, timings
 from pipelines.stops import StopReason
 from pipelines.twin.controller import ControllerTwin
@@ -107,6 +110,31 @@ def test_a_recording_tells_what_the_arm_did_since_it_began(world, tmp_path):
             world.arm.events.append((time.monotonic(), event))
         told = [json.loads(line) for line in recorder.log.path.read_text().splitlines()]
         assert [each["detail"] for each in told if each["event"] == "arm"] == [event]
+
+
+@pytest.mark.parametrize("table_z_m", [None, 0.0, -0.012])
+def test_a_run_is_played_back_with_the_camera_and_the_table_it_was_told_of(world, knowing_setup, tmp_path, table_z_m):
+    told = None
+    if table_z_m is not None:
+        pose = np.array(world.rig.t_base_camera)
+        pose[:3, 3] += 0.004
+        told = Calibration(tuple(map(tuple, pose.tolist())), 20, 1.0, "today", table_z_m)
+    shape = (world.rig.camera.height, world.rig.camera.width)
+    world.camera.frozen = Frame(np.zeros((*shape, 3), np.uint8), np.ones(shape, np.float32), time.monotonic())
+    world.horizon = 1
+    opened = SimpleNamespace(arm=world.arm)
+    with _recorder(tmp_path, replace(knowing_setup, calibration=told), DeviceNames(), GOALS, opened) as recorder:
+        runtime = world.runtime()
+        runtime._observers = (recorder,)
+        runtime.reach(GOALS[0])
+    for path in (recorder.path, recorder.path / "frames"):
+        found = DeviceNames.of(str(path), None, shadow=True).recorded_calibration(world.rig)
+        if told is None:
+            assert found is None
+        else:
+            np.testing.assert_allclose(found.pose, told.pose)
+            assert found.table_z_m == table_z_m
+    assert DeviceNames().recorded_calibration(world.rig) is None
 
 
 def test_what_the_arm_does_is_in_the_log_before_the_run_ends(world, tmp_path):
