@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export MUJOCO_GL ?= egl
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help setup system reproduce reproduce-all demo test trial soak benchmark lint format clean
+.PHONY: help setup system reproduce reproduce-all resume demo test trial soak benchmark lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,8 +38,16 @@ reproduce: setup ## rebuild the default path: frames, networks, policy, rehearsa
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
 	@$(BIN)/python -m pipelines.report
 
-reproduce-all: setup ## rebuild every stage of dvc.yaml
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force
+reproduce-all: setup ## rebuild every stage of dvc.yaml, variants and gauntlet included; `make resume` after a kill
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
+	@# One thread each, and neither needs the other: side by side on two cores.
+	printf '%s\n' rgb rgb_camera | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item end_to_end@{}
+	PATH="$(CURDIR)/$(BIN):$$PATH"; dvc repro --force --single-item $$(dvc stage list --name-only | grep '^baseline@') gauntlet
+	@$(BIN)/python -m pipelines.report
+
+resume: setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+	@$(BIN)/python -m pipelines.report
 
 demo: setup ## the trained arm reaching three goals on the twin, with a picture of it
 	$(BIN)/python -m pipelines.demo

@@ -79,7 +79,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
         validation,
         params.interval,
         folder,
-        "end to end",
+        f"learning {Path(params.policy).name}",
         partial(_agent, params),
         logs,
     )
