@@ -16,13 +16,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch as th
-from scipy import stats
 
 from control.ddpg import BottleneckDDPG
 from control.dynamics import DynamicsParams
 from control.env import EnvParams, ReachEnv
-from control.evaluate import Episode, roll_out, run_episodes, summarize
-from control.learning import AgentParams, fingerprint, learn
+from control.evaluate import mean_and_half_width, run_episodes, summarize
+from control.learning import AgentParams, fingerprint, learn, run_agent
 from control.policies import FusedProportionalPolicy, ProportionalPolicy
 from control.policy import Policy
 from control.seeds import TEST_SEED, VALIDATION_SEED
@@ -43,6 +42,7 @@ def variants(agent: AgentParams) -> dict[str, tuple[AgentParams, School]]:
     return {
         "ddpg": (agent, "estimates"),
         "no_controller_beneath": (plain, "estimates"),
+        "larger_correction": (replace(agent, residual_scale=3 * agent.residual_scale), "estimates"),
         "short_sighted": (replace(agent, gamma=0.5), "estimates"),
         "critic_without_head_start": (replace(agent, actor_starts=0), "estimates"),
         "learnt_on_true_state": (agent, "true_state"),
@@ -97,7 +97,7 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
             learn(make_env, agent, seed, validation, params.evaluation.interval, folder, f"{name}, seed {seed}")
             seconds = round(time.monotonic() - began, 1)
             best = BottleneckDDPG.load(folder / "best.zip", device="cpu")
-            row = {str(latency): summarize(_test(best, partial(env, latency), tests)) for latency in LATENCIES_S}
+            row = {str(latency): summarize(run_agent(best, env(latency), tests)) for latency in LATENCIES_S}
             found["variants"].setdefault(name, {})[str(seed)] = {**row, "train_s": seconds}
             found["summary"] = _summary(found["variants"])
             keep()
@@ -112,11 +112,10 @@ def _summary(variants: dict[str, dict[str, Any]]) -> dict[str, Any]:
         for latency in map(str, LATENCIES_S):
             cell: dict[str, float] = {"seeds": len(seeds)}
             for key in ("median_mm", "p95_mm", "success_5mm", "success_10mm", "mean_reward"):
-                values = [one[latency][key] for one in seeds.values()]
-                cell[key] = round(float(np.mean(values)), 3)
-                if len(values) > 1:
-                    t = float(stats.t.ppf(0.975, len(values) - 1))
-                    cell[f"{key}_half_width"] = round(t * float(np.std(values, ddof=1)) / len(values) ** 0.5, 3)
+                interval = mean_and_half_width([one[latency][key] for one in seeds.values()])
+                cell[key] = interval["mean"]
+                if "half_width" in interval:
+                    cell[f"{key}_half_width"] = interval["half_width"]
             summary.setdefault(name, {})[latency] = cell
     return summary
 
@@ -136,11 +135,6 @@ def _measured(metrics: Path) -> tuple[ErrorModel, tuple[float, float]]:
         key: tuple(one) if isinstance(one, list) else one for key, one in values["error_model"].items()
     }
     return ErrorModel(**model), gains
-
-
-def _test(agent: BottleneckDDPG, make_env: Callable[[], ReachEnv], seeds: range) -> list[Episode]:
-    env = make_env()
-    return [roll_out(lambda seen: np.asarray(agent.predict(seen, deterministic=True)[0]), env, seed) for seed in seeds]
 
 
 def main(arguments: list[str] | None = None) -> None:

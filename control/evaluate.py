@@ -10,6 +10,7 @@ from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from tqdm import tqdm
 
 from control.env import Observations, ReachEnv
@@ -90,6 +91,15 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
         "mean_reward": round(float(np.mean([episode.reward for episode in episodes])), 3),
     }
     return metrics
+
+
+def mean_and_half_width(values: Sequence[float]) -> dict[str, float]:
+    """Mean over seeds of learning, and half the width of its 95 % interval (Student's t) where there are several."""
+    found = {"mean": round(float(np.mean(values)), 3)}
+    if len(values) > 1:
+        t = float(stats.t.ppf(0.975, len(values) - 1))
+        found["half_width"] = round(t * float(np.std(values, ddof=1)) / len(values) ** 0.5, 3)
+    return found
 
 
 def paired_difference(ours: Sequence[Episode], theirs: Sequence[Episode], seed: int = 0) -> dict[str, float]:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from control.asymmetric import AsymmetricPolicy
 from control.ddpg import BottleneckDDPG, EpisodeNoise
 from control.env import ReachEnv
+from control.evaluate import Episode, roll_out
 from control.extractors import ActorExtractor, CriticExtractor
 from control.seeds import TRAINING_SEED
 from datasets.errors import ConfigError
@@ -177,6 +178,11 @@ def score(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> dict[str, float
         "median_mm": float(np.median(finals)),
         "p95_mm": float(np.percentile(finals, 95)),
     }
+
+
+def run_agent(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> list[Episode]:
+    """Whole deterministic episodes of an agent that was not exported."""
+    return [roll_out(lambda seen: np.asarray(agent.predict(seen, deterministic=True)[0]), env, seed) for seed in seeds]
 
 
 class Keeper(BaseCallback):
