@@ -1,4 +1,13 @@
-r"""What the gauntlet's episodes amount to: intervals for each cell, and paired comparisons between methods."""
+r"""What the gauntlet's episodes amount to: intervals for each cell, and paired comparisons between methods.
+
+How methods are compared was settled before the whole gauntlet was run, and ``docs/control.md`` says how it came about:
+
+* The default against the plain proportional controller on the same estimates, whose gain was tuned on other seeds with
+  the nominal range of delays; and, to see what learning adds, against the proportional controller on fused estimates.
+* By where an episode ends, and by when it arrives: from when on the true TCP stays within 10 mm, an arrival that never
+  comes ranking last. Neither replaces the other; both are always reported.
+* Two-sided signed-rank tests on pairs of the same seed; Holm's correction over all gaps of one rival and one measure.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -12,6 +12,8 @@ RESULTS = Path("results")
 README = Path("README.md")
 BEGIN, END = "<!-- results: written by python -m pipelines.report --readme -->", "<!-- end of results -->"
 
+VARIANTS = "The original's way: one network from the picture to the displacement, in rooms never seen"
+
 Row = Sequence[str]
 
 
@@ -32,6 +34,42 @@ def reaching_rows(metrics: dict) -> Iterator[Row]:
         if figures["n"]:
             shares = [f"{100 * figures[f'success_{bound}mm']:.0f} %" for bound in (5, 10, 20)]
             yield name, str(figures["n"]), *shares, f"{figures['median_mm']:.1f}", f"{figures['p95_mm']:.1f}"
+
+
+def variant_rows(found: dict[str, dict]) -> Iterator[Row]:
+    """End-to-end variant, its final distances, and what it takes: minutes of learning, memory of the replay buffer."""
+    yield (
+        "variant",
+        "goals",
+        "20 mm",
+        "50 mm",
+        "median, mm",
+        "95 %, mm",
+        "learnt in, min",
+        "replay, MB (DictReplayBuffer)",
+    )
+    for name, metrics in found.items():
+        figures, memory = metrics["default"], metrics["replay_mb"]
+        shares = [f"{100 * figures[f'success_{bound}mm']:.0f} %" for bound in (20, 50)]
+        distances = [f"{figures[key]:.1f}" for key in ("median_mm", "p95_mm")]
+        minutes, kept = f"{metrics['train_s'] / 60:.0f}", f"{memory['kept']:.0f} ({memory['dict_replay_buffer']:.0f})"
+        yield name, str(figures["n"]), *shares, *distances, minutes, kept
+
+
+def variants(results: Path = RESULTS) -> list[Row]:
+    """The rows of the end-to-end variants that have been trained; none, or a header and one each.
+
+    Raises:
+        DataError: a metrics file is not what the stages write.
+    """
+    found = {}
+    for path in sorted(results.glob("end_to_end_*/metrics.json")):
+        try:
+            found[path.parent.name] = json.loads(path.read_text())
+            list(variant_rows(found))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: not the metrics its stage writes ({error!r}); run `dvc repro` anew") from error
+    return list(variant_rows(found)) if found else []
 
 
 def tables(results: Path = RESULTS) -> str:
@@ -57,6 +95,9 @@ def tables(results: Path = RESULTS) -> str:
             raise DataError(f"{path}: no such file; `dvc repro` writes it") from error
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: not the metrics its stage writes ({error!r}); run `dvc repro` anew") from error
+    trained = variants(results)
+    if trained:
+        parts.append(f"**{VARIANTS}**\n\n{_markdown(trained)}")
     return "\n\n".join(parts)
 
 

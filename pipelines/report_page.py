@@ -15,7 +15,7 @@ from datasets.config import command_line
 from datasets.errors import DataError
 from datasets.files import write_whole
 from pipelines.gauntlet_pictures import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
-from pipelines.report import RESULTS, Row, perception_rows, reaching_rows
+from pipelines.report import RESULTS, VARIANTS, Row, perception_rows, reaching_rows, variants
 from pipelines.report_comparisons import comparisons, verdict_counts
 
 PROG = "pipelines.report_page"
@@ -237,6 +237,9 @@ def _stages(results: Path) -> str:
         if metrics and stage == "perception" and metrics.get("baselines"):
             table += _table(list(baseline_rows(metrics)))
         parts.append(f"<section><h2>{escape(title)}</h2>{table}</section>")
+    trained = variants(results)
+    if trained:
+        parts.append(f"<section><h2>{escape(VARIANTS)}</h2>{_table(trained)}</section>")
     return "\n".join([*parts, "</div>"])
 
 

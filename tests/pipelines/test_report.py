@@ -30,6 +30,24 @@ def test_the_tables_show_what_the_files_say(results):
     assert "6.5" in text
 
 
+def test_variants_are_told_with_their_time_and_memory_once_they_are_trained(results):
+    assert report.VARIANTS not in report.tables(results)
+    folder = results / "end_to_end_rgb"
+    folder.mkdir()
+    metrics = {
+        "default": REACH | {"success_50mm": 0.92},
+        "replay_mb": {"kept": 156.2, "dict_replay_buffer": 850.2},
+        "train_s": 500.0,
+    }
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = report.tables(results)
+    assert report.VARIANTS in text
+    assert all(part in text for part in ("end_to_end_rgb", "92 %", "156 (850)", "| 8 "))
+    (folder / "metrics.json").write_text(json.dumps({"default": REACH}))
+    with pytest.raises(DataError, match=r"end_to_end_rgb/metrics\.json"):
+        report.tables(results)
+
+
 def test_the_readme_is_rewritten_between_its_markers_only(results, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
