@@ -1,4 +1,4 @@
-"""Ctrl-C and termination stop the arm first, then end the program in order."""
+"""Ctrl-C, termination and a terminal that is gone stop the arm first, then end the program in order."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[threading.Event]:
-    """While inside, SIGINT and SIGTERM call ``stop`` on a thread of its own and set the event that is yielded.
+    """While inside, SIGINT, SIGTERM and SIGHUP call ``stop`` on a thread of its own and set the event that is yielded.
 
     On a thread of its own, because the handler runs in the middle of whatever the main thread does and must not wait
     for a lock that it holds. A second signal raises KeyboardInterrupt at once, should the program hang.
@@ -22,7 +22,7 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[threading.Event]:
         interrupted.set()
         threading.Thread(target=stop, name="stop on signal", daemon=True).start()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield interrupted
     finally:

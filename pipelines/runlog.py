@@ -1,6 +1,8 @@
 """The story of a run, an event a line, readable while it is written and after a kill."""
 
+import contextlib
 import json
+import logging
 import threading
 import time
 from datetime import UTC, datetime
@@ -9,12 +11,14 @@ from typing import Any
 
 from datasets.errors import DataError
 
+logger = logging.getLogger(__name__)
+
 
 class RunLog:
     """Appends events to a JSON-lines file; each line is on its way to the disk when :meth:`note` returns.
 
     A line holds ``time`` (UTC, for people), ``monotonic_s`` (the clock of frames and ticks), ``event`` and whatever
-    belongs to it. May be used from several threads.
+    belongs to it. May be used from several threads. A disk that fails ends the log, not the run.
 
     Raises:
         DataError: the file cannot be written.
@@ -35,10 +39,19 @@ class RunLog:
         wall = datetime.fromtimestamp(time.time() - time.monotonic() + happened, UTC)
         entry = {"time": wall.isoformat(timespec="milliseconds"), "monotonic_s": round(happened, 4), "event": event}
         with self._lock:
-            if not self._file.closed:
+            if self._file.closed:
+                return
+            try:
                 self._file.write(json.dumps({**entry, **more}) + "\n")
+            except OSError as error:
+                logger.warning("the log %s ends here, the run goes on: %s", self.path, error.strerror)
+                self._close()
 
     def close(self) -> None:
         """End the log; idempotent."""
         with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):  # of a full disk, which was told of already
             self._file.close()

@@ -111,6 +111,8 @@ class Runtime:
                 watchdog.rest()
                 if self._interrupted.wait(self._settle_s):
                     raise Stop(StopReason.OPERATOR, "interrupted (Ctrl-C)")
+                if (reason := self._arm.why_stopped()) is not None:  # no command was left to be told so
+                    raise Stop(StopReason.ARM, reason)
                 tcp = self._encoders()
                 self._monitor.fence.check(tcp)
             except BaseException as error:
@@ -193,6 +195,8 @@ class Runtime:
         """The reason to report: the watchdog's when it has fired, since later faults follow from it."""
         if stuck:
             return Stop(StopReason.WATCHDOG, f"no tick for {self._watchdog_s * 1e3:.0f} ms; then {error}")
+        if self._interrupted.is_set() and not (isinstance(error, Stop) and error.reason is StopReason.OPERATOR):
+            return Stop(StopReason.OPERATOR, f"interrupted (Ctrl-C); then {error}")
         if isinstance(error, Stop):
             return error
         if isinstance(error, RecordingEnded):

@@ -26,6 +26,8 @@ def run_goals(
 ) -> list[GoalResult]:
     """Results of the goals begun: as many as were given, or up to the one that was stopped.
 
+    A stop on the way home after the last goal is a further result, for that goal, without a tick.
+
     Args:
         home: go home before each goal (not in shadow).
         home_after: and after the last.
@@ -38,17 +40,19 @@ def run_goals(
     for index, goal in enumerate(goals):
         before(index)
         stop = _home(arm, interrupted) if home else None
-        if stop is None:
-            result = runtime.reach(goal)
-        else:
-            result = GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop)
+        result = runtime.reach(goal) if stop is None else _not_begun(goal, stop)
         finished(result)
         results.append(result if keep_ticks else result.without_ticks())
         if result.stop is not None:
             return results
-    if home and home_after and results:
-        _home(arm, interrupted)
+    if home and home_after and results and (stop := _home(arm, interrupted)) is not None:
+        results.append(_not_begun(goals[-1], stop))
+        finished(results[-1])
     return results
+
+
+def _not_begun(goal: Vector, stop: Stop) -> GoalResult:
+    return GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop)
 
 
 def _home(arm: Arm, interrupted: Event | None) -> Stop | None:

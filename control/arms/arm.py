@@ -50,6 +50,10 @@ class Arm(Device):
         DeviceError when the controller reports a fault.
         """
 
+    def why_stopped(self) -> str | None:
+        """Why it takes no commands any more, in words; None while it takes them."""
+        return None
+
     @abstractmethod
     def stop(self) -> None:
         """Stop all motion now and keep the arm stopped; safe to call from any thread, at any time."""

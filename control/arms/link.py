@@ -153,8 +153,8 @@ class ControllerLink:
 
     def stop(self) -> None:
         """Stop now and stay stopped; takes at most about 0.4 s, and a few ms when the controller answers."""
-        already, self.stopped = self.stopped, True
-        if self.guard is not None and not (already and self.state == _STOP):
+        self.stopped = True
+        if self.guard is not None:  # once more, too, where it was stopped: what is reported may be of before
             self._halt()
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class ControllerLink:
         self._closing.set()
         if self._watch_thread is not None and self._watch_thread is not threading.current_thread():
             self._watch_thread.join(1.0)
-        if self.guard is not None and self.guard.connected:
+        if self.guard is not None and (is_wire_up(self.guard) or is_wire_up(self.motion)):
             self._halt()
         if self._sender is not None:
             self._sender.close()

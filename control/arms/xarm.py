@@ -43,7 +43,7 @@ class XArm(Arm):
 
     Errors are never cleared here and the motors never enabled again after a stop: that takes a new :meth:`connect`,
     which refuses an arm with an error. Should this process die, the arm goes on to its last target (mode 7), at most
-    one step away, or stops when the velocity's duration ends (mode 5).
+    one step away or, while homing, slowly home; or it stops when the velocity's duration ends (mode 5).
 
     Args:
         host: the controller's IPv4 address.
@@ -203,6 +203,14 @@ class XArm(Arm):
             self._last_sent = sent
             return sent.copy()
 
+    def why_stopped(self) -> str | None:
+        """The fault the watch stopped it for, or that it was stopped; None while it takes commands."""
+        try:
+            self._link.require_ready()
+        except (DeviceError, SafetyStop) as reason:
+            return str(reason)
+        return None
+
     def stop(self) -> None:
         """Stop now, through the second connection, and stay stopped until connected anew."""
         self._link.stop()
@@ -252,9 +260,10 @@ class XArm(Arm):
             velocity *= speed_m_s / size
         # Were this the last command, the arm would go on for the whole duration and then brake: all of it inside.
         age = time.monotonic() - pose.time + _WIRE_S
-        tcp = pose.xyz + self._last_velocity * age
-        down = _speed_within(tcp - self.fence.low_m, duration, self._params.velocity_braking_m_s2)
-        up = _speed_within(self.fence.high_m - tcp, duration, self._params.velocity_braking_m_s2)
+        now, braking = self._last_velocity, self._params.velocity_braking_m_s2
+        tcp = pose.xyz + now * age
+        down = _speed_within(tcp - self.fence.low_m, -now, duration, braking)
+        up = _speed_within(self.fence.high_m - tcp, now, duration, braking)
         self._last_velocity = velocity = np.clip(velocity, -down, up)
         speeds = [*(velocity * 1000).tolist(), 0.0, 0.0, 0.0]
         return int(
@@ -285,6 +294,7 @@ class XArm(Arm):
         try:
             with link.other_mode():
                 enter_mode(link.motion, _POSITION_MODE)
+                link.require_ready()  # a stop that came meanwhile was undone by the new mode's "ready"
                 # The SDK reads the arm's serial number here, and raises ValueError where that is blank.
                 code = run_bounded(lambda: self._turn_joints(joints), _CALL_TIMEOUT_S, "set_servo_angle")
                 if code != 0:
@@ -330,13 +340,16 @@ class XArm(Arm):
             )
 
 
-def _speed_within(room_m: Vector, duration_s: float, braking_m_s2: float) -> Vector:
-    """Largest speed per axis whose ``duration_s`` and braking distance together fit into the room; 0 without room.
+def _speed_within(room_m: Vector, speed_m_s: Vector, duration_s: float, braking_m_s2: float) -> Vector:
+    """Largest speed per axis that fits into the room, with slowing down to it before and braking after; 0 without room.
 
-    Solves ``v t + v^2 / (2 a) = room`` for ``v``.
+    Solves ``v t + v^2 / (2 a) + max(u - v, 0)^2 / (2 a) = room`` for ``v``, at the present speed ``u``.
     """
-    gained = braking_m_s2 * duration_s
-    speed: Vector = np.sqrt(gained**2 + 2 * braking_m_s2 * np.maximum(room_m, 0)) - gained
+    gained, room = braking_m_s2 * duration_s, np.maximum(room_m, 0)
+    kept = np.sqrt(gained**2 + 2 * braking_m_s2 * room) - gained
+    half = (speed_m_s - gained) / 2
+    slowed = half + np.sqrt(np.maximum(half**2 - speed_m_s**2 / 2 + braking_m_s2 * room, 0))
+    speed: Vector = np.where(kept >= speed_m_s, kept, np.maximum(slowed, 0))
     return speed
 
 

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +24,7 @@ from pipelines.check import check, require_all
 from pipelines.devices import DeviceNames
 from pipelines.recorder import COLUMNS, RunRecorder
 from pipelines.run import RunOptions, _recorder, run
+from pipelines.runlog import RunLog
 from pipelines.scores import contributions, outside_fence, scores, timings
 from pipelines.stops import StopReason
 from pipelines.twin.controller import ControllerTwin
@@ -154,6 +156,16 @@ def test_what_the_arm_does_is_in_the_log_before_the_run_ends(world, tmp_path):
     assert told() == ["a warning", "a fault", "a fault"]
 
 
+def test_a_full_disk_ends_the_log_and_not_the_run(caplog):
+    log = RunLog(Path("/dev/full"))
+    for _ in range(2):
+        log.note("goal begun")
+    log.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the log /dev/full ends here, the run goes on: No space left on device"
+    ]
+
+
 def test_a_folder_that_cannot_be_written_is_refused(world, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="Not a directory"):
@@ -210,7 +222,7 @@ def test_check_shows_a_warning_and_fails_a_controller_that_only_simulates(knowin
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_arm(knowing_setup, number):
     seen = []
 

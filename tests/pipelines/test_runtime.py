@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from datasets.errors import DataError, DeviceError
+from datasets.errors import DataError, DeviceError, SafetyStop
 from pipelines.stops import Stop, StopReason
 
 GOAL = np.array([0.45, 0.08, 0.30])
@@ -37,6 +37,26 @@ def test_nothing_the_policy_sees_comes_from_the_encoders(world):
     world.arm.offset_seen = np.full(3, 0.005)
     world.runtime().reach(GOAL)
     np.testing.assert_array_equal(plain, [observation.estimate.xyz for observation in world.policy.seen])
+
+
+def test_a_fault_while_the_arm_settles_is_a_stop(world, monkeypatch):
+    monkeypatch.setattr(world.arm, "why_stopped", lambda: "the controller reports C31")
+    result = world.runtime().reach(GOAL)
+    assert len(result.ticks) == world.horizon
+    assert result.stop.reason is StopReason.ARM
+    assert "C31" in str(result.stop)
+    assert world.arm.stopped_at is not None
+
+
+def test_what_ctrl_c_brings_about_in_mid_tick_is_the_operators_stop(world):
+    def interrupt(command):
+        world.interrupted.set()
+        world.arm.fault = SafetyStop("the arm was stopped")
+
+    world.gate = interrupt
+    result = world.runtime().reach(GOAL)
+    assert result.stop.reason is StopReason.OPERATOR
+    assert "interrupted (Ctrl-C); then arm fault: the arm was stopped" in str(result.stop)
 
 
 def freeze(world):

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from datasets.errors import DeviceError
 from pipelines.loop_times import LoopTimes
 from pipelines.session import run_goals
+from pipelines.stops import StopReason
 from pipelines.tick import Tick, Timing
 
 GOALS = [np.array([0.42, 0.02 * index, 0.25]) for index in range(6)]
@@ -36,6 +38,22 @@ def test_of_each_goal_its_last_tick_alone_is_kept(quick):
 def test_who_needs_the_ticks_gets_them(quick):
     results = run_goals(quick.arm, quick.runtime(), GOALS[:2], keep_ticks=True)
     assert [tick.step for result in results for tick in result.ticks] == 2 * [0, 1, 2, 3, 4]
+
+
+def test_a_stop_on_the_last_way_home_is_a_result_of_its_own(quick, monkeypatch):
+    told, ways = [], iter([None, None, DeviceError("the arm hit something")])
+
+    def home():
+        if (error := next(ways)) is not None:
+            raise error
+
+    monkeypatch.setattr(quick.arm, "home", home)
+    results = run_goals(quick.arm, quick.runtime(), GOALS[:2], finished=told.append)
+    assert [result.stop is None for result in results] == [True, True, False]
+    assert results[-1].stop.reason is StopReason.ARM
+    assert "on the way home: the arm hit something" in str(results[-1].stop)
+    assert len(told) == 3
+    assert quick.arm.stopped_at is not None
 
 
 def test_the_loops_times_are_told_without_the_ticks():
