@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export MUJOCO_GL ?= egl
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help setup system reproduce reproduce-all resume demo test trial soak benchmark lint format clean
+.PHONY: help setup system reproduce reproduce-all baselines resume demo test trial soak benchmark lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,11 @@ reproduce-all: setup ## rebuild every stage of dvc.yaml, variants and gauntlet i
 	printf '%s\n' rgb rgb_camera | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item end_to_end@{}
 	PATH="$(CURDIR)/$(BIN):$$PATH"; dvc repro --force --single-item $$(dvc stage list --name-only | grep '^baseline@') gauntlet
 	@$(BIN)/python -m pipelines.report
+
+baselines: setup ## train and measure the estimator's baselines (about 25 minutes), and put them into its table
+	@# One thread each: two networks side by side are done sooner than one after the other with two threads.
+	printf '%s\n' conv3_rgb conv3_rgbd timm | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item baseline@{}
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate
 
 resume: setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro

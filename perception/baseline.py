@@ -15,10 +15,14 @@ from tqdm import tqdm
 
 from datasets.config import command_line, load_params
 from datasets.datamodule import FramesDataModule
-from datasets.errors import ModelError
+from datasets.errors import DataError, ModelError
 from datasets.files import write_whole
 from datasets.projection import Array
+from datasets.rig import Rig
+from datasets.splits import FramesParams, SplitPlan
 from datasets.store import FrameStore
+from datasets.store_writer import changed_keys
+from perception.comparison import frames_digest
 from perception.evaluate import LocateParams
 from perception.first_estimate import transform
 from perception.metrics import summarize
@@ -31,24 +35,31 @@ PROG = "python -m perception.baseline"
 RUNS = Path("runs/perception")
 
 
-def measure(run: Path, store: str, splits: tuple[str, ...], rig: str) -> dict[str, Any]:
-    """Figures of the look trained in ``run``, by split.
+def measure(run: Path, store: str, params: LocateParams) -> dict[str, Any]:
+    """Figures of the look trained in ``run``, by split of ``params``.
 
     Raises:
         ModelError: it was trained as a fovea, which needs a first estimate: give it to ``perception.evaluate`` instead.
+        DataError: the store holds other frames than the parameters tell.
     """
+    rig, frames = Rig.load(params.rig), load_params(params.frames, FramesParams)
     model = load_look(run)
     if model.settings.look != "glance":
         raise ModelError(f"{run}: only a whole view answers by itself, and this is a {model.settings.look}")
-    data = FramesDataModule("glance", store, batch_size=100, rig=rig)
-    figures: dict[str, Any] = {}
-    for split in splits:
-        if FrameStore(store, split).frames == 0:
-            figures[split] = {"n": 0, "reason": "the split is empty"}
-            continue
-        figures[split] = summarize(_errors(model, data, split))
-    summary = TrainingSummary.read(run)
-    return figures | {"train": summary.__dict__}
+    data = FramesDataModule("glance", store, batch_size=100, rig=params.rig)
+    filled = {name: FrameStore(store, name).frames > 0 for name in params.splits}
+    for split in (name for name, any_frames in filled.items() if any_frames):
+        plan = SplitPlan.of(frames, split, rig)
+        if changed := changed_keys(store, split, {"arm_model": plan.randomization.arm, **plan.description()}):
+            raise DataError(
+                f"{store}/{split}: {', '.join(changed)} differ from {params.frames}; draw it with `dvc repro frames`"
+            )
+    figures: dict[str, Any] = {
+        split: summarize(_errors(model, data, split)) if any_frames else {"n": 0, "reason": "the split is empty"}
+        for split, any_frames in filled.items()
+    }
+    digest = frames_digest(frames, rig)
+    return figures | {"train": TrainingSummary.read(run).__dict__, "frames": digest}
 
 
 @torch.no_grad()
@@ -74,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with command_line(PROG):
         params = load_params(options.config, LocateParams)
-        figures = measure(Path(options.runs) / options.name, options.store, params.splits, params.rig)
+        figures = measure(Path(options.runs) / options.name, options.store, params)
         path = Path(params.results) / "baselines" / f"{options.name}.json"
         write_whole(path, json.dumps(figures, indent=2) + "\n")
         for split in params.splits:

@@ -9,7 +9,9 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     conditions.<split>   as default, for frames with and without an occluder, and for the nearer and the farther half
     moved.<split>        share of frames whose camera is held to be elsewhere than told
     bad_frames           n, confidently_wrong (share more than 50 mm wrong with every sigma below 20 mm), by_kind
-    baselines.<name>     as default, from results/perception/baselines/<name>.json
+    baselines.<name>     as default, where `make baselines` has left results/perception/baselines/<name>.json
+    seeds                where `python -m perception.seeds` has left results/perception/seeds.json
+    frames               digest of the frames' parameters: only what was trained and measured on the same is compared
     train_s, seed        of both looks' trainings together, and of the glance's
 """
 
@@ -31,6 +33,7 @@ from datasets.official_arm import menagerie_available
 from datasets.rig import RIG_PATH, Rig
 from datasets.splits import FramesParams, SplitPlan
 from perception.bad_frames import measure_bad_frames
+from perception.comparison import beside, draw_comparison, frames_digest
 from perception.estimator import GRAPHS, SIGMAS
 from perception.metrics import coverage, per_axis, sigma_scale, summarize
 from perception.package import describe, load_look, pack
@@ -87,6 +90,8 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
     """Pack, calibrate, measure; returns what is written as ``metrics.json``."""
     rig = Rig.load(params.rig)
     plans = _plans(params, rig)
+    digest = frames_digest(load_params(params.frames, FramesParams), rig)
+    others = beside(Path(params.results), digest)
     looks = {name: load_look(Path(getattr(params, name)), name).locator for name in GRAPHS}
     summaries = [TrainingSummary.read(Path(getattr(params, name))) for name in GRAPHS]
 
@@ -119,14 +124,16 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
         metrics["conditions"][split] = _conditions(trials)
         metrics["moved"][split] = round(float((trials.moved > 0.5).mean()), 4)
     metrics["bad_frames"] = measure_bad_frames(estimator, plans[params.mapped_split], params.bad_frames)
-    metrics["baselines"] = _baselines(Path(params.results))
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
     metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}
     metrics["seed"] = summaries[0].seed
+    metrics["frames"] = digest
+    metrics |= others
 
     results = Path(params.results)
     draw_histogram(measured, results / "errors.png")
     draw_map(measured[params.mapped_split], params.mapped_split, rig, results / "error_map.png")
+    draw_comparison(metrics, results / "baselines.png")
     write_whole(results / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics
 
@@ -153,11 +160,6 @@ def _conditions(trials: Trials) -> dict[str, Any]:
     near = trials.distance < np.median(trials.distance)
     masks = {"occluder": occluded, "no_occluder": ~occluded, "near": near, "far": ~near}
     return {name: summarize(errors[mask]) for name, mask in masks.items()}
-
-
-def _baselines(results: Path) -> dict[str, Any]:
-    folder = results / "baselines"
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
 def print_table(metrics: Mapping[str, Any]) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from datasets.errors import DataError
 from datasets.rig import Rig
-from perception import baseline, evaluate, train
+from perception import baseline, evaluate, seeds, train
+from perception.comparison import beside
 from perception.metrics import coverage, per_axis, sigma_scale, summarize
 from perception.regressor import Regressor
 
@@ -111,7 +113,9 @@ def test_the_pair_is_packed_calibrated_and_measured(store: Path, runs: Path, tmp
 
 
 @pytest.mark.slow
-def test_a_baseline_is_measured_alone_and_stands_in_the_table(store: Path, runs: Path, tmp_path: Path) -> None:
+def test_a_baseline_is_measured_alone_and_stands_in_the_table(
+    store: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = locate_params(store, runs, tmp_path)
     fit(store, tmp_path / "runs", "glance", "--model.channels=rgb", backbone="conv3")
     arguments = ["glance", "--config", str(config), "--store", str(store / "store"), "--runs", str(tmp_path / "runs")]
@@ -119,6 +123,98 @@ def test_a_baseline_is_measured_alone_and_stands_in_the_table(store: Path, runs:
     evaluate.main(["--config", str(config), "--frames", "10"])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
     assert metrics["baselines"]["glance"]["nominal"]["n"] == 40
+    assert (tmp_path / "results" / "baselines.png").stat().st_size > 1000
+
+    frames = yaml.safe_load((store / "frames.yaml").read_text())
+    frames["splits"]["nominal"]["seed"] = 4
+    (tmp_path / "frames.yaml").write_text(yaml.safe_dump(frames))
+    other = yaml.safe_load(config.read_text()) | {"frames": str(tmp_path / "frames.yaml")}
+    config.write_text(yaml.safe_dump(other))
+    with pytest.raises(SystemExit):
+        baseline.main(arguments)
+    fails(capsys, "nominal", "seed", "dvc repro frames")
+    evaluate.main(["--config", str(config), "--frames", "10"])
+    metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
+    assert "make baselines" in metrics["baselines"]["glance"]["reason"]
+
+
+@pytest.mark.slow
+def test_seeds_take_the_pair_at_hand_and_resume(
+    store: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = locate_params(store, runs, tmp_path)
+    arguments = ["--seeds", "0", "5", "--config", str(config), "--runs", str(tmp_path / "seeds"), "--frames", "10"]
+    for look in ("glance", "fovea"):
+        saved = yaml.safe_load((runs / look / "log" / "config.yaml").read_text())
+        model = {key: saved["model"][key] for key in ("look", "backbone", "learning_rate")}
+        settings = {"model": model, "data": {key: saved["data"][key] for key in ("store", "batch_size")}}
+        trainer = {"max_epochs": 2, "enable_model_summary": False}
+        (tmp_path / f"{look}.yaml").write_text(yaml.safe_dump(settings | {"trainer": trainer}))
+        arguments += [f"--{look}", str(tmp_path / f"{look}.yaml")]
+    seeds.main(arguments)
+    table = json.loads((tmp_path / "results" / "seeds.json").read_text())
+    figures = table["default"]["nominal"]["median_mm"]
+    assert table["seeds"] == [0, 5]
+    assert [train["glance"]["seed"] for train in table["train"]] == [0, 5]
+    assert figures["values"][0] != figures["values"][1]
+    assert figures["mean"] == pytest.approx(sum(figures["values"]) / 2, abs=1e-3)
+    assert figures["spread"] == pytest.approx(abs(figures["values"][0] - figures["values"][1]), abs=2e-3)
+    assert not list((tmp_path / "seeds").glob("*/0/glance"))
+
+    evaluate.main(["--config", str(config), "--frames", "10"])
+    metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
+    assert metrics["seeds"]["default"]["nominal"]["median_mm"] == figures
+
+    def never(*_: object) -> None:
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr("perception.training_runs.subprocess.Popen", never)
+    monkeypatch.setattr(seeds, "evaluate", never)
+    seeds.main(arguments)
+    assert json.loads((tmp_path / "results" / "seeds.json").read_text()) == table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seeds", "1", "1"], "--seeds"),
+        (["--seeds", "-1"], "--seeds"),
+        (["--workers", "0"], "--workers"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--glance", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_bad_arguments_of_the_seeds_are_named(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "frames.yaml").write_text(yaml.safe_dump(FRAMES))
+    with pytest.raises(SystemExit) as stopped:
+        seeds.main(["--config", str(locate_params(tmp_path, tmp_path, tmp_path)), "--runs", str(tmp_path), *arguments])
+    assert stopped.value.code == 2
+    fails(capsys, "perception.seeds: error:", words)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_training_of_a_seed_that_fails_says_where(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"model": {"look": "glance"}, "data": {"store": str(tmp_path / "none")}, "trainer": {"max_epochs": 1}}
+    (tmp_path / "look.yaml").write_text(yaml.safe_dump(settings))
+    looks = [f"--{look}={tmp_path / 'look.yaml'}" for look in ("glance", "fovea")]
+    config = locate_params(store, tmp_path, tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        seeds.main(["--seeds", "5", "--config", str(config), "--runs", str(tmp_path / "seeds"), *looks])
+    assert stopped.value.code == 2
+    fails(capsys, "output.log", "run the same again", "datasets.generate")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"nominal": {"n": 1}}'])
+def test_figures_of_a_baseline_that_cannot_be_read_are_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "baselines" / "conv3_rgb.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"conv3_rgb\.json.*make baselines"):
+        beside(tmp_path, "digest")
 
 
 def fails(capsys: pytest.CaptureFixture[str], *expected: str) -> None:
