@@ -68,6 +68,15 @@ class ResidualActor(Actor):
         return total / total.norm(dim=1, keepdim=True).clamp(min=1.0)
 
 
+class AsymmetricCritic(ContinuousCritic):
+    """A critic that leaves alone what its extractor does not read (``KEYS``): scaling pictures costs time."""
+
+    def extract_features(self, obs: Any, features_extractor: BaseFeaturesExtractor) -> th.Tensor:
+        """Features of the extractor's own keys."""
+        keys = getattr(features_extractor, "KEYS", None)
+        return super().extract_features(obs if keys is None else {key: obs[key] for key in keys}, features_extractor)
+
+
 class AsymmetricPolicy(TD3Policy):
     """TD3/DDPG policy whose critic extracts its features from other observation keys than its actor.
 
@@ -137,7 +146,8 @@ class AsymmetricPolicy(TD3Policy):
             features_extractor = self.critic_features_extractor_class(
                 self.observation_space, **self.critic_features_extractor_kwargs
             )
-        return super().make_critic(features_extractor)
+        kwargs = self._update_features_extractor(self.critic_kwargs, features_extractor)
+        return AsymmetricCritic(**kwargs).to(self.device)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return super()._get_constructor_parameters() | {

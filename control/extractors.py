@@ -102,8 +102,9 @@ class BottleneckExtractor(BaseFeaturesExtractor):
 
     def position(self, image: th.Tensor) -> th.Tensor:
         """Positions ``(B, 3)`` m of images ``(B, 3, S, S)`` in 0..1."""
+        seen = (image - 0.5).to(th.bfloat16 if self.bf16 else image.dtype, memory_format=th.channels_last)
         with th.autocast(image.device.type, th.bfloat16, enabled=self.bf16):
-            out = self.locate((image - 0.5).contiguous(memory_format=th.channels_last))
+            out = self.locate(seen)
         return self.centre + self.RANGE_M * out.float()
 
     def forward(self, observations: Observation) -> th.Tensor:
