@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +44,13 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:  # jsonargparse raises many types; each one means that the file does not fit
         raise ConfigError(f"{path}: {_one_line(error).replace('params.', '')}") from error
+
+
+def require_ranges(params: object, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise ConfigError for the first attribute of ``params`` that is not within its range, both ends included."""
+    for key, (low, high) in ranges.items():
+        if not low <= getattr(params, key) <= high:  # not a number lies nowhere
+            raise ConfigError(f"{key} must lie in {low:g}..{high:g}, got {getattr(params, key)}")
 
 
 @contextlib.contextmanager

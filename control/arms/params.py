@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datasets.config import load_params
+from datasets.config import load_params, require_ranges
 from datasets.errors import ConfigError
 
 ARM_PATH = Path("params/arm.yaml")
@@ -34,7 +34,7 @@ class ArmParams:
     report_delay_s: float = 0.006
 
     def __post_init__(self) -> None:
-        limits = {
+        ranges: dict[str, tuple[float, float]] = {
             "acceleration_m_s2": (0.01, 10),
             "slow_speed_m_s": (0.001, 0.25),
             "fence_margin_m": (0, 0.2),
@@ -50,9 +50,7 @@ class ArmParams:
             "velocity_braking_m_s2": (0.1, 20),
             "report_delay_s": (0, 0.1),
         }
-        for key, (low, high) in limits.items():
-            if not low <= getattr(self, key) <= high:
-                raise ConfigError(f"{key} must lie in [{low}, {high}], got {getattr(self, key)}")
+        require_ranges(self, ranges)
         if self.max_displacement_change_m is not None and not self.max_displacement_change_m > 0:
             raise ConfigError(
                 f"max_displacement_change_m must be positive or null, got {self.max_displacement_change_m}"

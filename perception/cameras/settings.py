@@ -1,9 +1,9 @@
 """How a RealSense camera is opened, watched and reopened (``params/camera.yaml``)."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.config import load_params
+from datasets.config import load_params, require_ranges
 from datasets.errors import ConfigError
 
 CAMERA_PATH = Path("params/camera.yaml")
@@ -50,12 +50,24 @@ class CameraSettings:
     distortion_tolerance: float = 0.001
 
     def __post_init__(self) -> None:
-        for key in ("fps", "connect_timeout_s", "read_timeout_s", "max_rejected", "max_gap_s", "reopen_after_s"):
-            if not getattr(self, key) > 0:
-                raise ConfigError(f"{key} must be positive, got {getattr(self, key)}")
-        for field in fields(self):
-            if not getattr(self, field.name) >= 0:
-                raise ConfigError(f"{field.name} must not be negative, got {getattr(self, field.name)}")
+        ranges: dict[str, tuple[float, float]] = {
+            "fps": (1, 300),
+            "warm_up_frames": (0, 1000),
+            "connect_timeout_s": (0.1, 60),
+            "read_timeout_s": (0.01, 60),
+            "max_rejected": (1, 1000),
+            "max_gap_s": (0.01, 10),
+            "max_skew_s": (0, 1),
+            "min_depth_fraction": (0, 1),
+            "assumed_latency_s": (0, 1),
+            "reopen_after_s": (0.01, 3600),
+            "reopen_attempts": (0, 1000),
+            "reopen_interval_s": (0, 60),
+            "focal_tolerance": (0, 1),
+            "principal_point_tolerance_px": (0, 1000),
+            "distortion_tolerance": (0, 1),
+        }
+        require_ranges(self, ranges)
         for key, frames in (("max_gap_s", 2.0), ("max_skew_s", 0.5)):
             if getattr(self, key) < frames / self.fps:
                 raise ConfigError(

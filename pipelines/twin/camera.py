@@ -8,20 +8,20 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
 import pyrealsense2 as rs
 from numpy.typing import NDArray
 
-from datasets.errors import ConfigError, DataError, DeviceError
+from datasets.config import require_ranges
+from datasets.errors import DataError, DeviceError
 from datasets.projection import Intrinsics
 from perception.cameras.simulated import Render as Render
 from perception.cameras.simulated import Renderer
 from pipelines.twin.camera_faults import CameraFault, FaultSchedule
 from pipelines.twin.software_realsense import Shot, SoftwareRealSense
+from pipelines.twin.startable import Startable
 
 logger = logging.getLogger(__name__)
 
@@ -54,20 +54,18 @@ class TwinCameraSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.fps <= 90:
-            raise ConfigError(f"fps must lie in 1..90, got {self.fps}")
-        if not 0 <= self.drop_fraction < 1:
-            raise ConfigError(f"drop_fraction must lie in [0, 1), got {self.drop_fraction}")
-        for key in ("latency_s", "jitter_s"):
-            if not 0 <= getattr(self, key) <= 5:
-                raise ConfigError(f"{key} must lie in 0..5 s, got {getattr(self, key)}")
-        if not 1e-6 <= self.depth_unit_m <= 0.01:
-            raise ConfigError(f"depth_unit_m must lie in 1e-6..0.01 m, got {self.depth_unit_m}")
-        if not 0 <= self.colour_noise <= 50:
-            raise ConfigError(f"colour_noise must lie in 0..50 levels, got {self.colour_noise}")
+        ranges: dict[str, tuple[float, float]] = {
+            "fps": (1, 90),
+            "latency_s": (0, 5),
+            "jitter_s": (0, 5),
+            "drop_fraction": (0, 0.99),
+            "depth_unit_m": (1e-6, 0.01),
+            "colour_noise": (0, 50),
+        }
+        require_ranges(self, ranges)
 
 
-class CameraTwin:
+class CameraTwin(Startable):
     """A RealSense camera that photographs a simulated world; give its ``context`` to ``RealSenseCamera``.
 
     Two threads: one captures (it alone enters ``renderer`` and calls what that gives, so a GL context can live there),
@@ -137,15 +135,6 @@ class CameraTwin:
         self._threads = []
         self._unplug()
         atexit.unregister(self.stop)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def check(self) -> None:
         """Raise DeviceError if rendering or delivering has failed since ``start``."""

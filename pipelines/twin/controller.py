@@ -12,8 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from control.arms.sdk import load_sdk
 from datasets.errors import DeviceError
@@ -24,6 +22,7 @@ from pipelines.twin.firmware import MOVING, Firmware
 from pipelines.twin.protocol import Register, Request, RequestReader, Status, motion_feedback
 from pipelines.twin.registers import answer
 from pipelines.twin.reports import NORMAL_PORT, REAL_PORT, RICH_PORT, Snapshot, normal_report, real_report, rich_report
+from pipelines.twin.startable import Startable
 
 FIRMWARE = "v2.5.0"
 CONTROL_PORT = 50502
@@ -77,7 +76,7 @@ class Client:
         self.connection.close()
 
 
-class ControllerTwin:
+class ControllerTwin(Startable):
     """An emulated xArm7 controller; used as a context manager or by :meth:`start` and :meth:`stop`.
 
     Args:
@@ -168,15 +167,6 @@ class ControllerTwin:
             _running -= 1
             if _running == 0:
                 point_sdk_at_emulators(False)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def drop_reports(self) -> None:
         """Close every report stream."""

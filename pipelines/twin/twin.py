@@ -3,8 +3,6 @@
 import threading
 import time
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pyrealsense2 as rs
@@ -14,10 +12,11 @@ from datasets.rig import Rig
 from pipelines.twin.camera import CameraTwin
 from pipelines.twin.controller import FIRMWARE, ControllerTwin
 from pipelines.twin.settings import TwinSettings
+from pipelines.twin.startable import Startable
 from pipelines.twin.world import TwinWorld
 
 
-class Twin:
+class Twin(Startable):
     """A controller emulator and a software RealSense of one world; a context manager.
 
     Args:
@@ -65,15 +64,6 @@ class Twin:
     def stop(self) -> None:
         """Stop both; idempotent."""
         self._running.close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _stall(self) -> None:
         due = time.monotonic() + self._stall_every_s

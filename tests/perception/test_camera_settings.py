@@ -31,7 +31,14 @@ def test_the_file_names_every_setting() -> None:
 
 @pytest.mark.parametrize(
     ("line", "named"),
-    [("fsp: 30", "fsp"), ("fps: fast", "fps"), ("fps: 0", "fps"), ("max_gap_s: -1", "max_gap_s"), ("- 1", "list")],
+    [
+        ("fsp: 30", "fsp"),
+        ("fps: fast", "fps"),
+        ("fps: 0", "fps"),
+        ("max_gap_s: -1", "max_gap_s"),
+        ("- 1", "list"),
+        ("reopen_after_s: .inf", "reopen_after_s"),
+    ],
 )
 def test_a_wrong_file_is_refused_by_key(tmp_path, line: str, named: str) -> None:
     path = tmp_path / "camera.yaml"

@@ -32,6 +32,27 @@ from pipelines.twin.world import TwinWorld
 HOME = np.array([0.4, 0.0, 0.228])
 
 
+class Clock:
+    """A clock that tests turn by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def new_clock() -> type[Clock]:
+    """For tests that need one for each of hypothesis's examples."""
+    return Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 class PointArm(Arm):
     """Is at its target at once, unless told to fail."""
 

@@ -15,23 +15,8 @@ from pipelines.twin.registers import answer
 from pipelines.twin.reports import normal_report, real_report, rich_report
 
 
-class Clock:
-    """A clock that tests turn by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def firmware(rig: Rig, clock: Clock) -> Firmware:
+def firmware(rig: Rig, clock) -> Firmware:
     return Firmware(np.array(rig.home_joints_rad), clock, "v2.5.0", rig.tool.tcp_offset_m)
 
 
@@ -69,7 +54,7 @@ def test_the_pose_comes_in_millimetres_and_radians(firmware: Firmware) -> None:
     assert (abs(roll), pitch, yaw) == pytest.approx((np.pi, 0, 0), abs=1e-5)
 
 
-def test_a_target_is_taken_in_mode_7_and_its_reply_has_a_command_id(firmware: Firmware, clock: Clock) -> None:
+def test_a_target_is_taken_in_mode_7_and_its_reply_has_a_command_id(firmware: Firmware, clock) -> None:
     make_ready(firmware, 7)
     payload = pack_floats([410, 0, 399.84, np.pi, 0, 0, 100, 2000, 0, -1]) + bytes(3)
     assert len(payload) + 1 == 0x2C
@@ -78,7 +63,7 @@ def test_a_target_is_taken_in_mode_7_and_its_reply_has_a_command_id(firmware: Fi
     assert firmware.tcp()[0] == pytest.approx(0.410, abs=1e-4)
 
 
-def test_a_velocity_is_taken_in_mode_5_and_ends_with_its_duration(firmware: Firmware, clock: Clock) -> None:
+def test_a_velocity_is_taken_in_mode_5_and_ends_with_its_duration(firmware: Firmware, clock) -> None:
     make_ready(firmware, 5)
     payload = pack_floats([0, 100, 0, 0, 0, 0]) + b"\0" + pack_floats([0.5])
     assert len(payload) + 1 == 0x1E

@@ -13,20 +13,8 @@ from pipelines.twin.motion import JointTarget, LineTarget, Motion
 DOWN = (np.pi, 0.0, 0.0)
 
 
-class Clock:
-    now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def firmware(rig: Rig, clock: Clock) -> Firmware:
+def firmware(rig: Rig, clock) -> Firmware:
     firmware = Firmware(np.array(rig.home_joints_rad), clock, "v2.5.0", rig.tool.tcp_offset_m)
     firmware.configure(tcp_offset_mm_rad=(0.0, 0.0, 172.0, 0.0, 0.0, 0.0))
     return firmware
@@ -44,7 +32,7 @@ def go(firmware: Firmware, x: float, y: float, z: float, speed_mm_s: float = 250
     firmware.go(firmware.line((x, y, z, *DOWN), speed_mm_s, acc), interrupts=interrupts)
 
 
-def watch(firmware: Firmware, clock: Clock, seconds: float, dt: float = 0.01) -> np.ndarray:
+def watch(firmware: Firmware, clock, seconds: float, dt: float = 0.01) -> np.ndarray:
     """TCP every ``dt``, ``(n, 3)`` m."""
     path = [firmware.tcp()]
     for _ in range(round(seconds / dt)):
@@ -59,8 +47,8 @@ def watch(firmware: Firmware, clock: Clock, seconds: float, dt: float = 0.01) ->
     speed=st.floats(30, 250),
     acceleration=st.floats(500, 5000),
 )
-def test_speed_and_acceleration_hold_and_the_line_is_straight(rig, goal, speed, acceleration) -> None:  # type: ignore[no-untyped-def]
-    clock = Clock()
+def test_speed_and_acceleration_hold_and_the_line_is_straight(rig, new_clock, goal, speed, acceleration) -> None:
+    clock = new_clock()
     firmware = Firmware(np.array(rig.home_joints_rad), clock, "v2.5.0", rig.tool.tcp_offset_m)
     firmware.configure(tcp_offset_mm_rad=(0.0, 0.0, 172.0, 0.0, 0.0, 0.0))
     go(ready(firmware, ONLINE_LINE), *goal, speed, acceleration)
@@ -77,7 +65,7 @@ def test_speed_and_acceleration_hold_and_the_line_is_straight(rig, goal, speed, 
     assert firmware.state == 2
 
 
-def test_a_new_target_interrupts_the_old_one_in_mode_7_and_queues_in_mode_0(firmware: Firmware, clock: Clock) -> None:
+def test_a_new_target_interrupts_the_old_one_in_mode_7_and_queues_in_mode_0(firmware: Firmware, clock) -> None:
     go(ready(firmware, ONLINE_LINE), 500, 0, 228)
     watch(firmware, clock, 0.2)
     go(firmware, 400, 0, 228)
@@ -117,7 +105,7 @@ def test_joints_arrive_together_and_within_their_speed(rig: Rig) -> None:
     assert not motion.is_moving
 
 
-def test_leaving_the_boundary_raises_c35_and_stops_near_it(firmware: Firmware, clock: Clock) -> None:
+def test_leaving_the_boundary_raises_c35_and_stops_near_it(firmware: Firmware, clock) -> None:
     firmware.limit(fence_on=True, fence_mm=(450, 230, 320, -320, 520, 80))
     go(ready(firmware, ONLINE_LINE), 550, 0, 228)
     path = watch(firmware, clock, 1.0)
@@ -125,7 +113,7 @@ def test_leaving_the_boundary_raises_c35_and_stops_near_it(firmware: Firmware, c
     assert path[-1, 0] < 0.47
 
 
-def test_a_point_out_of_reach_raises_an_error_rather_than_nonsense(firmware: Firmware, clock: Clock) -> None:
+def test_a_point_out_of_reach_raises_an_error_rather_than_nonsense(firmware: Firmware, clock) -> None:
     go(ready(firmware, ONLINE_LINE), 1200, 0, 228)
     watch(firmware, clock, 6.0)
     assert firmware.error in (21, 24)
@@ -136,7 +124,7 @@ def test_a_point_out_of_reach_raises_an_error_rather_than_nonsense(firmware: Fir
 
 
 @pytest.mark.parametrize("mode", [POSITION, VELOCITY, ONLINE_LINE])
-def test_errors_pause_and_emergency_stop_bring_it_to_rest_quickly(firmware: Firmware, clock: Clock, mode: int) -> None:
+def test_errors_pause_and_emergency_stop_bring_it_to_rest_quickly(firmware: Firmware, clock, mode: int) -> None:
     def begin() -> None:
         ready(firmware, mode)
         if mode == VELOCITY:
@@ -170,7 +158,7 @@ def test_after_the_emergency_button_only_enabling_helps(firmware: Firmware) -> N
     assert ready(firmware, ONLINE_LINE).may_move
 
 
-def test_a_pause_keeps_the_target_and_ready_resumes_it(firmware: Firmware, clock: Clock) -> None:
+def test_a_pause_keeps_the_target_and_ready_resumes_it(firmware: Firmware, clock) -> None:
     go(ready(firmware, ONLINE_LINE), 450, 0, 228)
     watch(firmware, clock, 0.1)
     firmware.pause()
@@ -190,6 +178,6 @@ def test_a_setting_that_changes_resets_mode_and_state_and_one_that_does_not_rese
 
 
 @pytest.mark.parametrize(("version", "modes"), [("v1.6.8", {0, 1}), ("v1.10.5", {0, 1, 5}), ("v1.11.0", {0, 1, 5, 7})])
-def test_firmware_has_the_modes_of_its_version(rig: Rig, version: str, modes: set[int]) -> None:
-    firmware = Firmware(np.array(rig.home_joints_rad), Clock(), version, rig.tool.tcp_offset_m)
+def test_firmware_has_the_modes_of_its_version(rig: Rig, clock, version: str, modes: set[int]) -> None:
+    firmware = Firmware(np.array(rig.home_joints_rad), clock, version, rig.tool.tcp_offset_m)
     assert {mode for mode in range(12) if firmware.set_mode(mode)} == modes
