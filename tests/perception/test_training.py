@@ -1,6 +1,8 @@
 """The commands: training on real frames, packing, measuring; and what they refuse."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,19 @@ def test_a_stopped_training_goes_on(store: Path, tmp_path: Path) -> None:
     fit(store, tmp_path, "glance", "--trainer.max_epochs=1")
     fit(store, tmp_path, "glance", "--trainer.max_epochs=3", f"--ckpt_path={tmp_path / 'glance' / 'last.ckpt'}")
     assert json.loads((tmp_path / "glance" / "training.json").read_text())["steps"] == 15
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_look(store: Path, tmp_path: Path) -> None:
+    options = {"model.look": "glance", "model.backbone": "voting:8x1", "data.store": store / "store"}
+    options |= {"data.batch_size": 10, "output": tmp_path, "threads": 1, "trainer.max_epochs": 1}
+    options |= {"trainer.accelerator": "cpu", "trainer.devices": 2, "trainer.strategy": "ddp"}
+    arguments = [f"--{key}={value}" for key, value in options.items()]
+    subprocess.run([sys.executable, "-m", "perception.train", "fit", *arguments], check=True, capture_output=True)
+    summary = json.loads((tmp_path / "training.json").read_text())
+    assert summary["steps"] == 80 // 2 // 10, "each process takes half of the frames"
+    assert summary["val_median_mm"] > 0
+    assert (tmp_path / "best.ckpt").is_file()
 
 
 @pytest.mark.slow
