@@ -42,7 +42,8 @@ reproduce-all: setup ## rebuild every stage of dvc.yaml, variants and gauntlet i
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
 	@# One thread each, and neither needs the other: side by side on two cores.
 	printf '%s\n' rgb rgb_camera | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item end_to_end@{}
-	PATH="$(CURDIR)/$(BIN):$$PATH"; dvc repro --force --single-item $$(dvc stage list --name-only | grep '^baseline@') gauntlet
+	$(MAKE) baselines
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item gauntlet
 	@$(BIN)/python -m pipelines.report
 
 baselines: setup ## train and measure the estimator's baselines (about 25 minutes), and put them into its table

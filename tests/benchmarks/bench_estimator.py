@@ -35,7 +35,7 @@ from perception.estimator import MODEL_FOLDER, PositionEstimator
 OUT = Path("results/benchmarks/estimator.json")
 FRAMES, ROUNDS = 120, 8
 SINGLE_NET = "mobilenetv3_small_050"
-"""What params/perception_baseline_timm.yaml trains: one look at the whole view, with no second one."""
+"""One of timm's smallest, at the whole view, with no second look."""
 LIMIT_P50_MS = 6.0
 
 Side = Callable[[Frame, Scene], object]
