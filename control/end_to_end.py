@@ -58,6 +58,10 @@ class EndToEndParams:
     def __post_init__(self) -> None:
         if self.interval < 1 or self.interval % self.env.horizon:
             raise ConfigError(f"interval must be a whole number of episodes of {self.env.horizon} steps")
+        if self.interval % self.agent.train_freq:
+            raise ConfigError(f"interval must be a multiple of agent.train_freq, which is {self.agent.train_freq}")
+        if self.agent.warm_up < self.env.horizon:
+            raise ConfigError(f"agent.warm_up must be a whole episode, {self.env.horizon} steps, or more")
         if min(self.validation_episodes, self.episodes) < 1 or min(self.room_steps, self.hindsight) < 0:
             raise ConfigError("episodes must be at least 1, room_steps and hindsight not negative")
 

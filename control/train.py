@@ -91,6 +91,8 @@ class ControlParams:
                 f"evaluation.interval must be a whole number of episodes of {self.env.horizon} steps, "
                 f"got {self.evaluation.interval}"
             )
+        if self.agent.warm_up < self.env.horizon:
+            raise ConfigError(f"agent.warm_up must be a whole episode, {self.env.horizon} steps, or more")
         if self.true_state_steps <= self.agent.warm_up + self.agent.actor_starts:
             raise ConfigError(f"true_state_steps must exceed agent.warm_up + actor_starts, got {self.true_state_steps}")
 

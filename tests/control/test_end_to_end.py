@@ -1,4 +1,9 @@
 import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +19,7 @@ from control.image_env import ImageReachEnv
 from control.image_policy import ImagePolicy
 from control.learning import AgentParams, make_agent
 from datasets.config import load_params
+from datasets.errors import ConfigError
 
 FRAMES = "params/frames.yaml"
 
@@ -59,36 +65,72 @@ def test_only_the_picture_moves_the_actor(env):
     assert not th.equal(agent.actor(seen | {"image": 255 - seen["image"]}), action)
 
 
-@pytest.mark.slow
-def test_the_stage_learns_resumes_and_ships_a_policy(tmp_path, rig, env):
+def write(folder, **changes):
+    """A stage of three episodes in a folder of its own."""
     values = {
         "kind": "end_to_end",
-        "policy": str(tmp_path / "policy"),
-        "results": str(tmp_path / "results"),
-        "runs": str(tmp_path / "runs"),
+        "policy": str(folder / "policy"),
+        "results": str(folder / "results"),
+        "runs": str(folder / "runs"),
         "agent": {
             "steps": 150,
             "warm_up": 50,
             "batch_size": 4,
             "buffer_size": 100,
-            "train_freq": 4,
+            "train_freq": 5,
             "bottleneck_weight": 1.0,
         },
         "interval": 50,
         "validation_episodes": 1,
         "episodes": 2,
-    }
-    file = tmp_path / "end_to_end.yaml"
+    } | changes
+    folder.mkdir(exist_ok=True)
+    file = folder / "end_to_end.yaml"
     file.write_text(yaml.safe_dump(values))
-    train.main(["--config", str(file)])
-    metrics = json.loads((tmp_path / "results/metrics.json").read_text())
+    return file
+
+
+@pytest.mark.slow
+def test_the_stage_learns_and_after_a_kill_goes_on_with_nothing_lost(tmp_path, rig, env):
+    train.main(["--config", str(write(tmp_path / "whole"))])
+    whole = tmp_path / "whole"
+    metrics = json.loads((whole / "results/metrics.json").read_text())
     assert metrics["default"]["n"] == 2
     assert metrics["replay_mb"]["kept"] <= 0.5 * metrics["replay_mb"]["dict_replay_buffer"]
-    policy = ImagePolicy.load(tmp_path / "policy", rig)
+    assert list((whole / "runs/tensorboard").rglob("events.*")), "TensorBoard's log"
+    policy = ImagePolicy.load(whole / "policy", rig)
     image = env.reset(seed=0)[0]["image"].transpose(1, 2, 0)
     step, position = policy.act(image, np.array([0.4, 0.1, 0.3]), np.zeros(3))
     assert np.linalg.norm(step) <= rig.max_displacement_m
     assert position.shape == (3,)
+
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "control.train", "--config", str(write(killed))]
+    with (tmp_path / "said").open("w+") as said:
+        process = subprocess.Popen(command, stderr=said, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        # Past the second checkpoint and into the steps after it, which the kill loses and the second run repeats.
+        while not re.search(r"10[1-9]/150", Path(said.name).read_text()) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+    assert re.search(r"/150 \[\d+:\d+<\d+:\d+, .*step/s", Path(said.name).read_text()), "the time that is left"
+    assert not (killed / "policy").exists()
+    assert not (killed / "results").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert (killed / "results/curve.csv").read_text() == (whole / "results/curve.csv").read_text()
+    found = json.loads((killed / "results/metrics.json").read_text())
+    assert found["best_step"] == metrics["best_step"]
+    assert found["replay_mb"] == metrics["replay_mb"]
+    # Another process may round the last bits of an episode's sums otherwise.
+    assert found["default"] == pytest.approx(metrics["default"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("agent", "key"), [({"train_freq": 4}, "train_freq"), ({"warm_up": 49}, "warm_up")])
+def test_what_would_miss_checkpoints_or_sample_from_nothing_is_refused(tmp_path, agent, key):
+    with pytest.raises(ConfigError, match=key):
+        load_params(write(tmp_path, agent=agent), EndToEndParams)
 
 
 @pytest.mark.parametrize("name", ["end_to_end_rgb", "end_to_end_rgb_camera"])
