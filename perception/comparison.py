@@ -90,6 +90,7 @@ def draw_comparison(metrics: Mapping[str, Any], path: Path) -> None:
         axes.plot(across, high, "_", color=lines.get_color()[0], markersize=9, markeredgewidth=2)
     axes.set_xticks(range(len(splits)), splits)
     axes.set(yscale="log", ylabel="error, mm", title="median (dot) to 95th percentile (bar)")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", which="both", alpha=0.3)
     figure.legend(loc="outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
