@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from control.arms.arm import Arm, Vector
+from control.arms.braking import speed_within
 from control.arms.controller_errors import describe_return
 from control.arms.link import READY_STATES, ControllerLink
 from control.arms.params import ArmParams
@@ -262,8 +263,8 @@ class XArm(Arm):
         age = time.monotonic() - pose.time + _WIRE_S
         now, braking = self._last_velocity, self._params.velocity_braking_m_s2
         tcp = pose.xyz + now * age
-        down = _speed_within(tcp - self.fence.low_m, -now, duration, braking)
-        up = _speed_within(self.fence.high_m - tcp, now, duration, braking)
+        down = speed_within(tcp - self.fence.low_m, -now, duration, braking)
+        up = speed_within(self.fence.high_m - tcp, now, duration, braking)
         self._last_velocity = velocity = np.clip(velocity, -down, up)
         speeds = [*(velocity * 1000).tolist(), 0.0, 0.0, 0.0]
         return int(
@@ -338,19 +339,6 @@ class XArm(Arm):
                 f"the tool is {math.degrees(tilt):.0f} deg from pointing straight down; turn it down in the vendor's "
                 "studio, then start again"
             )
-
-
-def _speed_within(room_m: Vector, speed_m_s: Vector, duration_s: float, braking_m_s2: float) -> Vector:
-    """Largest speed per axis that fits into the room, with slowing down to it before and braking after; 0 without room.
-
-    Solves ``v t + v^2 / (2 a) + max(u - v, 0)^2 / (2 a) = room`` for ``v``, at the present speed ``u``.
-    """
-    gained, room = braking_m_s2 * duration_s, np.maximum(room_m, 0)
-    kept = np.sqrt(gained**2 + 2 * braking_m_s2 * room) - gained
-    half = (speed_m_s - gained) / 2
-    slowed = half + np.sqrt(np.maximum(half**2 - speed_m_s**2 / 2 + braking_m_s2 * room, 0))
-    speed: Vector = np.where(kept >= speed_m_s, kept, np.maximum(slowed, 0))
-    return speed
 
 
 def _tilt(orientation_rad: tuple[float, ...]) -> float:

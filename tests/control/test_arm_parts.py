@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.arms.braking import speed_within
 from control.arms.pose_history import Pose, PoseHistory
 from control.arms.sdk import run_bounded
 from control.arms.sender import CommandSender
@@ -81,3 +82,17 @@ def test_moments_the_reports_do_not_cover_are_refused() -> None:
     history.clear()
     with pytest.raises(DeviceError, match="connect it first"):
         history.at(4.0)
+
+
+@given(room=st.floats(0, 0.5), now=st.floats(-0.25, 0.25), duration=st.floats(0.05, 0.5), braking=st.floats(0.5, 20.0))
+def test_a_velocity_fits_into_the_room_with_slowing_down_and_braking(room, now, duration, braking) -> None:
+    def way(speed: float) -> float:
+        return speed * duration + (speed**2 + max(now - speed, 0) ** 2) / (2 * braking)
+
+    speed = float(speed_within(np.array([room]), np.array([now]), duration, braking)[0])
+    least = max(now - braking * duration, 0) / 2  # slower than that, slowing down takes the longer way
+    if room >= way(least):
+        assert way(speed) <= room + 1e-9
+        assert way(speed + 1e-4) > room
+    else:
+        assert speed == pytest.approx(least)

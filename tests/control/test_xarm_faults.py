@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from control.arms.params import ArmParams
 from control.arms.sdk import is_wire_up, wait_until
-from control.arms.xarm import XArm, _speed_within
+from control.arms.xarm import XArm
 from control.arms.xarm_setup import enter_mode
 from datasets.errors import DeviceError, SafetyStop
 from datasets.rig import Rig
@@ -298,20 +296,6 @@ def test_an_arm_whose_process_is_killed_comes_to_rest_inside_the_fence(
     outside = np.maximum(rig.workspace.low - twin.tcp(), twin.tcp() - rig.workspace.high).max()
     assert outside <= (0.0 if mode == "online_line" else rig.max_speed_m_s * late_s)
     assert wait_until(lambda: twin.clients == [], 2.0)
-
-
-@given(room=st.floats(0, 0.5), now=st.floats(-0.25, 0.25), duration=st.floats(0.05, 0.5), braking=st.floats(0.5, 20.0))
-def test_a_velocity_fits_into_the_room_with_slowing_down_and_braking(room, now, duration, braking) -> None:
-    def way(speed: float) -> float:
-        return speed * duration + (speed**2 + max(now - speed, 0) ** 2) / (2 * braking)
-
-    speed = float(_speed_within(np.array([room]), np.array([now]), duration, braking)[0])
-    least = max(now - braking * duration, 0) / 2  # slower than that, slowing down takes the longer way
-    if room >= way(least):
-        assert way(speed) <= room + 1e-9
-        assert way(speed + 1e-4) > room
-    else:
-        assert speed == pytest.approx(least)
 
 
 SDK_CALLS = {

@@ -1,0 +1,18 @@
+"""How fast an arm in velocity mode may go towards a wall, so that it comes to rest before it by itself."""
+
+import numpy as np
+
+from control.arms.arm import Vector
+
+
+def speed_within(room_m: Vector, speed_m_s: Vector, duration_s: float, braking_m_s2: float) -> Vector:
+    """Largest speed per axis that fits into the room, with slowing down to it before and braking after; 0 without room.
+
+    Solves ``v t + v^2 / (2 a) + max(u - v, 0)^2 / (2 a) = room`` for ``v``, at the present speed ``u``.
+    """
+    gained, room = braking_m_s2 * duration_s, np.maximum(room_m, 0)
+    kept = np.sqrt(gained**2 + 2 * braking_m_s2 * room) - gained
+    half = (speed_m_s - gained) / 2
+    slowed = half + np.sqrt(np.maximum(half**2 - speed_m_s**2 / 2 + braking_m_s2 * room, 0))
+    speed: Vector = np.where(kept >= speed_m_s, kept, np.maximum(slowed, 0))
+    return speed
