@@ -26,7 +26,7 @@ from control.policies import FusedProportionalPolicy, ProportionalPolicy
 from control.policy import Policy
 from control.seeds import TEST_SEED, VALIDATION_SEED
 from control.sources import ErrorModel, Surrogate, TrueState
-from control.train import ControlParams
+from control.train import ControlParams, tune
 from datasets.config import command_line, load_params
 from datasets.errors import DataError
 from datasets.rig import Rig
@@ -82,6 +82,9 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
                     FusedProportionalPolicy, gains[1], rig.max_displacement_m, 1 / rig.rate_hz
                 ),
             }
+            # What a plain controller could do if the latency were known: an answer, not a rival (docs/control.md).
+            retuned = tune(params.evaluation, partial(env, latency), rig)["proportional"]
+            policies["proportional_retuned"] = partial(ProportionalPolicy, retuned, rig.max_displacement_m)
             for name, episodes in run_episodes(policies, partial(env, latency), tests, label=f"{latency} s").items():
                 found["baselines"].setdefault(name, {})[str(latency)] = summarize(episodes)
         keep()

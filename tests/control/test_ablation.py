@@ -19,7 +19,7 @@ METRICS = {
 SMALL = {
     "agent": {"steps": 200, "warm_up": 60, "actor_starts": 20, "batch_size": 16, "hidden": 16, "residual_gain": 1.0},
     "true_state_steps": 200,
-    "evaluation": {"episodes": 2, "validation_episodes": 1, "interval": 100},
+    "evaluation": {"episodes": 2, "validation_episodes": 1, "tuning_episodes": 1, "gains": [0.1, 0.3], "interval": 100},
 }
 
 
@@ -35,7 +35,7 @@ def test_variants_and_seeds_are_added_to_one_table_and_never_run_twice(config, t
     for seeds in (["0"], ["0", "1"]):
         ablation.main(["--config", str(config), "--only", "ddpg", "--seeds", *seeds])
     table = json.loads((tmp_path / "ablation.json").read_text())
-    assert set(table["baselines"]) == {"proportional", "proportional_fused"}
+    assert set(table["baselines"]) == {"proportional", "proportional_fused", "proportional_retuned"}
     assert set(table["variants"]["ddpg"]) == {"0", "1"}
     assert set(table["summary"]["ddpg"]) == {str(latency) for latency in LATENCIES_S}
     assert table["summary"]["ddpg"]["0.3"]["seeds"] == 2
