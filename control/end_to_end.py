@@ -104,6 +104,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
         "stage_s": round(time.monotonic() - started, 1),
         "seed": params.seed,
     }
+    env.close()
     results = Path(params.results)
     results.mkdir(parents=True, exist_ok=True)
     export_image_actor(agent.actor, Path(params.policy), rig)

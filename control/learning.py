@@ -290,10 +290,30 @@ def learn(
         logs: for TensorBoard; default: the same folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    episodes = NumberedEpisodes(make_env(), base=TRAINING_SEED * (seed + 1))
+    episodes, evaluation = NumberedEpisodes(make_env(), base=TRAINING_SEED * (seed + 1)), make_env()
+    try:
+        return _learn(episodes, evaluation, params, seed, seeds, interval, folder, label, make, logs)
+    finally:
+        # Now, and not when Python gets to it: a GL context that is freed while another is current takes its pictures.
+        episodes.close()
+        evaluation.close()
+
+
+def _learn(
+    episodes: NumberedEpisodes,
+    evaluation: ReachEnv,
+    params: AgentParams,
+    seed: int,
+    seeds: range,
+    interval: int,
+    folder: Path,
+    label: str,
+    make: Callable[[gym.Env, AgentParams, int, Path], BottleneckDDPG],
+    logs: Path | None,
+) -> Curve:
     state_file = folder / "state.pkl"
     with tqdm(total=params.steps, desc=label, unit="step", smoothing=0.05) as bar:
-        keeper = Keeper(make_env(), seeds, interval, folder, episodes, bar)
+        keeper = Keeper(evaluation, seeds, interval, folder, episodes, bar)
         resumed = state_file.is_file()
         if resumed:
             state = pickle.loads(state_file.read_bytes())

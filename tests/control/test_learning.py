@@ -60,6 +60,32 @@ def test_a_finished_run_is_not_learnt_again(tmp_path):
     assert len(list(tmp_path.glob("agent_*"))) == 1, "old checkpoints are removed"
 
 
+def test_environments_are_closed_when_the_learning_ends_however_it_ends(tmp_path, monkeypatch):
+    """What is left to the garbage collector frees its GL objects in whichever context is current by then."""
+    made, closed = [], []
+
+    class Env(ReachEnv):
+        def close(self) -> None:
+            closed.append(self)
+
+    def make():
+        made.append(Env(source=Surrogate(ErrorModel())))
+        return made[-1]
+
+    learn(make, PARAMS, 3, range(10**9, 10**9 + 2), 100, tmp_path / "whole", "learning")
+    assert len(made) == 2
+    assert set(map(id, closed)) >= set(map(id, made))
+
+    def dies(_):
+        raise Killed
+
+    monkeypatch.setattr(Keeper, "_on_step", dies)
+    with pytest.raises(Killed):
+        learn(make, PARAMS, 3, range(10**9, 10**9 + 2), 100, tmp_path / "killed", "learning")
+    assert len(made) == 4
+    assert set(map(id, closed)) >= set(map(id, made))
+
+
 def test_the_best_actor_is_one_that_was_updated(tmp_path):
     curve = run(tmp_path)
     assert curve.best_step >= 100
