@@ -37,6 +37,7 @@ class Renderer:
         self._option = mujoco.MjvOption()
         self._camera = mujoco.MjvCamera()
         self._perturbation = mujoco.MjvPerturb()
+        self._open = True
 
     def update(self, data: mujoco.MjData) -> None:
         """Take the positions of all shapes and lights from ``data``."""
@@ -67,6 +68,10 @@ class Renderer:
 
     def close(self) -> None:
         """Free the GL context; idempotent."""
+        # What is freed belongs to the current context, which another renderer of this thread may have taken.
+        if self._open:
+            self._context_gl.make_current()
+        self._open = False
         self._context.free()
         self._context_gl.free()
 

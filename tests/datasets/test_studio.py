@@ -133,3 +133,16 @@ def test_moving_the_arm_keeps_the_look(studio, sampler, rig):
 def test_impossible_ranges_are_refused(bad):
     with pytest.raises(ConfigError):
         bad()
+
+
+def test_closing_one_studio_leaves_the_pictures_of_another_as_they_are(rig):
+    scene = SceneSampler(rig, CLEAN).sample(3)
+    first, second = Studio(rig), Studio(rig)
+    before = second.photograph(scene, rig.glance_window, rig.input_px)
+    first.close()
+    first.close()
+    second.photograph(SceneSampler(rig, CLEAN).sample(4), rig.glance_window, rig.input_px)
+    after = second.photograph(scene, rig.glance_window, rig.input_px)
+    second.close()
+    assert np.array_equal(before[0], after[0])
+    assert np.array_equal(before[1], after[1])
