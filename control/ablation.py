@@ -29,6 +29,7 @@ from control.sources import ErrorModel, Surrogate, TrueState
 from control.train import ControlParams, tune
 from datasets.config import command_line, load_params
 from datasets.errors import DataError
+from datasets.files import write_whole
 from datasets.rig import Rig
 
 School = Literal["estimates", "true_state", "ideal_arm"]
@@ -64,9 +65,7 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
     tests = range(TEST_SEED, TEST_SEED + params.evaluation.episodes)
 
     def keep() -> None:
-        partial_file = table.with_suffix(".partial")
-        partial_file.write_text(json.dumps(found, indent=2) + "\n")
-        partial_file.replace(table)
+        write_whole(table, json.dumps(found, indent=2) + "\n")
 
     def env(latency_s: float, school: School = "estimates") -> ReachEnv:
         settings = _later(params.env, latency_s)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from datasets.config import load_params
 from datasets.errors import ConfigError
+from datasets.files import write_whole
 from datasets.recording import Recording
 from datasets.rig import Rig
 from perception.mounted import MOST_TABLE_Z_M
@@ -84,10 +85,6 @@ class Calibration:
 
     def save(self, path: str | Path) -> None:
         """Write YAML, whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         values = asdict(self)
         values["t_base_camera"] = [[round(float(value), 9) for value in row] for row in self.t_base_camera]
-        part = path.with_suffix(path.suffix + ".part")
-        part.write_text(yaml.safe_dump(values, sort_keys=False, default_flow_style=None))
-        part.replace(path)
+        write_whole(path, yaml.safe_dump(values, sort_keys=False, default_flow_style=None))
