@@ -58,7 +58,7 @@ def beside(results: Path, digest: str) -> dict[str, Any]:
 
 
 def methods(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], float]]:
-    """Name, figures by split, and training seconds times threads of everything measured; the shipped pair comes last."""
+    """Name, figures by split, and training seconds times threads of everything measured; the pair comes last."""
     for name, figures in metrics["baselines"].items():
         if "reason" not in figures:
             yield name, figures, _core_seconds(figures["train"])
@@ -86,7 +86,7 @@ def draw_comparison(metrics: Mapping[str, Any], path: Path) -> None:
         low, high = ([row[key] for _, row in places] for key in ("median_mm", "p95_mm"))
         across = [place for place, _ in places]
         lines = axes.vlines(across, low, high, color=f"C{index}", linewidth=2)
-        axes.plot(across, low, "o", color=f"C{index}", label=f"{name} ({seconds:.0f} s × threads, by the clock)")
+        axes.plot(across, low, "o", color=f"C{index}", label=f"{name} ({seconds:.0f} thread-s)")
         axes.plot(across, high, "_", color=lines.get_color()[0], markersize=9, markeredgewidth=2)
     axes.set_xticks(range(len(splits)), splits)
     axes.set(yscale="log", ylabel="error, mm", title="median (dot) to 95th percentile (bar)")
