@@ -5,6 +5,7 @@ import json
 import pickle
 import random
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from control.evaluate import Episode, roll_out
 from control.extractors import ActorExtractor, CriticExtractor
 from control.seeds import TRAINING_SEED
 from datasets.errors import ConfigError
+from datasets.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -257,9 +259,7 @@ def save_checkpoint(folder: Path, agent: BottleneckDDPG, curve: Curve, episodes:
         "torch": th.get_rng_state(),
         "noise": agent.action_noise,
     }
-    partial = folder / "state.partial"
-    partial.write_bytes(pickle.dumps(state))
-    partial.replace(folder / "state.pkl")
+    write_whole(folder / "state.pkl", pickle.dumps(state))
     for old in (*folder.glob("agent_*"), *folder.glob("buffer_*")):
         if old.stem.split("_")[1] != str(agent.num_timesteps):
             old.unlink()
@@ -290,29 +290,13 @@ def learn(
         logs: for TensorBoard; default: the same folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    episodes, evaluation = NumberedEpisodes(make_env(), base=TRAINING_SEED * (seed + 1)), make_env()
-    try:
-        return _learn(episodes, evaluation, params, seed, seeds, interval, folder, label, make, logs)
-    finally:
-        # Now, and not when Python gets to it: a GL context that is freed while another is current takes its pictures.
-        episodes.close()
-        evaluation.close()
-
-
-def _learn(
-    episodes: NumberedEpisodes,
-    evaluation: ReachEnv,
-    params: AgentParams,
-    seed: int,
-    seeds: range,
-    interval: int,
-    folder: Path,
-    label: str,
-    make: Callable[[gym.Env, AgentParams, int, Path], BottleneckDDPG],
-    logs: Path | None,
-) -> Curve:
     state_file = folder / "state.pkl"
-    with tqdm(total=params.steps, desc=label, unit="step", smoothing=0.05) as bar:
+    # Closed now, not when Python gets to it: a GL context that is freed while another is current takes its pictures.
+    with (
+        closing(NumberedEpisodes(make_env(), base=TRAINING_SEED * (seed + 1))) as episodes,
+        closing(make_env()) as evaluation,
+        tqdm(total=params.steps, desc=label, unit="step", smoothing=0.05) as bar,
+    ):
         keeper = Keeper(evaluation, seeds, interval, folder, episodes, bar)
         resumed = state_file.is_file()
         if resumed:
