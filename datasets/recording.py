@@ -76,6 +76,8 @@ class RecordingWriter:
             "T_base_camera_told": rig.t_base_camera,
         }
         self._segment = max(int(rig.rate_hz * SEGMENT_S), 1)
+        # By default zarr compresses in as many threads as there are arrays: all cores at once, the control loop's too.
+        zarr.config.set({"threading.max_workers": 1})
         with storage_errors(f"writing {self.where}"):
             root = zarr.open_group(open_store(url, read_only=False), mode="a")
             if name in list(root.keys()):

@@ -15,6 +15,7 @@ from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense import RealSenseCamera
 from pipelines.absent_arm import AbsentArm
 from pipelines.calibration import Calibration
+from pipelines.memory import limit_heaps
 from pipelines.recorder import FRAMES
 from pipelines.setup import Setup
 from pipelines.shadow import ShadowArm
@@ -104,6 +105,7 @@ def open_devices(
     Raises:
         DeviceError: one of them cannot be reached; nothing is left open.
     """
+    limit_heaps()
     if not names.is_twin:
         with make_arm(names.arm, setup, names.shadow) as arm, make_camera(names, setup) as camera:
             yield Devices(camera, arm, None)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -49,6 +50,11 @@ def test_round_trip(tmp_path, rig, steps, place):
         np.testing.assert_array_equal(recording.read("estimate")[:, 0], np.arange(steps))
         assert np.isnan(recording.read("tcp")[2]).all()
         np.testing.assert_array_equal(recording.read("T_base_camera")[1], rig.t_base_camera)
+
+
+def test_writing_takes_one_core_from_the_loop(tmp_path, rig):
+    record(tmp_path, rig, 17)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("zarr_pool")] == ["zarr_pool_0"]
 
 
 def test_a_waiting_step_reaches_the_disk_without_another_one(tmp_path, rig):
