@@ -38,17 +38,20 @@ reproduce: setup ## rebuild the default path: frames, networks, policy, rehearsa
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
 	@$(BIN)/python -m pipelines.report
 
+# Each of these takes one thread and needs none of the others: two at a time on two cores, the longest first.
+BASELINES := baseline@timm baseline@conv3_rgbd baseline@conv3_rgb
+VARIANTS := end_to_end@rgb end_to_end@rgb_camera
+SIDE_BY_SIDE = printf '%s\n' $(1) | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item {}
+
 reproduce-all: setup ## rebuild every stage of dvc.yaml, variants and gauntlet included; `make resume` after a kill
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
-	@# One thread each, and neither needs the other: side by side on two cores.
-	printf '%s\n' rgb rgb_camera | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item end_to_end@{}
-	$(MAKE) baselines
+	$(call SIDE_BY_SIDE,$(BASELINES) $(VARIANTS))
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item gauntlet
 	@$(BIN)/python -m pipelines.report
 
 baselines: setup ## train and measure the estimator's baselines (about 25 minutes), and put them into its table
-	@# One thread each: two networks side by side are done sooner than one after the other with two threads.
-	printf '%s\n' conv3_rgb conv3_rgbd timm | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item baseline@{}
+	$(call SIDE_BY_SIDE,$(BASELINES))
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate
 
 resume: setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was

@@ -52,7 +52,7 @@ class _Graph(nn.Module):
         self._extractor, self._mu = extractor, actor.mu
 
     def forward(self, image: th.Tensor, command: th.Tensor, desired_goal: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        seen = {"image": image.float() / 255.0, "command": command, "desired_goal": desired_goal}
+        seen = {"image": image, "command": command, "desired_goal": desired_goal}
         features = self._extractor(seen)
         return self._mu(features), features[:, :3]
 

@@ -6,7 +6,7 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     glance.<split>       the same after the first look alone
     sigma.<split>        within_1_sigma, within_2_sigma (shares of errors per axis), median_sigma_mm
     axes.<split>         per axis x, y, z: bias_mm, median_mm, p95_mm
-    conditions.<split>   as default, for frames with and without an occluder, and for the nearer and the farther half
+    conditions.<split>   as default, for the nearer and the farther half of the frames
     moved.<split>        share of frames whose camera is held to be elsewhere than told
     bad_frames           n, confidently_wrong (share more than 50 mm wrong with every sigma below 20 mm), by_kind
     baselines.<name>     as default, where `make baselines` has left results/perception/baselines/<name>.json
@@ -156,10 +156,8 @@ def _install(part: Path, folder: Path) -> None:
 
 
 def _conditions(trials: Trials) -> dict[str, Any]:
-    errors, occluded = trials.fovea - trials.tcp, trials.occluder > 0
-    near = trials.distance < np.median(trials.distance)
-    masks = {"occluder": occluded, "no_occluder": ~occluded, "near": near, "far": ~near}
-    return {name: summarize(errors[mask]) for name, mask in masks.items()}
+    errors, near = trials.fovea - trials.tcp, trials.distance < np.median(trials.distance)
+    return {"near": summarize(errors[near]), "far": summarize(errors[~near])}
 
 
 def print_table(metrics: Mapping[str, Any]) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from datasets.errors import DataError
-from datasets.look import SURFACES
 from datasets.projection import Array, Window, invert, transform
 from datasets.rig import Rig
 from datasets.scene import Scene, SceneSampler
@@ -24,7 +23,6 @@ from perception.estimator import PositionEstimator
 from perception.pose_check import BASE_TARGET_M
 
 CHUNK = 25
-OCCLUDER, FLOOR = SURFACES.index("occluder"), SURFACES.index("floor")
 FIRST_NOISE_SEED = 0
 """Each further look of a frame takes the next: two pictures taken one after the other do not share their noise."""
 
@@ -39,7 +37,6 @@ class Trials:
         fovea, fovea_sigma: of the second: the answer.
         base_error: ``(N, 3)`` m, of where the glance sees the arm's base, camera frame; base_sigma: likewise.
         distance: ``(N,)`` m, of the TCP from the camera along its axis.
-        occluder: ``(N,)``, 1 where a bar floats between camera and arm.
         moved: ``(N,)``, probability given to a camera that is elsewhere than told.
     """
 
@@ -51,7 +48,6 @@ class Trials:
     base_error: Array
     base_sigma: Array
     distance: Array
-    occluder: Array
     moved: Array
 
     @classmethod
@@ -113,11 +109,7 @@ def run_task(task: Task) -> Trials:
         seen = found.base or PositionEstimate(base, np.ones(3))
         estimates = (found.glance.xyz, found.glance.sigma, found.fovea.xyz, found.fovea.sigma)
         distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
-        # An occluder that is not shown lies below the floor.
-        occluder = scene.look.positions[OCCLUDER, 2] > scene.look.positions[FLOOR, 2]
-        rows.append(
-            (scene.tcp, *estimates, seen.xyz - base, seen.sigma, distance, float(occluder), np.array(found.moved))
-        )
+        rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, distance, np.array(found.moved)))
     return Trials(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 

@@ -156,6 +156,8 @@ def _session(setup: Setup, twin: TwinSettings, portions: Iterator[list[Vector]],
                 if stop is not None:
                     if stop.reason is StopReason.OPERATOR:
                         raise KeyboardInterrupt
+                    # Now, not at the end of the hour: the recording that tells more is soon rotated away.
+                    tqdm.write(f"goal {found.goals} stopped, recorded in {found.recorder.kept[-1]}: {stop}")
                     return
         finally:
             found.recorder.close()
