@@ -3,8 +3,8 @@
 Each seed learns with weights, exploration and episodes of its own and runs the same test episodes as every other. The
 intervals are Student's over the seeds: how a method does when it is trained again, not how its episodes differ.
 
-On one core a seed takes about half a minute for ``true_state``, two minutes for ``default`` and a quarter of an hour
-for each of the end-to-end variants: three seeds of everything take about 100 minutes. What is finished is kept; an
+On one core a seed takes about half a minute for ``true_state``, two minutes for ``default`` and twenty minutes for each
+of the end-to-end variants: three seeds of everything take more than two hours. What is finished is kept; an
 interrupted learning goes on where it was.
 """
 
@@ -101,24 +101,36 @@ def repeat(
 ) -> dict[str, Any]:
     """Train and test every method with every seed that is not in the table yet; returns the table.
 
-    A method's rows are forgotten when its parameters, the rig or the estimator have changed.
+    A method's rows are forgotten when its parameters, the rig or the estimator have changed. Different methods may be
+    learnt by processes side by side.
     """
     th.set_num_threads(1)
-    found: dict[str, Any] = json.loads(table.read_text()) if table.is_file() else {}
     for name, (digest, job) in jobs(files, rig).items():
-        if found.get(name, {}).get("fingerprint") != digest:
-            found[name] = {"fingerprint": digest, "seeds": {}}
-        rows = found[name]["seeds"]
         for seed in seeds:
-            if str(seed) in rows:
+            if str(seed) in _of(name, digest, _read(table))["seeds"]:
                 continue
             folder = runs / f"{name}_{digest}_{seed}"
-            rows[str(seed)] = job(seed, folder)
-            values = {key: [row[key] for row in rows.values()] for key in SUMMARIZED}
+            row = job(seed, folder)
+            found = _read(table)  # again: what is learnt side by side has been written meanwhile
+            found[name] = _of(name, digest, found)
+            rows = found[name]["seeds"]
+            rows[str(seed)] = row
+            values = {key: [each[key] for each in rows.values()] for key in SUMMARIZED}
             found[name]["summary"] = {key: mean_and_half_width(list(ones)) for key, ones in values.items()}
             write_whole(table, json.dumps(found, indent=2) + "\n")
             shutil.rmtree(folder, ignore_errors=True)
+    return _read(table)
+
+
+def _read(table: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(table.read_text()) if table.is_file() else {}
     return found
+
+
+def _of(name: str, digest: str, found: dict[str, Any]) -> dict[str, Any]:
+    """A method's part of the table: empty when what is there follows from other parameters."""
+    part: dict[str, Any] = found.get(name, {})
+    return part if part.get("fingerprint") == digest else {"fingerprint": digest, "seeds": {}}
 
 
 def _places(folder: Path) -> dict[str, Any]:
