@@ -50,7 +50,7 @@ reproduce-all: setup ## rebuild every stage of dvc.yaml, variants and gauntlet i
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item gauntlet
 	@$(BIN)/python -m pipelines.report
 
-baselines: setup ## train and measure the estimator's baselines (about 25 minutes), and put them into its table
+baselines: setup ## train and measure the estimator's baselines (about 40 minutes), and put them into its table
 	$(call SIDE_BY_SIDE,$(BASELINES))
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate
 
