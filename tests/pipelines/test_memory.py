@@ -24,7 +24,7 @@ threads = [threading.Thread(target=hold) for _ in range(8)]
 for thread in threads:
     thread.start()
 all_there.wait()
-libc.fopen.restype = libc.open_memstream.restype = ctypes.c_void_p
+libc.open_memstream.restype = ctypes.c_void_p
 text, size = ctypes.c_char_p(), ctypes.c_size_t()
 stream = ctypes.c_void_p(libc.open_memstream(ctypes.byref(text), ctypes.byref(size)))
 libc.malloc_info(0, stream)
