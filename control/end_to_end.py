@@ -31,7 +31,10 @@ from control.learning import AgentParams, fingerprint, learn, make_agent
 from control.plots import draw_curves, draw_distances
 from control.seeds import TEST_SEED, VALIDATION_SEED
 from datasets.errors import ConfigError
+from datasets.files import write_whole
 from datasets.rig import Rig
+
+METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     """Learn from images, test in rooms of ``test_split``; returns the metrics it wrote."""
     th.set_num_threads(1)
     started = time.monotonic()
-    folder = Path(params.runs) / fingerprint([asdict(params), rig.to_json()])
+    folder = Path(params.runs) / _digest(params, rig)
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     make_env = partial(ImageReachEnv, params.env, params.frames, params.train_split, params.room_steps, rig)
@@ -103,6 +106,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
         "train_s": round(learnt, 1),
         "stage_s": round(time.monotonic() - started, 1),
         "seed": params.seed,
+        "parameters": _digest(params, rig),
     }
     env.close()
     results = Path(params.results)
@@ -114,9 +118,20 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
         writer.writerows(curve.rows)
     draw_curves({"end to end": curve.rows}, results / "curve.png")
     draw_distances({"end to end": [one.final_m for one in episodes]}, results / "final.png")
-    (results / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_whole(results / METRICS, json.dumps(metrics, indent=2) + "\n")
     shutil.rmtree(folder)
     return metrics
+
+
+def finished(params: EndToEndParams, rig: Rig) -> dict[str, Any] | None:
+    """The metrics that :func:`run` wrote for the same parameters and rig, if it has."""
+    file = Path(params.results) / METRICS
+    metrics: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return metrics if metrics.get("parameters") == _digest(params, rig) else None
+
+
+def _digest(params: EndToEndParams, rig: Rig) -> str:
+    return fingerprint([asdict(params), rig.to_json()])
 
 
 def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, folder: Path | None) -> BottleneckDDPG:

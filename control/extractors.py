@@ -103,7 +103,8 @@ class BottleneckExtractor(BaseFeaturesExtractor):
     def position(self, image: th.Tensor) -> th.Tensor:
         """Positions ``(B, 3)`` m of images ``(B, 3, S, S)`` in 0..255."""
         # Scaled here, not by SB3: in bfloat16 it takes half the time, and the difference is exact in either type.
-        seen = image.to(th.bfloat16 if self.bf16 else th.float32, memory_format=th.channels_last)
+        # Type first, then order: both at once takes twice as long.
+        seen = image.to(th.bfloat16 if self.bf16 else th.float32).contiguous(memory_format=th.channels_last)
         seen = (seen - 127.5).div_(255)
         with th.autocast(image.device.type, th.bfloat16, enabled=self.bf16):
             out = self.locate(seen)

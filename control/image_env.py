@@ -51,7 +51,7 @@ class ImageReachEnv(ReachEnv):
             self._entered = True
         elif self._room_steps and self._steps % self._room_steps == 0:
             self._rooms.redecorate(int(self.np_random.integers(2**31)))
-        rgb, _ = self._rooms.camera(self._seen_tcp)(self.rig.glance_window, self.rig.input_px)
+        rgb = self._rooms.colour(self._seen_tcp, self.rig.glance_window, self.rig.input_px)
         return {"image": rgb.transpose(2, 0, 1).copy(), "command": sent}, np.zeros(3)
 
     def close(self) -> None:

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from control.sources import ErrorModel, PositionSource
 from datasets.config import load_params
 from datasets.kinematics import Kinematics
-from datasets.projection import Array
+from datasets.projection import Array, Window
 from datasets.randomization import Randomization
 from datasets.rig import Rig
 from datasets.scene import SceneSampler
@@ -70,14 +71,22 @@ class Rooms:
 
     def camera(self, tcp: Array) -> Photograph:
         """What takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
-        joints = self._kinematics.step(self.scene.joints_rad, tcp, iterations=3)
-        self.scene = replace(self.scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
+        self._place_arm(tcp)
         self._pictures += 1
         return partial(self._studio.photograph, self.scene, noise_seed=self._pictures)
+
+    def colour(self, tcp: Array, window: Window, size_px: int) -> NDArray[np.uint8]:
+        """The ``rgb (S, S, 3)`` that :meth:`camera`'s would give, without the time that its depth takes."""
+        self._place_arm(tcp)
+        return self._studio.photograph_colour(self.scene, window, size_px)
 
     def close(self) -> None:
         """Free the GL context."""
         self._studio.close()
+
+    def _place_arm(self, tcp: Array) -> None:
+        joints = self._kinematics.step(self.scene.joints_rad, tcp, iterations=3)
+        self.scene = replace(self.scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
 
 
 class RenderedSource:

@@ -37,6 +37,11 @@ class Studio:
         """
         return self._shoot(scene, window_intrinsics(scene.intrinsics, window, size_px), noise_seed)
 
+    def photograph_colour(self, scene: Scene, window: Window, size_px: int) -> NDArray[np.uint8]:
+        """The ``rgb (S, S, 3)`` of :meth:`photograph`, for whoever needs no depth."""
+        self._arrange(scene)
+        return self._renderer.render_colour(scene.t_base_camera, window_intrinsics(scene.intrinsics, window, size_px))
+
     def photograph_native(self, scene: Scene, noise_seed: int = 0) -> Picture:
         """The whole image at the camera's own resolution."""
         return self._shoot(scene, scene.intrinsics, noise_seed)

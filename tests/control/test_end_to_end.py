@@ -1,9 +1,8 @@
 import json
 import re
+import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +32,12 @@ def env(rig):
 
 def test_passes_the_checker(env):
     check_env(env, warn=False)
+
+
+def test_pictures_are_those_that_come_with_a_depth(env):
+    image = env.reset(seed=5)[0]["image"]
+    rgb, _ = env._rooms.camera(env._seen_tcp)(env.rig.glance_window, env.rig.input_px)
+    np.testing.assert_array_equal(rgb.transpose(2, 0, 1), image)
 
 
 def test_same_seed_same_pictures_and_the_arm_moves_in_them(env):
@@ -90,6 +95,24 @@ def write(folder, **changes):
     return file
 
 
+# Killed past the second checkpoint, in the steps after it, which are lost and which the second run repeats. The
+# environment's own steps are counted: an evaluation's episode of 50 comes at 0, 50 and 100.
+KILLED = """
+import os, signal, sys
+from control import train
+from control.image_env import ImageReachEnv
+step, taken = ImageReachEnv.step, 0
+def counted(self, action):
+    global taken
+    taken += 1
+    if taken == 255:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, action)
+ImageReachEnv.step = counted
+train.main(sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_the_stage_learns_and_after_a_kill_goes_on_with_nothing_lost(tmp_path, rig, env):
     train.main(["--config", str(write(tmp_path / "whole"))])
@@ -105,20 +128,16 @@ def test_the_stage_learns_and_after_a_kill_goes_on_with_nothing_lost(tmp_path, r
     assert position.shape == (3,)
 
     killed = tmp_path / "killed"
-    command = [sys.executable, "-m", "control.train", "--config", str(write(killed))]
-    with (tmp_path / "said").open("w+") as said:
-        process = subprocess.Popen(command, stderr=said, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
-        # Past the second checkpoint and into the steps after it, which the kill loses and the second run repeats.
-        while not re.search(r"10[1-9]/150", Path(said.name).read_text()) and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.kill()
-        process.wait()
-    assert re.search(r"/150 \[\d+:\d+<\d+:\d+, .*step/s", Path(said.name).read_text()), "the time that is left"
+    arguments = ["--config", str(write(killed))]
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert re.search(r"/150 \[\d+:\d+<\d+:\d+, .*step/s", process.stderr), "the time that is left"
+    assert list(killed.glob("runs/*/agent_100.zip")), "the second checkpoint"
     assert not (killed / "policy").exists()
     assert not (killed / "results").exists()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "control.train", *arguments], check=True, capture_output=True)
     assert (killed / "results/curve.csv").read_text() == (whole / "results/curve.csv").read_text()
     found = json.loads((killed / "results/metrics.json").read_text())
     assert found["best_step"] == metrics["best_step"]

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
-from control import repeat
+from control import end_to_end, repeat
+from control.end_to_end import EndToEndParams
 from control.repeat import SUMMARIZED, jobs
 from control.repeat import repeat as repeat_all
 from control.train import ControlParams
@@ -60,6 +62,23 @@ def test_other_parameters_forget_what_was_learnt_with_the_old(tmp_path, rig, fil
     repeat_all(files, [0, 1], rig, table, tmp_path)
     (tmp_path / "control.yaml").write_text(SMALL + "seed: 7\n")
     assert set(repeat_all(files, [5], rig, table, tmp_path)["true_state"]["seeds"]) == {"5"}
+
+
+def test_a_variants_own_stage_is_its_seeds_row(tmp_path, rig, monkeypatch):
+    params = EndToEndParams("end_to_end", str(tmp_path / "policy"), str(tmp_path / "results"), seed=3)
+    written = {
+        "default": ROW,
+        "replay_mb": {"kept": 1.0},
+        "train_s": 9.0,
+        "parameters": end_to_end._digest(params, rig),
+    }
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/metrics.json").write_text(json.dumps(written))
+    learnt = {"default": ROW, "replay_mb": {"kept": 2.0}, "train_s": 8.0}
+    monkeypatch.setattr(repeat, "run_end_to_end", lambda params, _: learnt | {"train_s": float(params.seed)})
+    assert repeat.end_to_end(params, rig, 3, tmp_path)["train_s"] == 9.0
+    assert repeat.end_to_end(params, rig, 4, tmp_path)["train_s"] == 4.0, "another seed"
+    assert repeat.end_to_end(replace(params, hindsight=2), rig, 3, tmp_path)["train_s"] == 3.0, "other parameters"
 
 
 def test_every_method_of_the_repository_has_parameters(rig):
