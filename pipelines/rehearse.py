@@ -59,10 +59,11 @@ class RehearsalSettings:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What was run: results by policy, and how many ticks overran."""
+    """What was run: results by policy, how many ticks overran, and when the twin's controller stalled."""
 
     runs: dict[str, list[GoalResult]]
     overruns: dict[str, int]
+    stalls_s: dict[str, list[tuple[float, float]]]
 
 
 def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: TwinSettings) -> Rehearsal:
@@ -80,6 +81,7 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
         proportional = make_policy(PROPORTIONAL, setup.rig, setup.settings)
         plans.append(("proportional", proportional, goals[:baseline_goals]))
     runs, overruns = {}, {}
+    stalls_s: dict[str, list[tuple[float, float]]] = {}
     with tqdm(total=sum(len(each) for _, _, each in plans), unit="goal", desc="rehearsal") as progress:
 
         def tell(result: GoalResult) -> None:
@@ -88,7 +90,7 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
 
         for name, policy, each in plans:
             results: list[GoalResult] = []
-            overruns[name] = 0
+            overruns[name], stalls_s[name] = 0, []
             while len(results) < len(each):
                 with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as over:
                     runtime = make_runtime(setup, devices, policy, (), over)
@@ -103,11 +105,13 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
                         keep_ticks=True,
                     )
                     overruns[name] += runtime.overruns
+                    if devices.twin is not None:
+                        stalls_s[name] += devices.twin.controller.faults.stalls_s
                 stop = results[-1].stop
                 if stop is not None and stop.reason is StopReason.OPERATOR:
                     raise KeyboardInterrupt
             runs[name] = results
-    return Rehearsal(runs, overruns)
+    return Rehearsal(runs, overruns, stalls_s)
 
 
 def _furnisher(devices: Devices, seed: int) -> Callable[[int], None]:
@@ -133,7 +137,7 @@ def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> di
         "overrun_fraction": round(rehearsal.overruns["default"] / max(ticks["default"], 1), 4),
         "ticks": ticks["default"],
         "held": sum(tick.held for result in rehearsal.runs["default"] for tick in result.ticks),
-        "timings": timings(rehearsal.runs["default"]),
+        "timings": timings(rehearsal.runs["default"], rehearsal.stalls_s["default"]),
         "stops": stops,
         "seed": seed,
         "seconds": round(seconds, 1),

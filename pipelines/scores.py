@@ -48,8 +48,14 @@ def contributions(results: Sequence[GoalResult]) -> dict[str, float | None]:
     return {name: _rounded(1e3 * np.median(values)) for name, values in parts.items() if values}
 
 
-def timings(results: Sequence[GoalResult]) -> dict[str, dict[str, float | None]]:
-    """p50, p99 and largest of where the ticks' time went, ms; see :class:`pipelines.tick.Timing`. Needs the ticks."""
+def timings(
+    results: Sequence[GoalResult], stalls_s: Sequence[tuple[float, float]] = ()
+) -> dict[str, dict[str, float | None]]:
+    """p50, p99 and largest of where the ticks' time went, ms; see :class:`pipelines.tick.Timing`. Needs the ticks.
+
+    :param stalls_s: when the twin's controller was told not to reply, ``time.monotonic``; the reaction is given once
+        more without the ticks that met one
+    """
     ticks = [tick for result in results for tick in _seen(result.ticks)]
     if not ticks:
         return {}
@@ -60,6 +66,8 @@ def timings(results: Sequence[GoalResult]) -> dict[str, dict[str, float | None]]
         "capture_to_command": [tick.timing.age + tick.timing.reaction for tick in ticks],
         "tick": [tick.timing.busy for tick in ticks],
     }
+    if undisturbed := [tick.timing.reaction for tick in ticks if stalls_s and not _meets(tick, stalls_s)]:
+        kinds["frame_to_command_outside_stalls"] = undisturbed
     return {
         name: {
             "p50_ms": _rounded(1e3 * np.percentile(values, 50)),
@@ -75,6 +83,11 @@ def outside_fence(results: Sequence[GoalResult], fence: Fence) -> int:
     places = [tick.tcp for result in results for tick in result.ticks]
     places += [result.final_tcp for result in results if np.all(np.isfinite(result.final_tcp))]
     return sum(not fence.contains(place, FENCE_TOLERANCE_M) for place in places)
+
+
+def _meets(tick: Tick, stalls_s: Sequence[tuple[float, float]]) -> bool:
+    ended_s = tick.time_s + tick.timing.busy
+    return any(began < ended_s and tick.time_s < over for began, over in stalls_s)
 
 
 def _seen(ticks: Sequence[Tick]) -> list[Tick]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,11 @@ CONTROLLER_FAULTS = (
 
 
 class ControllerFaults:
-    """The faults of one emulated controller."""
+    """The faults of one emulated controller.
+
+    Attributes:
+        stalls_s: when each ``stall`` began and ended, ``time.monotonic``.
+    """
 
     def __init__(self, twin: ControllerTwin) -> None:
         self._twin = twin
@@ -56,6 +61,7 @@ class ControllerFaults:
         self.silent_motion = False
         self.slow = self.latency = self.jitter = False
         self._random = random.Random(0)
+        self.stalls_s: list[tuple[float, float]] = []
         self.mutes_reports = False
         self.refuses_reports = False
 
@@ -99,7 +105,9 @@ class ControllerFaults:
         self._over.wait(SLOW_S if self.slow else self.lateness_s())
         if client.commands_motion and self._stall.is_set():
             self._stall.clear()
+            began = time.monotonic()
             self._over.wait(STALL_S)
+            self.stalls_s.append((began, time.monotonic()))
         return True
 
     def lateness_s(self) -> float:

@@ -17,6 +17,7 @@ from control.arms.xarm_setup import enter_mode
 from datasets.errors import DeviceError, SafetyStop
 from datasets.rig import Rig
 from pipelines.twin.controller import ControllerTwin
+from pipelines.twin.controller_faults import STALL_S
 from pipelines.twin.protocol import Register
 
 STOP_DEADLINE_S = 0.25
@@ -137,6 +138,8 @@ def test_what_a_healthy_controller_does_now_and_then_stops_nothing(
             break
     assert arm.fault is None
     np.testing.assert_allclose(arm.tcp, arm.target, atol=2e-3)
+    assert len(twin.faults.stalls_s) == (fault == "stall")
+    assert all(over - began >= STALL_S for began, over in twin.faults.stalls_s)
 
 
 def test_a_warning_is_told_in_words_once_and_stops_nothing(

@@ -17,7 +17,7 @@ from datasets.projection import invert, project, transform
 from pipelines.console import result_table, step_line
 from pipelines.overlay import ESTIMATE, GOAL, draw_tick
 from pipelines.rehearse import RehearsalSettings
-from pipelines.scores import scores
+from pipelines.scores import scores, timings
 from pipelines.stops import Stop, StopReason
 from pipelines.tick import GoalResult, Tick, Timing
 
@@ -94,9 +94,11 @@ def test_settings_that_make_no_rehearsal_are_refused(change):
         replace(good, **change)
 
 
+QUICK = Timing(0.13, 0.006, 0.001, 0.001, 0.008, 0.009)
+
+
 def make_tick(rig, **changes):
     tcp = np.array([0.42, 0.03, 0.25])
-    timing = Timing(0.13, 0.006, 0.001, 0.001, 0.008, 0.009)
     values = {
         "goal_index": 0,
         "step": 3,
@@ -110,7 +112,7 @@ def make_tick(rig, **changes):
         "tcp": tcp,
         "tcp_at_frame": tcp,
         "held": False,
-        "timing": timing,
+        "timing": QUICK,
     }
     return Tick(**{**values, **changes})
 
@@ -136,6 +138,17 @@ def test_the_table_says_how_each_goal_ended(rig):
     found = scores([good, bad])
     assert (found["success_5mm"], found["stopped"], found["n"]) == (0.5, 1, 2)
     assert found["worst_mm"] > 50
+
+
+def test_reaction_is_told_apart_where_the_controller_stalled(rig):
+    slow = Timing(0.13, 0.006, 0.001, 0.030, 0.037, 0.038)
+    ticks = [make_tick(rig, time_s=1.0 + 0.1 * step, timing=slow if step == 4 else QUICK) for step in range(10)]
+    result = GoalResult(ticks[0].goal, ticks, ticks[0].goal, 0.0)
+    assert "frame_to_command_outside_stalls" not in timings([result])
+    found = timings([result], [(0.2, 0.39), (1.33, 1.52)])  # the second meets the steps at 1.4 and 1.5 s
+    assert found["frame_to_command"]["max_ms"] == pytest.approx(37)
+    assert found["frame_to_command_outside_stalls"]["max_ms"] == pytest.approx(8)
+    assert timings([result], [(0.0, 9.0)]).keys() == timings([result]).keys(), "nothing is left to tell"
 
 
 def test_the_picture_shows_goal_and_estimate_where_they_project(rig):
