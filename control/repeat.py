@@ -3,9 +3,9 @@
 Each seed learns with weights, exploration and episodes of its own and runs the same test episodes as every other. The
 intervals are Student's over the seeds: how a method does when it is trained again, not how its episodes differ.
 
-On one core a seed takes about half a minute for ``true_state``, two minutes for ``default`` and twenty minutes for each
-of the end-to-end variants: three seeds of everything take more than two hours. What is finished is kept; an
-interrupted learning goes on where it was. The stages' own seed of the end-to-end variants is not learnt a second time.
+On one core a seed takes about half a minute for ``true_state``, two minutes for ``default`` and fifteen for each of the
+end-to-end variants, whose own stage is not learnt a second time: three seeds of everything take more than an hour. What
+is finished is kept; an interrupted learning goes on where it was.
 """
 
 import argparse
