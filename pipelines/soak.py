@@ -20,6 +20,7 @@ from tqdm import tqdm
 from control.goals import GoalSampler
 from datasets.config import command_line
 from datasets.errors import ConfigError
+from datasets.files import write_whole
 from datasets.rig import Rig
 from pipelines.devices import DeviceNames, open_devices
 from pipelines.interrupt import stop_on_signals
@@ -205,8 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             folder=options.record,
         )
         result = metrics(found, 1 / setup.rig.rate_hz)
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "metrics.json").write_text(json.dumps(result, indent=2) + "\n")
+        write_whole(options.out / "metrics.json", json.dumps(result, indent=2) + "\n")
         plot_soak(found, options.out / "soak.png")
     for name, verdict in result["verdicts"].items():
         print(f"{'ok  ' if verdict['good'] else 'FAIL'}  {name:<20} {verdict['found']}")
