@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from datasets.config import command_line
@@ -13,6 +13,7 @@ README = Path("README.md")
 BEGIN, END = "<!-- results: written by python -m pipelines.report --readme -->", "<!-- end of results -->"
 
 VARIANTS = "The original's way: one network from the picture to the displacement, in rooms never seen"
+SEEDS = "Learnt anew with other seeds: means over the seeds and their 95 % intervals (Student)"
 
 Row = Sequence[str]
 
@@ -72,33 +73,60 @@ def variants(results: Path = RESULTS) -> list[Row]:
     return list(variant_rows(found)) if found else []
 
 
+def seed_rows(metrics: dict) -> Iterator[Row]:
+    """Method, seeds, and the intervals of success within 5, 20 and 50 mm and of the final distance (mm)."""
+    yield "method", "seeds", "within 5 mm", "20 mm", "50 mm", "median, mm", "95 %, mm"
+    for name, found in metrics.items():
+        summary = found["summary"]
+        shares = [_interval(summary[f"success_{bound}mm"], "{:.0f}", 100) + " %" for bound in (5, 20, 50)]
+        distances = [_interval(summary[key], "{:.1f}") for key in ("median_mm", "p95_mm")]
+        yield name, str(len(found["seeds"])), *shares, *distances
+
+
+def _interval(found: dict, form: str, factor: float = 1.0) -> str:
+    half = f" ± {form.format(factor * found['half_width'])}" if "half_width" in found else ""
+    return form.format(factor * found["mean"]) + half
+
+
 def tables(results: Path = RESULTS) -> str:
     """All tables in Markdown.
 
     Raises:
         DataError: a metrics file is missing or not what the stages write.
     """
-    parts = []
-    for title, stage, rows in (
-        ("Where is the TCP? Distance between estimate and truth, on frames never seen", "perception", perception_rows),
-        (
+    parts = [
+        _table(
+            "Where is the TCP? Distance between estimate and truth, on frames never seen",
+            results / "perception/metrics.json",
+            perception_rows,
+        ),
+        _table(
             "Reaching in simulation, from estimates: distance between TCP and goal when time is up",
-            "control",
+            results / "control/metrics.json",
             reaching_rows,
         ),
-        ("The whole runtime on the twin, through the real SDK and librealsense", "rehearsal", reaching_rows),
-    ):
-        path = results / stage / "metrics.json"
-        try:
-            parts.append(f"**{title}**\n\n{_markdown(list(rows(json.loads(path.read_text()))))}")
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: no such file; `dvc repro` writes it") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: not the metrics its stage writes ({error!r}); run `dvc repro` anew") from error
+        _table(
+            "The whole runtime on the twin, through the real SDK and librealsense",
+            results / "rehearsal/metrics.json",
+            reaching_rows,
+        ),
+    ]
     trained = variants(results)
     if trained:
         parts.append(f"**{VARIANTS}**\n\n{_markdown(trained)}")
+    seeds = results / "control/seeds.json"
+    if seeds.is_file():
+        parts.append(_table(SEEDS, seeds, seed_rows, "python -m control.repeat"))
     return "\n\n".join(parts)
+
+
+def _table(title: str, path: Path, rows: Callable[[dict], Iterator[Row]], writer: str = "dvc repro") -> str:
+    try:
+        return f"**{title}**\n\n{_markdown(list(rows(json.loads(path.read_text()))))}"
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; `{writer}` writes it") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not what `{writer}` writes ({error!r}); run it anew") from error
 
 
 def update_readme(readme: Path = README, results: Path = RESULTS) -> None:

@@ -48,6 +48,22 @@ def test_variants_are_told_with_their_time_and_memory_once_they_are_trained(resu
         report.tables(results)
 
 
+def test_seeds_are_told_with_their_intervals_once_they_are_learnt(results):
+    assert report.SEEDS not in report.tables(results)
+    share, distance = {"mean": 0.905, "half_width": 0.021}, {"mean": 17.31, "half_width": 7.74}
+    summary = {f"success_{bound}mm": share for bound in (5, 20, 50)} | {"median_mm": distance, "p95_mm": {"mean": 58.7}}
+    (results / "control/seeds.json").write_text(
+        json.dumps({"method": {"seeds": {"0": {}, "3": {}}, "summary": summary}})
+    )
+    row = report.tables(results).splitlines()[-1]
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
+        "method", "2", *["90 ± 2 %"] * 3, "17.3 ± 7.7", "58.7",
+    ]  # fmt: skip
+    (results / "control/seeds.json").write_text("[]")
+    with pytest.raises(DataError, match=r"seeds\.json: not what `python -m control\.repeat` writes"):
+        report.tables(results)
+
+
 def test_the_readme_is_rewritten_between_its_markers_only(results, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
