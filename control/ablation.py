@@ -14,17 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch as th
 
 from control.ddpg import BottleneckDDPG
 from control.dynamics import DynamicsParams
 from control.env import EnvParams, ReachEnv
 from control.evaluate import mean_and_half_width, run_episodes, summarize
-from control.learning import AgentParams, fingerprint, learn, run_agent
+from control.learning import AgentParams, learn, run_agent
 from control.policies import FusedProportionalPolicy, ProportionalPolicy
 from control.policy import Policy
-from control.seeds import TEST_SEED, VALIDATION_SEED
+from control.program import fingerprint, learning_program
+from control.seeds import VALIDATION_SEED
 from control.sources import ErrorModel, Surrogate, TrueState
 from control.train import ControlParams, tune
 from datasets.config import command_line, load_params
@@ -35,19 +35,25 @@ from datasets.rig import Rig
 School = Literal["estimates", "true_state", "ideal_arm"]
 LATENCIES_S = (0.0, 0.1, 0.2, 0.3)
 """Added to the camera's own delay."""
+IDEAL: Literal["ideal_arm"] = "ideal_arm"
+"""Key of the test on an arm that is at its target after one period, seen at once."""
+CONDITIONS = (*map(str, LATENCIES_S), IDEAL)
+COMPARISON_SEED = 2_120_000_000
+"""First of the episodes that agents are compared on: none that any other figure comes from (control/seeds.py)."""
 
 
 def variants(agent: AgentParams) -> dict[str, tuple[AgentParams, School]]:
-    """Agents to compare, and what they learn on; all are tested on estimates, with delays."""
+    """Agents to compare, and what they learn on; all are tested on estimates, with delays and on an ideal arm."""
     plain = replace(agent, residual_gain=0.0, actor_starts=0, warm_up=agent.steps // 10, gamma=0.5, learning_rate=2e-3)
     return {
         "ddpg": (agent, "estimates"),
         "no_controller_beneath": (plain, "estimates"),
+        "no_controller_beneath_learnt_on_an_ideal_arm": (plain, IDEAL),
         "larger_correction": (replace(agent, residual_scale=3 * agent.residual_scale), "estimates"),
         "short_sighted": (replace(agent, gamma=0.5), "estimates"),
         "critic_without_head_start": (replace(agent, actor_starts=0), "estimates"),
         "learnt_on_true_state": (agent, "true_state"),
-        "learnt_on_an_ideal_arm": (agent, "ideal_arm"),
+        "learnt_on_an_ideal_arm": (agent, IDEAL),
     }
 
 
@@ -56,25 +62,26 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
     th.set_num_threads(1)
     model, gains = _measured(Path(params.results) / "metrics.json")
     table = Path(params.results) / "ablation.json"
-    key = fingerprint(
-        [asdict(params.env), asdict(params.agent), asdict(model), rig.to_json(), params.evaluation.episodes]
-    )
+    values = [asdict(params.env), asdict(params.agent), asdict(params.evaluation), asdict(model)]
+    key = fingerprint([*values, gains, rig.to_json(), learning_program(), COMPARISON_SEED])
     found: dict[str, Any] = {"fingerprint": key, "variants": {}, "baselines": {}}
     if table.is_file() and json.loads(table.read_text())["fingerprint"] == key:
         found = json.loads(table.read_text())
-    tests = range(TEST_SEED, TEST_SEED + params.evaluation.episodes)
+    tests = range(COMPARISON_SEED, COMPARISON_SEED + params.evaluation.episodes)
 
     def keep() -> None:
         write_whole(table, json.dumps(found, indent=2) + "\n")
 
     def env(latency_s: float, school: School = "estimates") -> ReachEnv:
         settings = _later(params.env, latency_s)
-        if school == "ideal_arm":
+        if school == IDEAL:
             settings = replace(params.env, dynamics=DynamicsParams(model="kinematic"))
         return ReachEnv(settings, TrueState() if school == "true_state" else Surrogate(model), rig)
 
+    conditions: dict[str, Callable[[], ReachEnv]] = {str(latency): partial(env, latency) for latency in LATENCIES_S}
+    conditions[IDEAL] = partial(env, 0.0, IDEAL)
     if not found["baselines"]:
-        for latency in LATENCIES_S:
+        for condition, make_env in conditions.items():
             policies: dict[str, Callable[[], Policy]] = {
                 "proportional": partial(ProportionalPolicy, gains[0], rig.max_displacement_m),
                 "proportional_fused": partial(
@@ -82,10 +89,10 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
                 ),
             }
             # What a plain controller could do if the latency were known: an answer, not a rival (docs/control.md).
-            retuned = tune(params.evaluation, partial(env, latency), rig)["proportional"]
+            retuned = tune(params.evaluation, make_env, rig)["proportional"]
             policies["proportional_retuned"] = partial(ProportionalPolicy, retuned, rig.max_displacement_m)
-            for name, episodes in run_episodes(policies, partial(env, latency), tests, label=f"{latency} s").items():
-                found["baselines"].setdefault(name, {})[str(latency)] = summarize(episodes)
+            for name, episodes in run_episodes(policies, make_env, tests, label=condition).items():
+                found["baselines"].setdefault(name, {})[condition] = summarize(episodes)
         keep()
     chosen = {name: value for name, value in variants(params.agent).items() if not only or name in only}
     for name, (agent, school) in chosen.items():
@@ -99,7 +106,7 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
             learn(make_env, agent, seed, validation, params.evaluation.interval, folder, f"{name}, seed {seed}")
             seconds = round(time.monotonic() - began, 1)
             best = BottleneckDDPG.load(folder / "best.zip", device="cpu")
-            row = {str(latency): summarize(run_agent(best, env(latency), tests)) for latency in LATENCIES_S}
+            row = {name: summarize(run_agent(best, make(), tests)) for name, make in conditions.items()}
             found["variants"].setdefault(name, {})[str(seed)] = {**row, "train_s": seconds}
             found["summary"] = _summary(found["variants"])
             keep()
@@ -108,17 +115,17 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
 
 
 def _summary(variants: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Per variant and latency: mean over the seeds, and half the width of its 95 % interval (Student's t)."""
+    """Per variant and condition: mean over the seeds, and half the width of its 95 % interval (Student's t)."""
     summary: dict[str, Any] = {}
     for name, seeds in variants.items():
-        for latency in map(str, LATENCIES_S):
+        for condition in CONDITIONS:
             cell: dict[str, float] = {"seeds": len(seeds)}
             for key in ("median_mm", "p95_mm", "success_5mm", "success_10mm", "mean_reward"):
-                interval = mean_and_half_width([one[latency][key] for one in seeds.values()])
+                interval = mean_and_half_width([one[condition][key] for one in seeds.values()])
                 cell[key] = interval["mean"]
                 if "half_width" in interval:
                     cell[f"{key}_half_width"] = interval["half_width"]
-            summary.setdefault(name, {})[latency] = cell
+            summary.setdefault(name, {})[condition] = cell
     return summary
 
 
@@ -148,21 +155,18 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with command_line(parser.prog):
         found = run(load_params(options.config, ControlParams), Rig.load(), options.seeds, options.only)
-        print(f"{'median / 95th percentile, mm':30}" + "".join(f"{f'+{latency} s':>16}" for latency in LATENCIES_S))
+        titles = [*(f"+{latency} s" for latency in LATENCIES_S), "ideal arm"]
+        print(f"{'median / 95th percentile, mm':56}" + "".join(f"{title:>14}" for title in titles))
         for name, row in found["baselines"].items():
-            cells = [row[str(latency)] for latency in LATENCIES_S]
-            print(f"{name:30}" + "".join(_cell(cell["median_mm"], cell["p95_mm"]) for cell in cells))
-        for name, seeds in found["variants"].items():
-            text = f"{f'{name} ({len(seeds)} seeds)':30}"
-            for latency in LATENCIES_S:
-                cells = [one[str(latency)] for one in seeds.values()]
-                median, p95 = (np.mean([cell[key] for cell in cells]) for key in ("median_mm", "p95_mm"))
-                text += _cell(float(median), float(p95))
-            print(text)
+            print(f"{name:56}" + "".join(_cell(row[condition]) for condition in CONDITIONS))
+        for name, row in found["summary"].items():
+            title = f"{name} ({len(found['variants'][name])} seeds)"
+            print(f"{title:56}" + "".join(_cell(row[condition]) for condition in CONDITIONS))
 
 
-def _cell(median_mm: float, p95_mm: float) -> str:
-    return f"{f'{median_mm:.1f} / {p95_mm:.1f}':>16}"
+def _cell(figures: dict[str, float]) -> str:
+    text = f"{figures['median_mm']:.1f} / {figures['p95_mm']:.1f}"
+    return f"{text:>14}"
 
 
 if __name__ == "__main__":

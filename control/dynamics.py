@@ -38,7 +38,7 @@ class DynamicsParams:
         lag_s: first-order lag of the joints behind their reference, *assumed*.
         tracking_error_m: length of a constant offset between commanded and true TCP (payload sag, calibration of the
             links); repeatability is 0.1 mm, absolute accuracy of this class of arms about 1 mm.
-        dropped_frames: fraction of steps at which the last picture is seen again.
+        dropped_frames: fraction of steps at which no newer picture has come: the TCP is seen where it was seen last.
         servo_gain: ``physics`` only: factor on the joint servos' stiffness and damping, *assumed*.
         payload_kg: ``physics`` only: mass in the gripper that the controller does not know of; an xArm7 carries 3.5 kg
             (user manual), of which the gripper takes 0.82.
@@ -97,7 +97,7 @@ class ArmDynamics(ABC):
         """Where the TCP was ``age_s`` ago, between substeps by linear interpolation."""
         position = len(self._path) - 1 - age_s / SUBSTEP_S
         if position <= 0:
-            return self._path[0]
+            return self._path[0].copy()  # who sees the very same array takes it for the very same picture
         index = int(position)
         if index + 1 >= len(self._path):
             return self._path[-1]
@@ -166,7 +166,19 @@ class Planner:
 
 
 class PlannedArm(ArmDynamics):
-    """A planner's reference, followed by whatever carries it out; each command takes effect after a delay."""
+    """A planner's reference, followed by whatever carries it out; each command takes effect after a delay.
+
+    Raises (on construction):
+        ConfigError: a command could take effect only after the next one has come.
+    """
+
+    def __init__(self, params: DynamicsParams, period_s: float) -> None:
+        super().__init__(params, period_s)
+        if round(params.action_delay_s[1] / SUBSTEP_S) >= self._substeps:
+            raise ConfigError(
+                f"dynamics.action_delay_s must stay below the control period of {period_s:g} s, "
+                f"got {list(params.action_delay_s)}"
+            )
 
     def reset(self, tcp: Array, rng: np.random.Generator) -> None:
         """Stand still with ``tcp`` as the target, and draw this episode's arm and camera."""
@@ -181,7 +193,7 @@ class PlannedArm(ArmDynamics):
     def advance(self, target: Array) -> None:
         """Let one control period pass under a new target."""
         for i in range(self._substeps):
-            if i == min(self._delay_substeps, self._substeps - 1):
+            if i == self._delay_substeps:
                 self._target = target
             self._path.append(self._follow(self._planner.advance(self._target)))
 

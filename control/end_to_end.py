@@ -27,8 +27,9 @@ from control.evaluate import Episode, roll_out, summarize
 from control.extractors import BottleneckExtractor, StateExtractor
 from control.image_env import ImageReachEnv
 from control.image_policy import export_image_actor
-from control.learning import AgentParams, fingerprint, learn, make_agent
+from control.learning import AgentParams, learn, make_agent
 from control.plots import draw_curves, draw_distances
+from control.program import fingerprint, learning_program, rooms_digest
 from control.seeds import TEST_SEED, VALIDATION_SEED
 from datasets.errors import ConfigError
 from datasets.files import write_whole
@@ -73,7 +74,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     """Learn from images, test in rooms of ``test_split``; returns the metrics it wrote."""
     th.set_num_threads(1)
     started = time.monotonic()
-    folder = Path(params.runs) / _digest(params, rig)
+    folder = Path(params.runs) / run_digest(params, rig)
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     make_env = partial(ImageReachEnv, params.env, params.frames, params.train_split, params.room_steps, rig)
@@ -106,7 +107,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
         "train_s": round(learnt, 1),
         "stage_s": round(time.monotonic() - started, 1),
         "seed": params.seed,
-        "parameters": _digest(params, rig),
+        "parameters": run_digest(params, rig),
     }
     env.close()
     results = Path(params.results)
@@ -124,14 +125,20 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
 
 
 def finished(params: EndToEndParams, rig: Rig) -> dict[str, Any] | None:
-    """The metrics that :func:`run` wrote for the same parameters and rig, if it has."""
+    """The metrics that :func:`run` wrote for the same parameters, rig and program, if it has."""
     file = Path(params.results) / METRICS
     metrics: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    return metrics if metrics.get("parameters") == _digest(params, rig) else None
+    return metrics if metrics.get("parameters") == run_digest(params, rig) else None
 
 
-def _digest(params: EndToEndParams, rig: Rig) -> str:
-    return fingerprint([asdict(params), rig.to_json()])
+def run_digest(params: EndToEndParams, rig: Rig) -> str:
+    """Names a run by all that its figures follow from: parameters, rig, rooms and program.
+
+    Raises:
+        ConfigError: the parameters of the rooms are wrong.
+    """
+    rooms = [rooms_digest(params.frames, split, rig) for split in (params.train_split, params.test_split)]
+    return fingerprint([asdict(params), rig.to_json(), rooms, learning_program()])
 
 
 def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, folder: Path | None) -> BottleneckDDPG:
@@ -153,7 +160,7 @@ def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, 
 
 
 def _test(agent: BottleneckDDPG, env: ImageReachEnv, seeds: range) -> tuple[list[Episode], list[float]]:
-    """Episodes, and the bottleneck's position error in m at every step."""
+    """Episodes, and the bottleneck's error in m at every step: its distance from where the TCP was in the picture."""
     extractor = agent.actor.features_extractor
     assert isinstance(extractor, BottleneckExtractor)
     errors: list[float] = []

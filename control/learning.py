@@ -1,6 +1,5 @@
 """One agent's learning: evaluation on fixed goals, best checkpoint, learning curve, and resuming after a kill."""
 
-import hashlib
 import json
 import pickle
 import random
@@ -64,8 +63,6 @@ class AgentParams:
     residual_scale: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.steps <= self.warm_up + self.actor_starts:
-            raise ConfigError(f"steps must exceed warm_up + actor_starts, or nothing is learnt; got {self.steps}")
         for key in (
             "steps",
             "learning_rate",
@@ -84,6 +81,19 @@ class AgentParams:
             raise ConfigError(f"noise must be [low, high] with 0 < low <= high, got {list(self.noise)}")
         if min(self.warm_up, self.actor_starts, self.residual_gain, self.bottleneck_weight) < 0:
             raise ConfigError("warm_up, actor_starts, residual_gain and bottleneck_weight must not be negative")
+        self.check_steps("steps", self.steps)
+
+    def check_steps(self, name: str, steps: int) -> None:
+        """Refuse, as the parameter ``name``, a number of steps after which the actor has never been updated.
+
+        Raises:
+            ConfigError: so it is.
+        """
+        if (steps - self.warm_up) // self.train_freq <= self.actor_starts:
+            raise ConfigError(
+                f"{name} must exceed warm_up by more than actor_starts updates of train_freq steps each, "
+                f"or nothing is learnt; got {steps}"
+            )
 
 
 @dataclass
@@ -153,14 +163,6 @@ def make_agent(
         },
         **settings,
     )
-
-
-def fingerprint(values: list[Any], *files: Path) -> str:
-    """Names a run's folder by its parameters and the files it builds on: only the very same run is resumed."""
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def score(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> dict[str, float]:

@@ -23,10 +23,12 @@ import torch as th
 from control.ddpg import BottleneckDDPG
 from control.end_to_end import EndToEndParams, finished
 from control.end_to_end import run as run_end_to_end
+from control.end_to_end import run_digest as end_to_end_digest
 from control.evaluate import mean_and_half_width, summarize
-from control.learning import fingerprint, learn, run_agent
+from control.learning import learn, run_agent
+from control.program import fingerprint, learning_program
 from control.seeds import TEST_SEED, VALIDATION_SEED
-from control.train import ControlParams, make_true_env, run
+from control.train import ControlParams, make_true_env, run, run_digest
 from datasets.config import command_line, load_params
 from datasets.errors import ConfigError
 from datasets.files import write_whole
@@ -89,12 +91,14 @@ def jobs(files: dict[str, str], rig: Rig) -> dict[str, tuple[str, Job]]:
             raise ConfigError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
         if name in ("true_state", "default"):
             control = load_params(file, ControlParams)
-            networks = sorted(Path(control.rooms.estimator).glob("*")) if name == "default" else []
-            values, job = asdict(control), partial(true_state if name == "true_state" else default, control, rig)
+            if name == "default":
+                found[name] = run_digest(control, rig), partial(default, control, rig)
+            else:
+                digest = fingerprint([asdict(control), rig.to_json(), learning_program()])
+                found[name] = digest, partial(true_state, control, rig)
         else:
             variant = load_params(file, EndToEndParams)
-            networks, values, job = [], asdict(variant), partial(end_to_end, variant, rig)
-        found[name] = fingerprint([name, values, rig.to_json()], *(one for one in networks if one.is_file())), job
+            found[name] = end_to_end_digest(variant, rig), partial(end_to_end, variant, rig)
     return found
 
 
@@ -103,8 +107,8 @@ def repeat(
 ) -> dict[str, Any]:
     """Train and test every method with every seed that is not in the table yet; returns the table.
 
-    A method's rows are forgotten when its parameters, the rig or the estimator have changed. Different methods may be
-    learnt by processes side by side.
+    A method's rows are forgotten when its parameters, the rig, the estimator or the program have changed. Different
+    methods may be learnt by processes side by side.
     """
     th.set_num_threads(1)
     for name, (digest, job) in jobs(files, rig).items():

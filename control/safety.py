@@ -8,12 +8,18 @@ from numpy.typing import ArrayLike
 from control.arms.arm import Vector
 from control.arms.params import ArmParams
 from datasets.errors import SafetyStop
+from datasets.kinematics import Kinematics
 from datasets.rig import Rig, Tool
 
 REACH_M = 0.7
 """Largest horizontal distance from the base axis (xArm user manual, technical specifications: X and Y +-700 mm)."""
 TOP_M = 0.9515
 """Largest height (same table: Z -400..951.5 mm)."""
+KEEP_OUT_M = 0.2
+"""Least horizontal distance from the base axis: the base and the gripper's body beside it, with a margin: *assumed*."""
+LEAST_REACHED = 2 / 3
+"""Share of the box, on an even grid of ``GRID`` points each way, that joints must reach with the gripper down."""
+GRID = 4
 TABLE_CLEARANCE_M = 0.02
 """Least height of the box above the table at z = 0: the fingers' tips lie at the TCP."""
 TOOL_OFFSET_TOLERANCE_M = 0.001
@@ -86,7 +92,7 @@ class Fence:
             last_m: the displacement sent before, for the limit on its change.
 
         Raises:
-            SafetyStop: the displacement is not three finite numbers, or the last target is not inside.
+            SafetyStop: a displacement is not three finite numbers, or the last target is not inside.
         """
         wished = np.asarray(displacement_m, dtype=float)
         if wished.shape != (3,) or not np.isfinite(wished).all():
@@ -95,6 +101,8 @@ class Fence:
             raise SafetyStop(f"the last target {_point(target_m)} lies outside the fence; home the arm first")
         if self.max_change_m is not None and last_m is not None:
             last = np.asarray(last_m, dtype=float)
+            if last.shape != (3,) or not np.isfinite(last).all():
+                raise SafetyStop(f"the displacement sent before, {last.tolist()}, is not three finite numbers")
             wished = last + _limit(_limit(wished, self.max_displacement_m) - last, self.max_change_m)
         # The box is convex and holds the last target, so clipping to it cannot lengthen the step.
         return np.clip(target_m + _limit(wished, self.max_displacement_m), self.low_m, self.high_m)
@@ -104,7 +112,7 @@ def check_start(rig: Rig, fence: Fence) -> Payload:
     """What must hold before connecting; the payload of the rig's tool.
 
     Raises:
-        SafetyStop: the box is empty, beyond the arm's reach or at the table; home lies outside it; the tool is unknown.
+        SafetyStop: the box is empty, beyond the arm's reach, at its base or at the table; the tool is unknown.
     """
     if not np.all(fence.low_m < fence.high_m):
         raise SafetyStop("the fence is empty; give workspace bounds in params/rig.yaml")
@@ -114,12 +122,32 @@ def check_start(rig: Rig, fence: Fence) -> Payload:
             f"the fence reaches {farthest:.2f} m from the base axis and {fence.high_m[2]:.2f} m up, beyond the xArm7's "
             f"{REACH_M} m and {TOP_M} m; shrink the workspace in params/rig.yaml"
         )
+    nearest = float(np.hypot(*np.maximum(0, np.maximum(fence.low_m[:2], -fence.high_m[:2]))))
+    if nearest < KEEP_OUT_M:
+        raise SafetyStop(
+            f"the fence comes within {nearest:.2f} m of the base axis, where the arm itself stands; "
+            f"keep it {KEEP_OUT_M} m away: shrink the workspace in params/rig.yaml"
+        )
     if fence.low_m[2] < TABLE_CLEARANCE_M:
         raise SafetyStop(
             f"the fence begins {fence.low_m[2]:.3f} m above the table; "
             f"raise workspace.z_m to {TABLE_CLEARANCE_M} m or more"
         )
+    reached = _reached(fence, rig)
+    if reached < LEAST_REACHED:
+        raise SafetyStop(
+            f"the arm reaches only {reached:.0%} of the fence with its gripper down, {LEAST_REACHED:.0%} are asked; "
+            "shrink the workspace in params/rig.yaml"
+        )
     return known_tool(rig.tool)
+
+
+def _reached(fence: Fence, rig: Rig) -> float:
+    """The share of an even grid over the box that joints reach."""
+    kinematics = Kinematics()
+    axes = np.linspace(fence.low_m, fence.high_m, GRID).T
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return float(np.mean([kinematics.is_reachable(point, rig.home_joints_rad) for point in points]))
 
 
 def known_tool(tool: Tool) -> Payload:

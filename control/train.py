@@ -23,16 +23,18 @@ from control.env import EnvParams, ReachEnv
 from control.evaluate import Episode, paired_difference, run_episodes, summarize
 from control.export import export_actor
 from control.goals import GoalSampler
-from control.learning import AgentParams, Curve, fingerprint, learn
+from control.learning import AgentParams, Curve, learn
 from control.plots import draw_curves, draw_distances
 from control.policies import POLICY_FOLDER, FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.policy import Policy
+from control.program import fingerprint, learning_program, rooms_digest
 from control.rendered import RenderedParams, RenderedSource, fit_error_model
 from control.safety import Fence
 from control.seeds import ROOMS_SEED, TEST_SEED, TUNING_SEED, VALIDATION_SEED
 from control.sources import ErrorModel, Surrogate, TrueState
 from datasets.config import command_line, load_params
 from datasets.errors import ConfigError
+from datasets.files import write_whole
 from datasets.rig import Rig
 
 TRUE_STATE = "ddpg_true_state"
@@ -93,8 +95,7 @@ class ControlParams:
             )
         if self.agent.warm_up < self.env.horizon:
             raise ConfigError(f"agent.warm_up must be a whole episode, {self.env.horizon} steps, or more")
-        if self.true_state_steps <= self.agent.warm_up + self.agent.actor_starts:
-            raise ConfigError(f"true_state_steps must exceed agent.warm_up + actor_starts, got {self.true_state_steps}")
+        self.agent.check_steps("true_state_steps", self.true_state_steps)
 
 
 def make_surrogate_env(params: EnvParams, model: ErrorModel, rig: Rig) -> ReachEnv:
@@ -121,8 +122,7 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
     th.set_num_threads(1)
     started = time.monotonic()
     source = RenderedSource(params.rooms, rig)  # a missing estimator is said before anything is written
-    networks = [path for path in sorted(Path(params.rooms.estimator).glob("*")) if path.is_file()]
-    folder = Path(params.runs) / fingerprint([asdict(params), rig.to_json()], *networks)
+    folder = Path(params.runs) / run_digest(params, rig)
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,6 +159,17 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
     return metrics
 
 
+def run_digest(params: ControlParams, rig: Rig) -> str:
+    """Names a run by all that its figures follow from: parameters, rig, rooms, networks and program.
+
+    Raises:
+        ConfigError: the parameters of the rooms are wrong.
+    """
+    networks = [path for path in sorted(Path(params.rooms.estimator).glob("*")) if path.is_file()]
+    rooms = rooms_digest(params.rooms.frames, params.rooms.split, rig)
+    return fingerprint([asdict(params), rig.to_json(), rooms, learning_program()], *networks)
+
+
 def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, folder: Path) -> ErrorModel:
     """The estimator's error model, measured once per run."""
     file = folder / "errors.json"
@@ -168,7 +179,7 @@ def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, fol
     places = np.array([goals.sample(rng) for _ in range(params.evaluation.rooms)])
     with tqdm(total=len(places), desc="estimator's errors", unit="room") as bar:
         model = fit_error_model(source, places, ROOMS_SEED, progress=lambda: bar.update())
-    file.write_text(json.dumps(asdict(model)))
+    write_whole(file, json.dumps(asdict(model)))
     return model
 
 
@@ -255,7 +266,7 @@ def _write(
             )
     draw_curves({name: curve.rows for name, curve in curves.items()}, results / "curve.png")
     draw_distances({name: [one.final_m for one in episodes] for name, episodes in found.items()}, results / "final.png")
-    (results / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_whole(results / "metrics.json", json.dumps(metrics, indent=2) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,8 +1,10 @@
-"""A digest of the program that draws the frames: what must not change in the middle of a run."""
+"""Digests of parts of the program: what must not change in the middle of a run."""
 
 import ast
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 import mujoco
 
@@ -35,6 +37,16 @@ def drawing_digest() -> str:
     for name in DRAWING_FILES:
         content = Path(__file__).with_name(name).read_text()
         digest.update((code_only(content) if name.endswith(".py") else content).encode())
+    return digest.hexdigest()[:12]
+
+
+def modules_digest(modules: Mapping[ModuleType, str]) -> str:
+    """Twelve hexadecimal digits that change with the code of the modules named for each package, not with comments."""
+    digest = hashlib.sha256()
+    for package, names in modules.items():
+        assert package.__file__ is not None
+        for name in names.split():
+            digest.update(code_only(Path(package.__file__).with_name(f"{name}.py").read_text()).encode())
     return digest.hexdigest()[:12]
 
 

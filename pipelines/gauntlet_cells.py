@@ -14,35 +14,28 @@ import torch as th
 from loky.process_executor import BrokenProcessPool
 
 import control
-import perception
 import pipelines
 from control.env import EnvParams
 from control.evaluate import Episode, run_episode
 from control.image_policy import ImagePolicy
-from control.learning import fingerprint
 from control.policies import FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.policy import Observation, Policy
+from control.program import episodes_program, fingerprint, rooms_digest
 from control.rendered import RenderedParams
 from control.sources import TrueState
 from datasets.backends import begin_worker
-from datasets.config import load_params
 from datasets.errors import ConfigError, DataError, SafetyStop
 from datasets.files import write_whole
-from datasets.program import code_only, drawing_digest
+from datasets.program import modules_digest
 from datasets.rig import Rig
-from datasets.splits import FramesParams, SplitPlan
 from perception.estimator import PositionEstimator
 from pipelines.gauntlet_gaps import Gap
 from pipelines.gauntlet_rooms import GapEnv, GapRooms, GapSource
 
 Kind = Literal["end_to_end", "actor", "proportional", "proportional_fused", "true_state"]
 
-PROGRAM = {
-    control: "dynamics env features fusion goals image_policy physics policies rendered rewards safety sources",
-    perception: "estimator pose_check table",
-    pipelines: "gauntlet_cells gauntlet_gaps gauntlet_rooms",
-}
-"""Modules that shape a cell's episodes besides those that draw."""
+PROGRAM = {control: "image_policy", pipelines: "gauntlet_cells gauntlet_gaps gauntlet_rooms"}
+"""Modules that shape a cell's episodes besides those of every episode."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +107,7 @@ class Cell:
         values = [method, asdict(self.gap.env_params(self.env)), gap["action_noise"], self.rig.to_json(), _program()]
         folders = [self.method.model]
         if self.method.looks:
-            values += [gap, _rooms(self.rooms.frames, self.rooms.split, self.rig)]
+            values += [gap, rooms_digest(self.rooms.frames, self.rooms.split, self.rig)]
         if self.method.estimates:
             folders.append(self.rooms.estimator)
         files = [file for folder in folders if folder for file in sorted(Path(folder).glob("*")) if file.is_file()]
@@ -235,16 +228,5 @@ def _gain(method: Method) -> float:
 
 
 @cache
-def _rooms(frames: str, split: str, rig: Rig) -> str:
-    plan = SplitPlan.of(load_params(frames, FramesParams), split, rig)
-    return fingerprint([asdict(plan.randomization), drawing_digest()])
-
-
-@cache
 def _program() -> str:
-    parts: list[str] = []
-    for package, names in PROGRAM.items():
-        assert package.__file__ is not None
-        folder = Path(package.__file__).parent
-        parts += [code_only((folder / f"{name}.py").read_text()) for name in names.split()]
-    return fingerprint(parts)
+    return fingerprint([episodes_program(), modules_digest(PROGRAM)])

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from control import ablation
-from control.ablation import LATENCIES_S
+from control.ablation import CONDITIONS
 
 METRICS = {
     "baselines": {"proportional": {"gain": 0.2}, "proportional_fused": {"gain": 1.0}},
@@ -37,7 +37,8 @@ def test_variants_and_seeds_are_added_to_one_table_and_never_run_twice(config, t
     table = json.loads((tmp_path / "ablation.json").read_text())
     assert set(table["baselines"]) == {"proportional", "proportional_fused", "proportional_retuned"}
     assert set(table["variants"]["ddpg"]) == {"0", "1"}
-    assert set(table["summary"]["ddpg"]) == {str(latency) for latency in LATENCIES_S}
+    assert set(table["baselines"]["proportional"]) == set(CONDITIONS)
+    assert set(table["summary"]["ddpg"]) == set(CONDITIONS)
     assert table["summary"]["ddpg"]["0.3"]["seeds"] == 2
     monkeypatch.setattr(ablation, "learn", None)
     ablation.main(["--config", str(config), "--only", "ddpg", "--seeds", "0", "1"])

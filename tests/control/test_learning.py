@@ -100,6 +100,7 @@ def test_the_best_actor_is_one_that_was_updated(tmp_path):
         ({"noise": (0.3, 0.1)}, "noise"),
         ({"batch_size": 0}, "batch_size"),
         ({"steps": 500}, "steps"),
+        ({"steps": 12_000, "train_freq": 12, "actor_starts": 1000}, "actor_starts"),
     ],
 )
 def test_bad_settings_are_refused_by_name(change, key):

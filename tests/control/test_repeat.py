@@ -70,7 +70,7 @@ def test_a_variants_own_stage_is_its_seeds_row(tmp_path, rig, monkeypatch):
         "default": ROW,
         "replay_mb": {"kept": 1.0},
         "train_s": 9.0,
-        "parameters": end_to_end._digest(params, rig),
+        "parameters": end_to_end.run_digest(params, rig),
     }
     (tmp_path / "results").mkdir()
     (tmp_path / "results/metrics.json").write_text(json.dumps(written))

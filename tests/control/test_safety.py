@@ -49,6 +49,8 @@ def test_a_hundred_thousand_random_states_and_commands_never_leave_the_fence_nor
         assert (new >= LOW).all()
         assert (new <= HIGH).all()
         assert ((new - target) ** 2).sum() <= (0.025 + ROUNDING_M) ** 2
+        if limits is gentle and (new > LOW).all() and (new < HIGH).all():  # at a face it may stop harder
+            assert ((new - target - last) ** 2).sum() <= (0.01 + ROUNDING_M) ** 2
     assert refused > 1000
 
 
@@ -75,6 +77,16 @@ def test_successive_displacements_change_no_more_than_allowed(last: np.ndarray, 
     fence = Fence(np.full(3, -1.0), np.full(3, 1.0), 0.025, max_change_m=0.01)
     sent = fence.next_target(np.zeros(3), wish, last)
     assert np.linalg.norm(sent - last) <= 0.01 + ROUNDING_M
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_state_that_is_no_number_is_refused(bad: float) -> None:
+    fence = Fence(LOW, HIGH, 0.025, max_change_m=0.01)
+    state = np.array([0.4, bad, 0.3])
+    with pytest.raises(SafetyStop, match="outside the fence"):
+        fence.next_target(state, np.zeros(3), np.zeros(3))
+    with pytest.raises(SafetyStop, match="sent before"):
+        fence.next_target(np.array([0.4, 0.0, 0.3]), np.zeros(3), state)
 
 
 def test_a_long_command_keeps_its_direction(fence: Fence) -> None:
@@ -118,6 +130,9 @@ def test_a_margin_that_leaves_nothing_is_refused(rig: Rig) -> None:
         (Workspace((0.25, 0.72), (-0.3, 0.3), (0.1, 0.5)), "beyond the xArm7's"),
         (Workspace((0.25, 0.6), (-0.6, 0.6), (0.1, 0.5)), "beyond the xArm7's"),
         (Workspace((0.25, 0.6), (-0.3, 0.3), (0.1, 1.0)), "beyond the xArm7's"),
+        (Workspace((0.25, 0.6), (-0.3, 0.3), (0.1, 0.95)), "reaches only"),
+        (Workspace((-0.3, 0.6), (-0.3, 0.3), (0.1, 0.5)), "of the base axis"),
+        (Workspace((0.1, 0.6), (0.1, 0.3), (0.1, 0.5)), "of the base axis"),
         (Workspace((0.25, 0.6), (-0.3, 0.3), (0.0, 0.5)), "above the table"),
         (Workspace((0.25, 0.6), (-0.3, 0.3), (-0.2, 0.5)), "above the table"),
     ],

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,11 +29,12 @@ from control.train import ControlParams
 from datasets.config import load_params
 from datasets.errors import ConfigError, DataError
 from datasets.rig import Rig
+from perception.estimate import PositionEstimate
 from pipelines import gauntlet
 from pipelines.gauntlet_cells import Cache, Cell, Method
 from pipelines.gauntlet_gaps import ActionNoise, Gap
 from pipelines.gauntlet_plan import GauntletParams
-from pipelines.gauntlet_rooms import GapRooms, NoisyArm
+from pipelines.gauntlet_rooms import GapEnv, GapRooms, GapSource, NoisyArm
 
 PARAMS = Path("params/gauntlet.yaml")
 NOMINAL = Gap("Nominal", "nominal")
@@ -143,6 +145,33 @@ def test_the_bar_crosses_the_view_once(rig):
     assert min(places) < 0 < max(places)
 
 
+class Answers:
+    """An estimator that counts its looks."""
+
+    def __init__(self):
+        self.looks = 0
+
+    def locate(self, photograph, told, intrinsics):
+        self.looks += 1
+        return SimpleNamespace(fovea=PositionEstimate(np.full(3, self.looks), np.ones(3)))
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.12, 0.32])
+@pytest.mark.parametrize("dropped", [0.0, 0.5])
+def test_a_frame_is_looked_at_once_and_only_dropped_ones_are_seen_again(rig, delay_s, dropped):
+    dynamics = DynamicsParams(camera_delay_s=(delay_s, delay_s), dropped_frames=(dropped, dropped))
+    estimator, rooms = Answers(), rooms_of(rig, NOMINAL)
+    env = GapEnv(EnvParams(horizon=12, dynamics=dynamics), NOMINAL, GapSource(rooms, estimator, rig), rig)
+    env.reset(seed=5)
+    answers = [env.policy_observation.estimate.xyz[0]]
+    for _ in range(12):
+        env.step(np.array([0.2, 0.1, 0.1], np.float32))
+        answers.append(env.policy_observation.estimate.xyz[0])
+    rooms.close()
+    assert len(set(answers)) == estimator.looks
+    assert (estimator.looks == 13) if dropped == 0 else (2 <= estimator.looks <= 12)
+
+
 def test_errors_of_displacements_add_up_and_nominal_streams_stay(rig):
     params, noise = DynamicsParams(model="response"), ActionNoise(0.1, 0.001)
     plain, noisy = ResponseArm(params, 0.1), NoisyArm(ResponseArm(params, 0.1), noise)
@@ -169,14 +198,6 @@ def test_a_cell_is_the_same_whenever_it_is_run(rig):
     assert cell.run([8]) == cell.run([7, 8])[1:]
 
 
-@has_models
-def test_goal_arm_and_room_are_those_of_the_seed_for_every_method(rig):
-    # A controller that hardly moves ends where it began, however it is called: equal distances mean equal goals.
-    plain, fused = Method("proportional", "x", gain=1e-9), Method("proportional_fused", "x", gain=1e-9)
-    one, two = (replace(proportional(rig), method=method).run([11, 12]) for method in (plain, fused))
-    assert [a.final_m for a in one] == pytest.approx([b.final_m for b in two], abs=1e-6)
-
-
 def test_the_digest_changes_with_what_matters_and_not_with_names(rig):
     cell = proportional(rig)
     digest = cell.digest()
@@ -200,6 +221,30 @@ def image_model(tmp_path_factory, rig):
     folder = tmp_path_factory.mktemp("image_model")
     export_image_actor(agent.actor, folder, rig)
     return folder
+
+
+@has_models
+def test_goal_arm_and_room_are_those_of_the_seed_for_every_method(rig, image_model, monkeypatch):
+    seen = []
+    look = GapSource._look
+
+    def watched(source, photograph):
+        seen.append(photograph(rig.glance_window, rig.input_px)[0].tobytes())
+        return look(source, photograph)
+
+    monkeypatch.setattr(GapSource, "_look", watched)
+    # Controllers that hardly move end where they began: equal distances mean equal goals, equal pictures equal rooms.
+    still = [Method("proportional", "x", gain=1e-9), Method("proportional_fused", "x", gain=1e-9)]
+    found, pictures = [], []
+    for method in (*still, Method("actor", "x", "models/policy"), Method("end_to_end", "x", str(image_model))):
+        seen.clear()
+        found.append([one.final_m for one in replace(proportional(rig), method=method).run([11, 12])])
+        pictures.append(list(seen))
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
+    assert pictures[0] == pictures[1]
+    looks = len(pictures[0]) // 2
+    for other in pictures[2:]:  # these move: their first pictures show home
+        assert [other[0], other[looks]] == [pictures[0][0], pictures[0][looks]]
 
 
 def test_an_end_to_end_actor_moves_by_what_it_sees(rig, image_model):
