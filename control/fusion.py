@@ -29,8 +29,7 @@ MOTION_NOISE = 0.05
 REST_NOISE_M = 3e-4
 """Standard deviation of the offset's change per step at rest; bounds the memory to a second or two.
 
-Chosen on validation episodes: 0.2 to 0.6 mm are alike for an arm that does what it is told, and below 0.3 mm an arm
-that wanders by half a millimetre per step is followed too slowly."""
+With 0.2 mm an arm that wanders by half a millimetre per step was followed too slowly (docs/control.md)."""
 SIGMA_FLOOR_M = 5e-4
 """No estimate is believed to be better than this."""
 GATE_SIGMAS = 4.0

@@ -83,6 +83,17 @@ def seed_rows(metrics: dict) -> Iterator[Row]:
         yield name, str(len(found["seeds"])), *shares, *distances
 
 
+def ablation_rows(metrics: dict) -> Iterator[Row]:
+    """Controller, seeds of learning, median and 95th percentile (mm) in three worlds, and mean reward in the first."""
+    yield "controller", "seeds", "randomized", "0.3 s later", "ideal arm", "reward"
+    worlds = ("0.0", "0.3", "ideal_arm")
+    rows = [(name, "–", row) for name, row in metrics["baselines"].items()]
+    rows += [(name, str(row["0.0"]["seeds"]), row) for name, row in metrics["summary"].items()]
+    for name, seeds, row in rows:
+        cells = [f"{row[world]['median_mm']:.1f} / {row[world]['p95_mm']:.1f}" for world in worlds]
+        yield name.replace("_", " "), seeds, *cells, f"{row['0.0']['mean_reward']:.2f}"
+
+
 def _interval(found: dict, form: str, factor: float = 1.0) -> str:
     half = f" ± {form.format(factor * found['half_width'])}" if "half_width" in found else ""
     return form.format(factor * found["mean"]) + half

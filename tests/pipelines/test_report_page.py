@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from control.evaluate import Episode
@@ -61,3 +62,35 @@ def test_the_page_tells_who_is_ahead_and_how_far_the_camera_may_be_off(tmp_path)
     assert "Default &lt;1&gt;" in text
     assert "<1>" not in text
     assert "1 of 2 gaps held" in text
+    assert "Default &lt;1&gt; 100 %, there after 0.8 s" in text
+
+
+def test_a_time_to_the_goal_is_told_only_where_most_settle_there(tmp_path):
+    metrics = {
+        "default": {"nominal": cell_metrics([Episode(i, 0.03, 4.9 if i < 2 else np.nan, -1.0) for i in range(10)])},
+        "comparison": {},
+        "about": {
+            "episodes": 10,
+            "seed": 0,
+            "methods": {"default": "Default"},
+            "gaps": {"nominal": {"title": "Nominal", "group": "nominal", "camera_off": [0.0, 0.0]}},
+        },
+    }
+    (tmp_path / "gauntlet").mkdir()
+    (tmp_path / "gauntlet" / "metrics.json").write_text(json.dumps(metrics))
+    write_page(tmp_path / "report.html", results=tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert "Default 100 %, settled within 10 mm in 20 %" in text
+    assert "4.9 s" not in text
+
+
+def test_the_page_tells_what_each_part_of_control_is_worth(tmp_path):
+    worlds = {world: {"median_mm": i, "p95_mm": 2.0 * i} for i, world in enumerate(("0.0", "0.3", "ideal_arm"), 1)}
+    worlds["0.0"] |= {"mean_reward": -5.25, "seeds": 3}
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / "ablation.json").write_text(
+        json.dumps({"baselines": {"proportional": worlds}, "summary": {"no_controller_beneath": worlds}})
+    )
+    write_page(tmp_path / "report.html", results=tmp_path)
+    row = "<td>no controller beneath</td><td>3</td><td>1.0 / 2.0</td><td>2.0 / 4.0</td><td>3.0 / 6.0</td><td>-5.25</td>"
+    assert row in (tmp_path / "report.html").read_text()
