@@ -16,7 +16,7 @@ class Observation:
     Attributes:
         estimate: where perception says the TCP is, with its sigma.
         goal: ``(3,)`` m in the base frame.
-        last_command: ``(3,)`` m, the displacement sent at the step before (zero after a reset).
+        last_command: ``(3,)`` m, the displacement sent since the policy last acted (zero after a reset).
     """
 
     estimate: PositionEstimate

@@ -85,11 +85,16 @@ class RecordingWriter:
             fixed = {"version": VERSION, "rig": rig.to_json(), "looks": ["native"], "segment_frames": self._segment}
             self._group = root.create_group(name, attributes={**(attributes or {}), **fixed, "frames": 0})
             create_columns(self._group, self._columns, 0, self._segment)
-        self._waiting: queue.Queue[_Row | None] = queue.Queue(WAITING_STEPS)
-        self._failure: Exception | None = None
+        self._waiting: queue.Queue[_Row | None] = queue.Queue()  # append() bounds it: close() must never wait for room
+        self._failure: DataError | None = None
         self._written = 0
-        self._thread = threading.Thread(target=self._write_all, name="recording", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
+
+    @property
+    def written(self) -> int:
+        """Number of steps on the disk, which can be read; final once the recording was closed."""
+        return self._written
 
     def append(self, frame: Frame, values: Mapping[str, ArrayLike]) -> None:
         """Record one step: its frame (whose arrays must not change later), and any of the label and further columns.
@@ -97,7 +102,7 @@ class RecordingWriter:
         The camera's pose and intrinsics default to the rig's; whatever else is missing becomes NaN.
 
         Raises:
-            DataError: a column is unknown or has another shape, or the disk failed or does not keep up.
+            DataError: a column is unknown or has another shape, or writing failed or does not keep up.
         """
         row: _Row = {
             "native/rgb": frame.rgb,
@@ -113,16 +118,15 @@ class RecordingWriter:
                 raise DataError(f"{self.where}/{name}: expected shape {self._columns[name].shape}, got {value.shape}")
         if self._failure is not None:
             raise self._failure
-        try:
-            self._waiting.put_nowait(row)
-        except queue.Full:
-            raise DataError(f"{self.where}: the disk is too slow, {WAITING_STEPS} frames wait; record less") from None
+        if self._waiting.qsize() >= WAITING_STEPS:
+            raise DataError(f"{self.where}: the disk is too slow, {WAITING_STEPS} frames wait; record less")
+        self._waiting.put(row)
 
     def close(self) -> None:
-        """Write what waits and end the recording; idempotent.
+        """Write what waits, however long the disk takes, and end the recording; idempotent.
 
         Raises:
-            DataError: something could not be written.
+            DataError: something could not be written; ``written`` tells how much was.
         """
         if self._thread.is_alive():
             self._waiting.put(None)
@@ -137,6 +141,14 @@ class RecordingWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _run(self) -> None:
+        try:
+            self._write_all()
+        except Exception as error:  # whatever it is, it must reach those who record, not end in this thread
+            self._failure = _as_data_error(error, self.where)
+            while not self._waiting.empty():  # 100 MB, which nobody will write
+                self._waiting.get()
 
     def _write_all(self) -> None:
         rows: list[_Row] = []  # of the current segment, whose files are written again as it grows
@@ -162,20 +174,17 @@ class RecordingWriter:
 
     def _write(self, rows: list[_Row], unwritten: int) -> None:
         """Write the current segment, of which the last ``unwritten`` rows are new; then count them as recorded."""
-        if not unwritten or self._failure is not None:
+        if not unwritten:
             return
         end = self._written + unwritten
-        try:
-            with storage_errors(f"writing {self.where}"):
-                for name, column in self._columns.items():
-                    missing = np.full(column.shape, np.nan)  # only label and further columns can be missing
-                    array = writable(self._group, name)
-                    array.resize((end, *column.shape))
-                    array[end - len(rows) : end] = np.stack([row.get(name, missing) for row in rows])
-                self._group.attrs["frames"] = end
-            self._written = end
-        except DataError as error:
-            self._failure = error
+        with storage_errors(f"writing {self.where}"):
+            for name, column in self._columns.items():
+                missing = np.full(column.shape, np.nan)  # only label and further columns can be missing
+                array = writable(self._group, name)
+                array.resize((end, *column.shape))
+                array[end - len(rows) : end] = np.stack([row.get(name, missing) for row in rows])
+            self._group.attrs["frames"] = end
+        self._written = end
 
 
 class Recording(GroupReader):
@@ -220,6 +229,14 @@ class Recording(GroupReader):
         except Exception:  # codecs and file systems raise many types; each means that this segment is lost
             return False
         return True
+
+
+def _as_data_error(error: Exception, where: str) -> DataError:
+    if isinstance(error, DataError):
+        return error
+    failure = DataError(f"writing {where}: {type(error).__name__} {error}; what came before it can be read")
+    failure.__cause__ = error
+    return failure
 
 
 def recording_columns(camera: Intrinsics, further: Mapping[str, tuple[int, ...]]) -> dict[str, Column]:

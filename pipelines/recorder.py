@@ -10,10 +10,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from control.arms.arm import Arm
 from datasets.errors import DataError, DeviceError
 from datasets.frame import Frame
+from datasets.projection import Intrinsics
 from datasets.recording import RecordingWriter
 from datasets.rig import Rig
 from pipelines.runlog import RunLog
@@ -42,7 +44,7 @@ class RunRecorder:
     """Observes a run and writes it to ``folder/NAME/frames``, its story to ``events.jsonl`` there; a context manager.
 
     A disk that fails or falls behind ends the recording, not the run: that is logged, and the steps not recorded are
-    counted in ``dropped``.
+    counted in ``dropped``. What a slow disk took until then is still written, for which only :meth:`close` waits.
 
     Args:
         folder: of recordings; made when it is not there.
@@ -50,25 +52,40 @@ class RunRecorder:
         arm: asked for the joints at each frame's time, from its reports.
         about: plain values kept with the recording.
         t_base_camera: the calibrated pose (4x4), when it is not the rig's.
+        intrinsics: the camera's own, when they are not the rig's.
 
     Raises:
         DataError: the folder cannot be written.
     """
 
     def __init__(
-        self, folder: Path, rig: Rig, arm: Arm, about: Mapping[str, Any], t_base_camera: Vector | None = None
+        self,
+        folder: Path,
+        rig: Rig,
+        arm: Arm,
+        about: Mapping[str, Any],
+        t_base_camera: Vector | None = None,
+        intrinsics: Intrinsics | None = None,
     ) -> None:
         self.name = datetime.now().strftime("%Y%m%d-%H%M%S")
         self.path = folder / self.name
-        self.dropped = 0
+        self._given = 0
+        self._failure: DataError | None = None
         self._arm, self._began_s = arm, time.monotonic()
         self._told: tuple[float, str] | None = None
-        self._pose = (
-            {} if t_base_camera is None else dict.fromkeys(("T_base_camera", "T_base_camera_told"), t_base_camera)
-        )
-        self._writer: RecordingWriter | None = RecordingWriter(str(self.path), FRAMES, rig, COLUMNS, about)
+        self._camera: dict[str, ArrayLike] = {}
+        if t_base_camera is not None:
+            self._camera |= dict.fromkeys(("T_base_camera", "T_base_camera_told"), t_base_camera)
+        if intrinsics is not None:
+            self._camera["intrinsics"] = intrinsics.as_array()
+        self._writer = RecordingWriter(str(self.path), FRAMES, rig, COLUMNS, about)
         self.log = RunLog(self.path / EVENTS)
         self.log.note("begun", **about)
+
+    @property
+    def dropped(self) -> int:
+        """Steps that cannot be read back; until :meth:`close`, those on their way to the disk among them."""
+        return self._given - self._writer.written
 
     def __call__(self, tick: Tick, frame: Frame) -> None:
         """Hand one tick to the writing thread."""
@@ -77,13 +94,12 @@ class RunRecorder:
             self.log.note("goal begun", tick.time_s, goal_index=tick.goal_index, goal=tick.goal.tolist())
         if tick.held:
             self.log.note("frame seen before, held still", tick.time_s, step=tick.step)
-        if self._writer is None:
-            self.dropped += 1
+        self._given += 1
+        if self._failure is not None:
             return
         try:
-            self._writer.append(frame, {**self._row(tick), **self._labels(tick), **self._pose})
+            self._writer.append(frame, {**self._row(tick), **self._labels(tick), **self._camera})
         except DataError as error:
-            self.dropped += 1
             self._give_up(error)
 
     def finished(self, result: GoalResult) -> None:
@@ -103,10 +119,10 @@ class RunRecorder:
     def close(self) -> None:
         """Write what waits; idempotent."""
         self._tell_of_the_arm()
-        if self._writer is not None:
-            try:
-                self._writer.close()
-            except DataError as error:
+        try:
+            self._writer.close()
+        except DataError as error:
+            if error is not self._failure:
                 self._give_up(error)
         self.log.note("ended", steps_not_recorded=self.dropped)
         self.log.close()
@@ -155,4 +171,4 @@ class RunRecorder:
     def _give_up(self, error: DataError) -> None:
         logger.warning("recording ended, the run goes on: %s", error)
         self.log.note("recording ended", detail=str(error))
-        self._writer = None
+        self._failure = error

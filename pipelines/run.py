@@ -128,7 +128,7 @@ def _recorder(folder: Path, setup: Setup, names: DeviceNames, goals: Sequence[Ve
         "table_z_m": 0.0 if setup.calibration is None else setup.calibration.table_z_m,
     }
     pose = None if setup.calibration is None else setup.calibration.pose
-    return RunRecorder(folder, setup.rig, devices.arm, about, pose)
+    return RunRecorder(folder, setup.rig, devices.arm, about, pose, devices.camera.intrinsics)
 
 
 def make_runtime(

@@ -7,12 +7,15 @@ only. Ctrl-C stops it. Exit codes: 0 all goals were run, 2 refused before anythi
 """
 
 import argparse
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from control.arms.link import logger as arm_log
 from control.arms.params import ArmParams
 from control.goals import GoalSampler
 from control.safety import Fence
@@ -126,7 +129,7 @@ def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fenc
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     options = parser().parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG), errors_of_the_arm() as errors:
         names = DeviceNames.of(options.camera, options.arm, options.shadow or options.check)
         rig = Rig.load(options.rig)
         settings = RuntimeSettings.load(options.runtime)
@@ -173,7 +176,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     print(result_table(results, len(goals)))
     print(times)
-    raise SystemExit(exit_code(results))
+    code = exit_code(results)
+    for error in dict.fromkeys(errors):  # told when it came, and again where the operator looks
+        print(f"{PROG}: {error}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+@contextmanager
+def errors_of_the_arm() -> Iterator[list[str]]:
+    """What the arm's driver logs as errors while inside: a stop that no controller confirmed."""
+    errors: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            errors.append(record.getMessage())
+        return True
+
+    arm_log.addFilter(keep)
+    try:
+        yield errors
+    finally:
+        arm_log.removeFilter(keep)
 
 
 def ask_operator(arm: str, goals: Sequence[Vector]) -> None:

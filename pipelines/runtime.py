@@ -15,7 +15,8 @@ from datasets.frame import Frame
 from datasets.projection import Intrinsics
 from perception.cameras.camera import Camera
 from perception.cameras.playback import RecordingEnded
-from perception.estimate import Estimator
+from perception.cameras.run_recording import RecordedFrame
+from perception.estimate import Estimator, PositionEstimate
 from pipelines.monitor import Monitor
 from pipelines.stops import Stop, StopReason
 from pipelines.tick import GoalResult, Tick, Timing, Vector
@@ -40,7 +41,9 @@ class View:
 class Runtime:
     """Reaches goals with devices that are already connected.
 
-    The controller is never asked anything within the loop: the encoders' TCP comes from its report stream.
+    The controller is never asked anything within the loop: the encoders' TCP comes from its report stream. A tick
+    without a new frame commands the arm to stay at its last target. Of a recorded run the first goal is shown the first
+    goal's frames, and so on.
 
     Args:
         interrupted: set it (a signal handler does) and the loop stops at once.
@@ -75,7 +78,7 @@ class Runtime:
         self._observers, self._gate, self._moving = observers, gate, moving
         self._interrupted = Event() if interrupted is None else interrupted
         self._ticker = Ticker(1.0 / rate_hz, wait=self._interrupted.wait)
-        self._goal_index = -1
+        self._goal_index = self._shown_goal = -1
 
     @property
     def overruns(self) -> int:
@@ -94,15 +97,18 @@ class Runtime:
         self._policy.reset()
         self._monitor.reset()
         self._ticker.reset()
-        sent = np.zeros(3)
+        untold = np.zeros(3)  # sent since the policy last acted
         with Watchdog(self._watchdog_s, self._arm.stop) as watchdog:
             try:
-                self._camera.read()  # the first frame acted on was taken after the arm came to rest
+                while self._shown_goal < self._goal_index:
+                    # The first frame acted on was taken after the arm came to rest.
+                    self._shown_goal = self._goal_of(self._camera.read())
                 for step in range(self._horizon):
                     if self._ticker.wait():
                         raise Stop(StopReason.OPERATOR, "interrupted (Ctrl-C)")
-                    tick, frame = self._tick(goal, step, sent, watchdog)
-                    sent = tick.sent if self._moving else np.zeros(3)
+                    tick, frame = self._tick(goal, step, untold, watchdog)
+                    if self._moving:
+                        untold = tick.sent + untold if tick.held else tick.sent
                     ticks.append(tick)
                     for observer in self._observers:
                         observer(tick, frame)
@@ -126,7 +132,7 @@ class Runtime:
                 return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, None, stop, noticed, stopped_in_s)
         return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)), self._arm.target)
 
-    def _tick(self, goal: Vector, step: int, last_sent: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
+    def _tick(self, goal: Vector, step: int, untold: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
         started = time.monotonic()
         watchdog.feed()
         frame = self._frame()
@@ -134,22 +140,17 @@ class Runtime:
         fresh = self._monitor.frame.check(frame.timestamp, taken)
         tcp = self._encoders()
         self._monitor.fence.check(tcp)
-        age = taken - frame.timestamp
-        unknown = np.full(3, np.nan)
-        if not fresh:
-            timing = Timing(age, busy=time.monotonic() - self._ticker.due_s)
-            held = Tick(
-                self._goal_index, step, started, frame.timestamp, goal, unknown, unknown, np.zeros(3), np.zeros(3),
-                tcp, unknown, True, timing,
-            )  # fmt: skip
-            return held, frame
-        estimate = self._estimator.estimate(frame, self._view.t_base_camera, self._view.intrinsics)
-        estimated = time.monotonic()
-        self._monitor.estimate.check(estimate, frame.timestamp)
-        tcp_at_frame = self._encoders(frame.timestamp)
-        self._monitor.encoders.check(estimate.xyz, tcp_at_frame)
-        command = self._policy.act(Observation(estimate, goal, last_sent))
-        self._monitor.command.check(command)
+        age, estimated = taken - frame.timestamp, taken
+        estimate, tcp_at_frame = PositionEstimate(*np.full((2, 3), np.nan)), np.full(3, np.nan)
+        command = np.zeros(3)  # without one the velocity before (mode 5) would go on
+        if fresh:
+            estimate = self._estimator.estimate(frame, self._view.t_base_camera, self._view.intrinsics)
+            estimated = time.monotonic()
+            self._monitor.estimate.check(estimate, frame.timestamp)
+            tcp_at_frame = self._encoders(frame.timestamp)
+            self._monitor.encoders.check(estimate.xyz, tcp_at_frame)
+            command = self._policy.act(Observation(estimate, goal, untold))
+            self._monitor.command.check(command)
         if self._gate is not None:
             watchdog.rest()
             self._gate(command)
@@ -165,17 +166,25 @@ class Runtime:
         )
         tick = Tick(
             self._goal_index, step, started, frame.timestamp, goal, estimate.xyz, estimate.sigma, command, sent, tcp,
-            tcp_at_frame, False, timing,
+            tcp_at_frame, not fresh, timing,
         )  # fmt: skip
         return tick, frame
 
     def _frame(self) -> Frame:
         try:
-            return self._camera.read_latest(self._max_frame_age_s)
+            frame = self._camera.read_latest(self._max_frame_age_s)
         except RecordingEnded as ended:
             raise Stop(StopReason.RECORDING_ENDED, str(ended)) from ended
         except (DeviceError, DataError) as error:
             raise Stop(StopReason.CAMERA, str(error)) from error
+        self._shown_goal = self._goal_of(frame)
+        if self._shown_goal > self._goal_index:
+            raise Stop(StopReason.RECORDING_ENDED, "it holds no more frames of this goal")
+        return frame
+
+    def _goal_of(self, frame: Frame) -> int:
+        """The goal a frame was recorded for; the present one of any other frame."""
+        return frame.goal_index if isinstance(frame, RecordedFrame) else self._goal_index
 
     def _encoders(self, time_s: float | None = None) -> Vector:
         try:

@@ -26,7 +26,8 @@ def run_goals(
 ) -> list[GoalResult]:
     """Results of the goals begun: as many as were given, or up to the one that was stopped.
 
-    A stop on the way home after the last goal is a further result, for that goal, without a tick.
+    A replayed goal that was stopped at the end of its frames is followed by the next, unless it had none. A stop on the
+    way home after the last goal is a further result, for that goal, without a tick.
 
     Args:
         home: go home before each goal (not in shadow).
@@ -43,7 +44,7 @@ def run_goals(
         result = runtime.reach(goal) if stop is None else _not_begun(goal, stop)
         finished(result)
         results.append(result if keep_ticks else result.without_ticks())
-        if result.stop is not None:
+        if result.stop is not None and not (result.ticks and result.stop.reason is StopReason.RECORDING_ENDED):
             return results
     if home and home_after and results and (stop := _home(arm, interrupted)) is not None:
         results.append(_not_begun(goals[-1], stop))

@@ -138,10 +138,11 @@ def _session(setup: Setup, twin: TwinSettings, portions: Iterator[list[Vector]],
     """Portions of goals with the devices open, a recording for each, until there are no more or one was stopped."""
     with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as interrupted:
         runtime = make_runtime(setup, devices, setup.policy, (found.recorder,), interrupted)
+        seen = devices.camera.intrinsics
         try:
             for goals in portions:
                 about = {"goals": [goal.tolist() for goal in goals], "settings": asdict(setup.settings)}
-                found.recorder.rotate(partial(RunRecorder, folder, setup.rig, devices.arm, about))
+                found.recorder.rotate(partial(RunRecorder, folder, setup.rig, devices.arm, about, intrinsics=seen))
                 overruns = runtime.overruns
                 results = run_goals(
                     devices.arm,

@@ -19,8 +19,9 @@ class Timing:
         age: of the frame when the loop took it, since it was captured.
         estimate: frame to position.
         act: position to command, with all checks.
-        move: command to written on the socket.
-        reaction: frame taken by the loop to command written, the sum of the three.
+        move: command handed to the arm to its reply, or until ``reply_wait_s`` was waited for one: in a stall of the
+            controller the command may still wait for the one before it.
+        reaction: frame taken by the loop to the end of ``move``, the sum of the three.
         busy: tick due to all done; above the period it is an overrun.
     """
 
@@ -37,8 +38,8 @@ class Tick:
     """One step of one goal; positions ``(3,)`` m in the base frame, times s on ``time.monotonic``.
 
     Attributes:
-        held: the frame had been seen before, so nothing was estimated or sent (``estimate`` is not a number).
-        command: what the policy asked for.
+        held: the frame had been seen before, so nothing was estimated (``estimate`` is not a number).
+        command: what the policy asked for; zero, to stay at the last target, when held.
         sent: what the arm took after fence and limits (in shadow: what it would have taken).
         tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken.
     """

@@ -1,4 +1,4 @@
-"""How fast an arm in velocity mode may go towards a wall, so that it comes to rest before it by itself."""
+"""How an arm in velocity mode may go: gently, and towards a wall so that it comes to rest before it by itself."""
 
 import numpy as np
 
@@ -16,3 +16,17 @@ def speed_within(room_m: Vector, speed_m_s: Vector, duration_s: float, braking_m
     slowed = half + np.sqrt(np.maximum(half**2 - speed_m_s**2 / 2 + braking_m_s2 * room, 0))
     speed: Vector = np.where(kept >= speed_m_s, kept, np.maximum(slowed, 0))
     return speed
+
+
+def left_of(velocity_m_s: Vector, since_s: float, braking_m_s2: float) -> Vector:
+    """What of a velocity ``(3,)`` is left so long after its end; all of it before."""
+    size = float(np.linalg.norm(velocity_m_s))
+    left = max(0.0, size - braking_m_s2 * max(0.0, since_s))
+    return velocity_m_s * (left / size) if size > 0 else velocity_m_s
+
+
+def limit_change(wished_m_s: Vector, now_m_s: Vector, max_change_m_s: float) -> Vector:
+    """The wished velocity ``(3,)``, or how far towards it the change allowed leads from the present one."""
+    change = wished_m_s - now_m_s
+    size = float(np.linalg.norm(change))
+    return wished_m_s if size <= max_change_m_s else now_m_s + change * (max_change_m_s / size)

@@ -290,7 +290,11 @@ class ControllerLink:
                 if api is not None and is_wire_up(api) and self._stops(api):
                     self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
                     return
-        self.note("stop not confirmed: the arm goes on to its last target at most; press the emergency stop")
+        told = (
+            "stop NOT confirmed by the controller: the arm goes on to its last target at most; press the emergency stop"
+        )
+        self.note(told)
+        logger.error("%s", told)
 
     def _stops(self, api: Any) -> bool:
         with contextlib.suppress(DeviceError):

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from control.arms.arm import Arm, Vector
-from control.arms.braking import speed_within
+from control.arms.braking import left_of, limit_change, speed_within
 from control.arms.controller_errors import describe_return
 from control.arms.link import READY_STATES, ControllerLink
 from control.arms.params import ArmParams
 from control.arms.sdk import call_sdk, run_bounded, wait_until
 from control.arms.xarm_setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
-from control.safety import Fence, check_start, check_tcp
+from control.safety import REACH_M, Fence, check_start, check_tcp
 from datasets.errors import DeviceError, SafetyStop
 from datasets.kinematics import Kinematics
 from datasets.rig import Rig
@@ -32,7 +32,7 @@ _FRAME_TOLERANCE_M = 0.01
 """Calibrated arms differ from the nominal chain by a few millimetres (*assumed*)."""
 _POSTURE_TOLERANCE_RAD = 0.2
 _POSTURE_REACHED_RAD = 0.002
-_POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
+_MAX_POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
 _POSITION_MODE = 0
 _CALL_TIMEOUT_S = 6.0
 _WIRE_S = 0.01
@@ -43,8 +43,9 @@ class XArm(Arm):
     """An xArm7 at an address, driven inside a fence.
 
     Errors are never cleared here and the motors never enabled again after a stop: that takes a new :meth:`connect`,
-    which refuses an arm with an error. Should this process die, the arm goes on to its last target (mode 7), at most
-    one step away or, while homing, slowly home; or it stops when the velocity's duration ends (mode 5).
+    which refuses an arm with an error. Should this process die, the arm goes on to its last target (mode 7), about
+    two steps away (50 mm) at full speed or, while homing, slowly home; or it stops when the velocity's duration ends
+    (mode 5).
 
     Args:
         host: the controller's IPv4 address.
@@ -74,6 +75,7 @@ class XArm(Arm):
         self._target: Vector | None = None
         self._last_sent = np.zeros(3)
         self._last_velocity: Vector = np.zeros(3)
+        self._velocity_ends_s = 0.0
         self._lock = threading.RLock()
 
     @property
@@ -131,7 +133,7 @@ class XArm(Arm):
             link.open()
             check_controller(link.guard, self._params.mode, self._simulated)
             configure(link.motion, link.guard, self._rig, self.fence, self._payload, self._params)
-            verify(link.guard, self._rig, self._payload, self._params)
+            verify(link.guard, self._rig, self.fence, self._payload, self._params)
             self._check_pose()
             enter_mode(link.motion, mode)
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
@@ -224,6 +226,11 @@ class XArm(Arm):
     def _speed_m_s(self) -> float:
         return self.fence.max_displacement_m * self._rig.rate_hz
 
+    @property
+    def _posture_speed_rad_s(self) -> float:
+        """Of a joint: what it moves within the arm's reach keeps to the speed limit, were it the only joint to turn."""
+        return min(_MAX_POSTURE_SPEED_RAD_S, self._speed_m_s / REACH_M)
+
     def _post(self, target: Vector, step: Vector, speed_m_s: float) -> None:
         self._target = target
         self._link.post(self._command(target, step, speed_m_s))
@@ -250,29 +257,31 @@ class XArm(Arm):
     def _send_velocity(self, target: Vector, step: Vector, speed_m_s: float) -> int:
         """The velocity of this step and of part of what the arm lags behind its target, braking at the fence.
 
-        Here the fence is only as good as the reports are fresh; an absolute target (mode 7) needs none.
+        It differs from the present one by the acceleration limit times the period at most, unless the fence asks for
+        harder braking. Here the fence is only as good as the reports are fresh; an absolute target (mode 7) needs none.
         """
-        period = 1 / self._rig.rate_hz
+        period, braking = 1 / self._rig.rate_hz, self._params.velocity_braking_m_s2
         duration = self._params.velocity_duration_steps * period
         pose = self._link.history.latest
         velocity = (step + self._params.velocity_gain * (target - step - pose.xyz)) / period
         size = float(np.linalg.norm(velocity))
         if size > speed_m_s:
             velocity *= speed_m_s / size
+        time_s = time.monotonic()
+        now = left_of(self._last_velocity, time_s - self._velocity_ends_s, braking)
+        velocity = limit_change(velocity, now, self._params.acceleration_m_s2 * period)
         # Were this the last command, the arm would go on for the whole duration and then brake: all of it inside.
-        age = time.monotonic() - pose.time + _WIRE_S
-        now, braking = self._last_velocity, self._params.velocity_braking_m_s2
-        tcp = pose.xyz + now * age
+        tcp = pose.xyz + now * (time_s - pose.time + _WIRE_S)
         down = speed_within(tcp - self.fence.low_m, -now, duration, braking)
         up = speed_within(self.fence.high_m - tcp, now, duration, braking)
         self._last_velocity = velocity = np.clip(velocity, -down, up)
         speeds = [*(velocity * 1000).tolist(), 0.0, 0.0, 0.0]
-        return int(
-            call_sdk(
-                "vc_set_cartesian_velocity",
-                lambda: self._link.motion.vc_set_cartesian_velocity(speeds, duration=duration),
-            )
+        code = call_sdk(
+            "vc_set_cartesian_velocity",
+            lambda: self._link.motion.vc_set_cartesian_velocity(speeds, duration=duration),
         )
+        self._velocity_ends_s = time.monotonic() + duration
+        return int(code)
 
     def _is_at(self, goal: Vector) -> bool:
         """Whether the arm stands at the goal, pointing down; raises what stopped it."""
@@ -291,10 +300,11 @@ class XArm(Arm):
                     "the arm's elbow is far from the rig's home posture, and turning it back would leave the fence; "
                     "bring the arm to its home joints in the vendor's studio, then start again"
                 )
-        seconds = float(np.max(np.abs(joints - start))) / _POSTURE_SPEED_RAD_S * 2 + 3
+        seconds = float(np.max(np.abs(joints - start))) / self._posture_speed_rad_s * 2 + 3
         try:
             with link.other_mode():
                 enter_mode(link.motion, _POSITION_MODE)
+                link.settle(_POSITION_MODE)
                 link.require_ready()  # a stop that came meanwhile was undone by the new mode's "ready"
                 # The SDK reads the arm's serial number here, and raises ValueError where that is blank.
                 code = run_bounded(lambda: self._turn_joints(joints), _CALL_TIMEOUT_S, "set_servo_angle")
@@ -314,7 +324,7 @@ class XArm(Arm):
     def _turn_joints(self, joints: Vector) -> int:
         return int(
             self._link.motion.set_servo_angle(
-                angle=joints.tolist(), speed=_POSTURE_SPEED_RAD_S, mvacc=_POSTURE_ACCELERATION_RAD_S2, wait=False
+                angle=joints.tolist(), speed=self._posture_speed_rad_s, mvacc=_POSTURE_ACCELERATION_RAD_S2, wait=False
             )
         )
 

@@ -18,7 +18,7 @@ MODE_SINCE: dict[DriveMode, tuple[int, int, int]] = {"online_line": (1, 11, 0), 
 """Firmware that has the mode (mode 7) or its ``duration`` watchdog (mode 5); the SDK does not check."""
 
 _CALL_TIMEOUT_S = 6.0
-_CANNOT_MOVE = 9
+_WARNED, _CANNOT_MOVE = 2, 9
 
 
 def check_controller(api: Any, mode: DriveMode, simulated: bool = False) -> None:
@@ -61,7 +61,6 @@ def configure(api: Any, guard: Any, rig: Rig, fence: Fence, payload: Payload, pa
     Raises:
         DeviceError: the controller refused one.
     """
-    speed_mm_s = fence.max_displacement_m * rig.rate_hz * 1000
     _set("enable the motors", lambda: api.motion_enable(True))
     enter_mode(api, 0)
     # The reply to a payload may already say "cannot move", because the payload reset the state: read back below.
@@ -73,18 +72,22 @@ def configure(api: Any, guard: Any, rig: Rig, fence: Fence, payload: Payload, pa
         _set("set collision sensitivity", lambda: api.set_collision_sensitivity(params.collision_sensitivity))
     _set("set the boundary", lambda: api.set_reduced_tcp_boundary(boundary_mm(rig, params)))
     _set("switch the boundary on", lambda: api.set_fence_mode(True))
-    _set("limit the speed", lambda: api.set_reduced_max_tcp_speed(speed_mm_s))
+    _set("limit the speed", lambda: api.set_reduced_max_tcp_speed(_speed_mm_s(rig, fence)))
     _set("limit the joints' speed", lambda: api.set_reduced_max_joint_speed(params.max_joint_speed_rad_s))
     _set("set reduced mode", lambda: api.set_reduced_mode(params.reduced_mode))
 
 
-def verify(rich: Any, rig: Rig, payload: Payload, params: ArmParams, timeout_s: float = 3.0) -> None:
+def verify(rich: Any, rig: Rig, fence: Fence, payload: Payload, params: ArmParams, timeout_s: float = 3.0) -> None:
     """Read back from the rich report what :func:`configure` set; raises DeviceError naming what differs."""
+    centre_mm, speed_mm_s = [0, 0, payload.centre_m * 1000], _speed_mm_s(rig, fence)
     wanted: dict[str, Callable[[], bool]] = {
         "tool offset": lambda: bool(np.allclose(rich.tcp_offset[:3], [0, 0, rig.tool.tcp_offset_m * 1000], atol=0.1)),
         "payload": lambda: abs(rich.tcp_load[0] - payload.mass_kg) < 0.01,
+        "payload's centre": lambda: bool(np.allclose(rich.tcp_load[1], centre_mm, atol=0.1)),
         "collision sensitivity": lambda: rich.collision_sensitivity == params.collision_sensitivity,
         "safety boundary": lambda: rich.is_fence_mode and list(rich.reduced_tcp_boundary) == boundary_mm(rig, params),
+        "TCP speed limit": lambda: abs(rich.reduced_max_tcp_speed - speed_mm_s) < 0.1,
+        "joint speed limit": lambda: abs(rich.reduced_max_joint_speed - params.max_joint_speed_rad_s) < 0.01,
         "reduced mode": lambda: rich.is_reduced_mode == params.reduced_mode,
     }
     if not wait_until(lambda: all(check() for check in wanted.values()), timeout_s):
@@ -111,10 +114,15 @@ def boundary_mm(rig: Rig, params: ArmParams) -> list[int]:
     return [value for pair in zip(high, low, strict=True) for value in pair]
 
 
+def _speed_mm_s(rig: Rig, fence: Fence) -> float:
+    return fence.max_displacement_m * rig.rate_hz * 1000
+
+
 def _set(what: str, call: Callable[[], Any], *also_fine: int) -> None:
     result = run_bounded(call, _CALL_TIMEOUT_S, what)
     code = result[0] if isinstance(result, list | tuple) else result
-    if code != 0 and code not in also_fine:
+    # While a warning stands the SDK's setters hand its code on: the value was taken, which is read back later.
+    if code not in (0, _WARNED, *also_fine):
         raise DeviceError(f"the controller refused to {what}: {describe_return(code)}")
 
 

@@ -1,6 +1,7 @@
 """Connecting to an xArm: what is set before it may move, what is refused, and that nothing is left open."""
 
 import socket
+import struct
 import threading
 import time
 from dataclasses import replace
@@ -12,11 +13,13 @@ from control.arms import sdk
 from control.arms.controller_errors import describe_error, describe_return, describe_state, describe_warning
 from control.arms.params import ArmParams
 from control.arms.xarm import XArm
+from control.safety import REACH_M
 from datasets.config import load_params
 from datasets.errors import ConfigError, DeviceError, SafetyStop
 from datasets.kinematics import Kinematics
 from datasets.rig import Rig, Tool, Workspace
 from pipelines.twin.controller import ControllerTwin
+from pipelines.twin.protocol import Register
 from pipelines.twin.reports import Snapshot, rich_report
 
 
@@ -124,6 +127,35 @@ def test_an_error_nobody_has_looked_at_is_refused(rig: Rig) -> None:
         assert twin.firmware.error == 31
 
 
+@pytest.mark.parametrize("mode", ["online_line", "velocity"])
+def test_a_standing_warning_is_told_and_keeps_nobody_from_connecting(
+    rig: Rig, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ControllerTwin(rig) as twin:
+        twin.firmware.warn(14)
+        with XArm(twin.host, rig, ArmParams(mode=mode, collision_sensitivity=4)) as arm:  # type: ignore[arg-type]
+            assert twin.firmware.settings.collision_sensitivity == 4
+            arm.move(np.array([0.01, 0, 0]))
+            assert sdk.wait_until(lambda: "warning W14" in caplog.text, 1.0)
+            assert arm.is_connected
+        assert twin.firmware.warning == 14, "a warning must never be cleared"
+
+
+def test_limits_and_payload_that_the_controller_did_not_take_are_named(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another(snapshot: Snapshot) -> bytes:
+        report = bytearray(rich_report(snapshot))
+        struct.pack_into("<3f", report, 119, 0.0, 0.0, 60.0)
+        struct.pack_into("<2f", report, 508, 1000.0, 3.0)
+        return bytes(report)
+
+    monkeypatch.setattr("pipelines.twin.controller.rich_report", another)
+    wrong = "did not take over: payload's centre, TCP speed limit, joint speed limit; "
+    with ControllerTwin(rig) as twin, pytest.raises(DeviceError, match=wrong):
+        XArm(twin.host, rig).connect()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.253", "not an address", "10.0.0", ""])
 def test_an_address_where_no_controller_answers_is_one_sentence(rig: Rig, host: str) -> None:
     before = threading.active_count()
@@ -194,6 +226,21 @@ def test_an_elbow_far_from_homes_is_brought_back(rig: Rig) -> None:
         np.testing.assert_allclose(twin.joints(), rig.home_joints_rad, atol=0.005)
         arm.move(np.array([0.01, 0, 0]))
         assert sdk.wait_until(lambda: bool(np.allclose(arm.tcp, arm.target, atol=1e-3)), 3.0)
+
+
+@pytest.mark.slow
+def test_the_elbow_is_turned_no_faster_than_the_speed_limit_allows(rig: Rig) -> None:
+    limit_m_s, home = 0.03, np.asarray(rig.home_joints_rad)
+    turned = home + np.array([0.2, 0, 0, 0, 0, 0, 0])
+    with ControllerTwin(rig) as twin, XArm(twin.host, rig, max_speed_m_s=limit_m_s) as arm:
+        began = time.monotonic()
+        arm._take_posture(turned)
+        assert time.monotonic() - began > 0.2 / (limit_m_s / REACH_M)
+        np.testing.assert_allclose(twin.joints(), turned, atol=0.005)
+        asked = [request.floats(9)[7] for _, request in twin.log if request.register == Register.MOVE_JOINT]
+    assert asked == [pytest.approx(limit_m_s / REACH_M)]
+    for unlimited in (XArm("127.0.0.1", rig), XArm("127.0.0.1", rig, max_speed_m_s=9.0)):
+        assert unlimited._posture_speed_rad_s == 0.3
 
 
 def test_a_start_that_cannot_be_safe_fails_before_any_connection(rig: Rig) -> None:

@@ -1,11 +1,13 @@
 """What goes wrong on the wire, in mid-move: the driver says why and has stopped the arm, within what time."""
 
+import logging
 import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from datasets.errors import DeviceError, SafetyStop
 from datasets.rig import Rig
 from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.controller_faults import STALL_S
+from pipelines.twin.firmware import RESET
 from pipelines.twin.protocol import Register
 
 STOP_DEADLINE_S = 0.25
@@ -39,6 +42,7 @@ FAULTS = {
     "silent_motion": ("has not answered a command", PARAMS.command_deadline_s),
 }
 """Fault: what the driver says, and after what missing report's or reply's deadline it can know."""
+UNCONFIRMED = "stop NOT confirmed by the controller"
 UNSTOPPABLE = {"silent", "drop_control"}
 """Nothing reaches the controller: the arm ends at its last target (mode 7) or when the velocity's duration does."""
 
@@ -174,13 +178,30 @@ def test_stop_is_quick_while_the_motion_connection_hangs(arm: XArm, twin: Contro
     assert twin.firmware.state == 4
 
 
-def test_stop_of_a_silent_controller_gives_up_in_time_and_says_so(arm: XArm, twin: ControllerTwin) -> None:
+def test_stop_of_a_silent_controller_gives_up_in_time_and_says_so(
+    arm: XArm, twin: ControllerTwin, caplog: pytest.LogCaptureFixture
+) -> None:
     begin_moving(arm)
     twin.inject("silent")
     began = time.monotonic()
     arm.stop()
     assert time.monotonic() - began < 0.5
-    assert any("stop not confirmed" in event for _, event in arm.events)
+    assert any(UNCONFIRMED in event for _, event in arm.events)
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors
+    assert all(UNCONFIRMED in error and "press the emergency stop" in error for error in errors)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("models/estimator/estimator.json").is_file(), reason="no trained models yet")
+def test_a_stop_that_nobody_confirmed_is_told_on_stderr_at_once_and_last() -> None:
+    command = [sys.executable, "-m", "pipelines.run_real", "--policy", "p", "--goal", "0.45", "0.1", "0.3"]
+    done = subprocess.run([*command, "--fault", "silent@1"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 3, done.stderr
+    told = [line for line in done.stderr.splitlines() if UNCONFIRMED in line]
+    assert len(told) >= 2
+    assert told[0].startswith(UNCONFIRMED)
+    assert done.stderr.splitlines()[-1] == f"pipelines.run_real: {told[0]}"
 
 
 def test_stop_with_both_connections_broken_returns_at_once(arm: XArm, twin: ControllerTwin) -> None:
@@ -190,7 +211,7 @@ def test_stop_with_both_connections_broken_returns_at_once(arm: XArm, twin: Cont
     began = time.monotonic()
     arm.stop()
     assert time.monotonic() - began < 0.1
-    assert any("stop not confirmed" in event for _, event in arm.events)
+    assert any(UNCONFIRMED in event for _, event in arm.events)
 
 
 def test_disconnect_from_a_silent_controller_is_bounded(arm: XArm, twin: ControllerTwin) -> None:
@@ -225,7 +246,6 @@ def test_after_a_stop_the_stopped_arm_is_not_armed_again_by_any_call(arm: XArm, 
     for call in (lambda: arm.move(np.zeros(3)), arm.home, lambda: arm.go_to(arm.tcp)):
         with pytest.raises(SafetyStop):
             call()
-    arm.disconnect()
     assert twin.firmware.state == 4
 
 
@@ -242,6 +262,20 @@ def test_a_stop_while_the_posture_is_taken_is_not_undone_by_the_new_mode(
         arm._take_posture(np.asarray(rig.home_joints_rad) + 0.1)
     assert Register.MOVE_JOINT not in {request.register for _, request in twin.log}
     assert twin.firmware.state == 4
+
+
+def test_a_report_from_before_the_new_mode_does_not_end_the_posture(
+    arm: XArm, twin: ControllerTwin, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enter_before_the_next_report(api: object, mode: int) -> None:
+        enter_mode(api, mode)
+        arm._link.state = RESET
+
+    monkeypatch.setattr("control.arms.xarm.enter_mode", enter_before_the_next_report)
+    joints = np.asarray(rig.home_joints_rad) + 0.02
+    arm._take_posture(joints)
+    np.testing.assert_allclose(twin.joints(), joints, atol=0.005)
+    assert arm.is_connected
 
 
 def test_a_stop_is_sent_though_an_old_report_says_stopped(arm: XArm, twin: ControllerTwin) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
 
 from datasets.datamodule import FramesDataModule
 from datasets.errors import DataError
@@ -32,6 +33,17 @@ def record(url, rig, steps: int, name: str = "run") -> None:
         for step in range(steps):
             labels = {"tcp": [0.4, 0.01 * step, 0.2], "joints": rig.home_joints_rad} if step != 2 else {}
             writer.append(frame(step), {**labels, "estimate": [step, 0, 0], "loop_s": 0.1 * step})
+
+
+def append_until_refused(writer) -> tuple[int, str]:
+    """How many steps the writer takes, and why it takes no more."""
+    for step in range(1000):
+        try:
+            writer.append(frame(0), {})
+        except DataError as error:
+            return step, str(error)
+        time.sleep(0.01)
+    return 1000, "not refused"
 
 
 @pytest.mark.parametrize("steps", [0, 1, 8, 21])
@@ -110,19 +122,59 @@ def test_cut_tail_costs_its_segment_only(tmp_path, rig, damage):
         recording.frame(16)
 
 
-def test_full_disk_is_told_by_the_next_step_or_at_the_end(tmp_path, rig, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "error", "told"),
+    [
+        ("zarr.storage._local._put", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
+        ("zarr.storage._local._put", MemoryError("no 7 MiB"), "MemoryError no 7 MiB"),
+        ("datasets.recording.depth_to_units", MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_failure_to_write_is_told_by_the_next_step_or_at_the_end(tmp_path, rig, monkeypatch, place, error, told):
     def refuse(*_, **__):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     writer = RecordingWriter(str(tmp_path), "run", rig)
-    monkeypatch.setattr("zarr.storage._local._put", refuse)
+    monkeypatch.setattr(place, refuse)
     writer.append(frame(0), {})
-    with pytest.raises(DataError, match="No space left on device"):
+    with pytest.raises(DataError, match=told):
         writer.close()
-    with pytest.raises(DataError, match="No space left on device"):
+    with pytest.raises(DataError, match=told):
         writer.append(frame(1), {})
+    with pytest.raises(DataError, match=told):
+        writer.close()
     monkeypatch.undo()
-    assert Recording(str(tmp_path), "run").frames == 0
+    assert Recording(str(tmp_path), "run").frames == writer.written == 0
+
+
+def test_a_failure_to_write_ends_what_is_accepted(tmp_path, rig, monkeypatch):
+    def refuse(depth):
+        raise MemoryError
+
+    monkeypatch.setattr("datasets.recording.depth_to_units", refuse)
+    writer = RecordingWriter(str(tmp_path), "run", rig)
+    taken, why = append_until_refused(writer)
+    assert taken > 0
+    assert writer.written == 0
+    assert "MemoryError" in why
+
+
+def test_a_slow_disk_is_told_and_what_it_took_is_written(tmp_path, rig, monkeypatch):
+    free, put = threading.Event(), zarr.storage._local._put
+
+    def wait(*given, **named):
+        free.wait(60)
+        return put(*given, **named)
+
+    monkeypatch.setattr("datasets.recording.WAITING_STEPS", 5)
+    writer = RecordingWriter(str(tmp_path), "run", rig)
+    monkeypatch.setattr("zarr.storage._local._put", wait)
+    taken, why = append_until_refused(writer)
+    assert "the disk is too slow, 5 frames wait" in why
+    assert writer.written == 0
+    free.set()
+    writer.close()
+    assert Recording(str(tmp_path), "run").frames == writer.written == taken
 
 
 def test_what_does_not_fit_is_refused(tmp_path, rig):
@@ -156,6 +208,19 @@ def test_training_reads_a_recording_as_labelled_frames(tmp_path, rig):
     np.testing.assert_array_equal(batch["rgb"][2], frame(3).cut(window, rig.input_px)[0])
     with pytest.raises(DataError, match="another rig"):
         cut_recording(recording, str(tmp_path), "other", replace(rig, fovea_side_px=80))
+
+
+def test_training_reads_the_intrinsics_that_were_recorded(tmp_path, rig):
+    seen = replace(rig.camera, fx=600.0, cx=330.0)
+    tcp = np.array([0.4, 0.05, 0.2])
+    with RecordingWriter(str(tmp_path), "run", rig) as writer:
+        labels = {"tcp": tcp, "joints": rig.home_joints_rad, "intrinsics": seen.as_array()}
+        writer.append(frame(0), labels)
+    cut_recording(Recording(str(tmp_path), "run"), str(tmp_path), "val", rig, WindowJitter(sigma_px=0, tail_share=0))
+    (batch,) = FramesDataModule("fovea", str(tmp_path), batch_size=1).val_dataloader()
+    np.testing.assert_allclose(batch["intrinsics"], [seen.as_array()])
+    window = Window.around(project(transform(invert(rig.t_base_camera), tcp), seen), rig.fovea_side_px, seen)
+    np.testing.assert_array_equal(batch["window"], [window.as_array()])
 
 
 def test_recording_without_labels_teaches_nothing(tmp_path, rig):

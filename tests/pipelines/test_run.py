@@ -18,17 +18,21 @@ from control.arms.params import ArmParams
 from datasets.errors import DataError, SafetyStop
 from datasets.frame import Frame
 from datasets.recording import Recording
+from perception.estimate import PositionEstimate
 from pipelines import devices
 from pipelines.calibration import Calibration
 from pipelines.check import check, require_all
 from pipelines.devices import DeviceNames
 from pipelines.recorder import COLUMNS, RunRecorder
 from pipelines.run import RunOptions, _recorder, run
+from pipelines.run_real import exit_code
 from pipelines.runlog import RunLog
 from pipelines.scores import contributions, outside_fence, scores, timings
+from pipelines.session import run_goals
 from pipelines.stops import StopReason
 from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.faults import PlannedFault
+from pipelines.twin.firmware import STOPPED
 from pipelines.twin.protocol import Register
 from pipelines.twin.reports import rich_report
 from pipelines.twin.settings import TwinSettings
@@ -39,6 +43,11 @@ TWIN = TwinSettings(calibration_m=0.0, calibration_deg=0.0)
 
 def short(setup, steps=12):
     return replace(setup, settings=setup.settings.with_horizon(steps))
+
+
+def asked(setup):
+    """What the twin's controller was asked or told."""
+    return {Register(request.register).name for _, request in setup.estimator.twin.controller.log}
 
 
 @pytest.fixture
@@ -124,7 +133,7 @@ def test_a_run_is_played_back_with_the_camera_and_the_table_it_was_told_of(world
     shape = (world.rig.camera.height, world.rig.camera.width)
     world.camera.frozen = Frame(np.zeros((*shape, 3), np.uint8), np.ones(shape, np.float32), time.monotonic())
     world.horizon = 1
-    opened = SimpleNamespace(arm=world.arm)
+    opened = SimpleNamespace(arm=world.arm, camera=world.camera)
     with _recorder(tmp_path, replace(knowing_setup, calibration=told), DeviceNames(), GOALS, opened) as recorder:
         runtime = world.runtime()
         runtime._observers = (recorder,)
@@ -137,6 +146,48 @@ def test_a_run_is_played_back_with_the_camera_and_the_table_it_was_told_of(world
             np.testing.assert_allclose(found.pose, told.pose)
             assert found.table_z_m == table_z_m
     assert DeviceNames().recorded_calibration(world.rig) is None
+
+
+class Pictured:
+    """Reads the TCP off pictures whose first depths are its coordinates and a metre each."""
+
+    def estimate(self, frame, t_base_camera=None, intrinsics=None):
+        return PositionEstimate(frame.depth[0, :3].astype(float) - 1, np.full(3, 0.002))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("steps", "held"), [(14, None), (14, 3), (9, None)])
+def test_each_goal_of_a_recorded_run_is_replayed_with_its_own_frames(
+    world, knowing_setup, tmp_path, monkeypatch, steps, held
+):
+    goals, size = [np.array([0.50, 0.12, 0.30]), np.array([0.32, -0.12, 0.34])], (world.rig.camera.height, 640)
+    last = []
+
+    def picture(max_age_s):
+        if not (held is not None and last and world.ticks and world.ticks[-1].step == held):
+            depth = np.ones(size, np.float32)
+            depth[0, :3] += world.arm.position
+            last[:] = [Frame(np.zeros((*size, 3), np.uint8), depth, time.monotonic())]
+        return last[0]
+
+    monkeypatch.setattr(world.camera, "read_latest", picture)
+    world.horizon, world.rate_hz = 14, 20.0
+    with RunRecorder(tmp_path, world.rig, world.arm, {}) as recorder:
+        runtime = world.runtime()
+        runtime._observers, runtime._goal_index = (world._observe, recorder), 4  # as of a rotated recording
+        recorded = run_goals(world.arm, runtime, goals)
+    assert [result.stop for result in recorded] == [None, None]
+    assert sum(tick.held for tick in world.ticks) == (0 if held is None else 2)
+    setup = replace(short(knowing_setup, steps), estimator=Pictured())
+    names = DeviceNames.of(str(recorder.path), None, shadow=True)
+    replayed = run(setup, names, goals, TWIN, RunOptions(quiet=True, keep_ticks=True))
+    assert exit_code(replayed) == 0
+    assert len(replayed) == 2
+    for index, result in enumerate(replayed):
+        seen = [tick.estimate for tick in world.ticks if tick.goal_index == 5 + index and not tick.held]
+        shown = [tick.estimate for tick in result.ticks]
+        assert len(shown) == min(steps, len(seen) - 1)
+        np.testing.assert_allclose(shown, seen[1:][: len(shown)], atol=2e-4)
 
 
 def test_what_the_arm_does_is_in_the_log_before_the_run_ends(world, tmp_path):
@@ -174,13 +225,17 @@ def test_a_folder_that_cannot_be_written_is_refused(world, tmp_path):
 
 @pytest.mark.slow
 def test_shadow_sends_the_controller_nothing_that_moves_or_sets(knowing_setup, capsys):
-    results = run(short(knowing_setup), DeviceNames(shadow=True), GOALS[:1], TWIN, RunOptions())
+    settings = knowing_setup.settings
+    patient = replace(settings, limits=replace(settings.limits, repeats_held=2))
+    options = RunOptions(faults=(PlannedFault("dropped_frames", 0.0),), keep_ticks=True)
+    setup = short(replace(knowing_setup, settings=patient))
+    results = run(setup, DeviceNames(shadow=True), GOALS[:1], TWIN, options)
     assert results[0].stop is None
+    assert any(tick.held for tick in results[0].ticks)
     assert np.linalg.norm(results[0].final_tcp - [0.4, 0.0, 0.228]) < 1e-3
     told = capsys.readouterr().out
     assert "would send" in told
-    asked = {Register(request.register).name for _, request in knowing_setup.estimator.twin.controller.log}
-    assert all(name.startswith("GET_") for name in asked), asked
+    assert all(name.startswith("GET_") for name in asked(knowing_setup)), asked(knowing_setup)
 
 
 @pytest.mark.slow
@@ -188,6 +243,7 @@ def test_check_looks_at_everything_and_moves_nothing(knowing_setup):
     verdicts = list(check(knowing_setup, DeviceNames(), TWIN))
     assert all(verdict.good for verdict in verdicts), [str(verdict) for verdict in verdicts]
     assert len(verdicts) >= 13
+    assert all(name.startswith("GET_") for name in asked(knowing_setup)), asked(knowing_setup)
     assert ["not in simulation mode" in verdict.found for verdict in verdicts if verdict.item == "controller"] == [True]
     require_all(verdicts)
     before = [verdict.item for verdict in verdicts]
@@ -224,20 +280,23 @@ def test_check_shows_a_warning_and_fails_a_controller_that_only_simulates(knowin
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_arm(knowing_setup, number):
-    seen = []
+    seen, states = [], []
 
     def interrupt(tick, frame):
         seen.append(tick)
         if tick.step == 5:
             os.kill(os.getpid(), number)
 
+    def look(result):
+        states.append(knowing_setup.estimator.twin.controller.firmware.snapshot().state)
+
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    results = run(short(knowing_setup, 40), DeviceNames(), GOALS, TWIN, RunOptions(quiet=True), (interrupt,))
+    results = run(short(knowing_setup, 40), DeviceNames(), GOALS, TWIN, RunOptions(quiet=True), (interrupt,), look)
     assert len(results) == 1
     assert results[0].stop.reason is StopReason.OPERATOR
     assert len(seen) <= 7
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    assert knowing_setup.estimator.twin.controller.firmware.snapshot().state == 4
+    assert states == [STOPPED]  # before disconnecting, which stops it too
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,15 +130,45 @@ def test_a_camera_moved_by_20_mm_is_found_within_two_seconds(world):
     assert world.arm.stopped_at - world.injected_at <= 2.0
 
 
-def test_one_repeated_frame_is_held_without_a_command(world):
-    def thaw(world):
-        world.camera.frozen = None
+def thaw(world):
+    world.camera.frozen = None
 
+
+def test_at_a_repeated_frame_the_arm_is_told_to_stay_at_its_target(world):
     world.at_step = {4: freeze, 6: thaw}
     result = world.runtime().reach(GOAL)
     assert result.stop is None
     assert [tick.step for tick in result.ticks if tick.held] == [6]
-    assert len(world.arm.moves) == world.horizon - 1
+    assert len(world.policy.seen) == world.horizon - 1
+    assert len(world.arm.moves) == world.horizon
+    assert not world.arm.moves[6].any()
+    # Step 7 is the policy's seventh look.
+    np.testing.assert_array_equal(world.policy.seen[6].last_command, world.arm.moves[5])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_policy_hears_of_all_that_was_sent_once(world, monkeypatch, seed):
+    rng, last, move = np.random.default_rng(seed), [], world.arm.move
+    fresh = world.camera.read_latest
+
+    def stutter(max_age_s):
+        if not last or rng.random() < 0.6:
+            last[:] = [fresh(max_age_s)]
+        return last[0]
+
+    def glide(displacement_m):
+        """As an arm whose change of displacement is limited: told to stay, it slows down only."""
+        return move(displacement_m + 0.3 * (world.arm.moves[-1] if world.arm.moves else 0.0))
+
+    monkeypatch.setattr(world.camera, "read_latest", stutter)
+    monkeypatch.setattr(world.arm, "move", glide)
+    world.settings = replace(world.settings, limits=replace(world.settings.limits, repeats_held=world.horizon))
+    result = world.runtime().reach(GOAL)
+    assert result.stop is None
+    assert 5 < sum(tick.held for tick in result.ticks) < 30
+    told = np.cumsum([observation.last_command for observation in world.policy.seen], axis=0)
+    sent = np.cumsum([np.zeros(3), *(tick.sent for tick in result.ticks)], axis=0)
+    np.testing.assert_allclose(told, [sent[tick.step] for tick in result.ticks if not tick.held], atol=1e-12)
 
 
 def test_single_overruns_are_counted_three_in_a_row_stop(world):
@@ -174,7 +205,9 @@ def test_waiting_for_the_operator_is_no_overrun(world):
 def test_in_shadow_the_policy_is_told_that_nothing_moved(world):
     world.moving = False
     world.horizon = 5
-    world.runtime().reach(GOAL)
+    world.at_step = {1: freeze, 3: thaw}
+    result = world.runtime().reach(GOAL)
+    assert [tick.held for tick in result.ticks] == [False, False, False, True, False]
     assert all(np.all(observation.last_command == 0) for observation in world.policy.seen)
 
 
