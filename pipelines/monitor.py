@@ -44,7 +44,7 @@ class Limits:
 
 
 class FrameCheck:
-    """Frames are new and fresh. One seen again is held (the arm keeps its target) ``repeats_held`` times, or stops it."""
+    """Frames are new and fresh. A repeated one is held (the arm keeps its target), ``repeats_held`` times at most."""
 
     def __init__(self, max_age_s: float, repeats_held: int) -> None:
         self._max_age_s, self._repeats_held = max_age_s, repeats_held
