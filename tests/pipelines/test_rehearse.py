@@ -36,6 +36,8 @@ def start(module, *arguments, cwd):
 def folder(tmp_path):
     for part in ("params", "models"):
         shutil.copytree(ROOT / part, tmp_path / part)
+    camera = tmp_path / "params" / "camera.yaml"
+    camera.write_text(camera.read_text().replace("warm_up_frames: 30", "warm_up_frames: 3"))
     return tmp_path
 
 
