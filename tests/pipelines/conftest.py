@@ -268,6 +268,6 @@ def knowing_setup(rig, settings, monkeypatch):
     monkeypatch.setattr(TwinWorld, "renderer", lambda world: grey_pictures(world))
     monkeypatch.setattr(devices, "Twin", WatchedTwin)
     camera = replace(CameraSettings.load(), warm_up_frames=3)
-    arm = ArmParams.load()
+    arm = replace(ArmParams.load(), slow_speed_m_s=0.25)
     settings = replace(settings, horizon_steps=20, settle_s=0.3)
     return Setup(rig, settings, arm, camera, knowing, Gentle(), make_fence(rig, arm))

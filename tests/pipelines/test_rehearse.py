@@ -36,8 +36,12 @@ def start(module, *arguments, cwd):
 def folder(tmp_path):
     for part in ("params", "models"):
         shutil.copytree(ROOT / part, tmp_path / part)
-    camera = tmp_path / "params" / "camera.yaml"
-    camera.write_text(camera.read_text().replace("warm_up_frames: 30", "warm_up_frames: 3"))
+    for file, value, quicker in (
+        ("camera", "warm_up_frames: 30", "warm_up_frames: 3"),
+        ("arm", "m_s: 0.10", "m_s: 0.25"),
+    ):
+        path = tmp_path / "params" / f"{file}.yaml"
+        path.write_text(path.read_text().replace(value, quicker))
     return tmp_path
 
 
