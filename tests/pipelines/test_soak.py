@@ -1,6 +1,7 @@
 """An endurance run in small: what it measures, what it keeps on the disk, and what it calls good."""
 
 import json
+import mmap
 import socket
 import threading
 from dataclasses import replace
@@ -64,8 +65,11 @@ def test_a_watch_sees_memory_that_grows():
     kept = []
     with ProcessWatch(0.02, lambda: {"goals": len(kept)}) as watch:
         for _ in range(20):
-            kept.append(np.ones(500_000))
+            kept.append(mmap.mmap(-1, 4_000_000))  # new pages each time: the heap would hand out memory freed before
+            kept[-1].write(bytes(4_000_000))
             threading.Event().wait(0.02)
+    for block in kept:
+        block.close()
     assert memory_slope_mb_s(watch.seen) > 10
     assert watch.seen[-1].counts["goals"] > watch.seen[0].counts["goals"]
     assert not any(thread.name == "process watch" for thread in threading.enumerate())
