@@ -10,7 +10,7 @@ import gc
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +31,9 @@ from pipelines.run import make_runtime
 from pipelines.session import run_goals
 from pipelines.settings import RuntimeSettings
 from pipelines.setup import Setup
-from pipelines.soak_report import left_behind, metrics, plot_soak
+from pipelines.soak_report import Soak, left_behind, metrics, plot_soak
 from pipelines.stops import StopReason
-from pipelines.tick import GoalResult, Vector
+from pipelines.tick import Vector
 from pipelines.twin.settings import TwinSettings
 
 PROG = "pipelines.soak"
@@ -45,50 +45,6 @@ RECORDINGS_KEPT = 3
 EXIT_FAILED = 1
 _WARM_UP_STEPS = 10
 _MOST_SETTLING_S, _LOOK_AGAIN_S = 10.0, 1.0
-
-
-@dataclass
-class Soak:
-    """What an endurance run saw; ticks are kept as numbers only, so that what is measured is not our own collecting.
-
-    Attributes:
-        recorder: of its runs.
-        before, after: what the process held with all devices closed, after a first short run and at the end.
-        seen: what it held meanwhile.
-        ticks: rows of time (``time.monotonic``), age of the frame, frame to command, due to done: s.
-        residuals_m: of the goals that were not stopped.
-        stops: in words, of those that were.
-    """
-
-    recorder: RotatingRecorder
-    before: Holdings
-    after: Holdings
-    seen: list[Holdings] = field(default_factory=list)
-    ticks: list[tuple[float, float, float, float]] = field(default_factory=list)
-    residuals_m: list[float] = field(default_factory=list)
-    stops: list[str] = field(default_factory=list)
-    goals: int = 0
-    held: int = 0
-    overruns: int = 0
-
-    def add(self, results: Sequence[GoalResult], overruns: int) -> None:
-        """Take the figures of some goals, and let go of the goals themselves."""
-        self.overruns += overruns
-        for result in results:
-            self.goals += 1
-            if result.stop is None:
-                self.residuals_m.append(result.residual_m)
-            else:
-                self.stops.append(str(result.stop))
-            for tick in result.ticks:
-                self.held += tick.held
-                if not tick.held:
-                    timing = tick.timing
-                    self.ticks.append((tick.time_s, timing.age, timing.reaction, timing.busy))
-
-    def counts(self) -> dict[str, float]:
-        """For the watch: how far it has come."""
-        return {"goals": self.goals, "overruns": self.overruns, "stops": len(self.stops)}
 
 
 def soak(

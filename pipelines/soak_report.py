@@ -1,10 +1,9 @@
-"""What an endurance run amounts to: figures, verdicts, and one picture."""
-
-from __future__ import annotations
+"""What an endurance run saw and what it amounts to: figures, verdicts, and one picture."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
 
@@ -15,15 +14,58 @@ import numpy as np
 from scipy.stats import theilslopes
 
 from pipelines.process_watch import Holdings
-
-if TYPE_CHECKING:
-    from pipelines.soak import Soak
+from pipelines.rotation import RotatingRecorder
+from pipelines.tick import GoalResult
 
 MOST_GROWTH_MB = 30.0
 """Over the whole run, by the slope of memory; a frame kept by mistake at every tick would be 55 000 MB in an hour."""
 MOST_OVERRUNS = 0.02
 _SETTLED_SHARE = 0.2
 """The first part of the samples is left out of the slope: buffers of bounded length fill up."""
+
+
+@dataclass
+class Soak:
+    """What an endurance run saw; ticks are kept as numbers only, so that what is measured is not our own collecting.
+
+    Attributes:
+        recorder: of its runs.
+        before, after: what the process held with all devices closed, after a first short run and at the end.
+        seen: what it held meanwhile.
+        ticks: rows of time (``time.monotonic``), age of the frame, frame to command, due to done: s.
+        residuals_m: of the goals that were not stopped.
+        stops: in words, of those that were.
+    """
+
+    recorder: RotatingRecorder
+    before: Holdings
+    after: Holdings
+    seen: list[Holdings] = field(default_factory=list)
+    ticks: list[tuple[float, float, float, float]] = field(default_factory=list)
+    residuals_m: list[float] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+    goals: int = 0
+    held: int = 0
+    overruns: int = 0
+
+    def add(self, results: Sequence[GoalResult], overruns: int) -> None:
+        """Take the figures of some goals, and let go of the goals themselves."""
+        self.overruns += overruns
+        for result in results:
+            self.goals += 1
+            if result.stop is None:
+                self.residuals_m.append(result.residual_m)
+            else:
+                self.stops.append(str(result.stop))
+            for tick in result.ticks:
+                self.held += tick.held
+                if not tick.held:
+                    timing = tick.timing
+                    self.ticks.append((tick.time_s, timing.age, timing.reaction, timing.busy))
+
+    def counts(self) -> dict[str, float]:
+        """For the watch: how far it has come."""
+        return {"goals": self.goals, "overruns": self.overruns, "stops": len(self.stops)}
 
 
 def left_behind(before: Holdings, after: Holdings) -> list[str]:
