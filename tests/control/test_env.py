@@ -64,7 +64,7 @@ def test_same_seed_same_trajectory(model):
     assert not np.array_equal(one[-1]["observation"], other[-1]["observation"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**16), push=st.tuples(*[st.floats(-1, 1)] * 3))
 def test_the_fence_is_never_left_however_long_one_pushes(seed, push):
     env = ReachEnv(EnvParams(horizon=60))

@@ -24,7 +24,7 @@ def drive(delay_steps: int, noise_m: float, seed: int = 0, steps: int = 25) -> t
     return fusion, target, fused
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(delay=st.integers(0, 5))
 def test_without_noise_the_rest_point_is_the_target_whatever_the_delay(delay):
     _, target, fused = drive(delay, 0.0)
@@ -90,7 +90,7 @@ def watch(motion, delay, seed, frames=0, bias_m=0.0, sigma_m=0.0, steps=60):
     return np.swapaxes(found, 0, 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     motion=st.sampled_from(sorted(MOTIONS)),
     delay=st.integers(0, 5),
@@ -108,7 +108,7 @@ def test_an_occluder_that_is_admitted_passes_almost_unseen(motion, delay, seed, 
     assert np.linalg.norm(fused - clear, axis=1)[after].max() < SIGMA[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     motion=st.sampled_from(["at rest", "to and fro"]),
     delay=st.integers(0, 5),

@@ -23,6 +23,8 @@ from pipelines.twin.controller_faults import STALL_S
 from pipelines.twin.firmware import RESET
 from pipelines.twin.protocol import Register
 
+pytestmark = pytest.mark.xdist_group("clock")
+
 STOP_DEADLINE_S = 0.25
 PARAMS = ArmParams()
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from control.arms.braking import left_of, limit_change, speed_within
@@ -17,6 +17,8 @@ from control.arms.xarm import _WIRE_S, XArm
 from datasets.rig import Rig
 from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.protocol import Register
+
+pytestmark = pytest.mark.xdist_group("clock")
 
 SPEED_M_S = 0.25
 PERIOD_S, DURATION_S, TICK_S = 0.1, 0.25, 0.004
@@ -79,7 +81,6 @@ class FlyingArm:
         self._now += TICK_S
 
 
-@settings(deadline=None)
 @given(start=vectors, wishes=commands, acceleration=st.floats(0.2, 4.0))
 def test_no_sequence_of_commands_leaves_the_fence_or_changes_speed_at_once(driver, start, wishes, acceleration) -> None:
     low, high = driver.fence.low_m, driver.fence.high_m

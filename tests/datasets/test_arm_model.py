@@ -3,7 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.arm_model import (
@@ -54,7 +54,6 @@ def kinematics() -> Kinematics:
     return Kinematics()
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-3.1, 3.1), min_size=7, max_size=7))
 def test_forward_kinematics_is_the_manuals_table(kinematics, joints):
     pose, manual = kinematics.tcp_pose(joints), dh_pose(joints)

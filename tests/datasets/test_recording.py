@@ -93,7 +93,7 @@ writer = RecordingWriter({str(tmp_path)!r}, "run", Rig.load())
 for step in range(1000):
     writer.append(frame(step), {{}})
     print(step, flush=True)
-    time.sleep(0.1)
+    time.sleep(0.03)
 """
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

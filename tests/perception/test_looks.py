@@ -119,7 +119,7 @@ def test_spoilt_frames_are_marked_and_the_originals_left_alone() -> None:
     assert torch.equal(seen > 0, blackened)  # colour alone may go: the point map still shows the arm
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(u=st.floats(-30, 120), v=st.floats(-30, 120))
 def test_spoiling_copes_with_a_tcp_outside_the_picture(u: float, v: float) -> None:
     rgb, depth, _ = pictures(12)

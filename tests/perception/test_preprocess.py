@@ -17,7 +17,7 @@ def pixels(rig: Rig, window: Window, depth: np.ndarray) -> Pixels:
     return Pixels(rgb, torch.tensor(depth[None]), columns, rows, torch.tensor(rig.camera.as_array()[None]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(u=st.floats(60, 580), v=st.floats(60, 420), z=st.floats(0.3, 2.5))
 def test_the_point_map_of_a_rendered_window_lies_on_the_native_cameras_rays(u: float, v: float, z: float) -> None:
     rig = Rig.load()

@@ -26,7 +26,7 @@ def moved(t: list[float], r: list[float]) -> np.ndarray:
     return motion
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(x=small, y=small, z=small, roll=small, pitch=small)
 def test_the_table_gives_back_height_and_tilt(x: float, y: float, z: float, roll: float, pitch: float) -> None:
     points = table_points(np.random.default_rng(0))

@@ -241,7 +241,7 @@ class Gentle:
     def reset(self): ...
 
     def act(self, observation):
-        return 0.15 * (observation.goal - observation.estimate.xyz)
+        return 0.2 * (observation.goal - observation.estimate.xyz)
 
 
 @contextmanager

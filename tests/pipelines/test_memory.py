@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("clock")
+
 COUNT_HEAPS = """
 import ctypes, sys, threading
 from pipelines.memory import limit_heaps

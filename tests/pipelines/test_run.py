@@ -37,6 +37,8 @@ from pipelines.twin.protocol import Register
 from pipelines.twin.reports import rich_report
 from pipelines.twin.settings import TwinSettings
 
+pytestmark = pytest.mark.xdist_group("clock")
+
 GOALS = [np.array([0.44, 0.05, 0.27]), np.array([0.37, -0.04, 0.25])]
 TWIN = TwinSettings(calibration_m=0.0, calibration_deg=0.0)
 
@@ -50,18 +52,14 @@ def asked(setup):
     return {Register(request.register).name for _, request in setup.estimator.twin.controller.log}
 
 
-@pytest.fixture
-def recorded(knowing_setup, tmp_path, capsys):
+@pytest.mark.slow
+def test_a_run_is_recorded_told_scored_and_can_be_learnt_from(knowing_setup, tmp_path, capsys):
     options = RunOptions(record=tmp_path / "runs", faults=(PlannedFault("c31", 2.6),), keep_ticks=True)
     results = run(short(knowing_setup), DeviceNames(), GOALS, TWIN, options)
+    told = capsys.readouterr().out
     (log,) = (tmp_path / "runs").glob("*/events.jsonl")
     events = [json.loads(line) for line in log.read_text().splitlines()]
-    return results, Recording(str(log.parent), "frames"), events, capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_a_run_is_recorded_told_and_can_be_learnt_from(recorded, knowing_setup):
-    results, recording, events, told = recorded
+    recording = Recording(str(log.parent), "frames")
     ticks = [tick for result in results for tick in result.ticks]
     assert results[0].stop is None
     assert results[1].stop.reason is StopReason.ARM
@@ -83,10 +81,6 @@ def test_a_run_is_recorded_told_and_can_be_learnt_from(recorded, knowing_setup):
     assert stopped["monotonic_s"] - events[story.index("fault injected")]["monotonic_s"] < 0.25
     assert events[-1]["steps_not_recorded"] == 0
 
-
-@pytest.mark.slow
-def test_scores_of_a_run(recorded, knowing_setup):
-    results, _, _, _ = recorded
     found = scores(results)
     assert found["n"] == 2
     assert found["stopped"] == 1
@@ -156,7 +150,7 @@ class Pictured:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("steps", "held"), [(14, None), (14, 3), (9, None)])
+@pytest.mark.parametrize(("steps", "held"), [(10, None), (10, 3), (6, None)])
 def test_each_goal_of_a_recorded_run_is_replayed_with_its_own_frames(
     world, knowing_setup, tmp_path, monkeypatch, steps, held
 ):
@@ -171,7 +165,7 @@ def test_each_goal_of_a_recorded_run_is_replayed_with_its_own_frames(
         return last[0]
 
     monkeypatch.setattr(world.camera, "read_latest", picture)
-    world.horizon, world.rate_hz = 14, 20.0
+    world.horizon, world.rate_hz = 10, 20.0
     with RunRecorder(tmp_path, world.rig, world.arm, {}) as recorder:
         runtime = world.runtime()
         runtime._observers, runtime._goal_index = (world._observe, recorder), 4  # as of a rotated recording

@@ -20,6 +20,8 @@ from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.firmware import VELOCITY_ACCELERATION_M_S2
 from pipelines.twin.protocol import Register
 
+pytestmark = pytest.mark.xdist_group("clock")
+
 HERE = Path(__file__).parent
 LOST_AT_MOST_S = 1.0
 WATCHED_S = 0.05
@@ -45,8 +47,7 @@ def run_until_killed(twin, mode, folder, steps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [13, 18])
-@pytest.mark.parametrize("mode", COMMAND)
+@pytest.mark.parametrize(("mode", "steps"), [("online_line", 18), ("velocity", 13)])
 def test_a_killed_run_loses_at_most_a_second_and_its_arm_stops(rig, tmp_path, mode, steps):
     params, speed_m_s = ArmParams(mode=mode), rig.max_speed_m_s
     with ControllerTwin(rig) as twin:

@@ -19,6 +19,8 @@ from pipelines.soak import RECORDINGS_KEPT, soak
 from pipelines.soak_report import left_behind, memory_slope_mb_s, metrics, plot_soak
 from pipelines.twin.settings import TwinSettings
 
+pytestmark = pytest.mark.xdist_group("clock")
+
 
 def holdings(time_s=0.0, memory_mb=300.0, threads=2, names=("MainThread",), sockets=0, files=3):
     return Holdings(time_s, memory_mb, threads, tuple(names), sockets, files)
@@ -28,7 +30,7 @@ def holdings(time_s=0.0, memory_mb=300.0, threads=2, names=("MainThread",), sock
 def test_some_seconds_leave_nothing_behind(knowing_setup, tmp_path, monkeypatch):
     monkeypatch.setattr(soak_command, "GOALS_PER_RECORDING", 2)
     setup = replace(knowing_setup, settings=replace(knowing_setup.settings, horizon_steps=6, settle_s=0.0))
-    found = soak(setup, TwinSettings(), 5.0, sample_s=0.25, folder=tmp_path / "runs")
+    found = soak(setup, TwinSettings(), 3.0, sample_s=0.25, folder=tmp_path / "runs")
     result = metrics(found, 0.1)
     for name in ("nothing left behind", "recording rotated"):  # the slope of memory needs minutes
         assert result["verdicts"][name]["good"], result["verdicts"][name]

@@ -45,7 +45,7 @@ def plane_seen(height_m: float, slope: float = 0.0, noise_m: float = 0.003, seed
     return Frame(np.zeros((camera.height, camera.width, 3), np.uint8), depth.astype(np.float32), 0.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(-0.25, 0.25), st.floats(-0.01, 0.01))
 def test_the_height_of_a_plane_is_found_wherever_it_lies(height_m, slope):
     found = measure_table(

@@ -7,6 +7,8 @@ import pytest
 from pipelines.ticker import Ticker
 from pipelines.watchdog import Watchdog
 
+pytestmark = pytest.mark.xdist_group("clock")
+
 
 class Clock:
     def __init__(self):

@@ -10,6 +10,8 @@ from datasets.rig import Rig
 from pipelines.twin.firmware import ONLINE_LINE, POSITION, VELOCITY, Firmware
 from pipelines.twin.motion import JointTarget, LineTarget, Motion
 
+pytestmark = pytest.mark.xdist_group("clock")
+
 DOWN = (np.pi, 0.0, 0.0)
 
 
@@ -41,7 +43,7 @@ def watch(firmware: Firmware, clock, seconds: float, dt: float = 0.01) -> np.nda
     return np.array(path)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     goal=st.tuples(st.floats(320, 520), st.floats(-200, 200), st.floats(150, 420)),
     speed=st.floats(30, 250),
