@@ -1,12 +1,16 @@
 """The command line as a user meets it: bad input is one line and exit code 2, before anything is opened."""
 
 import argparse
+import contextlib
+import importlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,10 +32,22 @@ has_models = pytest.mark.skipif(
 )
 
 
-def command(*arguments, module="pipelines.run_real", cwd=ROOT, timeout=120):
+def as_a_process(*arguments, cwd=ROOT):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    line = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+    line = [sys.executable, "-m", "pipelines.run_real", *arguments]
+    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def command(*arguments, module="pipelines.run_real", cwd=ROOT):
+    """The same without the second that importing takes."""
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            importlib.import_module(module).main(arguments)
+            code = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=error.getvalue())
 
 
 def assert_refused(done, *words):
@@ -60,8 +76,9 @@ def spoil(folder, name, old, new):
     path.write_text(text.replace(old, new))
 
 
-def test_goal_outside_the_workspace(folder):
-    assert_refused(command("--goal", "0.9", "0", "0.3", cwd=folder), "[0.9, 0.0, 0.3]", "workspace", "0.25")
+@pytest.mark.parametrize("start", [as_a_process, command])
+def test_goal_outside_the_workspace(folder, start):
+    assert_refused(start("--goal", "0.9", "0", "0.3", cwd=folder), "[0.9, 0.0, 0.3]", "workspace", "0.25")
 
 
 def test_goal_that_is_no_number():
