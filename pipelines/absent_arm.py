@@ -52,8 +52,9 @@ class AbsentArm(Arm):
         """What would be sent from home."""
         return np.asarray(self._fence.next_target(self._home, displacement_m) - self._home, dtype=float)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """It never moves."""
+        return True
 
     def disconnect(self) -> None:
         """Nothing to release."""

@@ -8,7 +8,7 @@ from types import FrameType
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[threading.Event]:
+def stop_on_signals(stop: Callable[[], object]) -> Iterator[threading.Event]:
     """While inside, SIGINT, SIGTERM and SIGHUP call ``stop`` on a thread of its own and set the event that is yielded.
 
     On a thread of its own, because the handler runs in the middle of whatever the main thread does and must not wait

@@ -113,7 +113,7 @@ class RunRecorder:
             result.noticed_s if np.isfinite(result.noticed_s) else None,
             reason=result.stop.reason.value,
             detail=str(result.stop),
-            stopped_in_ms=round(1e3 * result.stopped_in_s, 1),
+            stopped_in_ms=None if result.stopped_in_s is None else round(1e3 * result.stopped_in_s, 1),
         )
 
     def close(self) -> None:

@@ -124,8 +124,8 @@ class Runtime:
             except BaseException as error:
                 noticed, stuck = time.monotonic(), watchdog.has_fired
                 watchdog.rest()
-                self._arm.stop()
-                stopped_in_s = time.monotonic() - noticed
+                confirmed = self._arm.stop()
+                stopped_in_s = time.monotonic() - noticed if confirmed else None
                 if not isinstance(error, Exception):
                     raise
                 stop = self._as_stop(error, stuck)

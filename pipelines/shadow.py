@@ -81,8 +81,9 @@ class ShadowArm(Arm):
         here = self.tcp
         return np.asarray(self._fence.next_target(here, displacement_m) - here, dtype=float)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Nothing was set in motion, so there is nothing to stop; whoever moves the arm has a stop of their own."""
+        return True
 
     def disconnect(self) -> None:
         """Stop listening; idempotent."""

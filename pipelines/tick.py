@@ -73,7 +73,7 @@ class GoalResult:
         final_tcp: the encoders' last word; ``final_target``: where the arm was last sent (None after a stop).
         residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop.
         stop: why it was cut short, if it was, noticed at ``noticed_s`` (``time.monotonic``); ``stopped_in_s`` is how
-            long it took from there until the arm's stop had been sent.
+            long it took from there until the arm confirmed its stop, None where it did not.
         steps: how many ticks it took; ``last_seen``: the last of them that was not held, None without one.
     """
 
@@ -84,7 +84,7 @@ class GoalResult:
     final_target: Vector | None = None
     stop: Stop | None = None
     noticed_s: float = float("nan")
-    stopped_in_s: float = 0.0
+    stopped_in_s: float | None = None
     steps: int = 0
     last_seen: Tick | None = field(default=None, repr=False)
 

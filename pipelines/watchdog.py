@@ -12,7 +12,7 @@ class Watchdog:
     It sleeps until the deadline rather than polling, so it costs the loop nothing.
     """
 
-    def __init__(self, timeout_s: float, stop: Callable[[], None]) -> None:
+    def __init__(self, timeout_s: float, stop: Callable[[], object]) -> None:
         self._timeout_s, self._stop = timeout_s, stop
         self._fed = threading.Condition()
         self._deadline_s: float | None = None

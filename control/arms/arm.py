@@ -55,5 +55,8 @@ class Arm(Device):
         return None
 
     @abstractmethod
-    def stop(self) -> None:
-        """Stop all motion now and keep the arm stopped; safe to call from any thread, at any time."""
+    def stop(self) -> bool:
+        """Stop all motion now and keep the arm stopped; safe to call from any thread, at any time.
+
+        Returns whether the stop was confirmed; where it was not, the arm may still be on its way to its last target.
+        """

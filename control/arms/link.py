@@ -151,11 +151,14 @@ class ControllerLink:
         finally:
             self._driving_mode = driving
 
-    def stop(self) -> None:
-        """Stop now and stay stopped; takes at most about 0.4 s, and a few ms when the controller answers."""
+    def stop(self) -> bool:
+        """Stop now and stay stopped; takes at most about 0.4 s, and a few ms when the controller answers.
+
+        Returns whether the controller confirmed it; False, too, of a link that is closed.
+        """
         self.stopped = True
-        if self.guard is not None:  # once more, too, where it was stopped: what is reported may be of before
-            self._halt()
+        # Once more, too, where it was stopped: what is reported may be of before.
+        return self.guard is not None and self._halt()
 
     def close(self) -> None:
         """Stop the arm and let go of both connections; idempotent, never raises."""
@@ -280,8 +283,11 @@ class ControllerLink:
                 self.fault = f"{self.fault}: {cause}"
                 self.note(f"the cause: {cause}")
 
-    def _halt(self) -> None:
-        """Tell the controller to stop: by the guard, and by the motion connection if that one does not answer."""
+    def _halt(self) -> bool:
+        """Tell the controller to stop: by the guard, and by the motion connection if that one does not answer.
+
+        Returns whether either of them had it confirmed.
+        """
         if self._sender is not None:
             self._sender.drop()
         began = time.monotonic()
@@ -289,12 +295,13 @@ class ControllerLink:
             for api in (self.guard, self.motion):
                 if api is not None and is_wire_up(api) and self._stops(api):
                     self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
-                    return
+                    return True
         told = (
             "stop NOT confirmed by the controller: the arm goes on to its last target at most; press the emergency stop"
         )
         self.note(told)
         logger.error("%s", told)
+        return False
 
     def _stops(self, api: Any) -> bool:
         with contextlib.suppress(DeviceError):

@@ -145,13 +145,14 @@ class SimulatedArm(Arm):
             self._last_sent = target - last
             return self._last_sent.copy()
 
-    def stop(self) -> None:
-        """Stop at once and stay stopped until connected anew."""
+    def stop(self) -> bool:
+        """Stop at once and stay stopped until connected anew; always confirmed."""
         with self._lock:
             self._stopped = True
             if self._legs:
                 here = self.tcp
                 self._go(here, here, self._speed_m_s)
+        return True
 
     def disconnect(self) -> None:
         """Stop; idempotent."""

@@ -214,9 +214,9 @@ class XArm(Arm):
             return str(reason)
         return None
 
-    def stop(self) -> None:
-        """Stop now, through the second connection, and stay stopped until connected anew."""
-        self._link.stop()
+    def stop(self) -> bool:
+        """Stop now, through the second connection, and stay stopped until connected anew; whether it was confirmed."""
+        return self._link.stop()
 
     def disconnect(self) -> None:
         """Stop the arm and close both connections; idempotent, never raises."""

@@ -63,6 +63,7 @@ class PointArm(Arm):
         self.stopped_at: float | None = None
         self.fault: Exception | None = None
         self.offset_seen = np.zeros(3)
+        self.confirms = True
 
     is_connected = True
 
@@ -95,9 +96,10 @@ class PointArm(Arm):
         self.moves.append(self.position - before)
         return self.position - before
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         if self.stopped_at is None:
             self.stopped_at = time.monotonic()
+        return self.confirms
 
     def disconnect(self) -> None: ...
 
