@@ -63,9 +63,8 @@ resume: setup ## go on with an interrupted rebuild: finished stages are not run 
 demo: setup ## the trained arm reaching three goals on the twin, with a picture of it
 	$(BIN)/python -m pipelines.demo
 
-# Two processes: in one, one after another, all tests of wires and clocks; beside it, at a lower priority, the others.
 test: setup ## the whole test suite
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=10
+	$(BIN)/python -m pytest -q --durations=10
 
 trial: setup ## a hundred goals on a twin that stalls, by both controllers (results/trial)
 	$(BIN)/python -m pipelines.rehearse --config params/trial.yaml --twin params/twin_stalls.yaml

@@ -41,16 +41,3 @@ def _reach_is_solved_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(safety, "_reached", reached)
         yield
-
-
-@pytest.fixture(scope="session")
-def _stand_back() -> None:
-    os.nice(19)
-
-
-@pytest.fixture(autouse=True)
-def _whoever_keeps_a_clock_goes_first(request: pytest.FixtureRequest) -> None:
-    """Beside the tests of wires and clocks, which share one process, every other one takes the time that is left."""
-    beside = "PYTEST_XDIST_WORKER" in os.environ
-    if beside and request.node.get_closest_marker("xdist_group") is None:
-        request.getfixturevalue("_stand_back")

@@ -16,8 +16,6 @@ from datasets.kinematics import Kinematics
 from datasets.rig import Rig
 from pipelines.twin.controller import ControllerTwin
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 ARRIVED_M = 1.5e-3
 
 

@@ -18,8 +18,6 @@ from datasets.rig import Rig
 from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.protocol import Register
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 SPEED_M_S = 0.25
 PERIOD_S, DURATION_S, TICK_S = 0.1, 0.25, 0.004
 TRACKING_M = 1e-3

@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 COUNT_HEAPS = """
 import ctypes, sys, threading
 from pipelines.memory import limit_heaps

@@ -23,8 +23,6 @@ from pipelines.rotation import RotatingRecorder
 from pipelines.run import _recorder
 from pipelines.tick import Tick, Timing
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 SEGMENT = 8
 PICTURE = Frame(np.zeros((480, 640, 3), np.uint8), np.ones((480, 640), np.float32), 1.0)
 

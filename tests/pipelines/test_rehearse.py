@@ -22,8 +22,6 @@ from pipelines.scores import scores, timings
 from pipelines.stops import Stop, StopReason
 from pipelines.tick import GoalResult, Tick, Timing
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 ROOT = Path(__file__).parents[2]
 KEYS = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from datasets.errors import DataError, SafetyStop
+from datasets.errors import DataError, DeviceError, SafetyStop
 from datasets.frame import Frame
 from datasets.recording import Recording
 from perception.estimate import PositionEstimate
@@ -36,8 +36,6 @@ from pipelines.twin.firmware import STOPPED
 from pipelines.twin.protocol import Register
 from pipelines.twin.reports import rich_report
 from pipelines.twin.settings import TwinSettings
-
-pytestmark = pytest.mark.xdist_group("clock")
 
 GOALS = [np.array([0.44, 0.05, 0.27]), np.array([0.37, -0.04, 0.25])]
 TWIN = TwinSettings(calibration_m=0.0, calibration_deg=0.0)
@@ -115,6 +113,21 @@ def test_a_recording_tells_what_the_arm_did_since_it_began(world, tmp_path):
             world.arm.events.append((time.monotonic(), event))
         told = [json.loads(line) for line in recorder.log.path.read_text().splitlines()]
         assert [each["detail"] for each in told if each["event"] == "arm"] == [event]
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+def test_only_a_stop_that_was_confirmed_has_a_time(world, tmp_path, confirms):
+    def break_down(world):
+        world.arm.confirms, world.arm.fault = confirms, DeviceError("broken")
+
+    world.at_step[2] = break_down
+    with RunRecorder(tmp_path, world.rig, world.arm, {}) as recorder:
+        result = world.runtime().reach(GOALS[0])
+        recorder.finished(result)
+    assert result.stop.reason is StopReason.ARM
+    (told,) = (json.loads(line) for line in recorder.log.path.read_text().splitlines() if '"stopped"' in line)
+    assert (told["stopped_in_ms"] is not None) is confirms
+    assert (result.stopped_in_s is not None) is confirms
 
 
 @pytest.mark.parametrize("table_z_m", [None, 0.0, -0.012])

@@ -20,8 +20,6 @@ from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.firmware import VELOCITY_ACCELERATION_M_S2
 from pipelines.twin.protocol import Register
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 HERE = Path(__file__).parent
 LOST_AT_MOST_S = 1.0
 WATCHED_S = 0.05

@@ -10,8 +10,6 @@ import pytest
 from datasets.errors import DataError, DeviceError, SafetyStop
 from pipelines.stops import Stop, StopReason
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 GOAL = np.array([0.45, 0.08, 0.30])
 
 

@@ -19,8 +19,6 @@ from pipelines.soak import RECORDINGS_KEPT, soak
 from pipelines.soak_report import left_behind, memory_slope_mb_s, metrics, plot_soak
 from pipelines.twin.settings import TwinSettings
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 
 def holdings(time_s=0.0, memory_mb=300.0, threads=2, names=("MainThread",), sockets=0, files=3):
     return Holdings(time_s, memory_mb, threads, tuple(names), sockets, files)

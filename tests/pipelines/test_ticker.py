@@ -7,8 +7,6 @@ import pytest
 from pipelines.ticker import Ticker
 from pipelines.watchdog import Watchdog
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 
 class Clock:
     def __init__(self):

@@ -14,8 +14,6 @@ from pipelines.twin.protocol import HEARTBEAT, Register, Request, RequestReader,
 from pipelines.twin.registers import answer
 from pipelines.twin.reports import normal_report, real_report, rich_report
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 
 @pytest.fixture
 def firmware(rig: Rig, clock) -> Firmware:

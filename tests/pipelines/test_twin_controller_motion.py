@@ -10,8 +10,6 @@ from datasets.rig import Rig
 from pipelines.twin.firmware import ONLINE_LINE, POSITION, VELOCITY, Firmware
 from pipelines.twin.motion import JointTarget, LineTarget, Motion
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 DOWN = (np.pi, 0.0, 0.0)
 
 

@@ -13,8 +13,6 @@ from datasets.errors import ConfigError, DeviceError
 from datasets.rig import Rig
 from pipelines.twin.controller import ControllerTwin
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 
 @pytest.fixture(scope="module")
 def twin(rig: Rig) -> Iterator[ControllerTwin]:

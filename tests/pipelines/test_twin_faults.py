@@ -22,8 +22,6 @@ from pipelines.twin.firmware import STOPPED
 from pipelines.twin.protocol import Register, Request
 from pipelines.twin.settings import TwinSettings
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 GOAL = np.array([0.47, 0.12, 0.33])
 AFTER_S = 0.35
 DEADLINE_S = 0.25

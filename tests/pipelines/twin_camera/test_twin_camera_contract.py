@@ -14,8 +14,6 @@ from perception.cameras.playback import PlaybackCamera
 from perception.cameras.recording import RealSenseRecording
 from perception.cameras.simulated import SimulatedCamera
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 KINDS = ["simulated", "realsense", "playback", "stepped playback"]
 
 

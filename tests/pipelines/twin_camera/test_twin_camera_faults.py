@@ -16,8 +16,6 @@ import pytest
 from datasets.errors import DeviceError
 from pipelines.twin.software_realsense import SoftwareRealSense
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 DEADLINE_S = 0.25
 PERIOD_S = 1 / 30
 

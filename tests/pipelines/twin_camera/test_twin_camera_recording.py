@@ -12,8 +12,6 @@ from perception.cameras.playback import PlaybackCamera, RecordingEnded
 from perception.cameras.realsense import RealSenseCamera
 from perception.cameras.recording import RealSenseRecording
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 
 def recorded(bench, path, frames: int) -> None:
     with RealSenseCamera(bench.rig.camera, bench.settings, context=bench.twin.context, record_to=path) as camera:

@@ -17,8 +17,6 @@ from perception.cameras.realsense import RealSenseCamera
 from perception.cameras.settings import CameraSettings
 from pipelines.twin.software_realsense import Shot, SoftwareRealSense
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 
 def one_line(error: pytest.ExceptionInfo) -> str:
     assert "\n" not in str(error.value)
