@@ -134,4 +134,4 @@ def make_arm(host: str, setup: Setup, shadow: bool = False) -> Arm:
         return AbsentArm(setup.rig, setup.fence)
     if shadow:
         return ShadowArm(host, setup.rig, setup.fence, setup.arm)
-    return XArm(host, setup.rig, setup.arm, setup.max_speed_m_s)
+    return XArm(host, setup.site, setup.arm, setup.max_speed_m_s)

@@ -133,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         names = DeviceNames.of(options.camera, options.arm, options.shadow or options.check)
         rig = Rig.load(options.rig)
         settings = RuntimeSettings.load(options.runtime)
+        site = settings.site(rig)
         twin = TwinSettings.load(options.twin)
         faults = tuple(PlannedFault.parse(text) for text in options.fault)
         if faults and not names.is_twin:
@@ -140,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         goals = (
             []
             if options.check
-            else choose_goals(options, names, rig, make_fence(rig, ArmParams.load(), options.max_speed))
+            else choose_goals(options, names, site, make_fence(site, ArmParams.load(), options.max_speed))
         )
         setup = Setup.load(
             rig,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from datasets.config import load_params
 from datasets.errors import ConfigError
+from datasets.rig import Rig, Workspace
 from pipelines.monitor import Limits
 
 RUNTIME_PATH = Path("params/runtime.yaml")
@@ -21,6 +22,7 @@ class RuntimeSettings:
     watchdog_s: float
     proportional_gain: float
     limits: Limits
+    keep_within: Workspace | None = None
 
     def __post_init__(self) -> None:
         if self.horizon_steps < 1:
@@ -36,6 +38,23 @@ class RuntimeSettings:
     def load(cls, path: str | Path = RUNTIME_PATH) -> "RuntimeSettings":
         """Read and check the file; raises ConfigError naming the key."""
         return load_params(path, cls)
+
+    def site(self, rig: Rig) -> Rig:
+        """The rig with the workspace that the TCP keeps to here: ``keep_within``, or all of what the models know.
+
+        Raises:
+            ConfigError: ``keep_within`` is not inside the rig's workspace.
+        """
+        box, known = self.keep_within, rig.workspace
+        if box is None:
+            return rig
+        if not (known.contains(box.low) and known.contains(box.high)):
+            raise ConfigError(
+                f"keep_within x {list(box.x_m)}, y {list(box.y_m)}, z {list(box.z_m)} m is not inside the workspace "
+                f"that the models were trained for, x {list(known.x_m)}, y {list(known.y_m)}, z {list(known.z_m)} m; "
+                "make it smaller, or widen the rig's workspace and train again"
+            )
+        return replace(rig, workspace=box)
 
     def with_horizon(self, steps: int) -> "RuntimeSettings":
         """The same with another horizon."""

@@ -21,7 +21,12 @@ PROPORTIONAL = "p"
 
 @dataclass(frozen=True)
 class Setup:
-    """Rig, parameters, trained models and fence of a run."""
+    """Rig, parameters, trained models and fence of a run.
+
+    Attributes:
+        rig: that the models were trained for.
+        fence: of :attr:`site`.
+    """
 
     rig: Rig
     settings: RuntimeSettings
@@ -54,7 +59,7 @@ class Setup:
         arm = ArmParams.load()
         measured = Calibration.load(calibration) if isinstance(calibration, str | Path) else calibration
         table_z_m = 0.0 if measured is None else measured.table_z_m
-        fence = make_fence(rig, arm, max_speed_m_s)
+        fence = make_fence(settings.site(rig), arm, max_speed_m_s)
         check_clearance(fence, table_z_m)
         eyes = PositionEstimator.load(estimator or settings.estimator, rig)
         return cls(
@@ -69,6 +74,11 @@ class Setup:
             measured,
         )
 
+    @property
+    def site(self) -> Rig:
+        """The rig with the workspace that the TCP keeps to here."""
+        return self.settings.site(self.rig)
+
 
 def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> Fence:
     """The fence of a rig, checked; raises SafetyStop when it is no safe one."""
@@ -82,7 +92,7 @@ def check_clearance(fence: Fence, table_z_m: float) -> None:
     if fence.low_m[2] < table_z_m + TABLE_CLEARANCE_M:
         raise SafetyStop(
             f"the fence begins at z = {fence.low_m[2]:.3f} m, the table was measured at {table_z_m:.3f} m; "
-            f"raise workspace.z_m to {table_z_m + TABLE_CLEARANCE_M:.3f} m or more"
+            f"raise keep_within.z_m in params/runtime.yaml to {table_z_m + TABLE_CLEARANCE_M:.3f} m or more"
         )
 
 

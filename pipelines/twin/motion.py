@@ -182,7 +182,7 @@ class Motion:
             limit = target.acceleration_m_s2
             if time < target.until:
                 wanted = target.velocity_m_s
-            else:
+            elif self.speed_m_s <= limit * dt:
                 self.target = None
         change = wanted - self._velocity
         size = float(np.linalg.norm(change))

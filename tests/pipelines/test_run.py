@@ -18,17 +18,19 @@ from control.arms.params import ArmParams
 from datasets.errors import DataError, DeviceError, SafetyStop
 from datasets.frame import Frame
 from datasets.recording import Recording
+from datasets.rig import Workspace
 from perception.estimate import PositionEstimate
 from pipelines import devices
 from pipelines.calibration import Calibration
 from pipelines.check import check, require_all
-from pipelines.devices import DeviceNames
+from pipelines.devices import DeviceNames, open_devices
 from pipelines.recorder import COLUMNS, RunRecorder
 from pipelines.run import RunOptions, _recorder, run
 from pipelines.run_real import exit_code
 from pipelines.runlog import RunLog
 from pipelines.scores import contributions, outside_fence, scores, timings
 from pipelines.session import run_goals
+from pipelines.setup import make_fence
 from pipelines.stops import StopReason
 from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.faults import PlannedFault
@@ -304,6 +306,22 @@ def test_a_signal_stops_the_arm(knowing_setup, number):
     assert len(seen) <= 7
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     assert states == [STOPPED]  # before disconnecting, which stops it too
+
+
+@pytest.mark.slow
+def test_arm_and_controller_keep_to_the_box_of_this_site(knowing_setup):
+    box = Workspace((0.30, 0.45), (-0.10, 0.03), (0.15, 0.40))
+    settings = replace(knowing_setup.settings, keep_within=box)
+    setup = replace(short(knowing_setup), settings=settings)
+    setup = replace(setup, fence=make_fence(setup.site, setup.arm))
+    with open_devices(DeviceNames(), setup, TWIN) as opened:
+        told = opened.twin.controller.firmware.settings.fence_mm
+        opened.arm.home()
+        for _ in range(6):
+            opened.arm.move(np.array([0.025, 0.025, 0.0]))
+            time.sleep(0.1)
+        np.testing.assert_allclose(opened.arm.target[:2], [0.45, 0.03])
+    assert told == (470, 280, 50, -120, 420, 130)
 
 
 @pytest.mark.slow

@@ -21,7 +21,8 @@ from datasets.kinematics import ReachError
 from pipelines.devices import DeviceNames
 from pipelines.goal_check import check_goals
 from pipelines.run_real import ask_operator, choose_goals, exit_code, parser
-from pipelines.setup import make_fence
+from pipelines.settings import RuntimeSettings
+from pipelines.setup import Setup, make_fence
 from pipelines.stops import Stop, StopReason
 from pipelines.tick import GoalResult
 
@@ -134,11 +135,40 @@ def test_no_recording():
         ("twin.yaml", "camera_offset_m: [0.0, 0.0, 0.0]", "camera_offset_m: [20.0, 0.0, 0.0]", "camera_offset_m"),
         ("rig.yaml", "x_m: [0.25, 0.60]", "x_m: [0.60, 0.25]", "workspace.x_m"),
         ("arm.yaml", "mode: online_line", "mode: joint", "mode"),
+        (
+            "runtime.yaml",
+            "keep_within: null",
+            "keep_within: {x_m: [0.3, 0.2], y_m: [0, 1], z_m: [0, 1]}",
+            "workspace.x_m",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_names_itself(folder, file, old, new, key):
     spoil(folder, file, old, new)
     assert_refused(command(*GOOD, cwd=folder), f"params/{file}" if file != "rig.yaml" else "", key)
+
+
+NARROWER = "{x_m: [0.30, 0.50], y_m: [-0.20, 0.08], z_m: [0.12, 0.45]}"
+
+
+def test_a_goal_outside_the_box_of_this_site_is_refused(folder):
+    spoil(folder, "runtime.yaml", "keep_within: null", f"keep_within: {NARROWER}")
+    assert_refused(command(*GOOD, cwd=folder), "[0.45, 0.1, 0.3]", "[-0.2, 0.08]")
+
+
+def test_a_box_beyond_what_the_models_know_is_refused(folder):
+    spoil(folder, "runtime.yaml", "keep_within: null", f"keep_within: {NARROWER.replace('0.12', '0.02')}")
+    assert_refused(command(*GOOD, cwd=folder), "keep_within", "[0.02, 0.45]", "trained for")
+
+
+@has_models
+def test_the_trained_models_serve_a_narrower_box(rig, tmp_path):
+    text = (ROOT / "params/runtime.yaml").read_text().replace("keep_within: null", f"keep_within: {NARROWER}")
+    (tmp_path / "runtime.yaml").write_text(text)
+    setup = Setup.load(rig, RuntimeSettings.load(tmp_path / "runtime.yaml"))
+    assert setup.rig == rig
+    np.testing.assert_allclose(setup.fence.low_m, [0.30, -0.20, 0.12])
+    np.testing.assert_allclose(setup.fence.high_m, [0.50, 0.08, 0.45])
 
 
 def test_rehearsal_with_an_unknown_key_writes_nothing(folder):
