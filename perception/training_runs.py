@@ -90,6 +90,8 @@ class TrainingRun:
             rows = (self.folder / "log" / "metrics.csv").read_text().splitlines()
         except OSError:
             return 0
+        if not rows:  # just being written anew
+            return 0
         place = rows[0].split(",").index("val/median_mm") if "val/median_mm" in rows[0] else None
         return 0 if place is None else sum(1 for row in rows[1:] if row.split(",")[place : place + 1] not in ([], [""]))
 

@@ -1,11 +1,13 @@
 """What every test shares: off-screen rendering, quiet libraries, the rig of the repository."""
 
 import os
+import threading
+import time
 
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from control import safety
 from control.safety import Fence
 from datasets.rig import Rig
 
-settings.register_profile("no clock decides", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "no clock decides", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("no clock decides")
 
 
@@ -41,3 +45,22 @@ def _reach_is_solved_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(safety, "_reached", reached)
         yield
+
+
+@pytest.fixture
+def held_up() -> Iterator[Callable[[], float]]:
+    """Seconds for which the machine did not run this process: no deadline of ours can count those."""
+    lost, over = [0.0], threading.Event()
+
+    def pulse() -> None:
+        last = time.monotonic()
+        while not over.wait(0.005):
+            now = time.monotonic()
+            lost[0] += max(0.0, now - last - 0.025)
+            last = now
+
+    thread = threading.Thread(target=pulse)
+    thread.start()
+    yield lambda: lost[0]
+    over.set()
+    thread.join()

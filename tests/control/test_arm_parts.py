@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from control.arms.braking import speed_within
 from control.arms.pose_history import Pose, PoseHistory
-from control.arms.sdk import run_bounded
+from control.arms.sdk import run_bounded, wait_until
 from control.arms.sender import CommandSender
 from datasets.errors import DeviceError
 
@@ -25,7 +25,7 @@ def test_a_command_overtaken_before_it_left_is_dropped_and_the_newest_is_sent() 
 
     sender = CommandSender(send, refused=lambda code: None)
     sender.post(1, wait_s=0.05)
-    assert sender.unanswered == 1
+    assert wait_until(lambda: sender.unanswered == 1, 1.0)
     for command in (2, 3, 4):
         sender.post(command, wait_s=0.0)
     gate.set()

@@ -4,7 +4,6 @@ import logging
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,25 +56,6 @@ def twin(rig: Rig) -> Iterator[ControllerTwin]:
 def arm(rig: Rig, twin: ControllerTwin, request: pytest.FixtureRequest) -> Iterator[XArm]:
     with XArm(twin.host, rig, ArmParams(mode=getattr(request, "param", "online_line"))) as arm:
         yield arm
-
-
-@pytest.fixture
-def held_up() -> Iterator[Callable[[], float]]:
-    """Seconds for which the machine did not run this process: no deadline of ours can count those."""
-    lost, over = [0.0], threading.Event()
-
-    def pulse() -> None:
-        last = time.monotonic()
-        while not over.wait(0.005):
-            now = time.monotonic()
-            lost[0] += max(0.0, now - last - 0.025)
-            last = now
-
-    thread = threading.Thread(target=pulse)
-    thread.start()
-    yield lambda: lost[0]
-    over.set()
-    thread.join()
 
 
 def begin_moving(arm: XArm) -> None:
@@ -179,13 +159,13 @@ def test_stop_is_quick_while_the_motion_connection_hangs(arm: XArm, twin: Contro
 
 
 def test_stop_of_a_silent_controller_gives_up_in_time_and_says_so(
-    arm: XArm, twin: ControllerTwin, caplog: pytest.LogCaptureFixture
+    arm: XArm, twin: ControllerTwin, caplog: pytest.LogCaptureFixture, held_up: Callable[[], float]
 ) -> None:
     begin_moving(arm)
     twin.inject("silent")
-    began = time.monotonic()
+    began, held_up_before = time.monotonic(), held_up()
     assert not arm.stop()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began - (held_up() - held_up_before) < 0.5
     assert any(UNCONFIRMED in event for _, event in arm.events)
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert errors
@@ -196,7 +176,7 @@ def test_stop_of_a_silent_controller_gives_up_in_time_and_says_so(
 @pytest.mark.skipif(not Path("models/estimator/estimator.json").is_file(), reason="no trained models yet")
 def test_a_stop_that_nobody_confirmed_is_told_on_stderr_at_once_and_last() -> None:
     command = [sys.executable, "-m", "pipelines.run_real", "--policy", "p", "--goal", "0.45", "0.1", "0.3"]
-    done = subprocess.run([*command, "--fault", "silent@1"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, "--fault", "silent@0.2"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 3, done.stderr
     told = [line for line in done.stderr.splitlines() if UNCONFIRMED in line]
     assert len(told) >= 2
@@ -224,9 +204,10 @@ def test_disconnect_from_a_silent_controller_is_bounded(arm: XArm, twin: Control
 def test_an_error_is_never_cleared_and_motors_never_enabled_without_a_new_connect(
     arm: XArm, twin: ControllerTwin
 ) -> None:
+    began = time.monotonic()
     twin.inject("estop")
     time.sleep(0.3)
-    log = [request.register for _, request in twin.log if _ > time.monotonic() - 0.35]
+    log = [request.register for time_s, request in twin.log if time_s > began]
     assert 16 not in log  # clean error
     assert 11 not in log  # motors
     with pytest.raises(DeviceError, match="C1: the emergency stop button"):
@@ -331,7 +312,7 @@ def test_an_arm_whose_process_is_killed_comes_to_rest_inside_the_fence(
     # A velocity is as good as the reports it was made from, which a busy machine may have let lie for a moment.
     late_s = PARAMS.report_delay_s + held_up()
     outside = np.maximum(rig.workspace.low - twin.tcp(), twin.tcp() - rig.workspace.high).max()
-    assert outside <= (0.0 if mode == "online_line" else rig.max_speed_m_s * late_s)
+    assert outside <= (1e-4 if mode == "online_line" else rig.max_speed_m_s * late_s)
     assert wait_until(lambda: twin.clients == [], 2.0)
 
 

@@ -1,7 +1,9 @@
 """Streaming: every frame once, the same order for the same seed, equal shares for ranks and workers."""
 
 import itertools
+import os
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -178,6 +180,7 @@ def test_resumed_training_sees_the_epochs_of_an_uninterrupted_one(store, tmp_pat
 
 
 @pytest.mark.slow
+@mock.patch.dict(os.environ)  # the port that the processes met at
 def test_two_processes_train_together(store, tmp_path):
     run = trainer(tmp_path, max_epochs=2, devices=2, strategy="ddp_fork", enable_checkpointing=False)
     run.fit(Recorder(), FramesDataModule("glance", store, batch_size=8))

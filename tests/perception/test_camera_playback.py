@@ -72,7 +72,7 @@ def test_real_time_playback_keeps_the_pace_of_the_recording() -> None:
 
 
 def test_real_time_playback_in_a_slow_reader_misses_frames() -> None:
-    with PlaybackCamera(lambda: ListRecording(40, period_s=0.005)) as camera:
+    with PlaybackCamera(lambda: ListRecording(250, period_s=0.005)) as camera:
         camera.read()
         time.sleep(0.1)
         assert camera.read().rgb[0, 0, 0] > 5
@@ -119,7 +119,7 @@ def test_disconnect_is_idempotent_and_playing_again_begins_again(real_time: bool
         assert camera.read().rgb[0, 0, 0] == 0
         camera.disconnect()
         camera.disconnect()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     with pytest.raises(DeviceError, match="not open"):
         camera.read()
     with pytest.raises(DeviceError, match="not open"):

@@ -109,6 +109,7 @@ class PointCamera(Camera):
 
     def __init__(self) -> None:
         self.frozen: Frame | None = None
+        self.newest: Frame | None = None
         self.fault: Exception | None = None
         self.age_s = 0.0
 
@@ -125,7 +126,9 @@ class PointCamera(Camera):
             raise self.fault
         if self.frozen is not None:
             return self.frozen
-        return Frame(np.zeros((6, 8, 3), np.uint8), np.ones((6, 8), np.float32), time.monotonic() - self.age_s)
+        frame = Frame(np.zeros((6, 8, 3), np.uint8), np.ones((6, 8), np.float32), time.monotonic() - self.age_s)
+        self.newest = frame
+        return frame
 
     def disconnect(self) -> None: ...
 

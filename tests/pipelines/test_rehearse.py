@@ -86,7 +86,7 @@ def test_the_demo_tells_each_step_and_leaves_an_animation(folder, monkeypatch, c
 @pytest.mark.slow
 def test_a_fault_asked_for_stops_with_code_3_and_one_line_of_reason(folder):
     done = start(
-        "pipelines.run_real", "--goal", "0.45", "0.1", "0.3", "--fault", "estop@0.5", "--record", "runs", cwd=folder
+        "pipelines.run_real", "--goal", "0.45", "0.1", "0.3", "--fault", "estop@0.3", "--record", "runs", cwd=folder
     )
     assert done.returncode == 3, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -64,6 +64,10 @@ def freeze(world):
     world.camera.frozen = world.camera.read_latest(1.0)
 
 
+def repeat(world):
+    world.camera.frozen = world.camera.newest
+
+
 def unplug(world):
     world.camera.fault = DeviceError("the camera was unplugged")
 
@@ -73,7 +77,7 @@ def stop_controller(world):
 
 
 FAULTS = {
-    "camera frozen": (freeze, {StopReason.REPEATED_FRAME, StopReason.STALE_FRAME}),
+    "camera frozen": (repeat, {StopReason.REPEATED_FRAME, StopReason.STALE_FRAME}),
     "frames late": (lambda world: setattr(world.camera, "age_s", 0.5), {StopReason.STALE_FRAME}),
     "camera unplugged": (unplug, {StopReason.CAMERA}),
     "frame of a wrong size": (lambda w: setattr(w.camera, "fault", DataError("frame is 3x3")), {StopReason.CAMERA}),
@@ -172,15 +176,16 @@ def test_the_policy_hears_of_all_that_was_sent_once(world, monkeypatch, seed):
 
 
 def test_single_overruns_are_counted_three_in_a_row_stop(world):
+    world.rate_hz, world.horizon = 10.0, 8
     world.at_step = {
-        2: lambda w: setattr(w.estimator, "delay_s", 0.03),
+        2: lambda w: setattr(w.estimator, "delay_s", 0.15),
         3: lambda w: setattr(w.estimator, "delay_s", 0),
     }
     runtime = world.runtime()
     assert runtime.reach(GOAL).stop is None
     assert runtime.overruns == 1
     world.arm.home()
-    world.at_step = {2: lambda w: setattr(w.estimator, "delay_s", 0.03)}
+    world.at_step = {2: lambda w: setattr(w.estimator, "delay_s", 0.15)}
     assert runtime.reach(GOAL).stop.reason is StopReason.OVERRUNS
 
 

@@ -113,3 +113,9 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
     bench = make_bench()
     bench.camera.connect()
     return bench
+
+
+@pytest.fixture
+def count_threads() -> Callable[[], int]:
+    """Counts threads but for those of the arm's SDK, which end by themselves a second after it was closed."""
+    return lambda: sum("_thread_handle" not in thread.name for thread in threading.enumerate())

@@ -65,7 +65,7 @@ def test_a_silent_camera_is_refused_and_nothing_is_left_open(make_bench) -> None
     with pytest.raises(DeviceError, match="gave 0 of 4 frames"):
         bench.camera.connect()
     assert not bench.camera.is_connected
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     bench.twin.clear("camera_stall")
     bench.camera.connect()
     bench.camera.read()
@@ -210,11 +210,11 @@ def test_a_camera_unlike_the_rigs_is_refused_and_nothing_is_left_open(make_bench
         pass
 
 
-def test_the_camera_is_free_again_after_disconnect(bench) -> None:
-    before = threading.active_count()
+def test_the_camera_is_free_again_after_disconnect(bench, count_threads) -> None:
+    before = count_threads()
     bench.camera.disconnect()
     bench.camera.disconnect()
-    assert threading.active_count() == before - 1
+    assert count_threads() == before - 1
     with bench.open_camera() as camera:
         camera.read()
     bench.camera.connect()
