@@ -3,7 +3,7 @@
 Each seed learns with weights, exploration and episodes of its own and runs the same test episodes as every other. The
 intervals are Student's over the seeds: how a method does when it is trained again, not how its episodes differ.
 
-On one core a seed takes about half a minute for ``true_state``, two minutes for ``default`` and fifteen for each of the
+A seed takes about half a minute for ``true_state``, two minutes for ``default`` and eighteen for each of the
 end-to-end variants, whose own stage is not learnt a second time: three seeds of everything take more than an hour. What
 is finished is kept; an interrupted learning goes on where it was.
 """

@@ -117,7 +117,7 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
     """The whole stage; returns the metrics it wrote.
 
     Measures the estimator's errors, learns on them and on the true state, tunes the proportional controllers on
-    validation seeds, and runs all of them through the estimator itself on the test seeds.
+    validation seeds, and runs all of them on the test seeds: through the estimator itself, but for the true state.
     """
     th.set_num_threads(1)
     started = time.monotonic()

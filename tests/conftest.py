@@ -19,9 +19,9 @@ from control.safety import Fence
 from datasets.rig import Rig
 
 settings.register_profile(
-    "no clock decides", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "no chance decides", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("no clock decides")
+settings.load_profile("no chance decides")
 
 
 @pytest.fixture(scope="session")
