@@ -27,7 +27,8 @@ FORGETTING = 0.9
 MOTION_NOISE = 0.05
 """Standard deviation of the offset's change per metre commanded: the estimator errs differently elsewhere."""
 REST_NOISE_M = 3e-4
-"""Standard deviation of the offset's change per step at rest; bounds the memory to a second or two.
+"""Standard deviation of the offset's change per step at rest; bounds the memory to sigma over this, in steps: half a
+second in a clear view.
 
 With 0.2 mm an arm that wanders by half a millimetre per step was followed too slowly (docs/control.md)."""
 SIGMA_FLOOR_M = 5e-4
