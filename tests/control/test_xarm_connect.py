@@ -235,7 +235,10 @@ def test_the_elbow_is_turned_no_faster_than_the_speed_limit_allows(rig: Rig) -> 
     with ControllerTwin(rig) as twin, XArm(twin.host, rig, max_speed_m_s=limit_m_s) as arm:
         began = time.monotonic()
         arm._take_posture(turned)
-        assert time.monotonic() - began > 0.2 / (limit_m_s / REACH_M)
+        # What the joints did, and not how long the command took: it returns a tolerance early and starts at any moment.
+        times = np.linspace(began, time.monotonic(), 100)
+        speeds = np.diff([twin.joints(moment) for moment in times], axis=0) / np.diff(times)[:, None]
+        assert np.max(np.abs(speeds)) == pytest.approx(limit_m_s / REACH_M, rel=0.01)
         np.testing.assert_allclose(twin.joints(), turned, atol=0.005)
         asked = [request.floats(9)[7] for _, request in twin.log if request.register == Register.MOVE_JOINT]
     assert asked == [pytest.approx(limit_m_s / REACH_M)]
