@@ -50,17 +50,18 @@ def _reach_is_solved_once() -> Iterator[None]:
 @pytest.fixture
 def held_up() -> Iterator[Callable[[], float]]:
     """Seconds for which the machine did not run this process: no deadline of ours can count those."""
-    lost, over = [0.0], threading.Event()
+    state, over = [(0.0, time.monotonic())], threading.Event()
+
+    def reckon(lost_s: float, last_s: float) -> tuple[float, float]:
+        now = time.monotonic()
+        return lost_s + max(0.0, now - last_s - 0.025), now
 
     def pulse() -> None:
-        last = time.monotonic()
         while not over.wait(0.005):
-            now = time.monotonic()
-            lost[0] += max(0.0, now - last - 0.025)
-            last = now
+            state[0] = reckon(*state[0])
 
     thread = threading.Thread(target=pulse)
     thread.start()
-    yield lambda: lost[0]
+    yield lambda: reckon(*state[0])[0]  # with the gap that is not over yet: the reader may wake before the pulse
     over.set()
     thread.join()
