@@ -57,29 +57,52 @@ def variants(agent: AgentParams) -> dict[str, tuple[AgentParams, School]]:
     }
 
 
+def conditions_of(env: EnvParams) -> dict[str, EnvParams]:
+    """The episodes that every variant is tested on, by ``CONDITIONS``."""
+    ideal = replace(env, dynamics=DynamicsParams(model="kinematic"))
+    return {str(latency_s): _later(env, latency_s) for latency_s in LATENCIES_S} | {IDEAL: ideal}
+
+
+def table_digest(params: ControlParams, rig: Rig) -> str:
+    """Twelve hexadecimal digits of all that the table's rows follow from but the seeds of learning.
+
+    Raises:
+        DataError: the control stage has not measured the estimator's errors yet.
+    """
+    model, gains = _measured(params)
+    learnt = {name: [asdict(agent), school] for name, (agent, school) in variants(params.agent).items()}
+    tested = {name: asdict(env) for name, env in conditions_of(params.env).items()}
+    values = [learnt, tested, asdict(params.evaluation), asdict(model), gains, rig.to_json()]
+    return fingerprint([*values, learning_program(), COMPARISON_SEED])
+
+
 def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> dict[str, Any]:
     """Train and test what has not been yet; returns the table it wrote to ``results/control/ablation.json``."""
     th.set_num_threads(1)
-    model, gains = _measured(Path(params.results) / "metrics.json")
+    model, gains = _measured(params)
     table = Path(params.results) / "ablation.json"
-    values = [asdict(params.env), asdict(params.agent), asdict(params.evaluation), asdict(model)]
-    key = fingerprint([*values, gains, rig.to_json(), learning_program(), COMPARISON_SEED])
+    key = table_digest(params, rig)
     found: dict[str, Any] = {"fingerprint": key, "variants": {}, "baselines": {}}
-    if table.is_file() and json.loads(table.read_text())["fingerprint"] == key:
-        found = json.loads(table.read_text())
+    if table.is_file():
+        kept = json.loads(table.read_text())
+        # Rows of the key that did not name variants and conditions: both are as they were when these were learnt.
+        earlier = [asdict(params.env), asdict(params.agent), asdict(params.evaluation), asdict(model)]
+        if kept["fingerprint"] == fingerprint([*earlier, gains, rig.to_json(), learning_program(), COMPARISON_SEED]):
+            kept["fingerprint"] = key
+            write_whole(table, json.dumps(kept, indent=2) + "\n")
+        if kept["fingerprint"] == key:
+            found = kept
     tests = range(COMPARISON_SEED, COMPARISON_SEED + params.evaluation.episodes)
 
     def keep() -> None:
         write_whole(table, json.dumps(found, indent=2) + "\n")
 
-    def env(latency_s: float, school: School = "estimates") -> ReachEnv:
-        settings = _later(params.env, latency_s)
-        if school == IDEAL:
-            settings = replace(params.env, dynamics=DynamicsParams(model="kinematic"))
-        return ReachEnv(settings, TrueState() if school == "true_state" else Surrogate(model), rig)
+    settings = conditions_of(params.env)
 
-    conditions: dict[str, Callable[[], ReachEnv]] = {str(latency): partial(env, latency) for latency in LATENCIES_S}
-    conditions[IDEAL] = partial(env, 0.0, IDEAL)
+    def env(condition: str, school: School = "estimates") -> ReachEnv:
+        return ReachEnv(settings[condition], TrueState() if school == "true_state" else Surrogate(model), rig)
+
+    conditions: dict[str, Callable[[], ReachEnv]] = {name: partial(env, name) for name in CONDITIONS}
     if not found["baselines"]:
         for condition, make_env in conditions.items():
             policies: dict[str, Callable[[], Policy]] = {
@@ -102,7 +125,7 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
             folder = Path(params.runs) / f"ablation_{key}_{name}_{seed}"
             began = time.monotonic()
             validation = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
-            make_env = partial(env, 0.0, school)
+            make_env = partial(env, IDEAL if school == IDEAL else str(LATENCIES_S[0]), school)
             learn(make_env, agent, seed, validation, params.evaluation.interval, folder, f"{name}, seed {seed}")
             seconds = round(time.monotonic() - began, 1)
             best = BottleneckDDPG.load(folder / "best.zip", device="cpu")
@@ -134,7 +157,9 @@ def _later(params: EnvParams, latency_s: float) -> EnvParams:
     return replace(params, dynamics=replace(params.dynamics, camera_delay_s=(low + latency_s, high + latency_s)))
 
 
-def _measured(metrics: Path) -> tuple[ErrorModel, tuple[float, float]]:
+def _measured(params: ControlParams) -> tuple[ErrorModel, tuple[float, float]]:
+    """The estimator's errors and the two tuned gains, as the control stage found them."""
+    metrics = Path(params.results) / "metrics.json"
     if not metrics.is_file():
         raise DataError(f"{metrics}: no such file; run `python -m control.train` first, which measures the estimator")
     values = json.loads(metrics.read_text())
