@@ -83,15 +83,8 @@ def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> d
     table = Path(params.results) / "ablation.json"
     key = table_digest(params, rig)
     found: dict[str, Any] = {"fingerprint": key, "variants": {}, "baselines": {}}
-    if table.is_file():
-        kept = json.loads(table.read_text())
-        # Rows of the key that did not name variants and conditions: both are as they were when these were learnt.
-        earlier = [asdict(params.env), asdict(params.agent), asdict(params.evaluation), asdict(model)]
-        if kept["fingerprint"] == fingerprint([*earlier, gains, rig.to_json(), learning_program(), COMPARISON_SEED]):
-            kept["fingerprint"] = key
-            write_whole(table, json.dumps(kept, indent=2) + "\n")
-        if kept["fingerprint"] == key:
-            found = kept
+    if table.is_file() and json.loads(table.read_text())["fingerprint"] == key:
+        found = json.loads(table.read_text())
     tests = range(COMPARISON_SEED, COMPARISON_SEED + params.evaluation.episodes)
 
     def keep() -> None:

@@ -1,10 +1,13 @@
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from control import ablation
 from control.ablation import CONDITIONS
+from control.train import ControlParams
+from datasets.config import load_params
 
 METRICS = {
     "baselines": {"proportional": {"gain": 0.2}, "proportional_fused": {"gain": 1.0}},
@@ -42,6 +45,24 @@ def test_variants_and_seeds_are_added_to_one_table_and_never_run_twice(config, t
     assert table["summary"]["ddpg"]["0.3"]["seeds"] == 2
     monkeypatch.setattr(ablation, "learn", None)
     ablation.main(["--config", str(config), "--only", "ddpg", "--seeds", "0", "1"])
+
+
+def test_the_table_is_named_by_what_is_learnt_and_tested(config, tmp_path, rig, monkeypatch):
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
+    params = load_params(config, ControlParams)
+    digests = {ablation.table_digest(params, rig)}
+    assert digests == {ablation.table_digest(params, rig)}
+    known = ablation.variants
+    with monkeypatch.context() as other:
+        other.setattr(ablation, "variants", lambda agent: known(agent) | {"ddpg": (agent, "true_state")})
+        digests.add(ablation.table_digest(params, rig))
+    with monkeypatch.context() as other:
+        other.setattr(ablation, "LATENCIES_S", (0.0, 0.1, 0.2, 0.4))
+        digests.add(ablation.table_digest(params, rig))
+    digests.add(ablation.table_digest(replace(params, env=replace(params.env, horizon=3)), rig))
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS).replace("0.05", "0.06"))
+    digests.add(ablation.table_digest(params, rig))
+    assert len(digests) == 5
 
 
 def test_it_needs_the_stage_to_have_run(config, capsys):
