@@ -1,4 +1,7 @@
-"""The gauntlet's gaps: one way each in which the world differs from the simulation, everything else nominal."""
+"""The gauntlet's gaps: one way each in which the world differs from the simulation, everything else nominal.
+
+But for a payload, which hangs on another model of the arm: it differs in one way from the same joints without it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace

@@ -15,13 +15,23 @@ from datasets.config import command_line
 from datasets.errors import DataError
 from datasets.files import write_whole
 from pipelines.gauntlet_pictures import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
-from pipelines.report import RESULTS, VARIANTS, Row, ablation_rows, perception_rows, reaching_rows, variants
+from pipelines.report import (
+    RESULTS,
+    VARIANTS,
+    Row,
+    ablation_rows,
+    perception_rows,
+    reaching_rows,
+    to_quote,
+    variants,
+)
 from pipelines.report_comparisons import comparisons, verdict_counts
+from pipelines.report_stale import ablation_note
 
 PROG = "pipelines.report_page"
 GROUPS = {
     "nominal": "As in the simulation",
-    "camera": "The camera is not where the estimator believes it to be",
+    "camera": "The camera is not as in the rig; nobody measured it again, but where it says calibrated",
     "picture": "The picture is different",
     "dynamics": "The arm or the loop is different",
 }
@@ -91,6 +101,7 @@ def _gauntlet(metrics: Metrics, folder: Path) -> str:
         f'<p class="note">Share of episodes that end within {LIMIT_MM} mm; beside it the median and the 95th '
         "percentile of the final distance, mm. Rest the pointer on a cell for other limits and 95 % intervals.</p>",
         _heat_table(metrics),
+        _payload(metrics),
         _originals(metrics),
         _skipped(metrics),
     ]
@@ -162,6 +173,18 @@ def _heat_table(metrics: Metrics) -> str:
         cells = "".join(_heat_cell(metrics[name].get(gap)) for name in methods)
         rows.append(f"<tr><td>{escape(told['title'])}</td>{cells}</tr>")
     return f'<table class="heat"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _payload(metrics: Metrics) -> str:
+    """What the one gap that differs in two ways is to be read against."""
+    titles = {name: escape(gap["title"]) for name, gap in metrics["about"]["gaps"].items()}
+    if "payload" not in titles:
+        return ""
+    against = f"“{titles['physics']}”" if "physics" in titles else "the same joints without it, which were not run"
+    return (
+        f'<p class="note">“{titles["payload"]}” alone differs in two ways, by the model of the arm and by the mass '
+        f"that hangs on it: what the mass costs is its difference from {against}.</p>"
+    )
 
 
 def _originals(metrics: Metrics) -> str:
@@ -244,14 +267,15 @@ def _stages(results: Path) -> str:
         parts.append(f"<section><h2>{escape(title)}</h2>{table}</section>")
     trained = variants(results)
     if trained:
-        parts.append(f"<section><h2>{escape(VARIANTS)}</h2>{_table(trained)}</section>")
+        parts.append(f"<section><h2>{escape(VARIANTS)}</h2>{_table(trained)}{_note(to_quote(results))}</section>")
     ablation = _read(results / "control/ablation.json")
     if ablation:
         parts.append(
             "<section><h2>What each part of control, and randomizing the arm, is worth</h2>"
             '<p class="note">On positions with the errors of the estimator: median / 95th percentile of the final '
             "distance, mm, means over the seeds; with the randomized delays and lags, with 0.3 s more, and on an ideal "
-            f"arm that is seen at once.</p>{_table(list(ablation_rows(ablation)))}</section>"
+            f"arm that is seen at once.</p>{_table(list(ablation_rows(ablation)))}"
+            f"{_note(ablation_note(ablation, results))}</section>"
         )
     return "\n".join([*parts, "</div>"])
 
@@ -269,6 +293,10 @@ def _table(rows: list[Row]) -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows[1:])
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>' if text else ""
 
 
 def _percent(share: float) -> str:

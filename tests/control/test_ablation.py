@@ -59,7 +59,7 @@ def test_the_table_is_named_by_what_is_learnt_and_tested(config, tmp_path, rig, 
     with monkeypatch.context() as other:
         other.setattr(ablation, "LATENCIES_S", (0.0, 0.1, 0.2, 0.4))
         digests.add(ablation.table_digest(params, rig))
-    digests.add(ablation.table_digest(replace(params, env=replace(params.env, horizon=3)), rig))
+    digests.add(ablation.table_digest(replace(params, env=replace(params.env, goal_radius_m=0.1)), rig))
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS).replace("0.05", "0.06"))
     digests.add(ablation.table_digest(params, rig))
     assert len(digests) == 5

@@ -63,7 +63,7 @@ def test_the_issue_s_gaps_are_all_there(params):
     wanted = (
         "nominal camera_10mm camera_30mm camera_50mm camera_1deg camera_3deg camera_5deg focal_2percent light "
         "colour_texture clutter official_arm depth_noise_x2 depth_holes occluder latency_0ms latency_100ms "
-        "latency_200ms latency_300ms action_noise payload dropped_frames"
+        "latency_200ms latency_300ms action_noise physics payload dropped_frames"
     )
     assert set(wanted.split()) <= set(params.gaps)
 

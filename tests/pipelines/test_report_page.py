@@ -1,15 +1,20 @@
 """The page that tells the results: what it says, and what it refuses."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from control.ablation import table_digest
 from control.evaluate import Episode
+from control.train import ControlParams
+from datasets.config import load_params
 from datasets.errors import DataError
 from pipelines.gauntlet_pictures import camera_tolerance, draw_camera_maps, draw_heat_map
 from pipelines.gauntlet_scores import cell_metrics
 from pipelines.report_page import write_page
+from pipelines.report_stale import ablation_note
 
 
 def test_the_page_says_what_is_not_there_yet(tmp_path):
@@ -93,4 +98,31 @@ def test_the_page_tells_what_each_part_of_control_is_worth(tmp_path):
     )
     write_page(tmp_path / "report.html", results=tmp_path)
     row = "<td>no controller beneath</td><td>3</td><td>1.0 / 2.0</td><td>2.0 / 4.0</td><td>3.0 / 6.0</td><td>-5.25</td>"
-    assert row in (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text()
+    assert row in text
+    assert "than today&#x27;s: all rows (`python -m control.ablation` anew)" in text
+
+
+def test_a_table_of_today_s_program_is_not_called_another_s(tmp_path, rig):
+    (tmp_path / "control").mkdir()
+    params = load_params("params/control.yaml", ControlParams)
+    (tmp_path / "control" / "metrics.json").write_text((Path(params.results) / "metrics.json").read_text())
+    today = table_digest(params, rig)
+    assert ablation_note({"fingerprint": today}, tmp_path) == ""
+    assert ablation_note({"fingerprint": "0"}, tmp_path) != ""
+
+
+def test_the_payload_is_told_against_the_same_joints_without_it(tmp_path):
+    cell = cell_metrics([Episode(i, 0.002, 0.8, -1.0) for i in range(10)])
+    gaps = {name: {"title": name.title(), "group": "dynamics"} for name in ("physics", "payload")}
+    metrics = {
+        "default": {name: cell for name in gaps},
+        "comparison": {},
+        "about": {"episodes": 10, "seed": 0, "methods": {"default": "Default"}, "gaps": gaps},
+    }
+    (tmp_path / "gauntlet").mkdir()
+    (tmp_path / "gauntlet" / "metrics.json").write_text(json.dumps(metrics))
+    write_page(tmp_path / "report.html", results=tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert "“Payload” alone differs in two ways" in text
+    assert "its difference from “Physics”" in text
