@@ -7,11 +7,13 @@ import torch as th
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.env import ReachEnv
+from control.dynamics import DynamicsParams
+from control.env import EnvParams, ReachEnv
 from control.export import export_actor
 from control.learning import AgentParams, make_agent
 from control.policies import ActorPolicy, FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.policy import Observation
+from control.sources import TrueState
 from datasets.errors import ModelError
 from perception.estimate import PositionEstimate
 
@@ -52,17 +54,33 @@ def test_the_shipped_actor_acts_as_the_trained_one(folder, actor, rig):
         seen, *_ = env.step((action / rig.max_displacement_m).astype(np.float32))
 
 
-def test_the_true_state_does_not_reach_the_policy(folder, rig, monkeypatch):
-    """The arm is elsewhere, the pictures say the same: the action must be the same."""
+class SameAnswer:
+    """Says the same whatever the pictures show."""
 
-    def act(shift: float) -> np.ndarray:
-        env, policy = ReachEnv(rig=rig), load_policy(folder, rig)
+    def reset(self, seed):
+        pass
+
+    def estimate(self, tcp):
+        return PositionEstimate(np.array([0.41, 0.02, 0.24]), np.full(3, 0.003))
+
+
+def test_the_true_state_does_not_reach_the_policy(folder, rig):
+    """The arm is elsewhere and moves otherwise, the estimates say the same: the action must be the same."""
+
+    def step(source, shift_m):
+        slow = EnvParams(dynamics=DynamicsParams(lag_s=(0.3, 0.3)))
+        env, policy = ReachEnv(slow, source, rig), load_policy(folder, rig)
         env.reset(seed=1)
-        env._dynamics._path.append(env.tcp + shift)
-        env._target = env._target + shift
-        return policy.act(env.policy_observation)
+        policy.act(env.policy_observation)
+        env._dynamics._path.append(env.tcp + shift_m)
+        seen, *_ = env.step(np.array([0.5, 0.2, 0.1], np.float32))
+        return policy.act(env.policy_observation), seen["state"], env.tcp
 
-    assert np.array_equal(act(0.0), act(0.07))
+    (action, state, tcp), (other_action, other_state, other_tcp) = step(SameAnswer(), 0.0), step(SameAnswer(), 0.07)
+    assert np.linalg.norm(other_tcp - tcp) > 0.05
+    assert not np.allclose(state, other_state, atol=0.01)
+    assert np.array_equal(action, other_action)
+    assert not np.array_equal(step(TrueState(), 0.0)[0], step(TrueState(), 0.07)[0])
 
 
 def test_reset_forgets_the_episode(folder, rig):
