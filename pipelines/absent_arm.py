@@ -12,22 +12,21 @@ Vector = NDArray[np.float64]
 
 
 class AbsentArm(Arm):
-    """Stands at the rig's home, whatever it is told: commands go through the fence from there, and nowhere else.
+    """Has no encoders: where it is, is not a number, so that nothing takes it for a label or a residual.
 
-    Its position says nothing about the pictures; the runtime must not compare the two.
+    Commands go through the fence from the rig's home, and nowhere else.
     """
 
     is_connected = True
 
     def __init__(self, rig: Rig, fence: Fence) -> None:
-        self._joints = np.asarray(rig.home_joints_rad, dtype=float)
-        self._home = np.asarray(Kinematics().tcp(self._joints), dtype=float)
+        self._home = np.asarray(Kinematics().tcp(rig.home_joints_rad), dtype=float)
         self._fence = fence
 
     @property
     def tcp(self) -> Vector:
-        """Home, ``(3,)`` m."""
-        return self._home.copy()
+        """Not a number, ``(3,)``."""
+        return np.full(3, np.nan)
 
     @property
     def target(self) -> Vector:
@@ -35,12 +34,12 @@ class AbsentArm(Arm):
         return self._home.copy()
 
     def tcp_at(self, time_s: float) -> Vector:
-        """Home, ``(3,)`` m."""
-        return self._home.copy()
+        """Not a number, ``(3,)``."""
+        return np.full(3, np.nan)
 
     def joints_at(self, time_s: float) -> Vector:
-        """Home, ``(7,)`` rad."""
-        return self._joints.copy()
+        """Not a number, ``(7,)``."""
+        return np.full(7, np.nan)
 
     def connect(self) -> None:
         """Nothing to connect."""

@@ -34,7 +34,7 @@ def result_table(results: Iterable[GoalResult], goals: int) -> str:
         rows.append(f"{_point(result.goal)}   {residual}  {believed}   {ended}")
     if len(done) < goals:
         rows.append(f"{goals - len(done)} of {goals} goals were not begun")
-    reached = [result.residual_m for result in done if result.stop is None]
+    reached = [result.residual_m for result in done if result.stop is None and np.isfinite(result.residual_m)]
     if reached:
         rows.append(
             f"residual by the encoders: median {np.median(reached) * MM:.1f} mm, worst {max(reached) * MM:.1f} mm"

@@ -56,16 +56,20 @@ class LiveView:
         picture = draw_tick(frame.rgb, tick, self._t_base_camera, self._intrinsics)
         rerun.log("picture", rerun.Image(picture).compress(jpeg_quality=80))
         rerun.log("space/goal", rerun.Points3D([tick.goal], colors=[GOAL], radii=[0.006]))
-        rerun.log("space/encoders", rerun.Points3D([tick.tcp], colors=[(128, 128, 128)], radii=[0.004]))
+        has_encoders = bool(np.all(np.isfinite(tick.tcp)))
+        if has_encoders:
+            rerun.log("space/encoders", rerun.Points3D([tick.tcp], colors=[(128, 128, 128)], radii=[0.004]))
         self._scalars("latency_ms", frame_age=1e3 * tick.timing.age, frame_to_command=1e3 * tick.timing.reaction)
         if tick.held:
             return
         half = np.maximum(_ELLIPSOID_SIGMAS * tick.sigma, 1e-4)
         rerun.log("space/estimate", rerun.Ellipsoids3D(centers=[tick.estimate], half_sizes=[half], colors=[ESTIMATE]))
         rerun.log("space/sent", rerun.Arrows3D(origins=[tick.estimate], vectors=[tick.sent], colors=[SENT]))
-        seen_mm = 1e3 * float(np.linalg.norm(tick.estimate - tick.tcp_at_frame))
-        to_goal_mm = 1e3 * float(np.linalg.norm(tick.tcp - tick.goal))
-        self._scalars("error_mm", goal_by_camera=1e3 * tick.error_m, goal_by_encoders=to_goal_mm, estimate=seen_mm)
+        self._scalars("error_mm", goal_by_camera=1e3 * tick.error_m)
+        if has_encoders:
+            seen_mm = 1e3 * float(np.linalg.norm(tick.estimate - tick.tcp_at_frame))
+            to_goal_mm = 1e3 * float(np.linalg.norm(tick.tcp - tick.goal))
+            self._scalars("error_mm", goal_by_encoders=to_goal_mm, estimate=seen_mm)
 
     def close(self) -> None:
         """Send what waits."""

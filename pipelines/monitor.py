@@ -162,6 +162,16 @@ class FenceCheck:
             raise Stop(StopReason.OUTSIDE_FENCE, f"encoders say {np.round(tcp, 4).tolist()} m")
 
 
+class NoCheck:
+    """Of encoders that are not there: passes whatever they say."""
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def check(self, *values: ArrayLike) -> None:
+        """Accept."""
+
+
 class CommandCheck:
     """A command is three finite numbers."""
 
@@ -206,12 +216,11 @@ class Monitor:
     ) -> None:
         self.frame = FrameCheck(limits.max_frame_age_s, limits.repeats_held)
         self.estimate = EstimateCheck(limits.max_sigma_m, limits.max_jump_m, max_speed_m_s)
-        self.encoders = EncoderCheck(
-            limits.max_disagreement_m if has_encoders else math.inf,
-            limits.max_drift_m if has_encoders else math.inf,
-            limits.drift_ticks,
-        )
-        self.fence = FenceCheck(low_m, high_m, limits.max_outside_m)
+        self.encoders: EncoderCheck | NoCheck = NoCheck()
+        self.fence: FenceCheck | NoCheck = NoCheck()
+        if has_encoders:
+            self.encoders = EncoderCheck(limits.max_disagreement_m, limits.max_drift_m, limits.drift_ticks)
+            self.fence = FenceCheck(low_m, high_m, limits.max_outside_m)
         self.command = CommandCheck()
         self.overruns = OverrunCheck(limits.overruns_in_row)
 

@@ -106,7 +106,7 @@ class RunRecorder:
         """Note how a goal ended."""
         self._tell_of_the_arm()
         if result.stop is None:
-            self.log.note("goal ended", residual_mm=round(1e3 * result.residual_m, 3), goal=result.goal.tolist())
+            self.log.note("goal ended", residual_mm=_millimetres(result.residual_m), goal=result.goal.tolist())
             return
         self.log.note(
             "stopped",
@@ -162,7 +162,7 @@ class RunRecorder:
         return values | {f"{field.name}_s": getattr(tick.timing, field.name) for field in fields(Timing)}
 
     def _labels(self, tick: Tick) -> dict[str, Vector]:
-        """The encoders' word for the frame's time; nothing when the reports do not go back that far."""
+        """The encoders' word for the frame's time; no numbers without an arm, or before its oldest report."""
         try:
             return {"tcp": self._arm.tcp_at(tick.frame_time_s), "joints": self._arm.joints_at(tick.frame_time_s)}
         except DeviceError:
@@ -172,3 +172,8 @@ class RunRecorder:
         logger.warning("recording ended, the run goes on: %s", error)
         self.log.note("recording ended", detail=str(error))
         self._failure = error
+
+
+def _millimetres(metres: float) -> float | None:
+    """None, which JSON has a word for, when there is no such number."""
+    return round(1e3 * metres, 3) if np.isfinite(metres) else None

@@ -41,7 +41,7 @@ class Tick:
         held: the frame had been seen before, so nothing was estimated (``estimate`` is not a number).
         command: what the policy asked for; zero, to stay at the last target, when held.
         sent: what the arm took after fence and limits (in shadow: what it would have taken).
-        tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken.
+        tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken; not numbers without an arm.
     """
 
     goal_index: int
@@ -71,7 +71,8 @@ class GoalResult:
     Attributes:
         ticks: all of them, or none where they were let go of (:meth:`without_ticks`).
         final_tcp: the encoders' last word; ``final_target``: where the arm was last sent (None after a stop).
-        residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop.
+        residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop, not a
+            number without an arm.
         stop: why it was cut short, if it was, noticed at ``noticed_s`` (``time.monotonic``); ``stopped_in_s`` is how
             long it took from there until the arm confirmed its stop, None where it did not.
         steps: how many ticks it took; ``last_seen``: the last of them that was not held, None without one.
