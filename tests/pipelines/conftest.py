@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -222,9 +223,44 @@ def settings() -> RuntimeSettings:
     return RuntimeSettings.load()
 
 
+def patient(settings: RuntimeSettings, **limits: float) -> RuntimeSettings:
+    """The same, to which a machine that was busy with something else for a second is no fault."""
+    limits = {"max_frame_age_s": 2.0, "overruns_in_row": 1000} | limits
+    return replace(settings, watchdog_s=1.0, limits=replace(settings.limits, **limits))
+
+
 @pytest.fixture
 def world(rig: Rig, settings: RuntimeSettings) -> PointWorld:
-    return PointWorld(rig, settings)
+    return PointWorld(rig, patient(settings))
+
+
+@pytest.fixture
+def undisturbed(held_up: Callable[[], float], monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """Repeats a scenario in which the machine held this process up, and gives what came of an undisturbed one.
+
+    The last of five is given as it is. Only what happens within ``method`` of ``owner`` counts.
+    """
+
+    def judge(scenario: Callable, owner: type = Runtime, method: str = "reach", tolerated_s: float = 0.05) -> Any:
+        inner, lost_s = getattr(owner, method), [0.0]
+
+        def measured(*given: Any, **named: Any) -> Any:
+            before = held_up()
+            try:
+                return inner(*given, **named)
+            finally:
+                lost_s[0] += held_up() - before
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, method, measured)
+            for _ in range(5):
+                lost_s[0] = 0.0
+                found = scenario()
+                if lost_s[0] <= tolerated_s:
+                    break
+        return found
+
+    return judge
 
 
 class Knowing:
@@ -262,7 +298,8 @@ def grey_pictures(world):
 
 
 @pytest.fixture
-def knowing_setup(rig, settings, monkeypatch):
+def shipped_setup(rig, settings, monkeypatch):
+    """The twin with stand-ins for the trained models and every limit as it is shipped."""
     knowing = Knowing(rig)
 
     class WatchedTwin(Twin):
@@ -276,3 +313,9 @@ def knowing_setup(rig, settings, monkeypatch):
     arm = replace(ArmParams.load(), slow_speed_m_s=0.25)
     settings = replace(settings, horizon_steps=20, settle_s=0.3)
     return Setup(rig, settings, arm, camera, knowing, Gentle(), make_fence(rig, arm))
+
+
+@pytest.fixture
+def knowing_setup(shipped_setup):
+    """The same with patience, for what is not about those limits."""
+    return replace(shipped_setup, settings=patient(shipped_setup.settings, repeats_held=20))

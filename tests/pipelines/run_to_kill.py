@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from conftest import grey_pictures  # this folder is a script's first place to look
+from conftest import grey_pictures, patient  # this folder is a script's first place to look
 
 from control.arms.params import ArmParams
 from datasets.rig import Rig
@@ -46,9 +46,9 @@ class Circling:
 
 def main(host, mode, folder):
     point_sdk_at_emulators()
-    # A busy machine may hold up the controller's process and not this one: here that is no fault.
+    # A busy machine may hold up either process: here that is no fault.
     rig, arm = Rig.load(), ArmParams(mode=mode, report_deadline_s=1.0, command_deadline_s=1.0)
-    settings = RuntimeSettings.load().with_horizon(1000)
+    settings = patient(RuntimeSettings.load(), repeats_held=20).with_horizon(1000)
     seeing = replace(CameraSettings.load(), fps=15, warm_up_frames=3)
     fence = make_fence(rig, arm)
     with ShadowArm(host, rig, fence, arm) as ears, CameraTwin(rig.camera, lambda: grey_pictures(None)) as camera:

@@ -77,7 +77,7 @@ def stop_controller(world):
 
 
 FAULTS = {
-    "camera frozen": (repeat, {StopReason.REPEATED_FRAME, StopReason.STALE_FRAME}),
+    "camera frozen": (repeat, {StopReason.REPEATED_FRAME}),
     "frames late": (lambda world: setattr(world.camera, "age_s", 0.5), {StopReason.STALE_FRAME}),
     "camera unplugged": (unplug, {StopReason.CAMERA}),
     "frame of a wrong size": (lambda w: setattr(w.camera, "fault", DataError("frame is 3x3")), {StopReason.CAMERA}),
@@ -109,17 +109,26 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_stops_the_arm_within_its_deadline(world, name):
+def test_every_fault_stops_the_arm_within_its_deadline(world, settings, held_up, name):
     inject, reasons = FAULTS[name]
+    held_up_before = []
+
+    def break_down(world):
+        held_up_before.append(held_up())
+        inject(world)
+
+    if name in ("frames late", "loop stuck"):
+        world.settings = settings
     world.rate_hz = 10.0
-    world.at_step = {2: inject}
+    world.at_step = {2: break_down}
     result = world.runtime().reach(GOAL)
+    lost_s = held_up() - held_up_before[0]
     assert result.stop is not None
     assert result.stop.reason in reasons
     assert len(str(result.stop)) > len(result.stop.reason.value)
     deadline_s = 0.25 + (world.settings.watchdog_s if name == "loop stuck" else 0.0)
     held_at = min((tick.time_s for tick in result.ticks if tick.held), default=np.inf)
-    assert min(world.arm.stopped_at, held_at) - world.injected_at <= deadline_s
+    assert min(world.arm.stopped_at, held_at) - world.injected_at <= deadline_s + lost_s
     assert result.residual_m == np.inf
     moves = len(world.arm.moves)
     time.sleep(0.05)
@@ -175,15 +184,20 @@ def test_the_policy_hears_of_all_that_was_sent_once(world, monkeypatch, seed):
     np.testing.assert_allclose(told, [sent[tick.step] for tick in result.ticks if not tick.held], atol=1e-12)
 
 
-def test_single_overruns_are_counted_three_in_a_row_stop(world):
+def test_single_overruns_are_counted_three_in_a_row_stop(world, settings):
+    in_row = settings.limits.overruns_in_row
+    world.settings = replace(world.settings, limits=replace(world.settings.limits, overruns_in_row=in_row))
     world.rate_hz, world.horizon = 10.0, 8
     world.at_step = {
         2: lambda w: setattr(w.estimator, "delay_s", 0.15),
         3: lambda w: setattr(w.estimator, "delay_s", 0),
     }
     runtime = world.runtime()
-    assert runtime.reach(GOAL).stop is None
-    assert runtime.overruns == 1
+    result = runtime.reach(GOAL)
+    assert result.stop is None
+    late = [tick.step for tick in result.ticks if tick.timing.busy > 0.1]  # 3 alone, where the machine keeps up
+    assert 3 in late
+    assert runtime.overruns == len(late)
     world.arm.home()
     world.at_step = {2: lambda w: setattr(w.estimator, "delay_s", 0.15)}
     assert runtime.reach(GOAL).stop.reason is StopReason.OVERRUNS
@@ -227,7 +241,7 @@ def test_what_is_no_exception_stops_the_arm_and_is_raised_on(world):
 
 
 def test_no_thread_is_left_behind(world):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     world.horizon = 2
     world.runtime().reach(GOAL)
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
