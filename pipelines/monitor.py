@@ -5,11 +5,12 @@ The encoders guard, they never steer: their TCP is compared with the estimate he
 
 import math
 from collections import deque
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from datasets.config import require_ranges
 from datasets.errors import ConfigError
 from datasets.projection import Array
 from perception.estimate import PositionEstimate
@@ -31,11 +32,19 @@ class Limits:
     overruns_in_row: int
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            smallest = 0 if field.name == "repeats_held" else 1 if field.type is int else math.ulp(0.0)
-            if not smallest <= value < math.inf:
-                raise ConfigError(f"limits.{field.name} must be finite and at least {smallest:g}, got {value}")
+        # Millimetres or milliseconds, written by mistake, would switch a guard off without a word.
+        ranges: dict[str, tuple[float, float]] = {
+            "max_frame_age_s": (0.01, 2),
+            "repeats_held": (0, 100),
+            "max_sigma_m": (1e-4, 0.2),
+            "max_jump_m": (1e-4, 0.5),
+            "max_disagreement_m": (1e-4, 0.2),
+            "max_drift_m": (1e-4, 0.2),
+            "drift_ticks": (1, 1000),
+            "max_outside_m": (1e-4, 0.1),
+            "overruns_in_row": (1, 1000),
+        }
+        require_ranges(self, ranges)
         if self.max_drift_m > self.max_disagreement_m:
             raise ConfigError(
                 f"limits.max_drift_m ({self.max_drift_m}) must not exceed limits.max_disagreement_m "

@@ -9,6 +9,7 @@ from datasets.rig import Rig, Workspace
 from pipelines.monitor import Limits
 
 RUNTIME_PATH = Path("params/runtime.yaml")
+_LEAST_WATCHDOG_PERIODS = 1.5
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,24 @@ class RuntimeSettings:
             raise ConfigError(f"watchdog_s must lie in (0, 1] s to be of use, got {self.watchdog_s}")
         if not 0 < self.proportional_gain <= 1:
             raise ConfigError(f"proportional_gain must lie in (0, 1] per step, got {self.proportional_gain}")
+        if self.limits.drift_ticks > self.horizon_steps:
+            raise ConfigError(
+                f"limits.drift_ticks ({self.limits.drift_ticks}) must not exceed horizon_steps ({self.horizon_steps}): "
+                "no goal would last long enough for the average"
+            )
 
     @classmethod
     def load(cls, path: str | Path = RUNTIME_PATH) -> "RuntimeSettings":
         """Read and check the file; raises ConfigError naming the key."""
         return load_params(path, cls)
+
+    def require_rate(self, rate_hz: float) -> None:
+        """Raise ConfigError when a loop of this rate would trip over its own watchdog."""
+        if self.watchdog_s < _LEAST_WATCHDOG_PERIODS / rate_hz:
+            raise ConfigError(
+                f"watchdog_s is {self.watchdog_s}: at {rate_hz:g} steps/s the loop is silent for {1 / rate_hz:g} s "
+                f"between two of them; give at least {_LEAST_WATCHDOG_PERIODS / rate_hz:g} s"
+            )
 
     def site(self, rig: Rig) -> Rig:
         """The rig with the workspace that the TCP keeps to here: ``keep_within``, or all of what the models know.
@@ -57,5 +71,6 @@ class RuntimeSettings:
         return replace(rig, workspace=box)
 
     def with_horizon(self, steps: int) -> "RuntimeSettings":
-        """The same with another horizon."""
-        return replace(self, horizon_steps=steps)
+        """The same with another horizon; drift is averaged over no more of it than there is."""
+        limits = replace(self.limits, drift_ticks=min(self.limits.drift_ticks, steps))
+        return replace(self, horizon_steps=steps, limits=limits)

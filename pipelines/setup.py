@@ -56,6 +56,7 @@ class Setup:
             ModelError: a model is missing or was trained for another rig.
             SafetyStop: the fence is no safe one, or begins too near to the table as measured.
         """
+        settings.require_rate(rig.rate_hz)
         arm = ArmParams.load()
         measured = Calibration.load(calibration) if isinstance(calibration, str | Path) else calibration
         table_z_m = 0.0 if measured is None else measured.table_z_m
