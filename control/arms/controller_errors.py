@@ -58,6 +58,8 @@ _CONTROLLER_WARNINGS = {
     14: ("a command has no solution", "keep goals nearer to home"),
     15: ("its Modbus queue is full", "close other programs that command the end effector"),
 }
+NOT_CARRIED_OUT = frozenset({11, 12, 13, 14})
+"""Warnings after which the arm is not where it was sent."""
 
 _RETURN_CODES = {
     -1: "the connection to the controller is lost",
@@ -83,7 +85,8 @@ _RETURN_CODES = {
     100: "the controller did not finish in time",
 }
 
-_STATES = {3: "paused", 4: "stopped", 5: "stopped by a change of configuration", 6: "decelerating to a stop"}
+PAUSED, STOPPED = 3, 4
+_STATES = {PAUSED: "paused", STOPPED: "stopped", 5: "stopped by a change of configuration", 6: "decelerating to a stop"}
 
 
 def describe_error(code: int) -> str:
@@ -93,7 +96,7 @@ def describe_error(code: int) -> str:
 
 
 def describe_warning(code: int) -> str:
-    """A controller warning in words; it stops nothing, but a command may not have been carried out."""
+    """A controller warning in words."""
     what, remedy = _CONTROLLER_WARNINGS.get(
         code, ("a warning this project has no words for", "see the vendor's manual")
     )

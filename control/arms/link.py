@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from control.arms.controller_errors import describe_error, describe_return, describe_state, describe_warning
+from control.arms.arm import Vector
+from control.arms.controller_errors import (
+    NOT_CARRIED_OUT,
+    STOPPED,
+    describe_error,
+    describe_return,
+    describe_state,
+    describe_warning,
+)
 from control.arms.params import ArmParams
 from control.arms.pose_history import Pose, PoseHistory
 from control.arms.sdk import call_sdk, close_apis, is_wire_up, open_api, run_bounded, wait_until
@@ -22,12 +30,13 @@ from datasets.silence import Silence
 logger = logging.getLogger(__name__)
 
 READY_STATES = frozenset({0, 1, 2})
-_STOP = 4
 _WATCH_PERIOD_S = 0.01
 _SDK_TIMEOUT_S = 1.0
 """Of velocity calls: longer than the watch's deadline for replies, which decides."""
 _RICH_DEADLINE_S = 0.7
 """For reports that come every 0.2 s."""
+_REST_S, _REST_RAD = 0.1, 1e-3
+"""An arm that turned no joint farther within so long is at rest: at most 7 mm/s at full reach."""
 
 
 class ControllerLink:
@@ -54,8 +63,12 @@ class ControllerLink:
         self.fault: str | None = None
         self.stopped = False
         self.armed = False
+        self.taken = False
+        """Whether the controller was told anything from here: one that was only looked at is left as it is."""
+        self.expected: tuple[Vector, float] | None = None
+        """Where the TCP is meant to be ``(3,)`` m, and how far off it may be, m; None while that is not known."""
         self.events: deque[tuple[float, str]] = deque(maxlen=1000)
-        self._driving_mode = self._warning = 0
+        self._driving_mode = self._warning = self._standing_warning = 0
         self._reported_at = self._rich_reported_at = 0.0
         self._sender: CommandSender[Callable[[], int]] | None = None
         self._watch_thread: threading.Thread | None = None
@@ -70,7 +83,7 @@ class ControllerLink:
 
     def open(self) -> None:
         """Dial both connections and wait for their reports; raises DeviceError, and then close it."""
-        self.fault, self.stopped, self._warning = None, False, 0
+        self.fault, self.stopped, self.taken, self.expected, self._warning = None, False, False, None, 0
         self._closing.clear()
         self.history.clear()
         self._reported_at = self._rich_reported_at = 0.0
@@ -81,6 +94,18 @@ class ControllerLink:
         if not wait_until(lambda: bool(self._reported_at and self._rich_reported_at), 3.0):
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
 
+    def require_rest(self) -> None:
+        """Raise SafetyStop where the reports show an arm under way: somebody else moves it."""
+        if not wait_until(lambda: self.history.span_s >= _REST_S, 1.0):
+            raise DeviceError("the controller's reports of the arm's position cease; restart it")
+        newest = self.history.latest
+        turned = float(np.max(np.abs(newest.joints - self.history.at(newest.time - _REST_S).joints)))
+        if turned > _REST_RAD:
+            raise SafetyStop(
+                "the arm is moving, though nothing was commanded from here; end the other program, or stop the motion "
+                "in the vendor's studio, then start again"
+            )
+
     def arm(self, driving_mode: int) -> None:
         """Take commands from here on, and watch; raises SafetyStop when somebody stopped the arm meanwhile."""
         if self.stopped:
@@ -88,7 +113,7 @@ class ControllerLink:
         self.settle(driving_mode)
         call_sdk("set_timeout", lambda: self.motion.set_timeout(_SDK_TIMEOUT_S))
         call_sdk("set_timeout", lambda: self.guard.set_timeout(self._params.stop_timeout_s))
-        self._driving_mode = driving_mode
+        self._driving_mode, self._standing_warning = driving_mode, self.guard.warn_code
         self._sender = CommandSender(self._make, self._refused)
         self.armed = True
         self._watch_thread = threading.Thread(target=self._watch, daemon=True, name="xarm watch")
@@ -161,14 +186,14 @@ class ControllerLink:
         return self.guard is not None and self._halt()
 
     def close(self) -> None:
-        """Stop the arm and let go of both connections; idempotent, never raises."""
+        """Stop the arm, if it was taken, and let go of both connections; idempotent, never raises."""
         if not self.is_open:
             return
         self.armed, self.stopped = False, True
         self._closing.set()
         if self._watch_thread is not None and self._watch_thread is not threading.current_thread():
             self._watch_thread.join(1.0)
-        if self.guard is not None and (is_wire_up(self.guard) or is_wire_up(self.motion)):
+        if self.taken and self.guard is not None and (is_wire_up(self.guard) or is_wire_up(self.motion)):
             self._halt()
         if self._sender is not None:
             self._sender.close()
@@ -222,7 +247,7 @@ class ControllerLink:
                 self._name_cause(describe_error(self.guard.error_code))
 
     def _heed_warning(self) -> None:
-        """Tell a warning of the controller once, and its end; the arm goes on, as the controller does."""
+        """Tell a warning of the controller once, and its end."""
         before, self._warning = self._warning, self.guard.warn_code
         if self._warning not in (0, before):
             told = f"the controller reports warning {describe_warning(self._warning)}"
@@ -234,6 +259,8 @@ class ControllerLink:
     def _find_fault(self) -> str | None:
         if self.guard.error_code != 0:
             return f"the controller reports {describe_error(self.guard.error_code)}"
+        if self._warning in NOT_CARRIED_OUT and self._warning != self._standing_warning:
+            return f"the controller did not carry out a command: warning {describe_warning(self._warning)}"
         if self._driving_mode >= 0 and self.state not in READY_STATES:
             return f"the arm does not move any more: {describe_state(self.state)}{self.error_in_words()}"
         if self._driving_mode >= 0 and self.mode != self._driving_mode:
@@ -253,6 +280,14 @@ class ControllerLink:
         tcp = self.history.latest.xyz
         if not self._fence.contains(tcp, tolerance_m=self._params.controller_margin_m):
             return f"the TCP is outside the fence, at {tcp.round(3).tolist()} m"
+        if (expected := self.expected) is not None:
+            target, most_m = expected
+            off_m = float(np.linalg.norm(target - tcp))
+            if off_m > most_m:
+                return (
+                    f"the arm is {off_m * 1000:.0f} mm from its target, more than {most_m * 1000:.0f} mm: it does not "
+                    "carry out the commands, or somebody else commands it"
+                )
         return None
 
     def _make(self, call: Callable[[], int]) -> int:
@@ -286,14 +321,14 @@ class ControllerLink:
     def _halt(self) -> bool:
         """Tell the controller to stop: by the guard, and by the motion connection if that one does not answer.
 
-        Returns whether either of them had it confirmed.
+        Returns whether either of them had it confirmed, by a reply or by a report that the arm has stopped since.
         """
         if self._sender is not None:
             self._sender.drop()
         began = time.monotonic()
         with self._stop_lock:
             for api in (self.guard, self.motion):
-                if api is not None and is_wire_up(api) and self._stops(api):
+                if api is not None and is_wire_up(api) and (self._stops(api) or self._is_reported_stopped(began)):
                     self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
                     return True
         told = (
@@ -305,5 +340,8 @@ class ControllerLink:
 
     def _stops(self, api: Any) -> bool:
         with contextlib.suppress(DeviceError):
-            return bool(run_bounded(lambda: api.set_state(_STOP), 2.2 * self._params.stop_timeout_s, "stop") == 0)
+            return bool(run_bounded(lambda: api.set_state(STOPPED), 2.2 * self._params.stop_timeout_s, "stop") == 0)
         return False
+
+    def _is_reported_stopped(self, since_s: float) -> bool:
+        return self._reported_at - self._params.report_delay_s > since_s and self.state == STOPPED

@@ -49,6 +49,12 @@ class PoseHistory:
                 raise DeviceError("the arm has not reported a position yet; connect it first")
             return self._poses[-1]
 
+    @property
+    def span_s(self) -> float:
+        """How far back the poses reach from the newest."""
+        with self._lock:
+            return self._poses[-1].time - self._poses[0].time if self._poses else 0.0
+
     def at(self, time_s: float) -> Pose:
         """The pose at a moment, by linear interpolation.
 

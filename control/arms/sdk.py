@@ -97,10 +97,20 @@ def open_api(host: str, report_type: str) -> Any:
     except ValueError as error:
         raise DeviceError(f"{host!r} is not an IPv4 address; give the controller's, such as 192.168.1.203") from error
     api = load_sdk()(host, is_radian=True, do_not_open=True, report_type=report_type, forbid_uds=True, timed_comm=False)
+    given_up = threading.Event()
+
+    def connect() -> None:
+        api.connect()
+        if given_up.is_set():  # nobody is left to close it
+            close_apis(api)
+
     try:
-        run_bounded(api.connect, CONNECT_TIMEOUT_S, "connect")
-    except DeviceError as error:
+        run_bounded(connect, CONNECT_TIMEOUT_S, "connect")
+    except BaseException as error:
+        given_up.set()
         close_apis(api)
+        if not isinstance(error, DeviceError):
+            raise
         raise DeviceError(
             f"no xArm controller answers at {host} ({error}); check the address, the cable and that it is switched on"
         ) from error

@@ -25,9 +25,13 @@ DOWN_RAD = (math.pi, 0.0, 0.0)
 """Roll, pitch and yaw of the controller's tool frame when the gripper points down as at the rig's home."""
 
 _ARRIVED_M = 5e-4
-_ARRIVED_TILT_RAD = 0.01
+_ARRIVED_TURN_RAD = 0.01
 _STILL_S, _STILL_M = 0.05, 1e-4
-_MAX_START_TILT_RAD = 0.35
+_MAX_START_TURN_RAD = 0.35
+_MAX_LAG_STEPS = 6
+"""Between TCP and target: half a second and more of motion. Delays of the wire and of motors, a stall of 190 ms and
+reports at their deadline make less than 5 together."""
+_LEAST_LAG_M = 0.02
 _FRAME_TOLERANCE_M = 0.01
 """Calibrated arms differ from the nominal chain by a few millimetres (*assumed*)."""
 _POSTURE_TOLERANCE_RAD = 0.2
@@ -132,6 +136,8 @@ class XArm(Arm):
         try:
             link.open()
             check_controller(link.guard, self._params.mode, self._simulated)
+            link.require_rest()
+            link.taken = True
             configure(link.motion, link.guard, self._rig, self.fence, self._payload, self._params)
             verify(link.guard, self._rig, self.fence, self._payload, self._params)
             self._check_pose()
@@ -168,10 +174,10 @@ class XArm(Arm):
         """
         self._link.require_ready()
         goal = np.asarray(xyz_m, dtype=float)
-        check_tcp(self.fence, np.clip(self.tcp, self.fence.low_m, self.fence.high_m))
         if not self.fence.contains(goal):
             raise SafetyStop(f"the point {goal.tolist()} m lies outside the fence; the arm does not go there")
         speed = min(self._params.slow_speed_m_s, self._speed_m_s)
+        self._link.expected = None
         deadline = time.monotonic() + float(np.linalg.norm(goal - self.tcp)) / speed * 2 + 6.0
         self._post(goal, np.zeros(3), speed)
         while not self._is_at(goal):
@@ -202,6 +208,7 @@ class XArm(Arm):
                 self.stop()
                 raise
             sent = target - last
+            self._link.expected = target, max(_MAX_LAG_STEPS * self.fence.max_displacement_m, _LEAST_LAG_M)
             self._post(target, sent, self._speed_m_s)
             self._last_sent = sent
             return sent.copy()
@@ -257,7 +264,7 @@ class XArm(Arm):
     def _send_velocity(self, target: Vector, step: Vector, speed_m_s: float) -> int:
         """The velocity of this step and of part of what the arm lags behind its target, braking at the fence.
 
-        It differs from the present one by the acceleration limit times the period at most, unless the fence asks for
+        It changes no faster than the acceleration limit allows since the command before, unless the fence asks for
         harder braking. Here the fence is only as good as the reports are fresh; an absolute target (mode 7) needs none.
         """
         period, braking = 1 / self._rig.rate_hz, self._params.velocity_braking_m_s2
@@ -269,7 +276,8 @@ class XArm(Arm):
             velocity *= speed_m_s / size
         time_s = time.monotonic()
         now = left_of(self._last_velocity, time_s - self._velocity_ends_s, braking)
-        velocity = limit_change(velocity, now, self._params.acceleration_m_s2 * period)
+        passed = min(period, max(0.0, time_s - (self._velocity_ends_s - duration)))
+        velocity = limit_change(velocity, now, self._params.acceleration_m_s2 * passed)
         # Were this the last command, the arm would go on for the whole duration and then brake: all of it inside.
         tcp = pose.xyz + now * (time_s - pose.time + _WIRE_S)
         down = speed_within(tcp - self.fence.low_m, -now, duration, braking)
@@ -288,14 +296,16 @@ class XArm(Arm):
         self._link.require_ready()
         here, before = self.tcp, self.tcp_at(time.monotonic() - _STILL_S)
         near = np.linalg.norm(here - goal) < _ARRIVED_M and np.linalg.norm(here - before) < _STILL_M
-        return bool(near and _tilt(self._link.orientation_rad) < _ARRIVED_TILT_RAD)
+        turned = max(_tilt(self._link.orientation_rad), _yaw(self._link.orientation_rad))
+        return bool(near and turned < _ARRIVED_TURN_RAD)
 
     def _take_posture(self, joints: Vector) -> None:
         link = self._link
+        link.expected = None
         start = link.history.latest.joints
         for part in np.linspace(0, 1, 50):
             tcp = self._kinematics.tcp(start + (joints - start) * part)
-            if not self.fence.contains(tcp, tolerance_m=self._params.controller_margin_m):
+            if not self.fence.contains(tcp):
                 raise SafetyStop(
                     "the arm's elbow is far from the rig's home posture, and turning it back would leave the fence; "
                     "bring the arm to its home joints in the vendor's studio, then start again"
@@ -343,11 +353,16 @@ class XArm(Arm):
                 "set, or the tool's offset is another; set both in the vendor's studio"
             )
         check_tcp(self.fence, pose.xyz)
-        tilt = _tilt(self._link.orientation_rad)
-        if tilt > _MAX_START_TILT_RAD:
+        tilt, yaw = _tilt(self._link.orientation_rad), _yaw(self._link.orientation_rad)
+        if tilt > _MAX_START_TURN_RAD:
             raise SafetyStop(
                 f"the tool is {math.degrees(tilt):.0f} deg from pointing straight down; turn it down in the vendor's "
                 "studio, then start again"
+            )
+        if yaw > _MAX_START_TURN_RAD:  # the first line would turn it back, at a speed that is the controller's own
+            raise SafetyStop(
+                f"the tool is turned by {math.degrees(yaw):.0f} deg about the vertical; turn it back to yaw 0 with the "
+                "last joint in the vendor's studio, then start again"
             )
 
 
@@ -355,3 +370,9 @@ def _tilt(orientation_rad: tuple[float, ...]) -> float:
     """Angle between the tool's z axis and straight down, from roll and pitch."""
     roll, pitch = orientation_rad[:2]
     return math.acos(max(-1.0, min(1.0, -math.cos(roll) * math.cos(pitch))))
+
+
+def _yaw(orientation_rad: tuple[float, ...]) -> float:
+    """Angle between the tool and its orientation at the rig's home about the vertical, from 0 to pi."""
+    yaw = orientation_rad[2]
+    return abs(math.atan2(math.sin(yaw), math.cos(yaw)))

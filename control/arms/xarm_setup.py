@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from control.arms.controller_errors import describe_error, describe_return
+from control.arms.controller_errors import PAUSED, STOPPED, describe_error, describe_return
 from control.arms.params import ArmParams, DriveMode
 from control.arms.sdk import run_bounded, wait_until
 from control.safety import Fence, Payload
@@ -22,7 +22,7 @@ _WARNED, _CANNOT_MOVE = 2, 9
 
 
 def check_controller(api: Any, mode: DriveMode, simulated: bool = False) -> None:
-    """Refuse an arm that is not an xArm7, only simulated, of too old a firmware, or with an error nobody looked at.
+    """Refuse an arm that is not an xArm7, only simulated, of too old a firmware, paused, or with an error unlooked at.
 
     Args:
         api: a connection whose rich reports have begun: only they say whether the arm is simulated.
@@ -51,16 +51,23 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False) -> None
         raise DeviceError(f"the controller does not tell its errors ({describe_return(code)}); restart it")
     if error != 0:
         raise DeviceError(f"the controller reports {describe_error(error)}")
+    if api.state == PAUSED:
+        raise DeviceError(
+            "somebody has paused the arm in mid-motion, and being made ready would let it go on; press stop in the "
+            "vendor's studio, look at the arm, then start again"
+        )
 
 
 def configure(api: Any, guard: Any, rig: Rig, fence: Fence, payload: Payload, params: ArmParams) -> None:
     """Enable the motors and set tool, payload, collision sensitivity, boundary and speed limits, in mode 0.
 
-    Each of these may reset mode and state, so the mode that drives comes after all of them.
+    The stop before them drops what others have queued or paused: the first "ready" would carry it out, with no boundary
+    set yet. Each setting may reset mode and state, so the mode that drives comes after all of them.
 
     Raises:
         DeviceError: the controller refused one.
     """
+    _set("stop what others began", lambda: api.set_state(STOPPED))
     _set("enable the motors", lambda: api.motion_enable(True))
     enter_mode(api, 0)
     # The reply to a payload may already say "cannot move", because the payload reset the state: read back below.

@@ -4,7 +4,9 @@
 ``c31`` ... ``c21``  the controller's error of that number, in mid-move: it brakes, mode 0, state 4
 ``estop``           the emergency button is pressed: error 1, motors off
 ``mode0``           the mode falls to 0 while the state stays ready
-``warning``         the controller warns of a wrong parameter (W12) and goes on
+``warning``         the controller warns of its Modbus queue (W15) and goes on
+``ignored``         every command is acknowledged and none carried out, without a word
+``no_solution``     as ``ignored``, and the controller warns that a command has no solution (W14)
 ``pause``           somebody presses pause in the vendor's studio: state 3
 ``stall``           no reply on the motion connection for 190 ms; reports go on
 ``slow``            every reply is 50 ms late, from now on
@@ -37,10 +39,10 @@ STALL_S = 0.19
 SLOW_S = 0.05
 JITTER_S = 0.04
 """The intervals of others' measurements on a real xArm7 spread from 7 to 29 ms where 10 were asked for."""
-WARNING = 12
+WARNING, NO_SOLUTION = 15, 14
 
 CONTROLLER_FAULTS = (
-    *("c21", "c22", "c23", "c24", "c31", "c35", "estop", "mode0", "warning", "pause"),
+    *("c21", "c22", "c23", "c24", "c31", "c35", "estop", "mode0", "warning", "ignored", "no_solution", "pause"),
     *("stall", "slow", "latency", "jitter"),
     *("silent", "silent_motion", "drop_control", "drop_motion", "drop_reports", "mute_reports"),
 )
@@ -77,6 +79,8 @@ class ControllerFaults:
             "estop": lambda: firmware.press_emergency_stop(True),
             "mode0": firmware.fall_to_mode_0,
             "warning": lambda: firmware.warn(WARNING),
+            "ignored": lambda: setattr(firmware, "ignores_moves", True),
+            "no_solution": self._find_no_solution,
             "pause": firmware.pause,
             "stall": self._stall.set,
             "slow": lambda: setattr(self, "slow", True),
@@ -96,6 +100,7 @@ class ControllerFaults:
         self.silent = self.silent_motion = self.slow = self.latency = self.jitter = False
         self.mutes_reports = self.refuses_reports = False
         self._stall.clear()
+        self._twin.firmware.ignores_moves = False
         self._twin.firmware.press_emergency_stop(False)
 
     def hold_reply(self, client: Client) -> bool:
@@ -113,6 +118,10 @@ class ControllerFaults:
     def lateness_s(self) -> float:
         """How late the next message is."""
         return (SLOW_S if self.latency else 0.0) + (self._random.uniform(0, JITTER_S) if self.jitter else 0.0)
+
+    def _find_no_solution(self) -> None:
+        self._twin.firmware.ignores_moves = True
+        self._twin.firmware.warn(NO_SOLUTION)
 
     def _fall_silent(self) -> None:
         self.silent = self.mutes_reports = True

@@ -64,7 +64,7 @@ class Firmware:
         self.kinematics = Kinematics()
         self.settings = Settings()
         self.mode, self.error, self.warning = POSITION, 0, 0
-        self.enabled = self.emergency_pressed = False
+        self.enabled = self.emergency_pressed = self.ignores_moves = False
         self._clock = clock
         self._motion = Motion(joints_rad, clock())
         self._tool_offset_m = tool_offset_m
@@ -174,6 +174,8 @@ class Firmware:
 
     def go(self, target: Target, interrupts: bool) -> None:
         """Carry a target out, now or after those queued."""
+        if self.ignores_moves:
+            return
         if interrupts:
             self._queue.clear()
             self._motion.target = target

@@ -33,6 +33,7 @@ FAULTS = {
     "estop": ("C1: the emergency stop button", 0.0),
     "mode0": (r"left mode \d for mode 0", 0.0),
     "pause": ("state 3: paused", 0.0),
+    "no_solution": ("did not carry out a command: warning W14", 0.2),
     "drop_control": ("connection to the controller broke", 0.0),
     "drop_motion": ("connection to the controller broke", 0.0),
     "drop_reports": ("no report of the arm's position", PARAMS.report_deadline_s),
@@ -118,10 +119,10 @@ def test_what_a_healthy_controller_does_now_and_then_stops_nothing(
     for _ in range(20):
         arm.move(np.zeros(3))
         time.sleep(0.1)
-        if np.linalg.norm(arm.tcp - arm.target) < 2e-3:
+        if arrived := np.linalg.norm(arm.tcp - arm.target) < 2e-3:
             break
     assert arm.fault is None
-    np.testing.assert_allclose(arm.tcp, arm.target, atol=2e-3)
+    assert arrived
     assert len(twin.faults.stalls_s) == (fault == "stall")
     assert all(over - began >= STALL_S for began, over in twin.faults.stalls_s)
 
@@ -142,19 +143,21 @@ def test_a_warning_is_told_in_words_once_and_stops_nothing(
     twin.firmware.warn(0)
     assert wait_until(lambda: len(told()) > 1, 1.0)
     first, second = told()
-    assert first.startswith("the controller reports warning W12: a command's parameter is wrong; ")
-    assert second == "the controller's warning W12 is over"
+    assert first.startswith("the controller reports warning W15: its Modbus queue is full; ")
+    assert second == "the controller's warning W15 is over"
     shown = [record.getMessage() for record in caplog.records if record.name == "control.arms.link"]
     assert shown == [first]
 
 
-def test_stop_is_quick_while_the_motion_connection_hangs(arm: XArm, twin: ControllerTwin) -> None:
+def test_stop_is_quick_while_the_motion_connection_hangs(
+    arm: XArm, twin: ControllerTwin, held_up: Callable[[], float]
+) -> None:
     begin_moving(arm)
     twin.inject("silent_motion")
     arm.move(np.array([0.0, 0.02, 0.0]))
-    began = time.monotonic()
+    began, held_up_before = time.monotonic(), held_up()
     assert arm.stop()
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began - (held_up() - held_up_before) < 0.1
     assert twin.firmware.state == 4
 
 
@@ -184,13 +187,15 @@ def test_a_stop_that_nobody_confirmed_is_told_on_stderr_at_once_and_last() -> No
     assert done.stderr.splitlines()[-1] == f"pipelines.run_real: {told[0]}"
 
 
-def test_stop_with_both_connections_broken_returns_at_once(arm: XArm, twin: ControllerTwin) -> None:
+def test_stop_with_both_connections_broken_returns_at_once(
+    arm: XArm, twin: ControllerTwin, held_up: Callable[[], float]
+) -> None:
     begin_moving(arm)
     twin.inject("drop_control")
     time.sleep(0.05)
-    began = time.monotonic()
+    began, held_up_before = time.monotonic(), held_up()
     assert not arm.stop()
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began - (held_up() - held_up_before) < 0.1
     assert any(UNCONFIRMED in event for _, event in arm.events)
 
 
@@ -285,7 +290,8 @@ from datasets.rig import Rig
 from pipelines.twin.controller import point_sdk_at_emulators
 
 point_sdk_at_emulators()
-with XArm(sys.argv[1], Rig.load(), ArmParams(mode=sys.argv[2])) as arm:
+params = ArmParams(mode=sys.argv[2], report_deadline_s=1.0, command_deadline_s=1.0)
+with XArm(sys.argv[1], Rig.load(), params) as arm:
     for step in range(100):
         arm.move([0.0, 0.0, -0.025 if step < 10 else 0.0])
         print(*arm.target, flush=True)
@@ -302,7 +308,7 @@ def test_an_arm_whose_process_is_killed_comes_to_rest_inside_the_fence(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
         assert client.stdout is not None
         lines = [client.stdout.readline() for _ in range(4)]
-        assert twin.firmware.speed_m_s() > 0.1
+        assert wait_until(lambda: twin.firmware.speed_m_s() > 0.1, 0.5)
         client.kill()
         lines += client.stdout.readlines()
     target = np.array([float(value) for value in lines[-1].split()])
@@ -335,7 +341,7 @@ def test_what_the_sdk_raises_becomes_a_device_error_and_stops_the_arm(arm, twin,
     monkeypatch.setattr(arm._link.motion, name, blank_serial_number)
     with pytest.raises(DeviceError, match=f"{name}.*failed.*invalid literal"):
         SDK_CALLS[name](arm)
-    assert twin.firmware.state == 4
+    assert wait_until(lambda: twin.firmware.state == 4, 1.0)
     assert not arm.is_connected
 
 

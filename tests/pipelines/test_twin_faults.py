@@ -29,6 +29,8 @@ DEADLINE_S = 0.25
 FPS = 30
 FRAME_S = 1 / FPS
 REPORT_DEADLINE_S = ArmParams().report_deadline_s
+WARNING_S = 0.2  # between two reports that tell warnings
+RUN_AWAY_S = 0.7  # until the target of an arm that follows none is far enough from it
 REPLY_DEADLINE_S = ArmParams().command_deadline_s + 0.1  # counted from the next command, at most a tick away
 
 ARM, CAMERA = {StopReason.ARM}, {StopReason.CAMERA, StopReason.STALE_FRAME, StopReason.REPEATED_FRAME}
@@ -37,6 +39,8 @@ STOPS = {
     **dict.fromkeys(("drop_control", "drop_motion"), (ARM, 0.0)),
     **dict.fromkeys(("silent", "drop_reports", "mute_reports"), (ARM, REPORT_DEADLINE_S)),
     "silent_motion": (ARM, REPLY_DEADLINE_S),
+    "no_solution": (ARM, WARNING_S),
+    "ignored": (ARM, RUN_AWAY_S),
     **dict.fromkeys(("dead_colour", "dead_depth", "camera_unplugged"), (CAMERA, FRAME_S)),
     **dict.fromkeys(("frozen_frames", "repeated_frames", "no_depth"), (CAMERA, FRAME_S)),
     "camera_moved": ({StopReason.DRIFT}, 2.0 - DEADLINE_S),
