@@ -3,7 +3,7 @@
 *Assumed*, because no real controller was at hand: the state after ``clean_error`` (4, mode 0), the answer to a command
 of the wrong mode (invalid, nothing moves), what failed inverse kinematics raises (C21) and joint speed (C24), that
 reduced mode clips speeds, that a tool offset, payload or sensitivity that changes resets mode and state (0 and 5), that
-stop and pause brake at 5 m/s2, and that velocity mode ramps at 2 m/s2.
+stop and pause brake at 5 m/s2, that stop drops what was queued or paused, and that velocity mode ramps at 2 m/s2.
 """
 
 import math
