@@ -58,6 +58,19 @@ def test_a_frame_older_than_the_last_is_no_new_one():
     assert not check.check(0.9, 1.0)
 
 
+@given(phase=st.floats(0, 0.1), into=st.floats(0, 1 / 30))
+def test_a_stall_of_190_ms_is_held_through_whatever_its_phase(phase, into):
+    limits, period, latency = RuntimeSettings.load().limits, 1 / 30, 0.14
+    check = FrameCheck(limits.max_frame_age_s, limits.repeats_held)
+    taken = np.arange(60) * period
+    begins = 1.0 + into
+    arrived = taken + latency
+    arrived = np.where((arrived > begins) & (arrived < begins + 0.19), begins + 0.19, arrived)
+    for tick in range(3, 15):
+        now = phase + 0.1 * tick
+        check.check(taken[arrived <= now][-1], now)
+
+
 @given(vectors, vectors)
 def test_what_is_not_finite_never_passes(xyz, sigma):
     stopped = reason(EstimateCheck(0.03, 0.06, 0.25).check, PositionEstimate(xyz, sigma), 0.0)
