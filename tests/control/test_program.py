@@ -66,11 +66,36 @@ def test_files_and_values_both_name_a_run(tmp_path):
     assert fingerprint([{"a": 1}], file) != first
 
 
-@pytest.mark.parametrize("stage", ["control", "gauntlet"])
-def test_the_pipelines_stages_depend_on_every_module_of_an_episode(stage):
+@pytest.fixture(scope="module")
+def deps():
+    """What each stage of the pipeline depends on."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    files = {f"{name.replace('.', '/')}.py" for name in covered(EPISODES)}
-    drawing = {f"datasets/{name}" for name in DRAWING_FILES} - {"datasets/rig.py", "datasets/store.py"}
-    if stage == "control":
-        drawing -= {"datasets/official_arm.py"}
-    assert (files | drawing) <= set(stages[stage]["deps"])
+    return {name: set((stage.get("do") or stage)["deps"]) for name, stage in stages.items()}
+
+
+@pytest.mark.parametrize("stage", ["control", "gauntlet"])
+def test_the_pipelines_stages_depend_on_every_module_of_an_episode(stage, deps):
+    assert {f"{name.replace('.', '/')}.py" for name in covered(EPISODES)} <= deps[stage]
+
+
+@pytest.mark.parametrize(
+    ("stage", "without"),
+    [
+        ("gallery", set()),
+        ("frames", set()),
+        # No frames are stored in these, and only the gauntlet draws the official arm.
+        ("control", {"official_arm.py", "store.py"}),
+        ("end_to_end", {"official_arm.py", "store.py"}),
+        ("gauntlet", {"store.py"}),
+    ],
+)
+def test_stages_that_draw_depend_on_all_that_shapes_a_picture(stage, without, deps):
+    assert {f"datasets/{name}" for name in set(DRAWING_FILES) - without} <= deps[stage]
+
+
+def test_a_look_s_training_depends_on_every_module_of_perception_that_it_runs_through(deps):
+    needed = {f"{name.replace('.', '/')}.py" for name in imported("perception.train", set())}
+    assert "perception/pose_check.py" in needed
+    needed.remove("perception/table.py")  # of pose_check it takes where the base is, not the check
+    assert {name for name in needed if not name.startswith("perception/backbones/")} <= deps["perception"]
+    assert "perception/backbones" in deps["perception"]
