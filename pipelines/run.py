@@ -8,6 +8,7 @@ from threading import Event
 
 import numpy as np
 
+from control.arms.arm import Arm
 from control.policy import Policy
 from pipelines.absent_arm import AbsentArm
 from pipelines.console import step_line
@@ -17,11 +18,11 @@ from pipelines.live import LiveView
 from pipelines.monitor import Monitor
 from pipelines.recorder import RunRecorder
 from pipelines.runlog import RunLog
-from pipelines.runtime import Observer, Runtime, View
+from pipelines.runtime import Observer, Preview, Runtime, View
 from pipelines.session import run_goals
 from pipelines.setup import Setup
 from pipelines.shadow import ShadowArm
-from pipelines.stops import Stop, StopReason
+from pipelines.step_prompt import StepPrompt
 from pipelines.tick import GoalResult, Vector
 from pipelines.twin.faults import OLD_FIRMWARE, OLD_FIRMWARE_VERSION, FaultSchedule, PlannedFault
 from pipelines.twin.settings import TwinSettings
@@ -145,6 +146,8 @@ def make_runtime(
     limits = settings.limits
     pose = None if setup.calibration is None else setup.calibration.pose
     absent = isinstance(devices.arm, AbsentArm)
+    moving = not (absent or isinstance(devices.arm, ShadowArm))
+    interrupted = Event() if interrupted is None else interrupted
     return Runtime(
         devices.camera,
         setup.estimator,
@@ -158,17 +161,18 @@ def make_runtime(
         watchdog_s=settings.watchdog_s,
         view=View(pose, devices.camera.intrinsics),
         observers=observers,
-        gate=ask_before if step else None,
-        moving=not (absent or isinstance(devices.arm, ShadowArm)),
+        gate=StepPrompt(interrupted, devices.arm.why_stopped) if step else None,
+        preview=_preview(setup, devices.arm, moving),
+        moving=moving,
         interrupted=interrupted,
     )
 
 
-def ask_before(command: Vector) -> None:
-    """Wait for Enter before a command is sent; anything else stops."""
-    try:
-        answer = input(f"next: {np.round(command * 1e3, 1).tolist()} mm; Enter sends it, q stops: ")
-    except EOFError:
-        answer = "q"
-    if answer.strip():
-        raise Stop(StopReason.OPERATOR, "refused at --step")
+def _preview(setup: Setup, arm: Arm, moving: bool) -> Preview:
+    """What an arm would make of a command; one that never moves says so when it is told."""
+
+    def clipped(command: Vector, last_sent: Vector) -> Vector:
+        target = arm.target
+        return np.asarray(setup.fence.next_target(target, command, last_sent) - target, dtype=float)
+
+    return clipped if moving else lambda command, last_sent: np.asarray(arm.move(command), dtype=float)

@@ -1,7 +1,8 @@
 """The control loop: at every tick frame, estimate, checks, command; and one way to stop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 
@@ -16,10 +17,12 @@ from datasets.projection import Intrinsics
 from perception.cameras.camera import Camera
 from perception.cameras.playback import RecordingEnded
 from perception.cameras.run_recording import RecordedFrame
-from perception.estimate import Estimator, PositionEstimate
+from perception.estimate import Estimator
+from pipelines.draft import Draft
+from pipelines.interrupt import stop_of
 from pipelines.monitor import Monitor
 from pipelines.stops import Stop, StopReason
-from pipelines.tick import GoalResult, Tick, Timing, Vector
+from pipelines.tick import GoalResult, Tick, Vector
 from pipelines.ticker import Ticker
 from pipelines.watchdog import Watchdog
 
@@ -27,7 +30,13 @@ Observer = Callable[[Tick, Frame], None]
 """Is shown each tick with its frame once the command is out; must return quickly and keep the frame unchanged."""
 
 Gate = Callable[[Vector], None]
-"""Asks the operator before a command; raises :class:`Stop` when refused."""
+"""Asks the operator before the step ``(3,)`` m that would be sent; raises :class:`Stop` when refused."""
+
+Preview = Callable[[Vector, Vector], Vector]
+"""The step that the arm would make of a command, given the step sent before; both ``(3,)`` m."""
+
+_SAME_STEP_M, _SAME_STEP_SHARE = 1e-3, 0.5
+"""A step this near to the one that the operator agreed to, or by this share of its length, is not asked for again."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,9 @@ class Runtime:
     Args:
         interrupted: set it (a signal handler does) and the loop stops at once.
         observers: shown every tick, after its command was sent.
-        gate: asks before every command (``--step``); the loop's timing is then not judged.
+        gate: asks before every command (``--step``); the loop's timing is then not judged. A frame that is too old by
+            the time of the answer is not acted on: another is looked at.
+        preview: what the gate is shown of a command; the command itself where there is none.
         moving: False in shadow, where ``sent`` was not really sent and the policy is told so.
     """
 
@@ -68,6 +79,7 @@ class Runtime:
         view: View | None = None,
         observers: tuple[Observer, ...] = (),
         gate: Gate | None = None,
+        preview: Preview = lambda command, last_sent: command,
         moving: bool = True,
         interrupted: Event | None = None,
     ) -> None:
@@ -75,7 +87,8 @@ class Runtime:
         self._horizon, self._settle_s, self._max_frame_age_s = horizon, settle_s, max_frame_age_s
         self._watchdog_s = watchdog_s
         self._view = View() if view is None else view
-        self._observers, self._gate, self._moving = observers, gate, moving
+        self._observers, self._moving = observers, moving
+        self._gate, self._preview = gate, preview
         self._interrupted = Event() if interrupted is None else interrupted
         self._ticker = Ticker(1.0 / rate_hz, wait=self._interrupted.wait)
         self._goal_index = self._shown_goal = -1
@@ -105,8 +118,9 @@ class Runtime:
                     self._shown_goal = self._goal_of(self._camera.read())
                 for step in range(self._horizon):
                     if self._ticker.wait():
-                        raise Stop(StopReason.OPERATOR, "interrupted (Ctrl-C)")
-                    tick, frame = self._tick(goal, step, untold, watchdog)
+                        raise stop_of(self._interrupted)
+                    draft = Draft(self._goal_index, step, goal, time.monotonic())
+                    tick, frame = self._tick(draft, untold, ticks[-1].sent if ticks else np.zeros(3), watchdog)
                     if self._moving:
                         untold = tick.sent + untold if tick.held else tick.sent
                     ticks.append(tick)
@@ -116,7 +130,7 @@ class Runtime:
                         self._monitor.overruns.check(time.monotonic() - self._ticker.due_s, self._ticker.period_s)
                 watchdog.rest()
                 if self._interrupted.wait(self._settle_s):
-                    raise Stop(StopReason.OPERATOR, "interrupted (Ctrl-C)")
+                    raise stop_of(self._interrupted)
                 if (reason := self._arm.why_stopped()) is not None:  # no command was left to be told so
                     raise Stop(StopReason.ARM, reason)
                 tcp = self._encoders()
@@ -132,43 +146,61 @@ class Runtime:
                 return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, None, stop, noticed, stopped_in_s)
         return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)), self._arm.target)
 
-    def _tick(self, goal: Vector, step: int, untold: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
-        started = time.monotonic()
+    def _tick(self, draft: Draft, untold: Vector, last_sent: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
         watchdog.feed()
-        frame = self._frame()
-        taken = time.monotonic()
-        fresh = self._monitor.frame.check(frame.timestamp, taken)
-        tcp = self._encoders()
-        self._monitor.fence.check(tcp)
-        age, estimated = taken - frame.timestamp, taken
-        estimate, tcp_at_frame = PositionEstimate(*np.full((2, 3), np.nan)), np.full(3, np.nan)
-        command = np.zeros(3)  # without one the velocity before (mode 5) would go on
-        if fresh:
-            estimate = self._estimator.estimate(frame, self._view.t_base_camera, self._view.intrinsics)
-            estimated = time.monotonic()
-            self._monitor.estimate.check(estimate, frame.timestamp)
-            tcp_at_frame = self._encoders(frame.timestamp)
-            self._monitor.encoders.check(estimate.xyz, tcp_at_frame)
-            command = self._policy.act(Observation(estimate, goal, untold))
-            self._monitor.command.check(command)
+        frame = self._look(draft, untold)
         if self._gate is not None:
-            watchdog.rest()
-            self._gate(command)
-            watchdog.feed()
-            self._ticker.reset()
+            draft, frame = self._ask(self._gate, draft, frame, last_sent, watchdog)
         if watchdog.has_fired:
             raise Stop(StopReason.WATCHDOG, "the loop was stuck before this command")
-        acted = time.monotonic()
-        sent = self._move(command)
-        done = time.monotonic()
-        timing = Timing(
-            age, estimated - taken, acted - estimated, done - acted, done - taken, done - self._ticker.due_s
-        )
-        tick = Tick(
-            self._goal_index, step, started, frame.timestamp, goal, estimate.xyz, estimate.sigma, command, sent, tcp,
-            tcp_at_frame, not fresh, timing,
-        )  # fmt: skip
-        return tick, frame
+        draft.acted_s = time.monotonic()
+        draft.sent = self._move(draft.command)
+        draft.done_s = time.monotonic()
+        return draft.tick(frame, self._ticker.due_s), frame
+
+    def _look(self, draft: Draft, untold: Vector) -> Frame:
+        """A frame and what the policy wants at its sight, every check passed; written into ``draft`` as it comes."""
+        frame = self._frame()
+        draft.frame, draft.taken_s = frame, time.monotonic()
+        draft.held = not self._monitor.frame.check(frame.timestamp, draft.taken_s)
+        draft.tcp = self._encoders()
+        self._monitor.fence.check(draft.tcp)
+        draft.estimated_s = draft.taken_s
+        if draft.held:
+            draft.command = np.zeros(3)  # without one the velocity before (mode 5) would go on
+            return frame
+        draft.estimate = self._estimator.estimate(frame, self._view.t_base_camera, self._view.intrinsics)
+        draft.estimated_s = time.monotonic()
+        self._monitor.estimate.check(draft.estimate, frame.timestamp)
+        draft.tcp_at_frame = self._encoders(frame.timestamp)
+        self._monitor.encoders.check(draft.estimate.xyz, draft.tcp_at_frame)
+        draft.command = self._policy.act(Observation(draft.estimate, draft.goal, untold))
+        self._monitor.command.check(draft.command)
+        return frame
+
+    def _ask(
+        self, gate: Gate, draft: Draft, frame: Frame, last_sent: Vector, watchdog: Watchdog
+    ) -> tuple[Draft, Frame]:
+        """Ask the operator; where the frame grew too old meanwhile, look again, and ask again if another step came."""
+        while True:
+            shown = self._step_of(draft.command, last_sent)
+            watchdog.rest()
+            gate(shown)
+            watchdog.feed()
+            self._ticker.reset()
+            if draft.held or not self._moving or time.monotonic() - frame.timestamp <= self._max_frame_age_s:
+                return draft, frame
+            while True:
+                draft = draft.began_again()
+                frame = self._look(draft, np.zeros(3))
+                if not draft.held:
+                    break
+                watchdog.feed()
+                if self._interrupted.wait(self._ticker.period_s):
+                    raise stop_of(self._interrupted)
+            change_m = float(np.linalg.norm(self._step_of(draft.command, last_sent) - shown))
+            if change_m <= max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))):
+                return draft, frame
 
     def _frame(self) -> Frame:
         try:
@@ -187,25 +219,23 @@ class Runtime:
         return frame.goal_index if isinstance(frame, RecordedFrame) else self._goal_index
 
     def _encoders(self, time_s: float | None = None) -> Vector:
-        try:
+        with _faults_of_the_arm():
             return self._arm.tcp if time_s is None else self._arm.tcp_at(time_s)
-        except DeviceError as error:
-            raise Stop(StopReason.ARM, str(error)) from error
 
     def _move(self, command: Vector) -> Vector:
-        try:
+        with _faults_of_the_arm():
             return self._arm.move(command)
-        except Stop:
-            raise
-        except (DeviceError, SafetyStop) as error:
-            raise Stop(StopReason.ARM, str(error)) from error
+
+    def _step_of(self, command: Vector, last_sent: Vector) -> Vector:
+        with _faults_of_the_arm():
+            return self._preview(command, last_sent)
 
     def _as_stop(self, error: Exception, stuck: bool) -> Stop:
         """The reason to report: the watchdog's when it has fired, since later faults follow from it."""
         if stuck:
             return Stop(StopReason.WATCHDOG, f"no tick for {self._watchdog_s * 1e3:.0f} ms; then {error}")
         if self._interrupted.is_set() and not (isinstance(error, Stop) and error.reason is StopReason.OPERATOR):
-            return Stop(StopReason.OPERATOR, f"interrupted (Ctrl-C); then {error}")
+            return stop_of(self._interrupted, f"; then {error}")
         if isinstance(error, Stop):
             return error
         if isinstance(error, RecordingEnded):
@@ -218,3 +248,13 @@ class Runtime:
 
     def _last_tcp(self, ticks: list[Tick]) -> Vector:
         return ticks[-1].tcp if ticks else np.full(3, np.nan)
+
+
+@contextmanager
+def _faults_of_the_arm() -> Iterator[None]:
+    try:
+        yield
+    except Stop:
+        raise
+    except (DeviceError, SafetyStop) as error:
+        raise Stop(StopReason.ARM, str(error)) from error

@@ -7,6 +7,7 @@ import numpy as np
 
 from control.arms.arm import Arm
 from datasets.errors import DeviceError, SafetyStop
+from pipelines.interrupt import stop_of
 from pipelines.runtime import Runtime
 from pipelines.stops import Stop, StopReason
 from pipelines.tick import GoalResult, Vector
@@ -63,8 +64,8 @@ def _home(arm: Arm, interrupted: Event | None) -> Stop | None:
     except (DeviceError, SafetyStop) as error:
         arm.stop()
         if interrupted is not None and interrupted.is_set():
-            return Stop(StopReason.OPERATOR, "interrupted (Ctrl-C) on the way home")
+            return stop_of(interrupted, " on the way home")
         return error if isinstance(error, Stop) else Stop(StopReason.ARM, f"on the way home: {error}")
     if interrupted is not None and interrupted.is_set():
-        return Stop(StopReason.OPERATOR, "interrupted (Ctrl-C) on the way home")
+        return stop_of(interrupted, " on the way home")
     return None

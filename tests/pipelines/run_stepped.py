@@ -1,0 +1,29 @@
+"""A stepped run on the point world with a terminal of its own, for test_step_prompt.py to type at: FILE."""
+
+import fcntl
+import json
+import sys
+import termios
+from pathlib import Path
+
+import numpy as np
+from conftest import PointWorld  # this folder is a script's first place to look
+
+from datasets.rig import Rig
+from pipelines.interrupt import stop_on_signals
+from pipelines.settings import RuntimeSettings
+from pipelines.step_prompt import StepPrompt
+
+
+def main(file):
+    fcntl.ioctl(sys.stdin, termios.TIOCSCTTY, 0)  # whose Ctrl-C is this process's
+    world = PointWorld(Rig.load(), RuntimeSettings.load(), rate_hz=10.0)
+    with stop_on_signals(world.arm.stop) as world.interrupted:
+        world.gate = StepPrompt(world.interrupted, world.arm.why_stopped)
+        result = world.runtime().reach(np.array([0.45, 0.08, 0.30]))
+    sent = [move.tolist() for move in world.arm.moves]
+    Path(file).write_text(json.dumps({"stop": str(result.stop), "sent": sent}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
