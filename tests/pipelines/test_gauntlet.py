@@ -68,6 +68,14 @@ def test_the_issue_s_gaps_are_all_there(params):
     assert set(wanted.split()) <= set(params.gaps)
 
 
+def test_the_payload_differs_from_the_joints_without_it_by_its_mass_alone(params):
+    env = load_params(params.control, ControlParams).env
+    bare, loaded = (params.gaps[name].env_params(env) for name in ("physics", "payload"))
+    assert bare.dynamics.payload_kg == (0.0, 0.0)
+    assert loaded.dynamics.payload_kg[0] >= 1.0
+    assert replace(loaded, dynamics=replace(loaded.dynamics, payload_kg=(0.0, 0.0))) == bare
+
+
 def test_a_gap_that_changes_what_there_is_not_is_refused():
     with pytest.raises(ConfigError, match="look has no key 'colour'"):
         Gap("x", "picture", look={"colour": 1}).check(EnvParams())
