@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,15 +22,13 @@ ARRIVED_M = 1.5e-3
 
 @pytest.fixture(scope="module", params=["simulated", "online_line", "velocity"])
 def arm(request: pytest.FixtureRequest, rig: Rig) -> Iterator[Arm]:
-    params = ArmParams(slow_speed_m_s=0.25)
+    # Of the deadlines on the wire test_xarm_faults.py tells; here a busy machine is no fault.
+    params = ArmParams(slow_speed_m_s=0.25, report_deadline_s=1.0, command_deadline_s=1.0)
     if request.param == "simulated":
         with SimulatedArm(rig, params) as simulated:
             yield simulated
     else:
-        with (
-            ControllerTwin(rig) as twin,
-            XArm(twin.host, rig, ArmParams(mode=request.param, slow_speed_m_s=0.25)) as arm,
-        ):
+        with ControllerTwin(rig) as twin, XArm(twin.host, rig, replace(params, mode=request.param)) as arm:
             yield arm
 
 
@@ -61,9 +60,12 @@ def test_home_is_the_rigs_home_and_becomes_the_target(ready: Arm, rig: Rig) -> N
 def test_displacements_add_up_and_the_arm_follows(ready: Arm) -> None:
     start = ready.target
     run(ready, np.array([0.01, 0.005, 0.0]), 8)
-    run(ready, np.zeros(3), 5)
+    for _ in range(30):
+        run(ready, np.zeros(3), 1)
+        if arrived := np.linalg.norm(ready.tcp - ready.target) < ARRIVED_M:
+            break
     np.testing.assert_allclose(ready.target, start + np.array([0.08, 0.04, 0.0]), atol=1e-9)
-    np.testing.assert_allclose(ready.tcp, ready.target, atol=ARRIVED_M)
+    assert arrived
 
 
 def test_move_returns_what_was_really_sent(ready: Arm, rig: Rig) -> None:

@@ -126,11 +126,15 @@ def test_what_is_left_of_a_velocity_brakes_to_rest() -> None:
 
 def test_the_wire_never_sees_a_jump_of_the_velocity(rig: Rig) -> None:
     params = ArmParams(mode="velocity")
-    with ControllerTwin(rig) as twin, XArm(twin.host, rig, params) as arm:
-        for step in [0.025] * 4 + [-0.025] * 5:
-            arm.move(np.array([0.0, step, 0.0]))
-            time.sleep(0.1)
-        sent = [np.array(each.floats(3)) / 1000 for _, each in twin.log if each.register == Register.VC_SET_CARTV]
+    for _ in range(5):  # until the machine lets no velocity run out before the next
+        with ControllerTwin(rig) as twin, XArm(twin.host, rig, params) as arm:
+            for step in [0.025] * 4 + [-0.025] * 5:
+                arm.move(np.array([0.0, step, 0.0]))
+                time.sleep(0.1)
+            commands = [(at_s, each) for at_s, each in twin.log if each.register == Register.VC_SET_CARTV]
+        if np.max(np.diff([at_s for at_s, _ in commands])) < DURATION_S:
+            break
+    sent = [np.array(each.floats(3)) / 1000 for _, each in commands]
     assert len(sent) == 9
     changes = np.linalg.norm(np.diff([np.zeros(3), *sent], axis=0), axis=1)
     assert np.max(changes) == pytest.approx(params.acceleration_m_s2 / rig.rate_hz, abs=1e-4)

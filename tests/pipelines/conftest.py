@@ -318,4 +318,5 @@ def shipped_setup(rig, settings, monkeypatch):
 @pytest.fixture
 def knowing_setup(shipped_setup):
     """The same with patience, for what is not about those limits."""
-    return replace(shipped_setup, settings=patient(shipped_setup.settings, repeats_held=20))
+    arm = replace(shipped_setup.arm, report_deadline_s=1.0, command_deadline_s=1.0)
+    return replace(shipped_setup, settings=patient(shipped_setup.settings, repeats_held=20), arm=arm)
