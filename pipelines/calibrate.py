@@ -27,12 +27,13 @@ from datasets.rig import RIG_PATH, Rig
 from perception.cameras.camera import Camera
 from perception.estimator import PositionEstimator
 from perception.mounted import seen_from_table
+from pipelines.arguments import require_writable, seed
 from pipelines.calibration import Calibration
-from pipelines.devices import DeviceNames, open_devices
+from pipelines.devices import TWIN, DeviceNames, open_devices
 from pipelines.interrupt import stop_on_signals
 from pipelines.rigid_fit import fit_rigid_robust
 from pipelines.run_real import ask_operator
-from pipelines.settings import RuntimeSettings
+from pipelines.settings import RUNTIME_PATH, RuntimeSettings
 from pipelines.setup import PROPORTIONAL, Setup
 from pipelines.table_height import measure_table
 from pipelines.twin.settings import TWIN_PATH, TwinSettings
@@ -193,10 +194,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arm", metavar="IP|twin", help="the controller's address")
     parser.add_argument("--camera", metavar="realsense[:SERIAL]|twin")
     parser.add_argument("--poses", type=int, default=20, metavar="N", help="places to look at (default 20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the places (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the places (default 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the calibration file to write")
     parser.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
     parser.add_argument("--rig", default=RIG_PATH, metavar="FILE")
+    parser.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE", help="of this site (default: %(default)s)")
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
     parser.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
     parser.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
@@ -204,11 +206,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line(PROG):
         if options.poses < LEAST_POSES:
             raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
+        require_writable(options.out, "--out")
+        if options.arm is None and options.camera not in (None, TWIN):
+            raise ConfigError(
+                f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP"
+            )
         names = DeviceNames.of(options.camera, options.arm)
         rig, twin = Rig.load(options.rig), TwinSettings.load(options.twin)
         setup = Setup.load(
             rig,
-            RuntimeSettings.load(),
+            RuntimeSettings.load(options.runtime),
             estimator=options.estimator,
             policy=PROPORTIONAL,
             max_speed_m_s=options.max_speed,

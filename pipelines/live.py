@@ -6,11 +6,26 @@ from control.safety import Fence
 from datasets.errors import ConfigError
 from datasets.frame import Frame
 from datasets.projection import Intrinsics
+from pipelines.arguments import require_writable
 from pipelines.overlay import ESTIMATE, GOAL, draw_tick
 from pipelines.tick import Tick, Vector
 
 SENT = (0, 158, 115)
 _ELLIPSOID_SIGMAS = 2.0
+
+
+def require_live(save: str | None = None) -> None:
+    """Refuse now what :class:`LiveView` would stumble over once the devices are open.
+
+    Raises:
+        ConfigError: ``rerun-sdk`` is not installed, or the file ``save`` cannot be written.
+    """
+    try:
+        import rerun  # noqa: F401
+    except ImportError as error:
+        raise ConfigError("--live needs the package rerun-sdk: pip install 'sim2real-reach[live]'") from error
+    if save is not None:
+        require_writable(save, "--live", make_folders=False)
 
 
 class LiveView:
@@ -21,14 +36,13 @@ class LiveView:
         save: a ``.rrd`` file to write in place of opening the viewer.
 
     Raises:
-        ConfigError: ``rerun-sdk`` is not installed.
+        ConfigError: as :func:`require_live`.
     """
 
     def __init__(self, fence: Fence, t_base_camera: Vector, intrinsics: Intrinsics, save: str | None = None) -> None:
-        try:
-            import rerun
-        except ImportError as error:
-            raise ConfigError("--live needs the package rerun-sdk: pip install 'sim2real-reach[live]'") from error
+        require_live(save)
+        import rerun
+
         self._rerun = rerun
         self._t_base_camera, self._intrinsics = t_base_camera, intrinsics
         rerun.init("sim2real-reach", spawn=save is None)

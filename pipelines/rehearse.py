@@ -19,6 +19,7 @@ from control.policy import Policy
 from datasets.config import command_line, load_params
 from datasets.errors import ConfigError
 from datasets.rig import Rig
+from pipelines.arguments import require_writable
 from pipelines.devices import DeviceNames, Devices, open_devices
 from pipelines.interrupt import stop_on_signals
 from pipelines.plots import plot_rehearsal
@@ -33,6 +34,7 @@ from pipelines.twin.settings import TWIN_PATH, TwinSettings
 
 PROG = "pipelines.rehearse"
 REHEARSAL_PATH = Path("params/rehearsal.yaml")
+METRICS, PICTURE = "metrics.json", "trajectories.png"
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             settings = replace(
                 settings, goals=options.goals, baseline_goals=min(settings.baseline_goals, options.goals)
             )
+        output = Path(options.out or settings.output)
+        for name in (METRICS, PICTURE):
+            require_writable(output / name, "--out")
         rig = Rig.load()
         setup = Setup.load(rig, RuntimeSettings.load(), policy=options.policy)
         setup = replace(setup, arm=replace(setup.arm, slow_speed_m_s=settings.homing_speed_m_s))
@@ -169,10 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         began = time.monotonic()
         rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinSettings.load(options.twin))
         found = metrics(rehearsal, setup, settings.seed, time.monotonic() - began)
-        output = Path(options.out or settings.output)
         output.mkdir(parents=True, exist_ok=True)
-        (output / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
-        plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / "trajectories.png")
+        (output / METRICS).write_text(json.dumps(found, indent=2) + "\n")
+        plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / PICTURE)
     print(json.dumps({"default": found["default"], "baselines": found["baselines"]}, indent=2))
 
 

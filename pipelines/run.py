@@ -11,12 +11,13 @@ import numpy as np
 from control.arms.arm import Arm
 from control.policy import Policy
 from pipelines.absent_arm import AbsentArm
+from pipelines.arguments import require_writable
 from pipelines.console import step_line
 from pipelines.devices import DeviceNames, Devices, open_devices
 from pipelines.interrupt import stop_on_signals
-from pipelines.live import LiveView
+from pipelines.live import LiveView, require_live
 from pipelines.monitor import Monitor
-from pipelines.recorder import RunRecorder
+from pipelines.recorder import EVENTS, RunRecorder
 from pipelines.runlog import RunLog
 from pipelines.runtime import Observer, Preview, Runtime, View
 from pipelines.session import run_goals
@@ -62,9 +63,14 @@ def run(
     """Open the devices, run the goals, close the devices.
 
     Raises:
+        ConfigError: what is to be written cannot be; nothing was opened.
         DeviceError: a device cannot be opened.
         SafetyStop: the arm refused to start.
     """
+    if options.record is not None:
+        require_writable(options.record / "NAME" / EVENTS, "--record")
+    if options.live:
+        require_live(options.live_file)
     with ExitStack() as stack:
         firmware = OLD_FIRMWARE_VERSION if any(fault.name == OLD_FIRMWARE for fault in options.faults) else None
         devices = stack.enter_context(open_devices(names, setup, twin_settings, firmware))

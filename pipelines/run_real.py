@@ -22,6 +22,7 @@ from control.safety import Fence
 from datasets.config import EXIT_INTERRUPTED, command_line
 from datasets.errors import ConfigError, SafetyStop
 from datasets.rig import RIG_PATH, Rig
+from pipelines.arguments import seed
 from pipelines.check import check, require_all
 from pipelines.console import result_table
 from pipelines.devices import DeviceNames
@@ -73,7 +74,7 @@ def parser() -> OneLineParser:
     )
     goals.add_argument("--random", type=int, metavar="N", help="N reachable goals within --radius of home")
     goals.add_argument("--radius", type=float, default=0.20, metavar="M", help="of the random goals (default 0.20 m)")
-    goals.add_argument("--seed", type=int, default=0, help="of the random goals (default 0)")
+    goals.add_argument("--seed", type=seed, default=0, help="of the random goals (default 0)")
     careful = options.add_argument_group("ways to begin")
     careful.add_argument("--check", action="store_true", help="look at every part of the set-up, move nothing, and end")
     careful.add_argument("--shadow", action="store_true", help="run everything, move nothing, show would-be commands")

@@ -22,10 +22,11 @@ from datasets.config import command_line
 from datasets.errors import ConfigError
 from datasets.files import write_whole
 from datasets.rig import Rig
+from pipelines.arguments import require_writable, seed
 from pipelines.devices import DeviceNames, open_devices
 from pipelines.interrupt import stop_on_signals
 from pipelines.process_watch import Holdings, ProcessWatch
-from pipelines.recorder import RunRecorder
+from pipelines.recorder import EVENTS, RunRecorder
 from pipelines.rotation import RotatingRecorder
 from pipelines.run import make_runtime
 from pipelines.session import run_goals
@@ -39,6 +40,7 @@ from pipelines.twin.settings import TwinSettings
 PROG = "pipelines.soak"
 OUTPUT = Path("results/soak")
 RECORDINGS = Path("runs/soak")
+METRICS, PICTURE = "metrics.json", "soak.png"
 RADIUS_M = 0.20
 GOALS_PER_RECORDING = 5
 RECORDINGS_KEPT = 3
@@ -144,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--minutes", type=float, default=60.0, metavar="N", help="how long (default 60)")
     parser.add_argument("--every", type=float, default=5.0, metavar="S", help="seconds between looks (default 5)")
-    parser.add_argument("--seed", type=int, default=0, help="of the goals (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the goals (default 0)")
     parser.add_argument("--policy", metavar="FOLDER|p", help="default: params/runtime.yaml")
     parser.add_argument("--record", type=Path, default=RECORDINGS, metavar="DIR", help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIR", help="default: %(default)s")
@@ -153,6 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in ("minutes", "every"):
             if not 0 < getattr(options, name) < np.inf:
                 raise ConfigError(f"--{name} {getattr(options, name)}: give a positive number")
+        for name in (METRICS, PICTURE):
+            require_writable(options.out / name, "--out")
+        require_writable(options.record / "NAME" / EVENTS, "--record")
         setup = Setup.load(Rig.load(), RuntimeSettings.load(), policy=options.policy)
         found = soak(
             setup,
@@ -163,8 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             folder=options.record,
         )
         result = metrics(found, 1 / setup.rig.rate_hz)
-        write_whole(options.out / "metrics.json", json.dumps(result, indent=2) + "\n")
-        plot_soak(found, options.out / "soak.png")
+        write_whole(options.out / METRICS, json.dumps(result, indent=2) + "\n")
+        plot_soak(found, options.out / PICTURE)
     for name, verdict in result["verdicts"].items():
         print(f"{'ok  ' if verdict['good'] else 'FAIL'}  {name:<20} {verdict['found']}")
     raise SystemExit(0 if all(verdict["good"] for verdict in result["verdicts"].values()) else EXIT_FAILED)
