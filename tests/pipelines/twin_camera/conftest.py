@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +117,20 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
 
 
 @pytest.fixture
-def count_threads() -> Callable[[], int]:
-    """Counts threads but for those of the arm's SDK, which end by themselves a second after it was closed."""
-    return lambda: sum("_thread_handle" not in thread.name for thread in threading.enumerate())
+def record() -> Callable[[Bench, Path, int], None]:
+    """Reads frames of a bench's twin while librealsense records, however long a busy disk makes it wait."""
+
+    def read(bench: Bench, path: Path, frames: int) -> None:
+        waits = {"connect_timeout_s": 30.0, "read_timeout_s": 30.0, "max_gap_s": 10.0, "reopen_after_s": 60.0}
+        patient = replace(bench.settings, **waits)
+        with RealSenseCamera(bench.rig.camera, patient, context=bench.twin.context, record_to=path) as camera:
+            for _ in range(frames):
+                camera.read()
+
+    return read
+
+
+@pytest.fixture
+def count_receivers() -> Callable[[], int]:
+    """Counts the threads that receive frames: of others, the SDK's among them, one may end at any time."""
+    return lambda: sum(thread.name == "realsense" for thread in threading.enumerate())

@@ -9,6 +9,7 @@ import numpy as np
 import pyrealsense2 as rs
 import pytest
 
+from control.arms.sdk import wait_until
 from datasets.config import load_params
 from datasets.errors import ConfigError, DeviceError
 from datasets.rig import Rig
@@ -58,7 +59,7 @@ def test_jitter_keeps_the_order(make_bench) -> None:
 
 def test_drops_the_asked_fraction_of_the_frames(make_bench) -> None:
     bench = make_bench(fps=90, drop_fraction=0.5, latency_s=0.0)
-    time.sleep(1.0)
+    assert wait_until(lambda: len(bench.picture.times) >= 80, 20.0)
     bench.twin.stop()
     assert 0.25 < len(bench.delivered) / len(bench.picture.times) < 0.75
 
@@ -69,7 +70,7 @@ def test_a_world_at_rest_never_gives_the_same_image_twice(rig: Rig, sigma: float
     shots: list[Shot] = []
     settings = TwinCameraSettings(fps=90, latency_s=0.0, colour_noise=sigma)
     with CameraTwin(rig.camera, lambda: contextlib.nullcontext(lambda t: still), settings, shots.append):
-        time.sleep(0.3)
+        assert wait_until(lambda: len(shots) >= 12, 10.0)
     for one, other in [*itertools.pairwise(shots), *itertools.pairwise(shots[::2])]:  # also with every second lost
         assert not np.array_equal(one.rgb, other.rgb)
         assert not np.array_equal(one.counts, other.counts)
@@ -100,9 +101,8 @@ def test_rendering_that_fails_later_is_told_by_check(rig: Rig) -> None:
     with CameraTwin(rig.camera, lambda: contextlib.nullcontext(render), TwinCameraSettings(fps=90)) as twin:
         twin.check()
         ended.set()
-        time.sleep(0.3)
         with pytest.raises(DeviceError, match="the world ended"):
-            twin.check()
+            wait_until(lambda: twin.check() is not None, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -157,10 +157,10 @@ def test_unknown_faults_are_refused_with_the_names_there_are() -> None:
 
 def test_a_fault_lasts_as_long_as_asked() -> None:
     schedule = FaultSchedule()
-    schedule.begin(CameraFault.STALL, 0.05)
-    assert schedule.active(CameraFault.STALL)
-    time.sleep(0.06)
-    assert not schedule.active(CameraFault.STALL)
+    begin_s = schedule.begin(CameraFault.STALL, 0.2)
+    assert schedule.active(CameraFault.STALL) or time.monotonic() - begin_s >= 0.2
+    assert wait_until(lambda: not schedule.active(CameraFault.STALL), 5.0)
+    assert time.monotonic() - begin_s >= 0.2
     schedule.begin(CameraFault.DEAD_COLOUR)
     assert schedule.active(CameraFault.DEAD_COLOUR)
     schedule.end("dead_colour")

@@ -19,23 +19,18 @@ KINDS = ["simulated", "realsense", "playback", "stepped playback"]
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory, rig):
-    """A few frames of the twin as librealsense records them."""
+    """Frames enough of the twin as librealsense records them."""
     path = tmp_path_factory.mktemp("recording") / "twin.db3"
     return path
 
 
 @pytest.fixture(params=KINDS)
-def camera(request, make_bench: Callable, recording) -> Iterator[Camera]:
+def camera(request, make_bench: Callable, record: Callable, recording) -> Iterator[Camera]:
     """A camera of each kind, not yet connected."""
     bench = make_bench()
     kind: str = request.param
     if "playback" in kind and not recording.exists():
-        bench.camera = type(bench.camera)(
-            bench.rig.camera, bench.settings, context=bench.twin.context, record_to=recording
-        )
-        with bench.camera as recorded:
-            for _ in range(20):
-                recorded.read()
+        record(bench, recording, 60)
     if kind == "simulated":
         made: Camera = SimulatedCamera(bench.rig.camera, bench.picture.renderer, latency_s=0.01)
     elif kind == "realsense":
@@ -44,6 +39,7 @@ def camera(request, make_bench: Callable, recording) -> Iterator[Camera]:
         made = PlaybackCamera(
             lambda: RealSenseRecording(recording, bench.rig.camera, bench.settings),
             real_time=kind == "playback",
+            read_timeout_s=30.0,
         )
     yield made
     made.disconnect()

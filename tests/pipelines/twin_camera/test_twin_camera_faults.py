@@ -6,6 +6,7 @@ frame was delivered, or when the first missing one was due.
 
 import itertools
 import re
+import threading
 import time
 from dataclasses import replace
 
@@ -53,11 +54,21 @@ def test_a_fault_is_refused_within_the_deadline_named_and_healed(make_bench, fau
 
 
 def test_a_stall_of_190_ms_is_ridden_out_at_30_frames_per_second(bench) -> None:
-    bench.camera.read()
-    bench.twin.inject("camera_stall")
-    for _ in range(40):
-        bench.camera.read_latest(0.5)
-        time.sleep(0.01)
+    for _ in range(5):
+        bench.wait_until_fresh()
+        begin = len(bench.delivered)
+        bench.twin.inject("camera_stall")
+        try:
+            for _ in range(40):
+                bench.camera.read_latest(0.5)
+                time.sleep(0.01)
+        except DeviceError:
+            delivered_s = [at_s for at_s, _ in bench.delivered[begin - 1 :]]
+            if np.max(np.diff([*delivered_s, time.monotonic()])) < 0.24:
+                raise
+        else:
+            return
+    pytest.fail("the machine made every stall longer than 0.24 s")
 
 
 def test_a_frame_older_than_allowed_is_refused_by_its_age(bench) -> None:
@@ -92,8 +103,8 @@ def test_read_never_gives_the_same_look_twice(bench, fault: str) -> None:
         assert not np.array_equal(one.depth, next_one.depth)
 
 
-def test_unplugged_and_back_it_is_reopened(bench, count_threads) -> None:
-    before = count_threads()
+def test_unplugged_and_back_it_is_reopened(bench, count_receivers) -> None:
+    before = set(threading.enumerate())
     bench.twin.inject("camera_unplugged", 1.2)
     why = ""
     deadline_s = time.monotonic() + 3
@@ -108,12 +119,14 @@ def test_unplugged_and_back_it_is_reopened(bench, count_threads) -> None:
     assert bench.camera.reopened == 1
     assert bench.camera.is_connected
     assert bench.camera.intrinsics.fx == pytest.approx(615.0)
-    assert count_threads() == before
+    assert count_receivers() == 1
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_dead_stream_is_reopened_too(bench) -> None:
-    bench.twin.inject("dead_colour", 0.8)
-    bench.wait_until_refused()
+    bench.twin.inject("dead_colour", 1e9)
+    assert wait_until(lambda: "reopening it, attempt" in bench.wait_until_refused(), 5.0)
+    bench.twin.clear("dead_colour")
     bench.wait_until_fresh()
     assert bench.camera.reopened == 1
 
@@ -150,18 +163,17 @@ def test_reopening_adopts_no_other_camera(bench, rig) -> None:
     other.unplug()
 
 
-def test_disconnect_while_reopening_does_not_wait_for_the_attempts(make_bench, count_threads) -> None:
+def test_disconnect_while_reopening_does_not_wait_for_the_attempts(make_bench, count_receivers) -> None:
     bench = make_bench()
     bench.camera = bench.open_camera(reopen_interval_s=60.0)
     bench.camera.connect()
-    before = count_threads()
     bench.twin.inject("camera_unplugged", 1e9)
-    while bench.camera.is_connected:
-        time.sleep(0.01)
+    assert wait_until(lambda: not bench.camera.is_connected, 10.0)
+    assert count_receivers() == 1
     begin_s = time.monotonic()
     bench.camera.disconnect()
     assert time.monotonic() - begin_s < 10
-    assert count_threads() == before - 1
+    assert count_receivers() == 0
 
 
 def test_without_reopening_a_fault_stays_until_connected_again(make_bench) -> None:

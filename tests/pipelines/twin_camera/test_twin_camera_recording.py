@@ -13,20 +13,16 @@ from perception.cameras.realsense import RealSenseCamera
 from perception.cameras.recording import RealSenseRecording
 
 
-def recorded(bench, path, frames: int) -> None:
-    with RealSenseCamera(bench.rig.camera, bench.settings, context=bench.twin.context, record_to=path) as camera:
-        for _ in range(frames):
-            camera.read()
-
-
 @pytest.mark.parametrize("real_time", [False, True])
-def test_a_recording_plays_back_bit_exact(make_bench, tmp_path, real_time: bool) -> None:
+def test_a_recording_plays_back_bit_exact(make_bench, record, tmp_path, real_time: bool) -> None:
     bench = make_bench()
     path = tmp_path / "run.db3"
-    recorded(bench, path, 15)
+    record(bench, path, 15)
     sent = {shot.rgb.tobytes()[:4000]: shot for _, shot in bench.delivered}
     played = []
-    with PlaybackCamera(lambda: RealSenseRecording(path, bench.rig.camera, bench.settings), real_time) as camera:
+    with PlaybackCamera(
+        lambda: RealSenseRecording(path, bench.rig.camera, bench.settings), real_time, read_timeout_s=30.0
+    ) as camera:
         while True:
             try:
                 played.append(camera.read())
@@ -45,10 +41,10 @@ def test_a_recording_plays_back_bit_exact(make_bench, tmp_path, real_time: bool)
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def test_two_stepped_playbacks_are_equal(make_bench, tmp_path) -> None:
+def test_two_stepped_playbacks_are_equal(make_bench, record, tmp_path) -> None:
     bench = make_bench()
     path = tmp_path / "run.db3"
-    recorded(bench, path, 5)
+    record(bench, path, 5)
     runs = []
     for _ in range(2):
         recording = RealSenseRecording(path, bench.rig.camera, bench.settings)
@@ -61,20 +57,20 @@ def test_two_stepped_playbacks_are_equal(make_bench, tmp_path) -> None:
     assert len(runs[0]) >= 5
 
 
-def test_a_recording_cut_short_is_refused_in_one_line(make_bench, tmp_path) -> None:
+def test_a_recording_cut_short_is_refused_in_one_line(make_bench, record, tmp_path) -> None:
     bench = make_bench()
     path = tmp_path / "run.db3"
-    recorded(bench, path, 3)
+    record(bench, path, 3)
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(Exception, match="cannot play it") as error:
         RealSenseRecording(path, bench.rig.camera, bench.settings)
     assert "\n" not in str(error.value)
 
 
-def test_a_recording_from_another_camera_is_refused(make_bench, tmp_path) -> None:
+def test_a_recording_from_another_camera_is_refused(make_bench, record, tmp_path) -> None:
     bench = make_bench()
     path = tmp_path / "run.db3"
-    recorded(bench, path, 3)
+    record(bench, path, 3)
     other = type(bench.rig.camera)(848, 480, 615.0, 615.0, 424.0, 240.0)
     with pytest.raises(DeviceError, match="images are 640x480 px, the rig's 848x480"):
         RealSenseRecording(path, other, bench.settings)
