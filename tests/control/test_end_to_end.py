@@ -157,11 +157,15 @@ def test_the_stage_learns_and_after_a_kill_goes_on_with_nothing_lost(tmp_path, r
     assert not (killed / "policy").exists()
     assert not (killed / "results").exists()
     train.main(arguments)
-    assert (killed / "results/curve.csv").read_text() == (whole / "results/curve.csv").read_text()
+    # The killed process may have rounded the last bits of an episode's sums otherwise.
+    curves = [(folder / "results/curve.csv").read_text().splitlines() for folder in (killed, whole)]
+    assert curves[0][0] == curves[1][0]
+    again, once = (np.loadtxt(lines[1:], delimiter=",") for lines in curves)
+    np.testing.assert_array_equal(again[:, 0], once[:, 0])
+    np.testing.assert_allclose(again, once, rtol=1e-3)
     found = json.loads((killed / "results/metrics.json").read_text())
     assert found["best_step"] == metrics["best_step"]
     assert found["replay_mb"] == metrics["replay_mb"]
-    # The killed process may have rounded the last bits of an episode's sums otherwise.
     assert found["default"] == pytest.approx(metrics["default"], rel=1e-3)
 
 
