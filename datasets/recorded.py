@@ -6,7 +6,7 @@ import numpy as np
 
 from datasets.errors import DataError
 from datasets.projection import Intrinsics, Window, invert, project, transform
-from datasets.recording import Recording
+from datasets.recording import STOPPED, Recording
 from datasets.rig import Rig
 from datasets.splits import WindowJitter
 from datasets.store import LABELS, Columns, LookName, depth_to_units, schema
@@ -22,17 +22,23 @@ def cut_recording(
     """Store the recording's labelled frames as a split with both looks; how many there are.
 
     The labels are the recorded ones: the TCP by the arm's encoders and the camera's calibrated pose. The fovea's
-    windows lie about the TCP's pixel as in simulation. Steps without a TCP are left out. ``scene_seed`` is the step's
-    number in the recording: there is no scene to draw again.
+    windows lie about the TCP's pixel as in simulation. Steps without a TCP are left out, and the one that a stop came
+    at. ``scene_seed`` is the step's number in the recording: there is no scene to draw again.
 
     Raises:
         DataError: the recording is of another rig or holds no labelled frame, or the split cannot be written.
     """
     recording.require_rig(rig)
     labels = {name: recording.read(name) for name in LABELS}
-    usable = np.flatnonzero(np.isfinite(labels["tcp"]).all(axis=1) & np.isfinite(labels["joints"]).all(axis=1))
+    labelled = np.isfinite(labels["tcp"]).all(axis=1) & np.isfinite(labels["joints"]).all(axis=1)
+    if STOPPED in recording.arrays:
+        labelled &= recording.read(STOPPED) == 0
+    usable = np.flatnonzero(labelled)
     if not len(usable):
-        raise DataError(f"{recording.where}: no step has a TCP and joints recorded; nothing to learn from")
+        raise DataError(
+            f"{recording.where}: no step has a TCP and joints recorded, besides one that a stop came at; "
+            "nothing to learn from"
+        )
     jitter = window_jitter or WindowJitter()
     description = {
         "arm_model": "recorded",

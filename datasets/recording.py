@@ -42,6 +42,8 @@ SEGMENT_S = 0.8
 """A step is on its way to the disk this long after it was taken; with the writing itself it stays under a second."""
 WAITING_STEPS = 64
 """Steps that may wait for a slow disk (100 MB) before recording gives up."""
+STOPPED = "stopped"
+"""The further column that is not 0 at the step in whose middle the run was stopped: something was wrong with it."""
 
 _Row = dict[str, NDArray[Any]]
 

@@ -42,6 +42,13 @@ def result_table(results: Iterable[GoalResult], goals: int) -> str:
     return "\n".join(rows)
 
 
+def stop_words(result: GoalResult) -> str:
+    """How a stop went that an arm was given."""
+    if result.stopped_in_s is None:
+        return "the arm's stop is NOT confirmed"
+    return f"the arm confirmed its stop after {result.stopped_in_s * MM:.0f} ms"
+
+
 def _point(xyz: Vector) -> str:
     return "(" + ", ".join(f"{value:6.3f}" for value in xyz) + ")"
 

@@ -39,7 +39,11 @@ class Draft:
     acted_s: float = math.nan
     done_s: float = math.nan
 
-    def began_again(self) -> "Draft":
+    def broken_off(self, due_s: float) -> tuple[Tick, Frame] | None:
+        """As it stands at a stop, None without a frame."""
+        return None if self.frame is None else (self.tick(self.frame, due_s), self.frame)
+
+    def begun_again(self) -> "Draft":
         """The same step with nothing seen yet."""
         return Draft(self.goal_index, self.step, self.goal, self.started_s)
 

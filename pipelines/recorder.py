@@ -16,7 +16,7 @@ from control.arms.arm import Arm
 from datasets.errors import DataError, DeviceError
 from datasets.frame import Frame
 from datasets.projection import Intrinsics
-from datasets.recording import RecordingWriter
+from datasets.recording import STOPPED, RecordingWriter
 from datasets.rig import Rig
 from pipelines.runlog import RunLog
 from pipelines.tick import GoalResult, Tick, Timing, Vector
@@ -29,6 +29,7 @@ COLUMNS: dict[str, tuple[int, ...]] = {
     "goal_index": (),
     "step": (),
     "held": (),
+    STOPPED: (),
     "goal": (3,),
     "estimate": (3,),
     "sigma": (3,),
@@ -89,21 +90,26 @@ class RunRecorder:
 
     def __call__(self, tick: Tick, frame: Frame) -> None:
         """Hand one tick to the writing thread."""
+        self._take(tick, frame)
+
+    def _take(self, tick: Tick, frame: Frame, stopped: bool = False) -> None:
         self._tell_of_the_arm()
         if tick.step == 0:
             self.log.note("goal begun", tick.time_s, goal_index=tick.goal_index, goal=tick.goal.tolist())
-        if tick.held:
+        if tick.held and not stopped:
             self.log.note("frame seen before, held still", tick.time_s, step=tick.step)
         self._given += 1
         if self._failure is not None:
             return
         try:
-            self._writer.append(frame, {**self._row(tick), **self._labels(tick), **self._camera})
+            self._writer.append(frame, {**self._row(tick, stopped), **self._labels(tick), **self._camera})
         except DataError as error:
             self._give_up(error)
 
     def finished(self, result: GoalResult) -> None:
-        """Note how a goal ended."""
+        """Note how a goal ended, and keep the frame that a stop came at."""
+        if result.broken_off is not None:
+            self._take(*result.broken_off, stopped=True)
         self._tell_of_the_arm()
         if result.stop is None:
             self.log.note("goal ended", residual_mm=_millimetres(result.residual_m), goal=result.goal.tolist())
@@ -146,12 +152,13 @@ class RunRecorder:
                 self.log.note("arm", time_s, detail=event)
         self._told = events[-1] if events else None
 
-    def _row(self, tick: Tick) -> dict[str, Any]:
+    def _row(self, tick: Tick, stopped: bool) -> dict[str, Any]:
         values = {
             "time": tick.time_s,
             "goal_index": tick.goal_index,
             "step": tick.step,
             "held": float(tick.held),
+            STOPPED: float(stopped),
             "goal": tick.goal,
             "estimate": tick.estimate,
             "sigma": tick.sigma,

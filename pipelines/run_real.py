@@ -3,7 +3,7 @@
 Without --arm and --camera everything runs on the twin: an emulated controller and a software RealSense that the
 vendors' own libraries connect to. The arm homes slowly before each goal and moves inside the fence of params/rig.yaml
 only. Ctrl-C stops it. Exit codes: 0 all goals were run, 2 refused before anything moved, 3 stopped by a safety check
-(the reason is printed), 130 stopped by Ctrl-C.
+(the reason is printed), 130 stopped by the operator (Ctrl-C, SIGTERM, a terminal that is gone, not Enter at --step).
 """
 
 import argparse
@@ -24,8 +24,8 @@ from datasets.errors import ConfigError, SafetyStop
 from datasets.rig import RIG_PATH, Rig
 from pipelines.arguments import seed
 from pipelines.check import check, require_all
-from pipelines.console import result_table
-from pipelines.devices import DeviceNames
+from pipelines.console import result_table, stop_words
+from pipelines.devices import NO_ARM, DeviceNames
 from pipelines.goal_check import check_goals
 from pipelines.loop_times import LoopTimes
 from pipelines.run import RunOptions, run
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     print(result_table(results, len(goals)))
     print(times)
-    code = exit_code(results)
+    code = exit_code(results, moved=names.arm != NO_ARM and not names.shadow)
     for error in dict.fromkeys(errors):  # told when it came, and again where the operator looks
         print(f"{PROG}: {error}", file=sys.stderr)
     raise SystemExit(code)
@@ -212,12 +212,12 @@ def ask_operator(arm: str, goals: Sequence[Vector]) -> None:
         raise SafetyStop("the operator did not agree; nothing was connected (use --yes to begin without asking)")
 
 
-def exit_code(results: Sequence[GoalResult]) -> int:
-    """0, or why the last goal was stopped."""
+def exit_code(results: Sequence[GoalResult], moved: bool = True) -> int:
+    """0, or why the last goal was stopped, which is printed; ``moved``: there was an arm to stop."""
     stop = results[-1].stop if results else None
     if stop is None or stop.reason is StopReason.RECORDING_ENDED:
         return 0
-    print(f"{PROG}: stopped: {stop}", file=sys.stderr)
+    print(f"{PROG}: stopped: {stop}" + (f"; {stop_words(results[-1])}" if moved else ""), file=sys.stderr)
     return EXIT_INTERRUPTED if stop.reason is StopReason.OPERATOR else EXIT_STOPPED
 
 

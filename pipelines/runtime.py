@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
 import numpy as np
@@ -17,11 +17,11 @@ from datasets.projection import Intrinsics
 from perception.cameras.camera import Camera
 from perception.cameras.playback import RecordingEnded
 from perception.cameras.run_recording import RecordedFrame
-from perception.estimate import Estimator
+from perception.estimate import Estimator, PositionEstimate
 from pipelines.draft import Draft
 from pipelines.interrupt import stop_of
 from pipelines.monitor import Monitor
-from pipelines.stops import Stop, StopReason
+from pipelines.stops import Stop, StopReason, timed
 from pipelines.tick import GoalResult, Tick, Vector
 from pipelines.ticker import Ticker
 from pipelines.watchdog import Watchdog
@@ -92,6 +92,8 @@ class Runtime:
         self._interrupted = Event() if interrupted is None else interrupted
         self._ticker = Ticker(1.0 / rate_hz, wait=self._interrupted.wait)
         self._goal_index = self._shown_goal = -1
+        self._draft: Draft | None = None
+        self._ahead: Frame | None = None
 
     @property
     def overruns(self) -> int:
@@ -107,6 +109,7 @@ class Runtime:
         self._goal_index += 1
         goal = np.asarray(goal_m, dtype=float)
         ticks: list[Tick] = []
+        self._draft = None
         self._policy.reset()
         self._monitor.reset()
         self._ticker.reset()
@@ -114,15 +117,18 @@ class Runtime:
         with Watchdog(self._watchdog_s, self._arm.stop) as watchdog:
             try:
                 while self._shown_goal < self._goal_index:
-                    # The first frame acted on was taken after the arm came to rest.
-                    self._shown_goal = self._goal_of(self._camera.read())
+                    # The first frame acted on was taken after the arm came to rest, as a recorded one was.
+                    frame = self._camera.read()
+                    self._shown_goal = self._goal_of(frame)
+                    self._ahead = frame if isinstance(frame, RecordedFrame) else None
                 for step in range(self._horizon):
                     if self._ticker.wait():
                         raise stop_of(self._interrupted)
-                    draft = Draft(self._goal_index, step, goal, time.monotonic())
+                    draft = self._draft = Draft(self._goal_index, step, goal, time.monotonic())
                     tick, frame = self._tick(draft, untold, ticks[-1].sent if ticks else np.zeros(3), watchdog)
                     if self._moving:
                         untold = tick.sent + untold if tick.held else tick.sent
+                    self._draft = None
                     ticks.append(tick)
                     for observer in self._observers:
                         observer(tick, frame)
@@ -136,14 +142,14 @@ class Runtime:
                 tcp = self._encoders()
                 self._monitor.fence.check(tcp)
             except BaseException as error:
-                noticed, stuck = time.monotonic(), watchdog.has_fired
+                stuck = watchdog.has_fired
                 watchdog.rest()
-                confirmed = self._arm.stop()
-                stopped_in_s = time.monotonic() - noticed if confirmed else None
+                times = timed(self._arm.stop)
                 if not isinstance(error, Exception):
                     raise
                 stop = self._as_stop(error, stuck)
-                return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, None, stop, noticed, stopped_in_s)
+                broken_off = None if self._draft is None else self._draft.broken_off(self._ticker.due_s)
+                return GoalResult(goal, ticks, self._last_tcp(ticks), np.inf, None, stop, *times, broken_off)
         return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)), self._arm.target)
 
     def _tick(self, draft: Draft, untold: Vector, last_sent: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
@@ -154,6 +160,7 @@ class Runtime:
         if watchdog.has_fired:
             raise Stop(StopReason.WATCHDOG, "the loop was stuck before this command")
         draft.acted_s = time.monotonic()
+        draft.sent = np.full(3, np.nan)  # unknown, should the arm answer with a fault
         draft.sent = self._move(draft.command)
         draft.done_s = time.monotonic()
         return draft.tick(frame, self._ticker.due_s), frame
@@ -169,14 +176,24 @@ class Runtime:
         if draft.held:
             draft.command = np.zeros(3)  # without one the velocity before (mode 5) would go on
             return frame
-        draft.estimate = self._estimator.estimate(frame, self._view.t_base_camera, self._view.intrinsics)
+        draft.estimate = self._estimate(frame)
         draft.estimated_s = time.monotonic()
         self._monitor.estimate.check(draft.estimate, frame.timestamp)
         draft.tcp_at_frame = self._encoders(frame.timestamp)
         self._monitor.encoders.check(draft.estimate.xyz, draft.tcp_at_frame)
-        draft.command = self._policy.act(Observation(draft.estimate, draft.goal, untold))
-        self._monitor.command.check(draft.command)
+        command = self._policy.act(Observation(draft.estimate, draft.goal, untold))
+        if np.shape(command) == (3,):
+            draft.command = command
+        self._monitor.command.check(command)
         return frame
+
+    def _estimate(self, frame: Frame) -> PositionEstimate:
+        try:
+            return self._estimator.estimate(frame, self._view.t_base_camera, self._view.intrinsics)
+        except DataError as error:
+            raise Stop(
+                StopReason.NO_ESTIMATE, f"{error} (a network gave no number, or the picture does not fit)"
+            ) from error
 
     def _ask(
         self, gate: Gate, draft: Draft, frame: Frame, last_sent: Vector, watchdog: Watchdog
@@ -191,7 +208,7 @@ class Runtime:
             if draft.held or not self._moving or time.monotonic() - frame.timestamp <= self._max_frame_age_s:
                 return draft, frame
             while True:
-                draft = draft.began_again()
+                draft = self._draft = draft.begun_again()
                 frame = self._look(draft, np.zeros(3))
                 if not draft.held:
                     break
@@ -204,15 +221,22 @@ class Runtime:
 
     def _frame(self) -> Frame:
         try:
-            frame = self._camera.read_latest(self._max_frame_age_s)
+            frame = self._read()
         except RecordingEnded as ended:
             raise Stop(StopReason.RECORDING_ENDED, str(ended)) from ended
         except (DeviceError, DataError) as error:
             raise Stop(StopReason.CAMERA, str(error)) from error
         self._shown_goal = self._goal_of(frame)
         if self._shown_goal > self._goal_index:
+            self._ahead = frame
             raise Stop(StopReason.RECORDING_ENDED, "it holds no more frames of this goal")
         return frame
+
+    def _read(self) -> Frame:
+        if self._ahead is None:
+            return self._camera.read_latest(self._max_frame_age_s)
+        frame, self._ahead = self._ahead, None
+        return replace(frame, timestamp=time.monotonic())
 
     def _goal_of(self, frame: Frame) -> int:
         """The goal a frame was recorded for; the present one of any other frame."""

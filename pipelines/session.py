@@ -9,7 +9,7 @@ from control.arms.arm import Arm
 from datasets.errors import DeviceError, SafetyStop
 from pipelines.interrupt import stop_of
 from pipelines.runtime import Runtime
-from pipelines.stops import Stop, StopReason
+from pipelines.stops import Stop, StopReason, timed
 from pipelines.tick import GoalResult, Vector
 
 
@@ -41,31 +41,32 @@ def run_goals(
     results: list[GoalResult] = []
     for index, goal in enumerate(goals):
         before(index)
-        stop = _home(arm, interrupted) if home else None
-        result = runtime.reach(goal) if stop is None else _not_begun(goal, stop)
+        prevented = _home(arm, goal, interrupted) if home else None
+        result = runtime.reach(goal) if prevented is None else prevented
         finished(result)
         results.append(result if keep_ticks else result.without_ticks())
         if result.stop is not None and not (result.ticks and result.stop.reason is StopReason.RECORDING_ENDED):
             return results
-    if home and home_after and results and (stop := _home(arm, interrupted)) is not None:
-        results.append(_not_begun(goals[-1], stop))
-        finished(results[-1])
+    if home and home_after and results and (prevented := _home(arm, goals[-1], interrupted)) is not None:
+        results.append(prevented)
+        finished(prevented)
     return results
 
 
-def _not_begun(goal: Vector, stop: Stop) -> GoalResult:
-    return GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop)
-
-
-def _home(arm: Arm, interrupted: Event | None) -> Stop | None:
-    """Go home; the stop that prevented it, if any did."""
+def _home(arm: Arm, goal: Vector, interrupted: Event | None) -> GoalResult | None:
+    """Go home; what became of ``goal`` if a stop prevented it. Whatever prevents it stops the arm."""
     try:
         arm.home()
-    except (DeviceError, SafetyStop) as error:
-        arm.stop()
+        if interrupted is None or not interrupted.is_set():
+            return None
+        times = timed(arm.stop)
+        stop = stop_of(interrupted, " on the way home")
+    except BaseException as error:
+        times = timed(arm.stop)
+        if not isinstance(error, DeviceError | SafetyStop):
+            raise
         if interrupted is not None and interrupted.is_set():
-            return stop_of(interrupted, " on the way home")
-        return error if isinstance(error, Stop) else Stop(StopReason.ARM, f"on the way home: {error}")
-    if interrupted is not None and interrupted.is_set():
-        return stop_of(interrupted, " on the way home")
-    return None
+            stop = stop_of(interrupted, " on the way home")
+        else:
+            stop = error if isinstance(error, Stop) else Stop(StopReason.ARM, f"on the way home: {error}")
+    return GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop, *times)

@@ -1,5 +1,7 @@
 """Why an arm was stopped."""
 
+import time
+from collections.abc import Callable
 from enum import StrEnum
 
 from datasets.errors import SafetyStop
@@ -15,6 +17,7 @@ class StopReason(StrEnum):
     DISAGREEMENT = "estimate disagrees with the encoders"
     DRIFT = "estimate drifted from the encoders"
     OUTSIDE_FENCE = "TCP outside the fence"
+    NO_ESTIMATE = "no estimate"
     NOT_FINITE = "number that is not finite"
     OVERRUNS = "loop too slow"
     WATCHDOG = "loop silent"
@@ -31,3 +34,10 @@ class Stop(SafetyStop):
     def __init__(self, reason: StopReason, detail: str) -> None:
         super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
+
+
+def timed(stop: Callable[[], bool]) -> tuple[float, float | None]:
+    """Stop an arm: when (``time.monotonic``), and after how many s that was confirmed, None where it was not."""
+    noticed_s = time.monotonic()
+    confirmed = stop()
+    return noticed_s, time.monotonic() - noticed_s if confirmed else None

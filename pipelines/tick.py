@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.frame import Frame
 from pipelines.stops import Stop
 
 Vector = NDArray[np.float64]
@@ -75,6 +76,8 @@ class GoalResult:
             number without an arm.
         stop: why it was cut short, if it was, noticed at ``noticed_s`` (``time.monotonic``); ``stopped_in_s`` is how
             long it took from there until the arm confirmed its stop, None where it did not.
+        broken_off: the tick that the stop came in the middle of, with its frame, if it had one yet: what it had not
+            come to is not a number, and ``sent`` is zero, or not a number where the arm did not take the command.
         steps: how many ticks it took; ``last_seen``: the last of them that was not held, None without one.
     """
 
@@ -86,6 +89,7 @@ class GoalResult:
     stop: Stop | None = None
     noticed_s: float = float("nan")
     stopped_in_s: float | None = None
+    broken_off: tuple[Tick, Frame] | None = field(default=None, repr=False)
     steps: int = 0
     last_seen: Tick | None = field(default=None, repr=False)
 
@@ -102,4 +106,4 @@ class GoalResult:
 
     def without_ticks(self) -> Self:
         """The same with the last tick only: about 2 KB in place of as much for every tick."""
-        return replace(self, ticks=[])
+        return replace(self, ticks=[], broken_off=None)
