@@ -77,8 +77,11 @@ class ShadowArm(Arm):
         """Nothing moves."""
 
     def move(self, displacement_m: ArrayLike) -> Vector:
-        """What would be sent from here; raises SafetyStop as the real command would."""
-        here = self.tcp
+        """What would be sent from here, or from the fence's nearest point: a hand may lead the arm out a little.
+
+        Raises SafetyStop on a command that is not finite.
+        """
+        here = np.clip(self.tcp, self._fence.low_m, self._fence.high_m)
         return np.asarray(self._fence.next_target(here, displacement_m) - here, dtype=float)
 
     def stop(self) -> bool:
