@@ -78,7 +78,7 @@ def run(
         watching, hearing = list(observers), [finished]
         injected = _Injected()
         if options.record is not None:
-            recorder = stack.enter_context(_recorder(options.record, setup, names, goals, devices))
+            recorder = stack.enter_context(_recorder(options.record, setup, names, goals, devices, step=options.step))
             watching.append(recorder)
             hearing.append(recorder.finished)
             injected.log = recorder.log
@@ -125,13 +125,18 @@ class _Injected:
             self.log.note("fault injected", time_s, name=name)
 
 
-def _recorder(folder: Path, setup: Setup, names: DeviceNames, goals: Sequence[Vector], devices: Devices) -> RunRecorder:
+def _recorder(
+    folder: Path, setup: Setup, names: DeviceNames, goals: Sequence[Vector], devices: Devices, *, step: bool = False
+) -> RunRecorder:
     about = {
         "arm": names.arm,
         "camera": names.camera,
         "shadow": names.shadow,
+        "step": step,
         "goals": [goal.tolist() for goal in goals],
         "settings": asdict(setup.settings),
+        "arm_params": asdict(setup.arm),
+        "max_speed_m_s": setup.rig.max_speed_m_s if setup.max_speed_m_s is None else setup.max_speed_m_s,
         "table_z_m": 0.0 if setup.calibration is None else setup.calibration.table_z_m,
     }
     pose = None if setup.calibration is None else setup.calibration.pose

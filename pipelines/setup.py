@@ -1,6 +1,6 @@
 """What a run is made of before any device is opened: read, checked, and refused in one sentence if it does not fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from control.arms.params import ArmParams
@@ -25,6 +25,7 @@ class Setup:
 
     Attributes:
         rig: that the models were trained for.
+        settings: of the models that were loaded, wherever they were named.
         fence: of :attr:`site`.
     """
 
@@ -57,19 +58,22 @@ class Setup:
             SafetyStop: the fence is no safe one, or begins too near to the table as measured.
         """
         settings.require_rate(rig.rate_hz)
+        settings = replace(
+            settings, estimator=str(estimator or settings.estimator), policy=str(policy or settings.policy)
+        )
         arm = ArmParams.load()
         measured = Calibration.load(calibration) if isinstance(calibration, str | Path) else calibration
         table_z_m = 0.0 if measured is None else measured.table_z_m
         fence = make_fence(settings.site(rig), arm, max_speed_m_s)
         check_clearance(fence, table_z_m)
-        eyes = PositionEstimator.load(estimator or settings.estimator, rig)
+        eyes = PositionEstimator.load(settings.estimator, rig)
         return cls(
             rig,
             settings,
             arm,
             CameraSettings.load(),
             MountedEstimator(eyes, table_z_m) if table_z_m else eyes,
-            make_policy(policy or settings.policy, rig, settings),
+            make_policy(settings.policy, rig, settings),
             fence,
             max_speed_m_s,
             measured,
