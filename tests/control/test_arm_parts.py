@@ -14,6 +14,8 @@ from control.arms.sdk import run_bounded, wait_until
 from control.arms.sender import CommandSender
 from datasets.errors import DeviceError
 
+pytestmark = pytest.mark.realtime
+
 
 def test_a_command_overtaken_before_it_left_is_dropped_and_the_newest_is_sent() -> None:
     sent, gate = [], threading.Event()

@@ -17,6 +17,8 @@ from datasets.kinematics import Kinematics
 from datasets.rig import Rig
 from pipelines.twin.controller import ControllerTwin
 
+pytestmark = pytest.mark.realtime
+
 ARRIVED_M = 1.5e-3
 
 

@@ -22,6 +22,8 @@ from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.protocol import Register
 from pipelines.twin.reports import Snapshot, rich_report
 
+pytestmark = pytest.mark.realtime
+
 
 def threads_of_the_sdk() -> list[str]:
     return [thread.name for thread in threading.enumerate() if not thread.name.startswith(("Main", "xarm-twin"))]

@@ -22,6 +22,8 @@ from pipelines.twin.controller_faults import STALL_S
 from pipelines.twin.firmware import RESET
 from pipelines.twin.protocol import Register
 
+pytestmark = pytest.mark.realtime
+
 STOP_DEADLINE_S = 0.25
 PARAMS = ArmParams()
 

@@ -124,6 +124,7 @@ def test_what_is_left_of_a_velocity_brakes_to_rest() -> None:
     np.testing.assert_array_equal(left_of(np.zeros(3), 1.0, 2.0), np.zeros(3))
 
 
+@pytest.mark.realtime
 def test_the_wire_never_sees_a_jump_of_the_velocity(rig: Rig) -> None:
     params = ArmParams(mode="velocity")
     for _ in range(5):  # until the machine lets no velocity run out before the next

@@ -69,6 +69,7 @@ def test_writing_takes_one_core_from_the_loop(tmp_path, rig):
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("zarr_pool")] == ["zarr_pool_0"]
 
 
+@pytest.mark.realtime
 def test_a_waiting_step_reaches_the_disk_without_another_one(tmp_path, rig):
     writer = RecordingWriter(str(tmp_path), "run", rig)
     writer.append(frame(0), {})
@@ -82,6 +83,7 @@ def test_a_waiting_step_reaches_the_disk_without_another_one(tmp_path, rig):
     assert Recording(str(tmp_path), "run").read("timestamp").tolist() == [100.0, 100.1]
 
 
+@pytest.mark.realtime
 @pytest.mark.slow
 def test_kill_costs_at_most_the_last_second(tmp_path, rig):
     program = f"""
@@ -147,6 +149,7 @@ def test_a_failure_to_write_is_told_by_the_next_step_or_at_the_end(tmp_path, rig
     assert Recording(str(tmp_path), "run").frames == writer.written == 0
 
 
+@pytest.mark.realtime
 def test_a_failure_to_write_ends_what_is_accepted(tmp_path, rig, monkeypatch):
     def refuse(depth):
         raise MemoryError
@@ -159,6 +162,7 @@ def test_a_failure_to_write_ends_what_is_accepted(tmp_path, rig, monkeypatch):
     assert "MemoryError" in why
 
 
+@pytest.mark.realtime
 def test_a_slow_disk_is_told_and_what_it_took_is_written(tmp_path, rig, monkeypatch):
     free, put = threading.Event(), zarr.storage._local._put
 

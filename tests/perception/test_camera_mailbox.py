@@ -11,6 +11,8 @@ from datasets.errors import DeviceError
 from datasets.frame import Frame
 from perception.cameras.mailbox import Mailbox
 
+pytestmark = pytest.mark.realtime
+
 
 def frame(age_s: float = 0.0) -> Frame:
     return Frame(np.zeros((2, 3, 3), np.uint8), np.ones((2, 3), np.float32), time.monotonic() - age_s)

@@ -17,6 +17,8 @@ from perception.cameras.recording import RealSenseRecording
 from perception.cameras.settings import CameraSettings
 from perception.cameras.simulated import SimulatedCamera
 
+pytestmark = pytest.mark.realtime
+
 TINY = Intrinsics(3, 2, 3.0, 3.0, 1.0, 0.5)
 
 

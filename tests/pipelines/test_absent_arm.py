@@ -19,6 +19,8 @@ from pipelines.recorder import FRAMES, RunRecorder
 from pipelines.run import make_runtime
 from pipelines.setup import Setup, make_fence
 
+pytestmark = pytest.mark.realtime
+
 GOAL = np.array([0.45, 0.08, 0.30])
 
 

@@ -45,6 +45,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.realtime
 @pytest.mark.slow
 def test_a_rehearsal_writes_the_documented_keys_and_a_picture(folder):
     path = folder / "params" / "rehearsal.yaml"
@@ -65,6 +66,7 @@ def test_a_rehearsal_writes_the_documented_keys_and_a_picture(folder):
     assert "goal" in done.stderr  # progress
 
 
+@pytest.mark.realtime
 @pytest.mark.slow
 def test_the_demo_tells_each_step_and_leaves_an_animation(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
@@ -83,6 +85,7 @@ def test_the_demo_tells_each_step_and_leaves_an_animation(folder, monkeypatch, c
     assert (folder / "shown/demo.png").is_file()
 
 
+@pytest.mark.realtime
 @pytest.mark.slow
 def test_a_fault_asked_for_stops_with_code_3_and_one_line_of_reason(folder):
     done = start(
@@ -176,6 +179,7 @@ def test_the_picture_shows_goal_and_estimate_where_they_project(rig):
     assert not (only_goal == ESTIMATE).all(axis=-1).any()
 
 
+@pytest.mark.realtime
 @pytest.mark.slow
 def test_a_camera_that_stands_elsewhere_is_calibrated_and_used(folder):
     path = folder / "params" / "twin.yaml"

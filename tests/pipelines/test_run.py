@@ -39,6 +39,8 @@ from pipelines.twin.protocol import Register
 from pipelines.twin.reports import rich_report
 from pipelines.twin.settings import TwinSettings
 
+pytestmark = pytest.mark.realtime
+
 GOALS = [np.array([0.44, 0.05, 0.27]), np.array([0.37, -0.04, 0.25])]
 TWIN = TwinSettings(calibration_m=0.0, calibration_deg=0.0)
 

@@ -20,6 +20,8 @@ from pipelines.twin.controller import ControllerTwin
 from pipelines.twin.firmware import VELOCITY_ACCELERATION_M_S2
 from pipelines.twin.protocol import Register
 
+pytestmark = pytest.mark.realtime
+
 HERE = Path(__file__).parent
 LOST_AT_MOST_S = 1.0
 PLANNED_S = 0.03

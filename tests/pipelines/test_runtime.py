@@ -10,6 +10,8 @@ import pytest
 from datasets.errors import DataError, DeviceError, SafetyStop
 from pipelines.stops import Stop, StopReason
 
+pytestmark = pytest.mark.realtime
+
 GOAL = np.array([0.45, 0.08, 0.30])
 
 

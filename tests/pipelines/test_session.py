@@ -13,6 +13,8 @@ from pipelines.session import run_goals
 from pipelines.stops import StopReason
 from pipelines.tick import Tick, Timing
 
+pytestmark = pytest.mark.realtime
+
 GOALS = [np.array([0.42, 0.02 * index, 0.25]) for index in range(6)]
 
 

@@ -24,6 +24,7 @@ def holdings(time_s=0.0, memory_mb=300.0, threads=2, names=("MainThread",), sock
     return Holdings(time_s, memory_mb, threads, tuple(names), sockets, files)
 
 
+@pytest.mark.realtime
 @pytest.mark.slow
 def test_some_seconds_leave_nothing_behind(knowing_setup, tmp_path, monkeypatch):
     monkeypatch.setattr(soak_command, "GOALS_PER_RECORDING", 2)
@@ -61,6 +62,7 @@ def test_what_is_left_behind_is_named():
     assert left_behind(holdings(sockets=2), holdings()) == []
 
 
+@pytest.mark.realtime
 def test_a_watch_sees_memory_that_grows():
     kept = []
     with ProcessWatch(0.02, lambda: {"goals": len(kept)}) as watch:
@@ -86,6 +88,7 @@ def test_the_slope_ignores_buffers_that_fill_and_single_peaks():
     assert memory_slope_mb_s(flat[:2]) == 0
 
 
+@pytest.mark.realtime
 def test_only_the_newest_recordings_are_kept(world, tmp_path, monkeypatch):
     names = iter("abcdef")
 

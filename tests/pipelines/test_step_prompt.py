@@ -21,6 +21,8 @@ from pipelines.setup import make_fence
 from pipelines.step_prompt import StepPrompt
 from pipelines.stops import Stop, StopReason
 
+pytestmark = pytest.mark.realtime
+
 HERE = Path(__file__).parent
 GOAL = np.array([0.45, 0.08, 0.30])
 QUESTION = "Enter sends it, q stops: "

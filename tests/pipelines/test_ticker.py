@@ -44,6 +44,7 @@ def test_a_late_tick_is_not_made_up_for_by_a_burst():
     assert ticker.due_s == pytest.approx(100.4)
 
 
+@pytest.mark.realtime
 def test_a_fed_watchdog_is_quiet_and_a_resting_one_too():
     stops, longest_s = [], 0.0
     with Watchdog(0.4, lambda: stops.append(1)) as watchdog:
@@ -59,6 +60,7 @@ def test_a_fed_watchdog_is_quiet_and_a_resting_one_too():
     assert watchdog.has_fired == bool(stops)
 
 
+@pytest.mark.realtime
 def test_a_hungry_watchdog_stops_once_and_in_time(held_up):
     stops = []
     with Watchdog(0.05, lambda: stops.append(time.monotonic())) as watchdog:

@@ -13,6 +13,8 @@ from datasets.errors import ConfigError, DeviceError
 from datasets.rig import Rig
 from pipelines.twin.controller import ControllerTwin
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(scope="module")
 def twin(rig: Rig) -> Iterator[ControllerTwin]:

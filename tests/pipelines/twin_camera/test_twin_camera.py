@@ -17,6 +17,8 @@ from pipelines.twin.camera import CameraTwin, TwinCameraSettings
 from pipelines.twin.camera_faults import CameraFault, FaultSchedule
 from pipelines.twin.software_realsense import Shot
 
+pytestmark = pytest.mark.realtime
+
 
 def test_renders_in_one_thread_of_its_own_and_leaves_the_renderer_there(make_bench) -> None:
     bench = make_bench()

@@ -14,6 +14,8 @@ from perception.cameras.playback import PlaybackCamera
 from perception.cameras.recording import RealSenseRecording
 from perception.cameras.simulated import SimulatedCamera
 
+pytestmark = pytest.mark.realtime
+
 KINDS = ["simulated", "realsense", "playback", "stepped playback"]
 
 

@@ -17,6 +17,8 @@ from control.arms.sdk import wait_until
 from datasets.errors import DeviceError
 from pipelines.twin.software_realsense import SoftwareRealSense
 
+pytestmark = pytest.mark.realtime
+
 DEADLINE_S = 0.25
 PERIOD_S = 1 / 30
 

@@ -12,6 +12,8 @@ from perception.cameras.playback import PlaybackCamera, RecordingEnded
 from perception.cameras.realsense import RealSenseCamera
 from perception.cameras.recording import RealSenseRecording
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.mark.parametrize("real_time", [False, True])
 def test_a_recording_plays_back_bit_exact(make_bench, record, tmp_path, real_time: bool) -> None:

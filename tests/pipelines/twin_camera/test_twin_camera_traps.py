@@ -18,6 +18,8 @@ from perception.cameras.realsense import RealSenseCamera
 from perception.cameras.settings import CameraSettings
 from pipelines.twin.software_realsense import Shot, SoftwareRealSense
 
+pytestmark = pytest.mark.realtime
+
 
 def one_line(error: pytest.ExceptionInfo) -> str:
     assert "\n" not in str(error.value)
