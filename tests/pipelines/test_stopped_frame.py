@@ -20,6 +20,8 @@ from pipelines.run import RunOptions, run
 from pipelines.stops import StopReason
 from pipelines.twin.settings import TwinSettings
 
+pytestmark = pytest.mark.realtime
+
 GOAL = np.array([0.45, 0.08, 0.30])
 
 
