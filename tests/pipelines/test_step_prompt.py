@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from pipelines.run import _preview
+from pipelines.devices import Devices
+from pipelines.run import make_runtime
 from pipelines.setup import make_fence
 from pipelines.step_prompt import StepPrompt
 from pipelines.stops import Stop, StopReason
@@ -199,7 +200,13 @@ def test_a_camera_that_was_covered_while_the_operator_thought_stops(impatient):
     assert not impatient.arm.moves
 
 
-def test_the_question_shows_what_the_arm_will_be_sent(world, knowing_setup):
-    limited = replace(knowing_setup, fence=make_fence(world.rig, ArmParams.load(), 0.03), max_speed_m_s=0.03)
-    shown = _preview(limited, world.arm, True)(np.array([0.025, 0.0, 0.0]), np.zeros(3))
-    np.testing.assert_allclose(shown, [0.003, 0.0, 0.0])
+def test_the_question_shows_what_the_arm_will_be_sent(impatient, knowing_setup, monkeypatch, capsys):
+    fence = make_fence(impatient.rig, ArmParams.load(), 0.03)
+    settings = replace(impatient.settings.with_horizon(1), settle_s=0.0)
+    limited = replace(knowing_setup, settings=settings, fence=fence, max_speed_m_s=0.03, estimator=impatient.estimator)
+    impatient.policy.override = np.array([0.025, 0.0, 0.0])
+    devices = Devices(impatient.camera, impatient.arm, None)
+    with keyboard(monkeypatch, is_terminal=False) as typed:
+        typed.write(b"\n")
+        assert make_runtime(limited, devices, impatient.policy, step=True).reach(GOAL).stop is None
+    assert "next: [3.0, 0.0, 0.0] mm; Enter sends it" in capsys.readouterr().out
