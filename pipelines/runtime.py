@@ -57,8 +57,8 @@ class Runtime:
     Args:
         interrupted: set it (a signal handler does) and the loop stops at once.
         observers: shown every tick, after its command was sent.
-        gate: asks before every command (``--step``); the loop's timing is then not judged. A frame that is too old by
-            the time of the answer is not acted on: another is looked at.
+        gate: asks before every command that moves (``--step``); the loop's timing is then not judged. A
+            frame that is too old by the time of the answer is not acted on: another is looked at.
         preview: what the gate is shown of a command; the command itself where there is none.
         moving: False in shadow, where ``sent`` was not really sent and the policy is told so.
     """
@@ -155,7 +155,7 @@ class Runtime:
     def _tick(self, draft: Draft, untold: Vector, last_sent: Vector, watchdog: Watchdog) -> tuple[Tick, Frame]:
         watchdog.feed()
         frame = self._look(draft, untold)
-        if self._gate is not None:
+        if self._gate is not None and not draft.held:  # to stay where it is needs nobody's leave
             draft, frame = self._ask(self._gate, draft, frame, last_sent, watchdog)
         if watchdog.has_fired:
             raise Stop(StopReason.WATCHDOG, "the loop was stuck before this command")
@@ -205,7 +205,7 @@ class Runtime:
             gate(shown)
             watchdog.feed()
             self._ticker.reset()
-            if draft.held or not self._moving or time.monotonic() - frame.timestamp <= self._max_frame_age_s:
+            if not self._moving or time.monotonic() - frame.timestamp <= self._max_frame_age_s:
                 return draft, frame
             while True:
                 draft = self._draft = draft.begun_again()

@@ -200,6 +200,18 @@ def test_a_camera_that_was_covered_while_the_operator_thought_stops(impatient):
     assert not impatient.arm.moves
 
 
+def test_to_stay_where_it_is_needs_no_answer(world):
+    shown = []
+    world.horizon, world.gate = 4, shown.append
+    world.at_step = {
+        0: lambda w: setattr(w.camera, "frozen", w.camera.newest),
+        1: lambda w: setattr(w.camera, "frozen", None),
+    }
+    result = world.runtime().reach(GOAL)
+    assert [tick.held for tick in result.ticks] == [False, True, False, False]
+    assert len(shown) == 3
+
+
 def test_the_question_shows_what_the_arm_will_be_sent(impatient, knowing_setup, monkeypatch, capsys):
     fence = make_fence(impatient.rig, ArmParams.load(), 0.03)
     settings = replace(impatient.settings.with_horizon(1), settle_s=0.0)
