@@ -28,7 +28,7 @@ def holdings(time_s=0.0, memory_mb=300.0, threads=2, names=("MainThread",), sock
 @pytest.mark.slow
 def test_some_seconds_leave_nothing_behind(knowing_setup, tmp_path, monkeypatch):
     monkeypatch.setattr(soak_command, "GOALS_PER_RECORDING", 2)
-    setup = replace(knowing_setup, settings=replace(knowing_setup.settings, horizon_steps=6, settle_s=0.0))
+    setup = replace(knowing_setup, settings=replace(knowing_setup.settings.with_horizon(6), settle_s=0.0))
     found = soak(setup, TwinSettings(), 3.0, sample_s=0.25, folder=tmp_path / "runs")
     result = metrics(found, 0.1)
     for name in ("nothing left behind", "recording rotated"):  # the slope of memory needs minutes
