@@ -36,6 +36,13 @@ class PoseHistory:
         with self._lock:
             self._poses.append(pose)
 
+    def stood_still(self) -> None:
+        """Hold the newest pose for that of all moments before it, back to the oldest kept."""
+        with self._lock:
+            oldest, newest = self._poses[0], self._poses[-1]
+            self._poses.clear()
+            self._poses.extend((newest._replace(time=oldest.time), newest) if oldest.time < newest.time else (newest,))
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

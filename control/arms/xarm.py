@@ -142,6 +142,8 @@ class XArm(Arm):
             verify(link.guard, self._rig, self.fence, self._payload, self._params)
             self._check_pose()
             enter_mode(link.motion, mode)
+            # The reports until now were partly of another tool; a frame of that time is compared with this arm at rest.
+            link.history.stood_still()
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
             link.arm(mode)
         except BaseException:

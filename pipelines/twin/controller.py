@@ -27,8 +27,7 @@ from pipelines.twin.startable import Startable
 FIRMWARE = "v2.5.0"
 CONTROL_PORT = 50502
 XARM_CONTROL_PORT = 502
-_REAL_PERIOD_S = 0.01
-_SLOW_EVERY = 20
+_REAL_PERIOD_S, _SLOW_PERIOD_S = 0.01, 0.2
 _FEEDBACK_MOTION_FINISH = 2
 _MOVES = frozenset(
     {
@@ -257,7 +256,7 @@ class ControllerTwin(Startable):
                 client.send(motion_feedback(transaction, _FEEDBACK_MOTION_FINISH, register, 0, 0, time_us))
 
     def _report(self) -> None:
-        count, due = 0, time.monotonic()
+        due = slow_due = time.monotonic()
         waiting: deque[tuple[float, Snapshot, list[int]]] = deque()
         while not self._stopping.is_set():
             due = max(due + _REAL_PERIOD_S, time.monotonic())
@@ -265,8 +264,9 @@ class ControllerTwin(Startable):
             if self.faults.mutes_reports:
                 continue
             self._push_feedback()
-            slow = count % _SLOW_EVERY == 0
-            count += 1
+            slow = due >= slow_due  # by the clock: a busy machine skips some of the quick ones
+            if slow:
+                slow_due = max(slow_due + _SLOW_PERIOD_S, due)
             with self._lock:
                 wanted = [port for port, all_ in self._report_clients.items() if all_ and (slow or port == REAL_PORT)]
             if not wanted:

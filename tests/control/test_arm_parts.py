@@ -99,3 +99,14 @@ def test_a_velocity_fits_into_the_room_with_slowing_down_and_braking(room, now, 
         assert way(speed + 1e-4) > room
     else:
         assert speed == pytest.approx(least)
+
+
+@given(times=st.lists(st.floats(0, 10), min_size=1, max_size=8, unique=True).map(sorted), part=st.floats(0, 1))
+def test_an_arm_that_stood_still_was_always_where_it_is(times: list[float], part: float) -> None:
+    history = PoseHistory()
+    for time_s in times:
+        history.add(Pose(time_s, np.full(3, time_s), np.full(7, time_s)))
+    span_s = history.span_s
+    history.stood_still()
+    assert history.span_s == span_s
+    np.testing.assert_allclose(history.at(times[0] + part * span_s).xyz, times[-1])

@@ -190,3 +190,15 @@ def test_a_connection_made_after_it_was_given_up_is_closed(
         sdk.open_api(twin.host, "real")
     assert sdk.wait_until(lambda: any(request.register == Register.GET_VERSION for _, request in twin.log), 3.0)
     assert sdk.wait_until(lambda: twin.clients == [], 5.0)
+
+
+def test_a_frame_from_before_the_tool_was_set_is_compared_with_the_arm_as_it_stood(
+    twin: ControllerTwin, rig: Rig
+) -> None:
+    began = time.monotonic()
+    with XArm(twin.host, rig) as arm:
+        connected = time.monotonic()
+        first = arm._link.history.latest.time - arm._link.history.span_s
+        assert first < began + 0.5 * (connected - began)
+        for moment in np.linspace(first, connected, 50):
+            np.testing.assert_allclose(arm.tcp_at(moment), arm.tcp, atol=1e-4)

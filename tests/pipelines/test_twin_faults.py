@@ -32,7 +32,7 @@ FPS = 30
 FRAME_S = 1 / FPS
 REPORT_DEADLINE_S = ArmParams().report_deadline_s
 WARNING_S = 0.2  # between two reports that tell warnings
-RUN_AWAY_S = 0.7  # until the target of an arm that follows none is far enough from it
+RUN_AWAY_S = 0.9  # an arm that follows none ends at the target it had, from which 6 steps at 10 Hz run away
 REPLY_DEADLINE_S = ArmParams().command_deadline_s + 0.1  # counted from the next command, at most a tick away
 
 ARM, CAMERA = {StopReason.ARM}, {StopReason.CAMERA, StopReason.STALE_FRAME, StopReason.REPEATED_FRAME}
