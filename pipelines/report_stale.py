@@ -1,13 +1,13 @@
-"""Tables that were learnt outside the pipeline: what to say where a row no longer follows from today's program."""
+"""Tables that were learnt outside the pipeline: what to say where a row no longer follows from today's program.
+
+The learners are imported where they are asked, since theirs are libraries of many seconds.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from control.ablation import table_digest
-from control.repeat import METHODS, jobs
-from control.train import ControlParams
 from datasets.config import load_params
 from datasets.errors import DataError
 from datasets.rig import Rig
@@ -15,6 +15,10 @@ from datasets.rig import Rig
 
 def ablation_note(table: Mapping[str, Any], results: Path) -> str:
     """A sentence where ``control/ablation.json`` of ``results`` is of another program or parameters; else nothing."""
+    from control.ablation import table_digest
+    from control.repeat import METHODS
+    from control.train import ControlParams
+
     params = replace(load_params(METHODS["default"], ControlParams), results=str(results / "control"))
     try:
         today = table_digest(params, Rig.load())
@@ -25,6 +29,8 @@ def ablation_note(table: Mapping[str, Any], results: Path) -> str:
 
 def seeds_note(table: Mapping[str, Any]) -> str:
     """A sentence that names the methods of ``control/seeds.json`` of another program or parameters; else nothing."""
+    from control.repeat import METHODS, jobs
+
     today = {name: digest for name, (digest, _) in jobs(METHODS, Rig.load()).items()}
     stale = [name for name, part in table.items() if name not in today or part.get("fingerprint") != today[name]]
     return _said(stale, "python -m control.repeat") if stale else ""
