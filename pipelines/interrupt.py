@@ -27,11 +27,9 @@ class Interruption(threading.Event):
     def __str__(self) -> str:
         return _WORDS[signal.Signals(self.number)]
 
-
-def stop_of(interrupted: threading.Event, more: str = "") -> Stop:
-    """The stop that a signal asked for, in words to which ``more`` is added."""
-    words = interrupted if isinstance(interrupted, Interruption) else Interruption()
-    return Stop(StopReason.OPERATOR, f"{words}{more}")
+    def stop(self, more: str = "") -> Stop:
+        """The stop that the signal asked for, in words to which ``more`` is added."""
+        return Stop(StopReason.OPERATOR, f"{self}{more}")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from datasets.frame import Frame
 from datasets.projection import Intrinsics
 from datasets.recording import STOPPED, RecordingWriter
 from datasets.rig import Rig
+from pipelines.arguments import require_writable
 from pipelines.runlog import RunLog
 from pipelines.tick import GoalResult, Tick, Timing, Vector
 
@@ -39,6 +40,11 @@ COLUMNS: dict[str, tuple[int, ...]] = {
     **{f"{field.name}_s": () for field in fields(Timing)},
 }
 """Beside the schema's own: ``tcp`` and ``joints`` are the encoders' at the frame's time, the labels of the frame."""
+
+
+def require_recordable(folder: Path) -> None:
+    """Raise ConfigError, before anything is opened, for a folder in which no recording could be made."""
+    require_writable(folder / "NAME" / EVENTS, "--record")
 
 
 class RunRecorder:

@@ -4,20 +4,18 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 
 from control.arms.arm import Arm
 from control.policy import Policy
 from pipelines.absent_arm import AbsentArm
-from pipelines.arguments import require_writable
 from pipelines.console import step_line
 from pipelines.devices import DeviceNames, Devices, open_devices
-from pipelines.interrupt import stop_on_signals
+from pipelines.interrupt import Interruption, stop_on_signals
 from pipelines.live import LiveView, require_live
 from pipelines.monitor import Monitor
-from pipelines.recorder import EVENTS, RunRecorder
+from pipelines.recorder import RunRecorder, require_recordable
 from pipelines.runlog import RunLog
 from pipelines.runtime import Observer, Preview, Runtime, View
 from pipelines.session import run_goals
@@ -68,7 +66,7 @@ def run(
         SafetyStop: the arm refused to start.
     """
     if options.record is not None:
-        require_writable(options.record / "NAME" / EVENTS, "--record")
+        require_recordable(options.record)
     if options.live:
         require_live(options.live_file)
     with ExitStack() as stack:
@@ -148,7 +146,7 @@ def make_runtime(
     devices: Devices,
     policy: Policy,
     observers: tuple[Observer, ...] = (),
-    interrupted: Event | None = None,
+    interrupted: Interruption | None = None,
     *,
     step: bool = False,
 ) -> Runtime:
@@ -158,7 +156,7 @@ def make_runtime(
     pose = None if setup.calibration is None else setup.calibration.pose
     absent = isinstance(devices.arm, AbsentArm)
     moving = not (absent or isinstance(devices.arm, ShadowArm))
-    interrupted = Event() if interrupted is None else interrupted
+    interrupted = Interruption() if interrupted is None else interrupted
     return Runtime(
         devices.camera,
         setup.estimator,

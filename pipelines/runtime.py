@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from perception.cameras.playback import RecordingEnded
 from perception.cameras.run_recording import RecordedFrame
 from perception.estimate import Estimator, PositionEstimate
 from pipelines.draft import Draft
-from pipelines.interrupt import stop_of
+from pipelines.interrupt import Interruption
 from pipelines.monitor import Monitor
 from pipelines.stops import Stop, StopReason, timed
 from pipelines.tick import GoalResult, Tick, Vector
@@ -81,7 +80,7 @@ class Runtime:
         gate: Gate | None = None,
         preview: Preview = lambda command, last_sent: command,
         moving: bool = True,
-        interrupted: Event | None = None,
+        interrupted: Interruption | None = None,
     ) -> None:
         self._camera, self._estimator, self._policy, self._arm, self._monitor = camera, estimator, policy, arm, monitor
         self._horizon, self._settle_s, self._max_frame_age_s = horizon, settle_s, max_frame_age_s
@@ -89,7 +88,7 @@ class Runtime:
         self._view = View() if view is None else view
         self._observers, self._moving = observers, moving
         self._gate, self._preview = gate, preview
-        self._interrupted = Event() if interrupted is None else interrupted
+        self._interrupted = Interruption() if interrupted is None else interrupted
         self._ticker = Ticker(1.0 / rate_hz, wait=self._interrupted.wait)
         self._goal_index = self._shown_goal = -1
         self._draft: Draft | None = None
@@ -123,7 +122,7 @@ class Runtime:
                     self._ahead = frame if isinstance(frame, RecordedFrame) else None
                 for step in range(self._horizon):
                     if self._ticker.wait():
-                        raise stop_of(self._interrupted)
+                        raise self._interrupted.stop()
                     draft = self._draft = Draft(self._goal_index, step, goal, time.monotonic())
                     tick, frame = self._tick(draft, untold, ticks[-1].sent if ticks else np.zeros(3), watchdog)
                     if self._moving:
@@ -136,7 +135,7 @@ class Runtime:
                         self._monitor.overruns.check(time.monotonic() - self._ticker.due_s, self._ticker.period_s)
                 watchdog.rest()
                 if self._interrupted.wait(self._settle_s):
-                    raise stop_of(self._interrupted)
+                    raise self._interrupted.stop()
                 if (reason := self._arm.why_stopped()) is not None:  # no command was left to be told so
                     raise Stop(StopReason.ARM, reason)
                 tcp = self._encoders()
@@ -207,17 +206,21 @@ class Runtime:
             self._ticker.reset()
             if not self._moving or time.monotonic() - frame.timestamp <= self._max_frame_age_s:
                 return draft, frame
-            while True:
-                draft = self._draft = draft.begun_again()
-                frame = self._look(draft, np.zeros(3))
-                if not draft.held:
-                    break
-                watchdog.feed()
-                if self._interrupted.wait(self._ticker.period_s):
-                    raise stop_of(self._interrupted)
+            draft, frame = self._look_again(draft, watchdog)
             change_m = float(np.linalg.norm(self._step_of(draft.command, last_sent) - shown))
             if change_m <= max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))):
                 return draft, frame
+
+    def _look_again(self, draft: Draft, watchdog: Watchdog) -> tuple[Draft, Frame]:
+        """The same step, at the sight of a frame that was not acted on before."""
+        while True:
+            draft = self._draft = draft.begun_again()
+            frame = self._look(draft, np.zeros(3))
+            if not draft.held:
+                return draft, frame
+            watchdog.feed()
+            if self._interrupted.wait(self._ticker.period_s):
+                raise self._interrupted.stop()
 
     def _frame(self) -> Frame:
         try:
@@ -259,7 +262,7 @@ class Runtime:
         if stuck:
             return Stop(StopReason.WATCHDOG, f"no tick for {self._watchdog_s * 1e3:.0f} ms; then {error}")
         if self._interrupted.is_set() and not (isinstance(error, Stop) and error.reason is StopReason.OPERATOR):
-            return stop_of(self._interrupted, f"; then {error}")
+            return self._interrupted.stop(f"; then {error}")
         if isinstance(error, Stop):
             return error
         if isinstance(error, RecordingEnded):

@@ -1,13 +1,12 @@
 """One goal after the other: home, reach, report; the first stop ends it."""
 
 from collections.abc import Callable, Sequence
-from threading import Event
 
 import numpy as np
 
 from control.arms.arm import Arm
 from datasets.errors import DeviceError, SafetyStop
-from pipelines.interrupt import stop_of
+from pipelines.interrupt import Interruption
 from pipelines.runtime import Runtime
 from pipelines.stops import Stop, StopReason, timed
 from pipelines.tick import GoalResult, Vector
@@ -20,7 +19,7 @@ def run_goals(
     *,
     home: bool = True,
     home_after: bool = True,
-    interrupted: Event | None = None,
+    interrupted: Interruption | None = None,
     before: Callable[[int], None] = lambda index: None,
     finished: Callable[[GoalResult], None] = lambda result: None,
     keep_ticks: bool = False,
@@ -53,20 +52,20 @@ def run_goals(
     return results
 
 
-def _home(arm: Arm, goal: Vector, interrupted: Event | None) -> GoalResult | None:
+def _home(arm: Arm, goal: Vector, interrupted: Interruption | None) -> GoalResult | None:
     """Go home; what became of ``goal`` if a stop prevented it. Whatever prevents it stops the arm."""
     try:
         arm.home()
         if interrupted is None or not interrupted.is_set():
             return None
         times = timed(arm.stop)
-        stop = stop_of(interrupted, " on the way home")
+        stop = interrupted.stop(" on the way home")
     except BaseException as error:
         times = timed(arm.stop)
         if not isinstance(error, DeviceError | SafetyStop):
             raise
         if interrupted is not None and interrupted.is_set():
-            stop = stop_of(interrupted, " on the way home")
+            stop = interrupted.stop(" on the way home")
         else:
             stop = error if isinstance(error, Stop) else Stop(StopReason.ARM, f"on the way home: {error}")
     return GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop, *times)

@@ -26,7 +26,7 @@ from pipelines.arguments import require_writable, seed
 from pipelines.devices import DeviceNames, open_devices
 from pipelines.interrupt import stop_on_signals
 from pipelines.process_watch import Holdings, ProcessWatch
-from pipelines.recorder import EVENTS, RunRecorder
+from pipelines.recorder import RunRecorder, require_recordable
 from pipelines.rotation import RotatingRecorder
 from pipelines.run import make_runtime
 from pipelines.session import run_goals
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 raise ConfigError(f"--{name} {getattr(options, name)}: give a positive number")
         for name in (METRICS, PICTURE):
             require_writable(options.out / name, "--out")
-        require_writable(options.record / "NAME" / EVENTS, "--record")
+        require_recordable(options.record)
         setup = Setup.load(Rig.load(), RuntimeSettings.load(), policy=options.policy)
         found = soak(
             setup,

@@ -6,11 +6,10 @@ import select
 import sys
 import termios
 from collections.abc import Callable
-from threading import Event
 
 import numpy as np
 
-from pipelines.interrupt import stop_of
+from pipelines.interrupt import Interruption
 from pipelines.stops import Stop, StopReason
 from pipelines.tick import Vector
 
@@ -25,7 +24,7 @@ class StepPrompt:
         why_stopped: asked meanwhile, in words why the arm takes no commands any more; None while it does.
     """
 
-    def __init__(self, interrupted: Event, why_stopped: Callable[[], str | None]) -> None:
+    def __init__(self, interrupted: Interruption, why_stopped: Callable[[], str | None]) -> None:
         self._interrupted, self._why_stopped = interrupted, why_stopped
         self._typed = b""
 
@@ -48,7 +47,7 @@ class StepPrompt:
         # Not input(): it goes on waiting after a signal, however the handler ends (PEP 475).
         while b"\n" not in self._typed:
             if self._interrupted.is_set():
-                raise stop_of(self._interrupted)
+                raise self._interrupted.stop()
             if (reason := self._why_stopped()) is not None:
                 raise Stop(StopReason.ARM, reason)
             if not select.select([descriptor], [], [], _LOOK_S)[0]:

@@ -1,6 +1,5 @@
 """A world of one point, seen and moved through the interfaces alone: the first level of fakes."""
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from perception.cameras.camera import Camera
 from perception.cameras.settings import CameraSettings
 from perception.estimate import PositionEstimate
 from pipelines import devices
+from pipelines.interrupt import Interruption
 from pipelines.monitor import Monitor
 from pipelines.runtime import Runtime
 from pipelines.settings import RuntimeSettings
@@ -179,7 +179,7 @@ class PointWorld:
     rate_hz: float = 50.0
     horizon: int = 40
     at_step: dict[int, Callable[["PointWorld"], None]] = field(default_factory=dict)
-    interrupted: threading.Event = field(default_factory=threading.Event)
+    interrupted: Interruption = field(default_factory=Interruption)
     injected_at: float = 0.0
     gate: Callable | None = None
     moving: bool = True

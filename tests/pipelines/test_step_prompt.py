@@ -17,6 +17,7 @@ import pytest
 
 from control.arms.params import ArmParams
 from pipelines.devices import Devices
+from pipelines.interrupt import Interruption
 from pipelines.run import make_runtime
 from pipelines.setup import make_fence
 from pipelines.step_prompt import StepPrompt
@@ -118,7 +119,7 @@ def keyboard(monkeypatch, is_terminal=True):
 
 
 def test_what_was_typed_before_the_question_is_no_answer_to_it(monkeypatch):
-    interrupted = threading.Event()
+    interrupted = Interruption()
     with keyboard(monkeypatch) as typed:
         typed.write(b"\n\n")
         threading.Timer(0.3, interrupted.set).start()
@@ -128,13 +129,13 @@ def test_what_was_typed_before_the_question_is_no_answer_to_it(monkeypatch):
 
 def test_an_arm_that_stops_meanwhile_ends_the_question(monkeypatch):
     with keyboard(monkeypatch), pytest.raises(Stop, match="C31") as caught:
-        StepPrompt(threading.Event(), lambda: "the controller reports C31")(np.zeros(3))
+        StepPrompt(Interruption(), lambda: "the controller reports C31")(np.zeros(3))
     assert caught.value.reason is StopReason.ARM
 
 
 def test_answers_from_a_pipe_count_one_by_one_until_its_end(monkeypatch):
     with keyboard(monkeypatch, is_terminal=False) as typed:
-        ask = StepPrompt(threading.Event(), lambda: None)
+        ask = StepPrompt(Interruption(), lambda: None)
         typed.write(b"\n\n")
         ask(np.zeros(3))
         ask(np.zeros(3))
@@ -146,7 +147,7 @@ def test_answers_from_a_pipe_count_one_by_one_until_its_end(monkeypatch):
 def test_without_a_keyboard_nothing_is_sent(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(Stop, match="no standard input"):
-        StepPrompt(threading.Event(), lambda: None)(np.zeros(3))
+        StepPrompt(Interruption(), lambda: None)(np.zeros(3))
 
 
 @pytest.fixture
