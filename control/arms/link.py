@@ -95,7 +95,7 @@ class ControllerLink:
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
 
     def require_rest(self) -> None:
-        """Raise SafetyStop where the reports show an arm under way: somebody else moves it."""
+        """Raise SafetyStop where the reports show an arm under way: somebody else moves it; DeviceError without any."""
         if not wait_until(lambda: self.history.span_s >= _REST_S, 1.0):
             raise DeviceError("the controller's reports of the arm's position cease; restart it")
         newest = self.history.latest

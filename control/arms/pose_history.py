@@ -41,7 +41,7 @@ class PoseHistory:
         with self._lock:
             oldest, newest = self._poses[0], self._poses[-1]
             self._poses.clear()
-            self._poses.extend((newest._replace(time=oldest.time), newest) if oldest.time < newest.time else (newest,))
+            self._poses.extend((newest._replace(time=oldest.time), newest))
 
     def clear(self) -> None:
         """Forget everything."""

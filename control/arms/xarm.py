@@ -126,8 +126,8 @@ class XArm(Arm):
         """Open both connections, configure, verify, and enter the driving mode where the arm stands.
 
         Raises:
-            DeviceError: no controller, wrong firmware, an error that nobody cleared, a setting that was refused.
-            SafetyStop: the TCP is outside the fence, or the tool does not point down.
+            DeviceError: no controller, wrong firmware, paused, an error nobody cleared, a setting that was refused.
+            SafetyStop: somebody moves the arm, its TCP is outside the fence, or its tool not turned as at home.
         """
         link, mode = self._link, MODE_NUMBER[self._params.mode]
         if self.is_connected:
