@@ -16,21 +16,21 @@ from typing import Any, Literal
 
 import torch as th
 
-from control.ddpg import BottleneckDDPG
-from control.dynamics import DynamicsParams
-from control.env import EnvParams, ReachEnv
-from control.evaluate import mean_and_half_width, run_episodes, summarize
-from control.learning import AgentParams, learn, run_agent
-from control.policies import FusedProportionalPolicy, ProportionalPolicy
-from control.policy import Policy
-from control.program import fingerprint, learning_program
-from control.seeds import VALIDATION_SEED
-from control.sources import ErrorModel, Surrogate, TrueState
+from control.learning.ddpg import BottleneckDDPG
+from control.learning.trainer import AgentParams, learn, run_agent
+from control.policies.policy import Policy
+from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy
+from control.task.dynamics import DynamicsParams
+from control.task.env import EnvParams, ReachEnv
+from control.task.episode_seeds import VALIDATION_SEED
+from control.task.episodes import mean_and_half_width, run_episodes, summarize
+from control.task.sources import ErrorModel, Surrogate, TrueState
 from control.train import ControlParams, tune
-from datasets.config import command_line, load_params
-from datasets.errors import DataError
-from datasets.files import write_whole
-from datasets.rig import Rig
+from datasets.common.code_digest import code_digest, fingerprint
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import DataError
+from datasets.common.files import write_whole
+from datasets.rig.rig import Rig
 
 School = Literal["estimates", "true_state", "ideal_arm"]
 LATENCIES_S = (0.0, 0.1, 0.2, 0.3)
@@ -39,7 +39,8 @@ IDEAL: Literal["ideal_arm"] = "ideal_arm"
 """Key of the test on an arm that is at its target after one period, seen at once."""
 CONDITIONS = (*map(str, LATENCIES_S), IDEAL)
 COMPARISON_SEED = 2_120_000_000
-"""First of the episodes that agents are compared on: none that any other figure comes from (control/seeds.py)."""
+"""First of the episodes that agents are compared on: none that any other figure comes from, see
+:mod:`control.task.episode_seeds`."""
 
 
 def variants(agent: AgentParams) -> dict[str, tuple[AgentParams, School]]:
@@ -73,7 +74,7 @@ def table_digest(params: ControlParams, rig: Rig) -> str:
     learnt = {name: [asdict(agent), school] for name, (agent, school) in variants(params.agent).items()}
     tested = {name: asdict(env) for name, env in conditions_of(params.env).items()}
     values = [learnt, tested, asdict(params.evaluation), asdict(model), gains, rig.to_json()]
-    return fingerprint([*values, learning_program(), COMPARISON_SEED])
+    return fingerprint([*values, code_digest("control.train"), COMPARISON_SEED])
 
 
 def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 r"""The original's variants: one network from the image to the displacement, its RL gradient through the convolutions.
 
 The extractor narrows to a position :math:`\hat s`, and learns from
-:math:`L_f = L_{RL} + c\,\mathrm{MSE}(s, \hat s)` (:class:`control.ddpg.BottleneckDDPG`); the critic is given the state.
+:math:`L_f = L_{RL} + c\,\mathrm{MSE}(s, \hat s)` (:class:`control.learning.ddpg.BottleneckDDPG`); the critic is
+given the state.
 """
 
 import csv
@@ -20,20 +21,21 @@ from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.save_util import load_from_pkl
 from tqdm import tqdm
 
-from control.buffers import FrameHerReplayBuffer, memory_bytes
-from control.ddpg import BottleneckDDPG
-from control.env import EnvParams, Observations
-from control.evaluate import Episode, roll_out, summarize
-from control.extractors import BottleneckExtractor, StateExtractor
-from control.image_env import ImageReachEnv
-from control.image_policy import export_image_actor
-from control.learning import AgentParams, learn, make_agent
-from control.plots import draw_curves, draw_distances
-from control.program import fingerprint, learning_program, rooms_digest
-from control.seeds import TEST_SEED, VALIDATION_SEED
-from datasets.errors import ConfigError
-from datasets.files import write_whole
-from datasets.rig import Rig
+from control.learning.buffers import FrameHerReplayBuffer, memory_bytes
+from control.learning.ddpg import BottleneckDDPG
+from control.learning.export import export_image_actor
+from control.learning.extractors import BottleneckExtractor, StateExtractor
+from control.learning.plots import draw_curves, draw_distances
+from control.learning.trainer import AgentParams, learn, make_agent
+from control.task.env import EnvParams, Observations
+from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
+from control.task.episodes import Episode, roll_out, summarize
+from control.task.image_env import ImageReachEnv
+from datasets.common.code_digest import code_digest, fingerprint
+from datasets.common.errors import ConfigError
+from datasets.common.files import write_whole
+from datasets.generation.splits import rooms_digest
+from datasets.rig.rig import Rig
 
 METRICS = "metrics.json"
 
@@ -138,7 +140,7 @@ def run_digest(params: EndToEndParams, rig: Rig) -> str:
         ConfigError: the parameters of the rooms are wrong.
     """
     rooms = [rooms_digest(params.frames, split, rig) for split in (params.train_split, params.test_split)]
-    return fingerprint([asdict(params), rig.to_json(), rooms, learning_program()])
+    return fingerprint([asdict(params), rig.to_json(), rooms, code_digest("control.train")])
 
 
 def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, folder: Path | None) -> BottleneckDDPG:

@@ -20,19 +20,19 @@ from typing import Any
 
 import torch as th
 
-from control.ddpg import BottleneckDDPG
 from control.end_to_end import EndToEndParams, finished
 from control.end_to_end import run as run_end_to_end
 from control.end_to_end import run_digest as end_to_end_digest
-from control.evaluate import mean_and_half_width, summarize
-from control.learning import learn, run_agent
-from control.program import fingerprint, learning_program
-from control.seeds import TEST_SEED, VALIDATION_SEED
+from control.learning.ddpg import BottleneckDDPG
+from control.learning.trainer import learn, run_agent
+from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
+from control.task.episodes import mean_and_half_width, summarize
 from control.train import ControlParams, make_true_env, run, run_digest
-from datasets.config import command_line, load_params
-from datasets.errors import ConfigError
-from datasets.files import write_whole
-from datasets.rig import Rig
+from datasets.common.code_digest import code_digest, fingerprint
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import ConfigError
+from datasets.common.files import write_whole
+from datasets.rig.rig import Rig
 
 METHODS = {
     "true_state": "params/control.yaml",
@@ -83,7 +83,7 @@ def jobs(files: dict[str, str], rig: Rig) -> dict[str, tuple[str, Job]]:
     """For each method the digest of all that its figures follow from, and what learns it.
 
     Raises:
-        ConfigError: as :func:`datasets.config.load_params`; no such method.
+        ConfigError: as :func:`datasets.common.config.load_params`; no such method.
     """
     found: dict[str, tuple[str, Job]] = {}
     for name, file in files.items():
@@ -94,7 +94,7 @@ def jobs(files: dict[str, str], rig: Rig) -> dict[str, tuple[str, Job]]:
             if name == "default":
                 found[name] = run_digest(control, rig), partial(default, control, rig)
             else:
-                digest = fingerprint([asdict(control), rig.to_json(), learning_program()])
+                digest = fingerprint([asdict(control), rig.to_json(), code_digest("control.train")])
                 found[name] = digest, partial(true_state, control, rig)
         else:
             variant = load_params(file, EndToEndParams)

@@ -16,26 +16,27 @@ import numpy as np
 import torch as th
 from tqdm import tqdm
 
-from control.ddpg import BottleneckDDPG
+from control.arms.fence import Fence
 from control.end_to_end import EndToEndParams
 from control.end_to_end import run as run_end_to_end
-from control.env import EnvParams, ReachEnv
-from control.evaluate import Episode, paired_difference, run_episodes, summarize
-from control.export import export_actor
-from control.goals import GoalSampler
-from control.learning import AgentParams, Curve, learn
-from control.plots import draw_curves, draw_distances
-from control.policies import POLICY_FOLDER, FusedProportionalPolicy, ProportionalPolicy, load_policy
-from control.policy import Policy
-from control.program import fingerprint, learning_program, rooms_digest
-from control.rendered import RenderedParams, RenderedSource, fit_error_model
-from control.safety import Fence
-from control.seeds import ROOMS_SEED, TEST_SEED, TUNING_SEED, VALIDATION_SEED
-from control.sources import ErrorModel, Surrogate, TrueState
-from datasets.config import command_line, load_params
-from datasets.errors import ConfigError
-from datasets.files import write_whole
-from datasets.rig import Rig
+from control.learning.ddpg import BottleneckDDPG
+from control.learning.export import export_actor
+from control.learning.plots import draw_curves, draw_distances
+from control.learning.trainer import AgentParams, Curve, learn
+from control.policies.policy import Policy
+from control.policies.shipped import POLICY_FOLDER, FusedProportionalPolicy, ProportionalPolicy, load_policy
+from control.task.env import EnvParams, ReachEnv
+from control.task.episode_seeds import ROOMS_SEED, TEST_SEED, TUNING_SEED, VALIDATION_SEED
+from control.task.episodes import Episode, paired_difference, run_episodes, summarize
+from control.task.goals import GoalSampler
+from control.task.rendered import RenderedParams, RenderedSource, fit_error_model
+from control.task.sources import ErrorModel, Surrogate, TrueState
+from datasets.common.code_digest import code_digest, fingerprint
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import ConfigError
+from datasets.common.files import write_whole
+from datasets.generation.splits import rooms_digest
+from datasets.rig.rig import Rig
 
 TRUE_STATE = "ddpg_true_state"
 PROPORTIONAL = "proportional"
@@ -167,7 +168,7 @@ def run_digest(params: ControlParams, rig: Rig) -> str:
     """
     networks = [path for path in sorted(Path(params.rooms.estimator).glob("*")) if path.is_file()]
     rooms = rooms_digest(params.rooms.frames, params.rooms.split, rig)
-    return fingerprint([asdict(params), rig.to_json(), rooms, learning_program()], *networks)
+    return fingerprint([asdict(params), rig.to_json(), rooms, code_digest("control.train")], *networks)
 
 
 def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, folder: Path) -> ErrorModel:
@@ -301,7 +302,7 @@ def read_params(path: str) -> ControlParams | EndToEndParams:
     """The parameters of either kind of stage, by the file's ``kind``.
 
     Raises:
-        ConfigError: as :func:`datasets.config.load_params`.
+        ConfigError: as :func:`datasets.common.config.load_params`.
     """
     file = Path(path)
     # The file is read whole, and its errors told, by load_params: here only its kind matters.

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.config import command_line
-from datasets.projection import Window, invert, project, transform
-from datasets.randomization import CameraRandomization, LookRandomization, Randomization
-from datasets.rig import RIG_PATH, Rig
-from datasets.scene import Scene, SceneSampler
-from datasets.studio import Studio
+from datasets.common.config import command_line
+from datasets.rig.projection import Window, invert, project, transform
+from datasets.rig.rig import RIG_PATH, Rig
+from datasets.scene.photographer import Studio
+from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
+from datasets.scene.scene import Scene, SceneSampler
 
 FOLDER = Path("results/frames")
 NEAR_M, FAR_M = 0.6, 2.0

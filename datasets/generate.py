@@ -10,16 +10,16 @@ import zarr
 from tqdm import tqdm
 from zarr.errors import GroupNotFoundError
 
-from datasets.backends import Backend, Job, make_backend
-from datasets.config import command_line, load_params
-from datasets.drawing import DrawerFactory, SceneDrawer
-from datasets.errors import ConfigError, DataError
-from datasets.official_arm import menagerie_available
-from datasets.program import drawing_digest
-from datasets.rig import RIG_PATH, Rig
-from datasets.splits import FramesParams, SplitPlan
-from datasets.store import FrameStore, StoredFiles, open_store, schema, storage_errors
-from datasets.store_writer import SplitWriter, changed_keys, found_description
+from datasets.arm.official import menagerie_available
+from datasets.common.code_digest import code_digest
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import ConfigError, DataError
+from datasets.generation.backends import Backend, Job, make_backend
+from datasets.generation.labelled_frame import DrawerFactory, SceneDrawer
+from datasets.generation.splits import FramesParams, SplitPlan
+from datasets.rig.rig import RIG_PATH, Rig
+from datasets.store.store import FrameStore, StoredFiles, open_store, schema, storage_errors
+from datasets.store.writer import SplitWriter, changed_keys, found_description
 
 Existing = Literal["resume", "redraw"]
 
@@ -76,7 +76,7 @@ class Run:
 
     def _begin(self) -> dict[str, SplitWriter]:
         """Clear away what must go and open all splits; what is to be refused is refused before anything is touched."""
-        program = drawing_digest()
+        program = code_digest("datasets.generation.labelled_frame")
         with storage_errors(f"writing {self.url}"):
             attributes = self._attributes()
             interrupted = attributes.get("complete") is False

@@ -13,23 +13,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from datasets.config import command_line, load_params
-from datasets.datamodule import FramesDataModule
-from datasets.errors import DataError, ModelError
-from datasets.files import write_whole
-from datasets.projection import Array
-from datasets.rig import Rig
-from datasets.splits import FramesParams, SplitPlan
-from datasets.store import FrameStore
-from datasets.store_writer import changed_keys
-from perception.comparison import frames_digest
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import DataError, ModelError
+from datasets.common.files import write_whole
+from datasets.generation.splits import FramesParams, SplitPlan
+from datasets.rig.projection import Array
+from datasets.rig.rig import Rig
+from datasets.store.datamodule import FramesDataModule
+from datasets.store.store import FrameStore
+from datasets.store.writer import changed_keys
 from perception.evaluate import LocateParams
-from perception.first_estimate import transform
-from perception.metrics import summarize
-from perception.package import load_look
-from perception.preprocess import Pixels, grid_coordinates
-from perception.regressor import Regressor
-from perception.summary import TrainingSummary
+from perception.evaluation.comparison import frames_digest
+from perception.evaluation.metrics import summarize
+from perception.evaluation.package import load_look
+from perception.networks.preprocess import Pixels, grid_coordinates
+from perception.training.coarse_estimates import transform
+from perception.training.regressor import Regressor
+from perception.training.summary import TrainingSummary
 
 PROG = "python -m perception.baseline"
 RUNS = Path("runs/perception")

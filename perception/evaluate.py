@@ -1,6 +1,6 @@
 """Packs the trained looks into an estimator, calibrates its sigma on validation, and measures it on every test split.
 
-Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`perception.metrics`)::
+Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`perception.evaluation.metrics`)::
 
     default.<split>      n, median_mm, mean_mm, p95_mm     glance, then fovea
     glance.<split>       the same after the first look alone
@@ -26,20 +26,20 @@ from typing import Any
 
 import numpy as np
 
-from datasets.config import command_line, load_params
-from datasets.errors import ConfigError
-from datasets.files import write_whole
-from datasets.official_arm import menagerie_available
-from datasets.rig import RIG_PATH, Rig
-from datasets.splits import FramesParams, SplitPlan
-from perception.bad_frames import measure_bad_frames
-from perception.comparison import beside, draw_comparison, frames_digest
-from perception.estimator import GRAPHS, SIGMAS
-from perception.metrics import coverage, per_axis, sigma_scale, summarize
-from perception.package import describe, load_look, pack
-from perception.pictures import draw_histogram, draw_map
-from perception.summary import TrainingSummary
-from perception.trials import Trials, run_trials
+from datasets.arm.official import menagerie_available
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import ConfigError
+from datasets.common.files import write_whole
+from datasets.generation.splits import FramesParams, SplitPlan
+from datasets.rig.rig import RIG_PATH, Rig
+from perception.estimator.estimator import GRAPHS, SIGMAS
+from perception.evaluation.comparison import beside, draw_comparison, frames_digest
+from perception.evaluation.corruptions import measure_bad_frames
+from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
+from perception.evaluation.package import describe, load_look, pack
+from perception.evaluation.pictures import draw_histogram, draw_map
+from perception.evaluation.predictions import Trials, run_trials
+from perception.training.summary import TrainingSummary
 
 PROG = "python -m perception.evaluate"
 

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from datasets.config import command_line, load_params
-from datasets.errors import ConfigError
-from datasets.files import write_whole
-from datasets.rig import Rig
-from datasets.splits import FramesParams
-from perception.comparison import frames_digest
-from perception.estimator import GRAPHS
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import ConfigError
+from datasets.common.files import write_whole
+from datasets.generation.splits import FramesParams
+from datasets.rig.rig import Rig
+from perception.estimator.estimator import GRAPHS
 from perception.evaluate import LocateParams, evaluate
-from perception.summary import TrainingSummary
-from perception.training_runs import TrainingRun, train_all
+from perception.evaluation.comparison import frames_digest
+from perception.training.summary import TrainingSummary
+from perception.training.training_runs import TrainingRun, train_all
 
 PROG = "python -m perception.seeds"
 RUNS = "runs/perception/seeds"

@@ -1,8 +1,8 @@
 """Trains one look: ``python -m perception.train fit --config params/perception_glance.yaml``.
 
-A LightningCLI: every value of the parameter file is an argument of :class:`perception.regressor.Regressor`, of
-:class:`datasets.datamodule.FramesDataModule` or of Lightning's ``Trainer``, and can be given on the command line too
-(``--model.learning_rate 1e-3 --trainer.max_epochs 2``). A run that was stopped goes on with ``--ckpt_path last``.
+A LightningCLI: every value of the parameter file is an argument of :class:`perception.training.regressor.Regressor`, of
+:class:`datasets.store.datamodule.FramesDataModule` or of Lightning's ``Trainer``, and can be given on the command line
+too (``--model.learning_rate 1e-3 --trainer.max_epochs 2``). A run that was stopped goes on with ``--ckpt_path last``.
 """
 
 import logging
@@ -20,12 +20,12 @@ from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger
 
-from datasets.config import command_line
-from datasets.datamodule import FramesDataModule
-from datasets.errors import ConfigError
-from perception.curves import write_curves
-from perception.regressor import Regressor
-from perception.summary import TrainingSummary
+from datasets.common.config import command_line
+from datasets.common.errors import ConfigError
+from datasets.store.datamodule import FramesDataModule
+from perception.training.curves import write_curves
+from perception.training.regressor import Regressor
+from perception.training.summary import TrainingSummary
 
 PROG = "python -m perception.train"
 BEST = "best"

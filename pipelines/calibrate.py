@@ -17,25 +17,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from control.safety import Fence
-from datasets.config import command_line
-from datasets.errors import ConfigError, DataError, DeviceError, SafetyStop
-from datasets.frame import Frame
-from datasets.kinematics import Kinematics
-from datasets.projection import Intrinsics, invert, transform
-from datasets.rig import RIG_PATH, Rig
+from control.arms.fence import Fence
+from datasets.arm.kinematics import Kinematics
+from datasets.common.arguments import require_writable, seed
+from datasets.common.config import command_line
+from datasets.common.errors import ConfigError, DataError, DeviceError, SafetyStop
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Intrinsics, invert, transform
+from datasets.rig.rig import RIG_PATH, Rig
+from perception.calibration.calibration import Calibration
+from perception.calibration.rigid_fit import fit_rigid_robust
+from perception.calibration.table_height import measure_table
 from perception.cameras.camera import Camera
-from perception.estimator import PositionEstimator
-from perception.mounted import seen_from_table
-from pipelines.arguments import require_writable, seed
-from pipelines.calibration import Calibration
-from pipelines.devices import TWIN, DeviceNames, open_devices
-from pipelines.interrupt import stop_on_signals
-from pipelines.rigid_fit import fit_rigid_robust
+from perception.estimator.estimator import PositionEstimator
+from perception.estimator.mounted import seen_from_table
 from pipelines.run_real import ask_operator
-from pipelines.settings import RUNTIME_PATH, RuntimeSettings
-from pipelines.setup import PROPORTIONAL, Setup
-from pipelines.table_height import measure_table
+from pipelines.runtime.interrupt import stop_on_signals
+from pipelines.setup.devices import TWIN, DeviceNames, open_devices
+from pipelines.setup.settings import RUNTIME_PATH, RuntimeSettings
+from pipelines.setup.setup import PROPORTIONAL, Setup
 from pipelines.twin.settings import TWIN_PATH, TwinSettings
 
 PROG = "pipelines.calibrate"

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets.config import command_line
-from datasets.frame import Frame
-from datasets.rig import Rig
-from pipelines.console import result_table
-from pipelines.devices import DeviceNames
-from pipelines.goal_check import check_goals
-from pipelines.overlay import draw_tick
-from pipelines.run import RunOptions, run
+from control.task.goal_check import check_goals
+from datasets.common.config import command_line
+from datasets.rig.frame import Frame
+from datasets.rig.rig import Rig
+from pipelines.observers.console import result_table
+from pipelines.observers.overlay import draw_tick
 from pipelines.run_real import exit_code
-from pipelines.settings import RuntimeSettings
-from pipelines.setup import Setup
-from pipelines.tick import Tick
+from pipelines.runtime.tick import Tick
+from pipelines.setup.assemble import RunOptions, run
+from pipelines.setup.devices import DeviceNames
+from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.setup import Setup
 from pipelines.twin.settings import TwinSettings
 
 PROG = "pipelines.demo"

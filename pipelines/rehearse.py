@@ -14,22 +14,22 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from control.goals import GoalSampler
-from control.policy import Policy
-from datasets.config import command_line, load_params
-from datasets.errors import ConfigError
-from datasets.rig import Rig
-from pipelines.arguments import require_writable
-from pipelines.devices import DeviceNames, Devices, open_devices
-from pipelines.interrupt import stop_on_signals
-from pipelines.plots import plot_rehearsal
-from pipelines.run import make_runtime
-from pipelines.scores import contributions, outside_fence, scores, timings
-from pipelines.session import run_goals
-from pipelines.settings import RuntimeSettings
-from pipelines.setup import PROPORTIONAL, Setup, make_policy
-from pipelines.stops import StopReason
-from pipelines.tick import GoalResult, Vector
+from control.policies.policy import Policy
+from control.task.goals import GoalSampler
+from datasets.common.arguments import require_writable
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import ConfigError
+from datasets.rig.rig import Rig
+from pipelines.rehearsal.plots import plot_rehearsal
+from pipelines.rehearsal.scores import contributions, outside_fence, scores, timings
+from pipelines.runtime.goals import run_goals
+from pipelines.runtime.interrupt import stop_on_signals
+from pipelines.runtime.stops import StopReason
+from pipelines.runtime.tick import GoalResult, Vector
+from pipelines.setup.assemble import make_runtime
+from pipelines.setup.devices import DeviceNames, Devices, open_devices
+from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.setup import PROPORTIONAL, Setup, make_policy
 from pipelines.twin.settings import TWIN_PATH, TwinSettings
 
 PROG = "pipelines.rehearse"

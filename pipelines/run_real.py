@@ -15,24 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
-from control.arms.link import logger as arm_log
+from control.arms.fence import Fence
 from control.arms.params import ArmParams
-from control.goals import GoalSampler
-from control.safety import Fence
-from datasets.config import EXIT_INTERRUPTED, command_line
-from datasets.errors import ConfigError, SafetyStop
-from datasets.rig import RIG_PATH, Rig
-from pipelines.arguments import seed
-from pipelines.check import check, require_all
-from pipelines.console import result_table, stop_words
-from pipelines.devices import NO_ARM, DeviceNames
-from pipelines.goal_check import check_goals
-from pipelines.loop_times import LoopTimes
-from pipelines.run import RunOptions, run
-from pipelines.settings import RUNTIME_PATH, RuntimeSettings
-from pipelines.setup import Setup, make_fence
-from pipelines.stops import StopReason
-from pipelines.tick import GoalResult, Vector
+from control.arms.xarm.link import logger as arm_log
+from control.task.goal_check import check_goals
+from control.task.goals import GoalSampler
+from datasets.common.arguments import seed
+from datasets.common.config import EXIT_INTERRUPTED, command_line
+from datasets.common.errors import ConfigError, SafetyStop
+from datasets.rig.rig import RIG_PATH, Rig
+from pipelines.observers.console import result_table, stop_words
+from pipelines.observers.loop_times import LoopTimes
+from pipelines.runtime.stops import StopReason
+from pipelines.runtime.tick import GoalResult, Vector
+from pipelines.setup.assemble import RunOptions, run
+from pipelines.setup.check import check, require_all
+from pipelines.setup.devices import NO_ARM, DeviceNames
+from pipelines.setup.settings import RUNTIME_PATH, RuntimeSettings
+from pipelines.setup.setup import Setup, make_fence
 from pipelines.twin.faults import FAULT_NAMES, PlannedFault
 from pipelines.twin.settings import TWIN_PATH, TwinSettings
 

@@ -17,24 +17,24 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from control.goals import GoalSampler
-from datasets.config import command_line
-from datasets.errors import ConfigError
-from datasets.files import write_whole
-from datasets.rig import Rig
-from pipelines.arguments import require_writable, seed
-from pipelines.devices import DeviceNames, open_devices
-from pipelines.interrupt import stop_on_signals
-from pipelines.process_watch import Holdings, ProcessWatch
-from pipelines.recorder import RunRecorder, require_recordable
-from pipelines.rotation import RotatingRecorder
-from pipelines.run import make_runtime
-from pipelines.session import run_goals
-from pipelines.settings import RuntimeSettings
-from pipelines.setup import Setup
-from pipelines.soak_report import Soak, left_behind, metrics, plot_soak
-from pipelines.stops import StopReason
-from pipelines.tick import Vector
+from control.task.goals import GoalSampler
+from datasets.common.arguments import require_writable, seed
+from datasets.common.config import command_line
+from datasets.common.errors import ConfigError
+from datasets.common.files import write_whole
+from datasets.rig.rig import Rig
+from pipelines.endurance.process_watch import Holdings, ProcessWatch
+from pipelines.endurance.soak_report import Soak, left_behind, metrics, plot_soak
+from pipelines.observers.recorder import RunRecorder, require_recordable
+from pipelines.observers.rotation import RotatingRecorder
+from pipelines.runtime.goals import run_goals
+from pipelines.runtime.interrupt import stop_on_signals
+from pipelines.runtime.stops import StopReason
+from pipelines.runtime.tick import Vector
+from pipelines.setup.assemble import make_runtime
+from pipelines.setup.devices import DeviceNames, open_devices
+from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.setup import Setup
 from pipelines.twin.settings import TwinSettings
 
 PROG = "pipelines.soak"

@@ -14,9 +14,9 @@ import pytest
 import torch  # noqa: F401  (imported before any GL context exists: torch's lazy import crashes after one)
 from hypothesis import HealthCheck, settings
 
-from control import safety
-from control.safety import Fence
-from datasets.rig import Rig
+from control.arms import fence as safety
+from control.arms.fence import Fence
+from datasets.rig.rig import Rig
 
 settings.register_profile(
     "no chance decides", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

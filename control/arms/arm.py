@@ -5,8 +5,8 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.device import Device
-from datasets.errors import DeviceError
+from datasets.common.device import Device
+from datasets.common.errors import DeviceError
 
 Vector = NDArray[np.float64]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datasets.config import load_params, require_ranges
-from datasets.errors import ConfigError
+from datasets.common.config import load_params, require_ranges
+from datasets.common.errors import ConfigError
 
 ARM_PATH = Path("params/arm.yaml")
 DriveMode = Literal["online_line", "velocity"]

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from control.arms.arm import Arm, Vector
+from control.arms.fence import Fence, check_start, check_tcp
 from control.arms.params import ArmParams
-from control.safety import Fence, check_start, check_tcp
-from datasets.errors import DeviceError, SafetyStop
-from datasets.kinematics import Kinematics
-from datasets.rig import Rig
+from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import DeviceError, SafetyStop
+from datasets.rig.rig import Rig
 
 
 class _Leg(NamedTuple):

@@ -2,9 +2,9 @@
 
 from abc import abstractmethod
 
-from datasets.device import Device
-from datasets.frame import Frame
-from datasets.projection import Intrinsics
+from datasets.common.device import Device
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Intrinsics
 
 
 class Camera(Device):

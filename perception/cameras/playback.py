@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from datasets.errors import DataError, DeviceError
-from datasets.frame import Frame
-from datasets.projection import Intrinsics
+from datasets.common.errors import DataError, DeviceError
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Intrinsics
 from perception.cameras.camera import Camera
-from perception.cameras.mailbox import Mailbox
-from perception.cameras.recording import RealSenseRecording, Recording
+from perception.cameras.latest_frame import Mailbox
+from perception.cameras.realsense.recording import RealSenseRecording, Recording
+from perception.cameras.realsense.settings import CameraSettings
 from perception.cameras.run_recording import RunRecording
-from perception.cameras.settings import CameraSettings
 
 
 class RecordingEnded(DeviceError):

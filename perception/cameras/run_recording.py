@@ -4,11 +4,11 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.errors import DataError
-from datasets.frame import Frame
-from datasets.projection import Intrinsics
-from datasets.recording import Recording as StoredRecording
-from datasets.store import depth_to_metres
+from datasets.common.errors import DataError
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Intrinsics
+from datasets.store.recording import Recording as StoredRecording
+from datasets.store.store import depth_to_metres
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, ExitStack
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.errors import DeviceError
-from datasets.frame import Frame
-from datasets.projection import Intrinsics
+from datasets.common.errors import DeviceError
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Intrinsics
 from perception.cameras.camera import Camera
 
 Render = Callable[[float], tuple[NDArray[np.uint8], NDArray[np.float32]]]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.errors import ConfigError
-from pipelines.twin.camera_faults import CameraFault
-from pipelines.twin.controller_faults import CONTROLLER_FAULTS
+from datasets.common.errors import ConfigError
+from pipelines.twin.camera.faults import CameraFault
+from pipelines.twin.controller.faults import CONTROLLER_FAULTS
 from pipelines.twin.twin import Twin
 
 CAMERA_MOVED = "camera_moved"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.arm_model import ArmName
-from datasets.config import load_params
-from datasets.errors import ConfigError
-from datasets.randomization import LookRandomization
-from datasets.rig import Point
-from pipelines.twin.camera import TwinCameraSettings
+from datasets.arm.model import ArmName
+from datasets.common.config import load_params
+from datasets.common.errors import ConfigError
+from datasets.rig.rig import Point
+from datasets.scene.randomization import LookRandomization
+from pipelines.twin.camera.camera import TwinCameraSettings
 
 TWIN_PATH = Path("params/twin.yaml")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyrealsense2 as rs
 from numpy.typing import NDArray
 
-from datasets.rig import Rig
-from pipelines.twin.camera import CameraTwin
-from pipelines.twin.controller import FIRMWARE, ControllerTwin
+from datasets.rig.rig import Rig
+from pipelines.twin.camera.camera import CameraTwin
+from pipelines.twin.controller.controller import FIRMWARE, ControllerTwin
 from pipelines.twin.settings import TwinSettings
 from pipelines.twin.startable import Startable
 from pipelines.twin.world import TwinWorld

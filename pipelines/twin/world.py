@@ -9,14 +9,14 @@ import mink
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from datasets.kinematics import Kinematics
-from datasets.look import SURFACES
-from datasets.projection import Array
-from datasets.randomization import CameraRandomization, Randomization
-from datasets.rig import Rig
-from datasets.scene import Scene, SceneSampler
-from datasets.studio import Studio
-from pipelines.twin.camera import Render
+from datasets.arm.kinematics import Kinematics
+from datasets.rig.projection import Array
+from datasets.rig.rig import Rig
+from datasets.scene.appearance import SURFACES
+from datasets.scene.photographer import Studio
+from datasets.scene.randomization import CameraRandomization, Randomization
+from datasets.scene.scene import Scene, SceneSampler
+from pipelines.twin.camera.camera import Render
 from pipelines.twin.settings import TwinSettings
 
 _CLUTTER = slice(SURFACES.index("clutter0"), SURFACES.index("occluder"))

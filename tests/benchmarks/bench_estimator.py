@@ -24,13 +24,13 @@ import timm
 import torch
 from tqdm import tqdm
 
-from datasets.frame import Frame
-from datasets.randomization import Randomization
-from datasets.rig import Rig
-from datasets.scene import Scene, SceneSampler
-from datasets.studio import Studio
-from perception import estimator as estimator_module
-from perception.estimator import MODEL_FOLDER, PositionEstimator
+from datasets.rig.frame import Frame
+from datasets.rig.rig import Rig
+from datasets.scene.photographer import Studio
+from datasets.scene.randomization import Randomization
+from datasets.scene.scene import Scene, SceneSampler
+from perception.estimator import estimator as estimator_module
+from perception.estimator.estimator import MODEL_FOLDER, PositionEstimator
 
 OUT = Path("results/benchmarks/estimator.json")
 FRAMES, ROUNDS = 120, 8

@@ -17,13 +17,13 @@ import mujoco
 import numpy as np
 from tqdm import tqdm
 
-from datasets.arm_model import arm_spec
+from datasets.arm.model import arm_spec
+from datasets.arm.official import menagerie_available
 from datasets.gallery import window_at_tcp
-from datasets.official_arm import menagerie_available
-from datasets.randomization import CameraRandomization, Randomization
-from datasets.rig import Rig
-from datasets.scene import SceneSampler
-from datasets.studio import Studio
+from datasets.rig.rig import Rig
+from datasets.scene.photographer import Studio
+from datasets.scene.randomization import CameraRandomization, Randomization
+from datasets.scene.scene import SceneSampler
 
 OUT = Path("results/benchmarks/frames.json")
 ROUNDS, FRAMES = 7, 150

@@ -7,7 +7,7 @@ import yaml
 from control import ablation
 from control.ablation import CONDITIONS
 from control.train import ControlParams
-from datasets.config import load_params
+from datasets.common.config import load_params
 
 METRICS = {
     "baselines": {"proportional": {"gain": 0.2}, "proportional_fused": {"gain": 1.0}},

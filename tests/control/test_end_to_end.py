@@ -13,13 +13,14 @@ from stable_baselines3.common.env_checker import check_env
 from control import train
 from control.end_to_end import EndToEndParams
 from control.end_to_end import _agent as make_image_agent
-from control.env import EnvParams
-from control.extractors import BottleneckExtractor, StateExtractor
-from control.image_env import ImageReachEnv
-from control.image_policy import ImagePolicy, export_image_actor
-from control.learning import AgentParams, make_agent
-from datasets.config import load_params
-from datasets.errors import ConfigError
+from control.learning.export import export_image_actor
+from control.learning.extractors import BottleneckExtractor, StateExtractor
+from control.learning.trainer import AgentParams, make_agent
+from control.policies.image_policy import ImagePolicy
+from control.task.env import EnvParams
+from control.task.image_env import ImageReachEnv
+from datasets.common.config import load_params
+from datasets.common.errors import ConfigError
 
 FRAMES = "params/frames.yaml"
 
@@ -119,7 +120,7 @@ def write(folder, **changes):
 KILLED = """
 import os, signal, sys
 from control import train
-from control.image_env import ImageReachEnv
+from control.task.image_env import ImageReachEnv
 step, taken = ImageReachEnv.step, 0
 def counted(self, action):
     global taken

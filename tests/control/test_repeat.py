@@ -8,8 +8,8 @@ from control.end_to_end import EndToEndParams
 from control.repeat import SUMMARIZED, jobs
 from control.repeat import repeat as repeat_all
 from control.train import ControlParams
-from datasets.config import load_params
-from datasets.errors import ConfigError
+from datasets.common.config import load_params
+from datasets.common.errors import ConfigError
 
 ROW = dict.fromkeys(SUMMARIZED, 1.0)
 SMALL = """

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from control import train
-from control.policies import load_policy
-from control.sources import ErrorModel, Surrogate
+from control.policies.shipped import load_policy
+from control.task.sources import ErrorModel, Surrogate
 
 SMALL = {
     "agent": {"steps": 200, "warm_up": 60, "actor_starts": 20, "batch_size": 16, "hidden": 16, "residual_gain": 1.0},
@@ -75,7 +75,7 @@ def test_the_stage_leaves_all_that_it_promises_and_the_same_for_the_same_seed(tm
 
 
 def test_the_shipped_parameters_fit():
-    from datasets.config import load_params
+    from datasets.common.config import load_params
 
     params = load_params("params/control.yaml", train.ControlParams)
     assert params.evaluation.interval % params.env.horizon == 0
@@ -120,6 +120,6 @@ def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path, monkeypatch, cap
         raise AssertionError("what was learnt or measured is not done again")
 
     monkeypatch.setattr(train, "fit_error_model", never)
-    monkeypatch.setattr("control.learning.make_agent", never)
+    monkeypatch.setattr("control.learning.trainer.make_agent", never)
     train.main(["--config", str(write(tmp_path))])
     assert (tmp_path / "results/metrics.json").is_file()

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import yaml
 
-from datasets.backends import LocalProcesses, ThisProcess
-from datasets.config import load_params
-from datasets.drawing import SceneDrawer
-from datasets.errors import ConfigError, DataError
+from datasets.common.config import load_params
+from datasets.common.errors import ConfigError, DataError
 from datasets.generate import Run, main
-from datasets.projection import Window, invert, project, transform
-from datasets.randomization import CameraRandomization
-from datasets.splits import FramesParams, SplitParams, SplitPlan, WindowJitter
-from datasets.store import FrameStore, schema
-from datasets.store_writer import SplitWriter
+from datasets.generation.backends import LocalProcesses, ThisProcess
+from datasets.generation.labelled_frame import SceneDrawer
+from datasets.generation.splits import FramesParams, SplitParams, SplitPlan, WindowJitter
+from datasets.rig.projection import Window, invert, project, transform
+from datasets.scene.randomization import CameraRandomization
+from datasets.store.store import FrameStore, schema
+from datasets.store.writer import SplitWriter
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # worker processes cannot import a test file
 
@@ -131,7 +131,7 @@ def test_killed_between_any_two_writes_nothing_is_lost_or_doubled(tmp_path, rig,
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_generate as t
-from datasets.rig import Rig
+from datasets.rig.rig import Rig
 from zarr.storage import _local
 put, count = _local._put, 0
 def dying(path, value, exclusive=False):
@@ -231,7 +231,7 @@ def test_unknown_protocol_is_refused(rig):
 def test_another_program_may_not_go_on_with_an_interrupted_run(tmp_path, rig, monkeypatch):
     with pytest.raises(DataError):
         draw(tmp_path, rig, FullDisk)
-    monkeypatch.setattr("datasets.generate.drawing_digest", lambda: "another")
+    monkeypatch.setattr("datasets.generate.code_digest", lambda *modules: "another")
     with pytest.raises(DataError, match=r"other code .* --fresh"):
         draw(tmp_path, rig)
     assert draw(tmp_path, rig, existing="redraw") == (36, 36)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from datasets.errors import DataError
-from datasets.rig import Rig
+from datasets.common.errors import DataError
+from datasets.rig.rig import Rig
 from perception import baseline, evaluate, seeds, train
-from perception.comparison import beside
-from perception.metrics import coverage, per_axis, sigma_scale, summarize
-from perception.regressor import Regressor
+from perception.evaluation.comparison import beside
+from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
+from perception.training.regressor import Regressor
 
 FRAMES = {
     "shard_frames": 40,
@@ -183,7 +183,7 @@ def test_seeds_take_the_pair_at_hand_and_resume(
     def never(*_: object) -> None:
         raise AssertionError("nothing is left to do")
 
-    monkeypatch.setattr("perception.training_runs.subprocess.Popen", never)
+    monkeypatch.setattr("perception.training.training_runs.subprocess.Popen", never)
     monkeypatch.setattr(seeds, "evaluate", never)
     seeds.main(arguments)
     assert json.loads((tmp_path / "results" / "seeds.json").read_text()) == table

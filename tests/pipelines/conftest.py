@@ -11,22 +11,22 @@ import pytest
 
 from control.arms.arm import Arm
 from control.arms.params import ArmParams
-from control.policy import Observation
-from datasets.errors import DeviceError
-from datasets.frame import Frame
-from datasets.kinematics import Kinematics
-from datasets.projection import Intrinsics
-from datasets.rig import Rig
+from control.policies.policy import Observation
+from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import DeviceError
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Intrinsics
+from datasets.rig.rig import Rig
 from perception.cameras.camera import Camera
-from perception.cameras.settings import CameraSettings
-from perception.estimate import PositionEstimate
-from pipelines import devices
-from pipelines.interrupt import Interruption
-from pipelines.monitor import Monitor
-from pipelines.runtime import Runtime
-from pipelines.settings import RuntimeSettings
-from pipelines.setup import Setup, make_fence
-from pipelines.tick import Tick
+from perception.cameras.realsense.settings import CameraSettings
+from perception.estimator.estimate import PositionEstimate
+from pipelines.runtime.interrupt import Interruption
+from pipelines.runtime.loop import Runtime
+from pipelines.runtime.monitor import Monitor
+from pipelines.runtime.tick import Tick
+from pipelines.setup import devices
+from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.setup import Setup, make_fence
 from pipelines.twin.twin import Twin
 from pipelines.twin.world import TwinWorld
 

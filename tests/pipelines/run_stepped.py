@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from conftest import PointWorld  # this folder is a script's first place to look
 
-from datasets.rig import Rig
-from pipelines.interrupt import stop_on_signals
-from pipelines.settings import RuntimeSettings
-from pipelines.step_prompt import StepPrompt
+from datasets.rig.rig import Rig
+from pipelines.observers.step_prompt import StepPrompt
+from pipelines.runtime.interrupt import stop_on_signals
+from pipelines.setup.settings import RuntimeSettings
 
 
 def main(file):

@@ -12,16 +12,17 @@ import numpy as np
 from conftest import grey_pictures, patient  # this folder is a script's first place to look
 
 from control.arms.params import ArmParams
-from datasets.rig import Rig
-from perception.cameras.realsense import RealSenseCamera
-from perception.cameras.settings import CameraSettings
-from perception.estimate import PositionEstimate
-from pipelines import devices, run_real
-from pipelines.settings import RuntimeSettings
-from pipelines.setup import Setup, make_fence
-from pipelines.shadow import ShadowArm
-from pipelines.twin.camera import CameraTwin
-from pipelines.twin.controller import point_sdk_at_emulators
+from control.arms.xarm.shadow import ShadowArm
+from datasets.rig.rig import Rig
+from perception.cameras.realsense.camera import RealSenseCamera
+from perception.cameras.realsense.settings import CameraSettings
+from perception.estimator.estimate import PositionEstimate
+from pipelines import run_real
+from pipelines.setup import devices
+from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.setup import Setup, make_fence
+from pipelines.twin.camera.camera import CameraTwin
+from pipelines.twin.controller.controller import point_sdk_at_emulators
 
 STEP_M, STEPS_ROUND = 0.02, 20
 

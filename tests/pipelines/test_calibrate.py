@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control.arms.params import ArmParams
-from datasets.errors import ConfigError, DataError, DeviceError
-from datasets.frame import Frame
-from datasets.projection import invert, transform
-from perception.estimate import PositionEstimate
-from perception.estimator import Location, PositionEstimator
+from datasets.common.errors import ConfigError, DataError, DeviceError
+from datasets.rig.frame import Frame
+from datasets.rig.projection import invert, transform
+from perception.calibration.calibration import Calibration
+from perception.calibration.rigid_fit import fit_rigid, fit_rigid_robust
+from perception.estimator.estimate import PositionEstimate
+from perception.estimator.estimator import Location, PositionEstimator
 from pipelines import calibrate
 from pipelines.calibrate import Sighting, choose_places, difference, locate_camera, main, measured
-from pipelines.calibration import Calibration
-from pipelines.rigid_fit import fit_rigid, fit_rigid_robust
-from pipelines.setup import make_fence
+from pipelines.setup.setup import make_fence
 
 seeds = st.integers(0, 2**32 - 1)
 

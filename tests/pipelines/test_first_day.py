@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.arms.xarm_setup import MODE_SINCE
-from datasets.kinematics import Kinematics
-from datasets.rig import Rig
-from perception.cameras.settings import CameraSettings
-from pipelines.settings import RuntimeSettings
-from pipelines.stops import StopReason
+from control.arms.xarm.setup import MODE_SINCE
+from datasets.arm.kinematics import Kinematics
+from datasets.rig.rig import Rig
+from perception.cameras.realsense.settings import CameraSettings
+from pipelines.runtime.stops import StopReason
+from pipelines.setup.settings import RuntimeSettings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/first_day.md").read_text()

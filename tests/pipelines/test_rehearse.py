@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.errors import ConfigError
-from datasets.projection import invert, project, transform
+from datasets.common.errors import ConfigError
+from datasets.rig.projection import invert, project, transform
 from pipelines import demo
-from pipelines.console import result_table, step_line
-from pipelines.overlay import ESTIMATE, GOAL, draw_tick
+from pipelines.observers.console import result_table, step_line
+from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
+from pipelines.rehearsal.scores import scores, timings
 from pipelines.rehearse import RehearsalSettings
-from pipelines.scores import scores, timings
-from pipelines.stops import Stop, StopReason
-from pipelines.tick import GoalResult, Tick, Timing
+from pipelines.runtime.stops import Stop, StopReason
+from pipelines.runtime.tick import GoalResult, Tick, Timing
 
 ROOT = Path(__file__).parents[2]
 KEYS = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}

@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from datasets.errors import ConfigError, SafetyStop
-from datasets.kinematics import ReachError
-from pipelines.devices import DeviceNames
-from pipelines.goal_check import check_goals
+from control.task.goal_check import check_goals
+from datasets.arm.kinematics import ReachError
+from datasets.common.errors import ConfigError, SafetyStop
 from pipelines.run_real import ask_operator, choose_goals, exit_code, parser
-from pipelines.settings import RuntimeSettings
-from pipelines.setup import Setup, make_fence
-from pipelines.stops import Stop, StopReason
-from pipelines.tick import GoalResult
+from pipelines.runtime.stops import Stop, StopReason
+from pipelines.runtime.tick import GoalResult
+from pipelines.setup.devices import DeviceNames
+from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.setup import Setup, make_fence
 
 GOOD = ("--goal", "0.45", "0.1", "0.3")
 ROOT = Path(__file__).parents[2]

@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datasets.frame import Frame
-from datasets.recording import Recording
+from datasets.rig.frame import Frame
+from datasets.store.recording import Recording
 from pipelines import soak as soak_command
-from pipelines.process_watch import Holdings, ProcessWatch
-from pipelines.recorder import FRAMES, RunRecorder
-from pipelines.rotation import RotatingRecorder
+from pipelines.endurance.process_watch import Holdings, ProcessWatch
+from pipelines.endurance.soak_report import left_behind, memory_slope_mb_s, metrics, plot_soak
+from pipelines.observers.recorder import FRAMES, RunRecorder
+from pipelines.observers.rotation import RotatingRecorder
 from pipelines.soak import RECORDINGS_KEPT, soak
-from pipelines.soak_report import left_behind, memory_slope_mb_s, metrics, plot_soak
 from pipelines.twin.settings import TwinSettings
 
 
@@ -93,7 +93,7 @@ def test_only_the_newest_recordings_are_kept(world, tmp_path, monkeypatch):
     names = iter("abcdef")
 
     def start():
-        monkeypatch.setattr("pipelines.recorder.datetime", FixedName(next(names)))
+        monkeypatch.setattr("pipelines.observers.recorder.datetime", FixedName(next(names)))
         return RunRecorder(tmp_path, world.rig, world.arm, {})
 
     world.horizon = 3

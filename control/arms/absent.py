@@ -1,0 +1,59 @@
+"""The arm of a played-back camera: there is none."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from control.arms.arm import Arm
+from control.arms.fence import Fence
+from datasets.arm.kinematics import Kinematics
+from datasets.rig.rig import Rig
+
+Vector = NDArray[np.float64]
+
+
+class AbsentArm(Arm):
+    """Has no encoders: where it is, is not a number, so that nothing takes it for a label or a residual.
+
+    Commands go through the fence from the rig's home, and nowhere else.
+    """
+
+    is_connected = True
+
+    def __init__(self, rig: Rig, fence: Fence) -> None:
+        self._home = np.asarray(Kinematics().tcp(rig.home_joints_rad), dtype=float)
+        self._fence = fence
+
+    @property
+    def tcp(self) -> Vector:
+        """Not a number, ``(3,)``."""
+        return np.full(3, np.nan)
+
+    @property
+    def target(self) -> Vector:
+        """Home, ``(3,)`` m."""
+        return self._home.copy()
+
+    def tcp_at(self, time_s: float) -> Vector:
+        """Not a number, ``(3,)``."""
+        return np.full(3, np.nan)
+
+    def joints_at(self, time_s: float) -> Vector:
+        """Not a number, ``(7,)``."""
+        return np.full(7, np.nan)
+
+    def connect(self) -> None:
+        """Nothing to connect."""
+
+    def home(self) -> None:
+        """It is there."""
+
+    def move(self, displacement_m: ArrayLike) -> Vector:
+        """What would be sent from home."""
+        return np.asarray(self._fence.next_target(self._home, displacement_m) - self._home, dtype=float)
+
+    def stop(self) -> bool:
+        """It never moves."""
+        return True
+
+    def disconnect(self) -> None:
+        """Nothing to release."""

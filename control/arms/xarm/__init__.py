@@ -1,0 +1,1 @@
+"""The xArm7 over the vendor's SDK."""

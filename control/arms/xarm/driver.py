@@ -1,0 +1,380 @@
+"""The xArm7 over the vendor's SDK: displacements in, targets or velocities out, inside a fence."""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from control.arms.arm import Arm, Vector
+from control.arms.fence import REACH_M, Fence, check_start, check_tcp
+from control.arms.params import ArmParams
+from control.arms.xarm.braking import left_of, limit_change, speed_within
+from control.arms.xarm.controller_errors import describe_return
+from control.arms.xarm.link import READY_STATES, ControllerLink
+from control.arms.xarm.sdk import call_sdk, run_bounded, wait_until
+from control.arms.xarm.setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
+from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import DeviceError, SafetyStop
+from datasets.rig.rig import Rig
+
+DOWN_RAD = (math.pi, 0.0, 0.0)
+"""Roll, pitch and yaw of the controller's tool frame when the gripper points down as at the rig's home."""
+
+_ARRIVED_M = 5e-4
+_ARRIVED_TURN_RAD = 0.01
+_STILL_S, _STILL_M = 0.05, 1e-4
+_MAX_START_TURN_RAD = 0.35
+_MAX_LAG_STEPS = 6
+"""Between TCP and target: half a second and more of motion. Delays of the wire and of motors, a stall of 190 ms and
+reports at their deadline make less than 5 together."""
+_LEAST_LAG_M = 0.02
+_FRAME_TOLERANCE_M = 0.01
+"""Calibrated arms differ from the nominal chain by a few millimetres (*assumed*)."""
+_POSTURE_TOLERANCE_RAD = 0.2
+_POSTURE_REACHED_RAD = 0.002
+_MAX_POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
+_POSITION_MODE = 0
+_CALL_TIMEOUT_S = 6.0
+_WIRE_S = 0.01
+"""A report's age when read and a command's way, beyond what is measured (*assumed*)."""
+
+
+class XArm(Arm):
+    """An xArm7 at an address, driven inside a fence.
+
+    Errors are never cleared here and the motors never enabled again after a stop: that takes a new :meth:`connect`,
+    which refuses an arm with an error. Should this process die, the arm goes on to its last target (mode 7), about
+    two steps away (50 mm) at full speed or, while homing, slowly home; or it stops when the velocity's duration ends
+    (mode 5).
+
+    Args:
+        host: the controller's IPv4 address.
+        rig: workspace, tool, home, step limit and rate.
+        params: mode, speeds, margins and deadlines.
+        max_speed_m_s: lowers the rig's speed further.
+        simulated: accept a controller in simulation mode, whose arm stands still while its reports move.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        rig: Rig,
+        params: ArmParams | None = None,
+        max_speed_m_s: float | None = None,
+        simulated: bool = False,
+    ) -> None:
+        self._simulated = simulated
+        self._rig, self._params = rig, params or ArmParams()
+        self.fence = Fence.from_rig(rig, self._params, max_speed_m_s)
+        self._payload = check_start(rig, self.fence)
+        self._kinematics = Kinematics()
+        self._home = np.asarray(self._kinematics.tcp(rig.home_joints_rad), dtype=float)
+        check_tcp(self.fence, self._home)
+        self._host = host
+        self._link = ControllerLink(host, self._params, self.fence)
+        self._target: Vector | None = None
+        self._last_sent = np.zeros(3)
+        self._last_velocity: Vector = np.zeros(3)
+        self._velocity_ends_s = 0.0
+        self._lock = threading.RLock()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the arm takes commands."""
+        return self._link.armed and self._link.fault is None and not self._link.stopped
+
+    @property
+    def fault(self) -> str | None:
+        """Why the watch stopped the arm, or None."""
+        return self._link.fault
+
+    @property
+    def events(self) -> deque[tuple[float, str]]:
+        """What happened, in words, with ``time.monotonic`` s."""
+        return self._link.events
+
+    @property
+    def tcp(self) -> Vector:
+        """The encoders' TCP ``(3,)`` m by the newest report; raises DeviceError when that is too old."""
+        return self._link.fresh_pose().xyz.copy()
+
+    @property
+    def target(self) -> Vector:
+        """The last commanded TCP ``(3,)`` m; raises DeviceError before the first connect."""
+        if self._target is None:
+            raise DeviceError("the arm has no target yet; connect it first")
+        return self._target.copy()
+
+    @property
+    def commanded_at(self) -> float | None:
+        """When the newest command went to the wire, s on ``time.monotonic``; None before the first."""
+        return self._link.commanded_at
+
+    def tcp_at(self, time_s: float) -> Vector:
+        """The encoders' TCP ``(3,)`` m at a moment of ``time.monotonic``; raises DeviceError when not covered."""
+        return self._link.pose_at(time_s).xyz.copy()
+
+    def joints_at(self, time_s: float) -> Vector:
+        """The encoders' joints ``(7,)`` rad at a moment of ``time.monotonic``; raises DeviceError when not covered."""
+        return self._link.pose_at(time_s).joints.copy()
+
+    def connect(self) -> None:
+        """Open both connections, configure, verify, and enter the driving mode where the arm stands.
+
+        Raises:
+            DeviceError: no controller, wrong firmware, paused, an error nobody cleared, a setting that was refused.
+            SafetyStop: somebody moves the arm, its TCP is outside the fence, or its tool not turned as at home.
+        """
+        link, mode = self._link, MODE_NUMBER[self._params.mode]
+        if self.is_connected:
+            return
+        link.close()
+        try:
+            link.open()
+            check_controller(link.guard, self._params.mode, self._simulated)
+            link.require_rest()
+            link.taken = True
+            configure(link.motion, link.guard, self._rig, self.fence, self._payload, self._params)
+            verify(link.guard, self._rig, self.fence, self._payload, self._params)
+            self._check_pose()
+            enter_mode(link.motion, mode)
+            # The reports until now were partly of another tool; a frame of that time is compared with this arm at rest.
+            link.history.stood_still()
+            self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
+            link.arm(mode)
+        except BaseException:
+            link.close()
+            raise
+        link.note(f"connected to {self._host}, mode {mode}")
+
+    def home(self) -> None:
+        """Go home in a straight line, slowly, then to the rig's home posture if the elbow has wandered.
+
+        The line first: the fence is convex, so all of a line between two points of it lies inside, which no joint
+        motion promises. The posture matters because seven joints leave the elbow free, and the estimator learnt
+        postures near the rig's. That last motion is checked against the fence point by point before it begins.
+
+        Raises:
+            DeviceError: a fault on the way, or the arm did not arrive. SafetyStop: it was stopped.
+        """
+        self.go_to(self._home)
+        home = np.asarray(self._rig.home_joints_rad)
+        if np.max(np.abs(self._link.history.latest.joints - home)) > _POSTURE_TOLERANCE_RAD:
+            self._take_posture(home)
+        self._target, self._last_sent = self._home.copy(), np.zeros(3)
+
+    def go_to(self, xyz_m: ArrayLike) -> None:
+        """Go slowly, in a straight line, to a point inside the fence, and return when there; it becomes the target.
+
+        Raises:
+            SafetyStop: the point is outside the fence, or the arm was stopped.
+            DeviceError: a fault on the way, or the arm did not arrive.
+        """
+        self._link.require_ready()
+        goal = np.asarray(xyz_m, dtype=float)
+        if not self.fence.contains(goal):
+            raise SafetyStop(f"the point {goal.tolist()} m lies outside the fence; the arm does not go there")
+        speed = min(self._params.slow_speed_m_s, self._speed_m_s)
+        self._link.expected = None
+        deadline = time.monotonic() + float(np.linalg.norm(goal - self.tcp)) / speed * 2 + 6.0
+        self._post(goal, np.zeros(3), speed)
+        while not self._is_at(goal):
+            if time.monotonic() > deadline:
+                self.stop()
+                raise DeviceError(
+                    f"the arm did not arrive at {goal.round(3).tolist()} m in time; it stands at "
+                    f"{self._link.history.latest.xyz.round(3).tolist()} m"
+                )
+            time.sleep(0.5 / self._rig.rate_hz)
+            if self._params.mode == "velocity":
+                self._post(goal, np.zeros(3), speed)
+        self._last_sent = np.zeros(3)
+
+    def move(self, displacement_m: ArrayLike) -> Vector:
+        """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence; what was sent.
+
+        Raises:
+            SafetyStop: the command is not finite, or the arm was stopped.
+            DeviceError: the controller or the connection has a fault; the arm is stopped.
+        """
+        with self._lock:
+            self._link.require_ready()
+            last = self.target
+            try:
+                target = self.fence.next_target(last, displacement_m, self._last_sent)
+            except SafetyStop:
+                self.stop()
+                raise
+            sent = target - last
+            self._link.expected = target, max(_MAX_LAG_STEPS * self.fence.max_displacement_m, _LEAST_LAG_M)
+            self._post(target, sent, self._speed_m_s)
+            self._last_sent = sent
+            return sent.copy()
+
+    def why_stopped(self) -> str | None:
+        """The fault the watch stopped it for, or that it was stopped; None while it takes commands."""
+        try:
+            self._link.require_ready()
+        except (DeviceError, SafetyStop) as reason:
+            return str(reason)
+        return None
+
+    def stop(self) -> bool:
+        """Stop now, through the second connection, and stay stopped until connected anew; whether it was confirmed."""
+        return self._link.stop()
+
+    def disconnect(self) -> None:
+        """Stop the arm and close both connections; idempotent, never raises."""
+        self._link.close()
+
+    @property
+    def _speed_m_s(self) -> float:
+        return self.fence.max_displacement_m * self._rig.rate_hz
+
+    @property
+    def _posture_speed_rad_s(self) -> float:
+        """Of a joint: what it moves within the arm's reach keeps to the speed limit, were it the only joint to turn."""
+        return min(_MAX_POSTURE_SPEED_RAD_S, self._speed_m_s / REACH_M)
+
+    def _post(self, target: Vector, step: Vector, speed_m_s: float) -> None:
+        self._target = target
+        self._link.post(self._command(target, step, speed_m_s))
+
+    def _command(self, target: Vector, step: Vector, speed_m_s: float) -> Callable[[], int]:
+        """One SDK call, to be made when the wire is free."""
+        if self._params.mode == "velocity":
+            return lambda: self._send_velocity(target, step, speed_m_s)
+        return lambda: self._send_target(target, speed_m_s)
+
+    def _send_target(self, target: Vector, speed_m_s: float) -> int:
+        x, y, z = (target * 1000).tolist()
+        roll, pitch, yaw = DOWN_RAD
+        acceleration = self._params.acceleration_m_s2 * 1000
+        return int(
+            call_sdk(
+                "set_position",
+                lambda: self._link.motion.set_position(
+                    x, y, z, roll, pitch, yaw, speed=speed_m_s * 1000, mvacc=acceleration, wait=False
+                ),
+            )
+        )
+
+    def _send_velocity(self, target: Vector, step: Vector, speed_m_s: float) -> int:
+        """The velocity of this step and of part of what the arm lags behind its target, braking at the fence.
+
+        It changes no faster than the acceleration limit allows since the command before, unless the fence asks for
+        harder braking. Here the fence is only as good as the reports are fresh; an absolute target (mode 7) needs none.
+        """
+        period, braking = 1 / self._rig.rate_hz, self._params.velocity_braking_m_s2
+        duration = self._params.velocity_duration_steps * period
+        pose = self._link.history.latest
+        velocity = (step + self._params.velocity_gain * (target - step - pose.xyz)) / period
+        size = float(np.linalg.norm(velocity))
+        if size > speed_m_s:
+            velocity *= speed_m_s / size
+        time_s = time.monotonic()
+        now = left_of(self._last_velocity, time_s - self._velocity_ends_s, braking)
+        passed = min(period, max(0.0, time_s - (self._velocity_ends_s - duration)))
+        velocity = limit_change(velocity, now, self._params.acceleration_m_s2 * passed)
+        # Were this the last command, the arm would go on for the whole duration and then brake: all of it inside.
+        tcp = pose.xyz + now * (time_s - pose.time + _WIRE_S)
+        down = speed_within(tcp - self.fence.low_m, -now, duration, braking)
+        up = speed_within(self.fence.high_m - tcp, now, duration, braking)
+        self._last_velocity = velocity = np.clip(velocity, -down, up)
+        speeds = [*(velocity * 1000).tolist(), 0.0, 0.0, 0.0]
+        code = call_sdk(
+            "vc_set_cartesian_velocity",
+            lambda: self._link.motion.vc_set_cartesian_velocity(speeds, duration=duration),
+        )
+        self._velocity_ends_s = time.monotonic() + duration
+        return int(code)
+
+    def _is_at(self, goal: Vector) -> bool:
+        """Whether the arm stands at the goal, pointing down; raises what stopped it."""
+        self._link.require_ready()
+        here, before = self.tcp, self.tcp_at(time.monotonic() - _STILL_S)
+        near = np.linalg.norm(here - goal) < _ARRIVED_M and np.linalg.norm(here - before) < _STILL_M
+        turned = max(_tilt(self._link.orientation_rad), _yaw(self._link.orientation_rad))
+        return bool(near and turned < _ARRIVED_TURN_RAD)
+
+    def _take_posture(self, joints: Vector) -> None:
+        link = self._link
+        link.expected = None
+        start = link.history.latest.joints
+        for part in np.linspace(0, 1, 50):
+            tcp = self._kinematics.tcp(start + (joints - start) * part)
+            if not self.fence.contains(tcp):
+                raise SafetyStop(
+                    "the arm's elbow is far from the rig's home posture, and turning it back would leave the fence; "
+                    "bring the arm to its home joints in the vendor's studio, then start again"
+                )
+        seconds = float(np.max(np.abs(joints - start))) / self._posture_speed_rad_s * 2 + 3
+        try:
+            with link.other_mode():
+                enter_mode(link.motion, _POSITION_MODE)
+                link.settle(_POSITION_MODE)
+                link.require_ready()  # a stop that came meanwhile was undone by the new mode's "ready"
+                # The SDK reads the arm's serial number here, and raises ValueError where that is blank.
+                code = run_bounded(lambda: self._turn_joints(joints), _CALL_TIMEOUT_S, "set_servo_angle")
+                if code != 0:
+                    raise DeviceError(f"the controller did not take the home posture ({describe_return(code)})")
+                wait_until(lambda: self._has_halted() or self._has_posture(joints), seconds)
+                link.require_ready()
+                if not self._has_posture(joints):
+                    raise DeviceError(f"the arm did not reach its home posture{link.error_in_words()}")
+                enter_mode(link.motion, MODE_NUMBER[self._params.mode])
+                link.settle(MODE_NUMBER[self._params.mode])
+            link.require_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _turn_joints(self, joints: Vector) -> int:
+        return int(
+            self._link.motion.set_servo_angle(
+                angle=joints.tolist(), speed=self._posture_speed_rad_s, mvacc=_POSTURE_ACCELERATION_RAD_S2, wait=False
+            )
+        )
+
+    def _has_halted(self) -> bool:
+        return self._link.stopped or self._link.fault is not None or self._link.state not in READY_STATES
+
+    def _has_posture(self, joints: Vector) -> bool:
+        return bool(np.max(np.abs(self._link.history.latest.joints - joints)) < _POSTURE_REACHED_RAD)
+
+    def _check_pose(self) -> None:
+        pose = self._link.fresh_pose()
+        off = float(np.linalg.norm(self._kinematics.tcp(pose.joints) - pose.xyz))
+        if off > _FRAME_TOLERANCE_M:
+            raise SafetyStop(
+                f"the controller's TCP is {off * 1000:.0f} mm from where the joints put it: a base (world) offset is "
+                "set, or the tool's offset is another; set both in the vendor's studio"
+            )
+        check_tcp(self.fence, pose.xyz)
+        tilt, yaw = _tilt(self._link.orientation_rad), _yaw(self._link.orientation_rad)
+        if tilt > _MAX_START_TURN_RAD:
+            raise SafetyStop(
+                f"the tool is {math.degrees(tilt):.0f} deg from pointing straight down; turn it down in the vendor's "
+                "studio, then start again"
+            )
+        if yaw > _MAX_START_TURN_RAD:  # the first line would turn it back, at a speed that is the controller's own
+            raise SafetyStop(
+                f"the tool is turned by {math.degrees(yaw):.0f} deg about the vertical; turn it back to yaw 0 with the "
+                "last joint in the vendor's studio, then start again"
+            )
+
+
+def _tilt(orientation_rad: tuple[float, ...]) -> float:
+    """Angle between the tool's z axis and straight down, from roll and pitch."""
+    roll, pitch = orientation_rad[:2]
+    return math.acos(max(-1.0, min(1.0, -math.cos(roll) * math.cos(pitch))))
+
+
+def _yaw(orientation_rad: tuple[float, ...]) -> float:
+    """Angle between the tool and its orientation at the rig's home about the vertical, from 0 to pi."""
+    yaw = orientation_rad[2]
+    return abs(math.atan2(math.sin(yaw), math.cos(yaw)))

@@ -1,0 +1,347 @@
+"""The wire to one xArm controller: two connections, their reports, the watch over both, and stopping."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from control.arms.arm import Vector
+from control.arms.fence import Fence
+from control.arms.params import ArmParams
+from control.arms.xarm.controller_errors import (
+    NOT_CARRIED_OUT,
+    STOPPED,
+    describe_error,
+    describe_return,
+    describe_state,
+    describe_warning,
+)
+from control.arms.xarm.pose_history import Pose, PoseHistory
+from control.arms.xarm.sdk import call_sdk, close_apis, is_wire_up, open_api, run_bounded, wait_until
+from control.arms.xarm.sender import CommandSender
+from datasets.common.errors import DeviceError, SafetyStop
+from datasets.common.silence_timer import Silence
+
+logger = logging.getLogger(__name__)
+
+READY_STATES = frozenset({0, 1, 2})
+_WATCH_PERIOD_S = 0.01
+_SDK_TIMEOUT_S = 1.0
+"""Of velocity calls: longer than the watch's deadline for replies, which decides."""
+_RICH_DEADLINE_S = 0.7
+"""For reports that come every 0.2 s."""
+_REST_S, _REST_RAD = 0.1, 1e-3
+"""An arm that turned no joint farther within so long is at rest: at most 7 mm/s at full reach."""
+
+
+class ControllerLink:
+    """Both connections to one controller.
+
+    ``motion`` carries commands and 100 Hz reports of pose, mode and state; ``guard`` stops and tells error codes
+    (5 Hz), because a call that stalls blocks its own connection. While :attr:`armed`, a watch looks every 10 ms at
+    reports, replies, state and errors, and stops the arm without waiting for anybody. Nothing is asked of the
+    controller but after a symptom, to name its cause.
+
+    Args:
+        host: the controller's IPv4 address.
+        params: deadlines and margins.
+        fence: the watch stops an arm that is farther outside than ``params.controller_margin_m``.
+    """
+
+    def __init__(self, host: str, params: ArmParams, fence: Fence) -> None:
+        self._host, self._params, self._fence = host, params, fence
+        self.motion: Any = None
+        self.guard: Any = None
+        self.history = PoseHistory(max_gap_s=params.report_deadline_s)
+        self.orientation_rad: tuple[float, ...] = (0.0, 0.0, 0.0)
+        self.mode = self.state = 0
+        self.fault: str | None = None
+        self.stopped = False
+        self.armed = False
+        self.taken = False
+        """Whether the controller was told anything from here: one that was only looked at is left as it is."""
+        self.expected: tuple[Vector, float] | None = None
+        """Where the TCP is meant to be ``(3,)`` m, and how far off it may be, m; None while that is not known."""
+        self.events: deque[tuple[float, str]] = deque(maxlen=1000)
+        self._driving_mode = self._warning = self._standing_warning = 0
+        self._reported_at = self._rich_reported_at = 0.0
+        self._sender: CommandSender[Callable[[], int]] | None = None
+        self._watch_thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._silences = (Silence(), Silence(), Silence())
+        self._fault_lock, self._stop_lock = threading.RLock(), threading.RLock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any connection is held."""
+        return self.motion is not None or self.guard is not None
+
+    def open(self) -> None:
+        """Dial both connections and wait for their reports; raises DeviceError, and then close it."""
+        self.fault, self.stopped, self.taken, self.expected, self._warning = None, False, False, None, 0
+        self._closing.clear()
+        self.history.clear()
+        self._reported_at = self._rich_reported_at = 0.0
+        self.motion = open_api(self._host, "real")
+        self.motion.register_report_callback(self._on_report)
+        self.guard = open_api(self._host, "rich")
+        self.guard.register_report_callback(self._on_rich_report)
+        if not wait_until(lambda: bool(self._reported_at and self._rich_reported_at), 3.0):
+            raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
+
+    def require_rest(self) -> None:
+        """Raise SafetyStop where the reports show an arm under way: somebody else moves it; DeviceError without any."""
+        if not wait_until(lambda: self.history.span_s >= _REST_S, 1.0):
+            raise DeviceError("the controller's reports of the arm's position cease; restart it")
+        newest = self.history.latest
+        turned = float(np.max(np.abs(newest.joints - self.history.at(newest.time - _REST_S).joints)))
+        if turned > _REST_RAD:
+            raise SafetyStop(
+                "the arm is moving, though nothing was commanded from here; end the other program, or stop the motion "
+                "in the vendor's studio, then start again"
+            )
+
+    def arm(self, driving_mode: int) -> None:
+        """Take commands from here on, and watch; raises SafetyStop when somebody stopped the arm meanwhile."""
+        if self.stopped:
+            raise SafetyStop("the arm was stopped while it was being connected")
+        self.settle(driving_mode)
+        call_sdk("set_timeout", lambda: self.motion.set_timeout(_SDK_TIMEOUT_S))
+        call_sdk("set_timeout", lambda: self.guard.set_timeout(self._params.stop_timeout_s))
+        self._driving_mode, self._standing_warning = driving_mode, self.guard.warn_code
+        self._sender = CommandSender(self._make, self._refused)
+        self.armed = True
+        self._watch_thread = threading.Thread(target=self._watch, daemon=True, name="xarm watch")
+        self._watch_thread.start()
+
+    def settle(self, mode: int) -> None:
+        """Wait until the 100 Hz reports, too, say ready in ``mode``: one from before may still be unread.
+
+        Raises:
+            DeviceError: they do not within 2 s.
+        """
+        if not wait_until(lambda: self.mode == mode and self.state in READY_STATES, 2.0):
+            raise DeviceError(
+                f"the arm reports mode {self.mode}, {describe_state(self.state)}, not ready in mode {mode}"
+            )
+
+    def post(self, call: Callable[[], int]) -> None:
+        """Make one SDK call that returns a code, on the sender's thread; raises what stopped the arm."""
+        self.require_ready()
+        if self._sender is None:
+            raise DeviceError("the arm is not connected; call connect() first")
+        self._sender.post(lambda: 0 if self.stopped or self.fault else call(), self._params.reply_wait_s)
+        self.require_ready()
+
+    def pose_at(self, time_s: float) -> Pose:
+        """The pose at a moment, or the newest; raises DeviceError when no report is near it.
+
+        When the newest report is old this waits for the next, as long as the watch sees no fault: whether reports are
+        missing is the watch's to say, which knows how long this process was held up.
+        """
+        deadline = self._params.report_deadline_s
+        if self.is_open and time.monotonic() - self._reported_at > deadline:
+            wait_until(lambda: self.fault is not None or time.monotonic() - self._reported_at < deadline, deadline)
+        return self.history.at(time_s)
+
+    def fresh_pose(self) -> Pose:
+        """The newest pose; raises DeviceError when it is too old."""
+        return self.pose_at(time.monotonic())
+
+    @property
+    def commanded_at(self) -> float | None:
+        """When the newest command was handed to the SDK, s on ``time.monotonic``; None before the first."""
+        return None if self._sender is None else self._sender.last_sent_s
+
+    def require_ready(self) -> None:
+        """Raises DeviceError for a fault or a closed link, SafetyStop after a stop."""
+        if self.fault is not None:
+            raise DeviceError(self.fault)
+        if self.stopped:
+            raise SafetyStop("the arm was stopped; connect it anew when it is safe to go on")
+        if not self.armed:
+            raise DeviceError("the arm is not connected; call connect() first")
+
+    @contextlib.contextmanager
+    def other_mode(self) -> Iterator[None]:
+        """While this lasts a change of mode is no fault; errors, reports and replies are watched all the same."""
+        driving, self._driving_mode = self._driving_mode, -1
+        try:
+            yield
+        finally:
+            self._driving_mode = driving
+
+    def stop(self) -> bool:
+        """Stop now and stay stopped; takes at most about 0.4 s, and a few ms when the controller answers.
+
+        Returns whether the controller confirmed it; False, too, of a link that is closed.
+        """
+        self.stopped = True
+        # Once more, too, where it was stopped: what is reported may be of before.
+        return self.guard is not None and self._halt()
+
+    def close(self) -> None:
+        """Stop the arm, if it was taken, and let go of both connections; idempotent, never raises."""
+        if not self.is_open:
+            return
+        self.armed, self.stopped = False, True
+        self._closing.set()
+        if self._watch_thread is not None and self._watch_thread is not threading.current_thread():
+            self._watch_thread.join(1.0)
+        if self.taken and self.guard is not None and (is_wire_up(self.guard) or is_wire_up(self.motion)):
+            self._halt()
+        if self._sender is not None:
+            self._sender.close()
+        close_apis(*(api for api in (self.motion, self.guard) if api is not None))
+        self.motion = self.guard = self._sender = self._watch_thread = None
+        self.note("disconnected")
+
+    def error_in_words(self) -> str:
+        """The error behind a symptom, asked of the controller; empty when it tells none."""
+        try:
+            code, errors = call_sdk("get_err_warn_code", self.guard.get_err_warn_code)
+        except DeviceError as error:  # the symptom matters more, and is stopped for all the same
+            return f": {error}"
+        return f": {describe_error(errors[0])}" if code == 0 and errors[0] != 0 else ""
+
+    def note(self, event: str) -> None:
+        """Add to the story of the run."""
+        self.events.append((time.monotonic(), event))
+
+    def _on_report(self, item: dict[str, Any]) -> None:
+        now = time.monotonic()
+        pose = np.array(item["cartesian"])
+        self.orientation_rad = tuple(pose[3:])
+        self.state, self.mode = item["state"], self.motion.mode if self.motion is not None else 0
+        self.history.add(Pose(now - self._params.report_delay_s, pose[:3] / 1000, np.array(item["joints"][:7])))
+        self._reported_at = now
+
+    def _on_rich_report(self, item: dict[str, Any]) -> None:
+        self._rich_reported_at = time.monotonic()
+
+    def _watch(self) -> None:
+        try:
+            self._keep_watch()
+        except Exception as error:  # an arm that nobody watches must not go on moving
+            self._fail(f"the watch over the arm failed ({type(error).__name__}: {error}); connect it anew")
+
+    def _keep_watch(self) -> None:
+        looked = time.monotonic()
+        while not self._closing.wait(_WATCH_PERIOD_S):
+            now = time.monotonic()
+            passed, looked = now - looked, now
+            self._silences[0].look(self._reported_at, passed)
+            self._silences[1].look(self._rich_reported_at, passed)
+            self._silences[2].look(None if self._sender is None else self._sender.unanswered, passed)
+            self._heed_warning()
+            if self.fault is None and not self.stopped:
+                fault = self._find_fault()
+                if fault is not None and not self.stopped:
+                    self._fail(fault)
+            elif self.fault is not None and self.guard.error_code != 0:
+                self._name_cause(describe_error(self.guard.error_code))
+
+    def _heed_warning(self) -> None:
+        """Tell a warning of the controller once, and its end."""
+        before, self._warning = self._warning, self.guard.warn_code
+        if self._warning not in (0, before):
+            told = f"the controller reports warning {describe_warning(self._warning)}"
+            self.note(told)
+            logger.warning("%s", told)
+        elif before and not self._warning:
+            self.note(f"the controller's warning W{before} is over")
+
+    def _find_fault(self) -> str | None:
+        if self.guard.error_code != 0:
+            return f"the controller reports {describe_error(self.guard.error_code)}"
+        if self._warning in NOT_CARRIED_OUT and self._warning != self._standing_warning:
+            return f"the controller did not carry out a command: warning {describe_warning(self._warning)}"
+        if self._driving_mode >= 0 and self.state not in READY_STATES:
+            return f"the arm does not move any more: {describe_state(self.state)}{self.error_in_words()}"
+        if self._driving_mode >= 0 and self.mode != self._driving_mode:
+            return (
+                f"the controller left mode {self._driving_mode} for mode {self.mode}{self.error_in_words()}; "
+                "it does so after a fault, or because somebody else commands it"
+            )
+        if not is_wire_up(self.motion) or not is_wire_up(self.guard):
+            return "the connection to the controller broke; check the cable and that nobody restarted it"
+        reports, rich_reports, replies = (silence.lasted_s for silence in self._silences)
+        if reports > self._params.report_deadline_s:
+            return f"no report of the arm's position for {reports * 1000:.0f} ms; check the cable and the controller"
+        if rich_reports > _RICH_DEADLINE_S:
+            return f"no report of the controller's errors for {rich_reports * 1000:.0f} ms; check the cable"
+        if replies > self._params.command_deadline_s and self._sender is not None and self._sender.unanswered:
+            return f"the controller has not answered a command for {replies * 1000:.0f} ms; check the cable"
+        tcp = self.history.latest.xyz
+        if not self._fence.contains(tcp, tolerance_m=self._params.controller_margin_m):
+            return f"the TCP is outside the fence, at {tcp.round(3).tolist()} m"
+        if (expected := self.expected) is not None:
+            target, most_m = expected
+            off_m = float(np.linalg.norm(target - tcp))
+            if off_m > most_m:
+                return (
+                    f"the arm is {off_m * 1000:.0f} mm from its target, more than {most_m * 1000:.0f} mm: it does not "
+                    "carry out the commands, or somebody else commands it"
+                )
+        return None
+
+    def _make(self, call: Callable[[], int]) -> int:
+        """Make one call on the sender's thread; what it raises stops the arm."""
+        try:
+            return call()
+        except Exception as error:
+            if not self._closing.is_set() and not self.stopped:
+                self._fail(str(error))
+            return 0
+
+    def _refused(self, code: int) -> None:
+        if not self._closing.is_set() and not self.stopped:
+            self._fail(f"the controller did not take the command ({describe_return(code)}{self.error_in_words()})")
+
+    def _fail(self, fault: str) -> None:
+        with self._fault_lock:
+            if self.fault is not None:
+                return
+            self.fault = fault
+        self.note(f"stopping: {fault}")
+        self._halt()
+
+    def _name_cause(self, cause: str) -> None:
+        """Add an error that came only after its symptoms, because the controller was slow to tell it."""
+        with self._fault_lock:
+            if self.fault is not None and cause not in self.fault:
+                self.fault = f"{self.fault}: {cause}"
+                self.note(f"the cause: {cause}")
+
+    def _halt(self) -> bool:
+        """Tell the controller to stop: by the guard, and by the motion connection if that one does not answer.
+
+        Returns whether either of them had it confirmed, by a reply or by a report that the arm has stopped since.
+        """
+        if self._sender is not None:
+            self._sender.drop()
+        began = time.monotonic()
+        with self._stop_lock:
+            for api in (self.guard, self.motion):
+                if api is not None and is_wire_up(api) and (self._stops(api) or self._is_reported_stopped(began)):
+                    self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
+                    return True
+        told = (
+            "stop NOT confirmed by the controller: the arm goes on to its last target at most; press the emergency stop"
+        )
+        self.note(told)
+        logger.error("%s", told)
+        return False
+
+    def _stops(self, api: Any) -> bool:
+        with contextlib.suppress(DeviceError):
+            return bool(run_bounded(lambda: api.set_state(STOPPED), 2.2 * self._params.stop_timeout_s, "stop") == 0)
+        return False
+
+    def _is_reported_stopped(self, since_s: float) -> bool:
+        return self._reported_at - self._params.report_delay_s > since_s and self.state == STOPPED

@@ -1,0 +1,164 @@
+"""The vendor's SDK, opened without its side effects and called with a deadline."""
+
+import contextlib
+import functools
+import io
+import ipaddress
+import logging
+import socket
+import struct
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+from datasets.common.errors import DeviceError
+
+CONNECT_TIMEOUT_S = 8.0
+CLOSE_TIMEOUT_S = 3.0
+_TCP_ESTABLISHED = 1
+_log = logging.getLogger(__name__)
+
+
+class _Forward(logging.Handler):
+    """Hands the SDK's records, which it would print on stdout, to this project's log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.debug("%s", record.getMessage())
+
+
+@functools.cache
+def load_sdk() -> Any:
+    """The SDK's ``XArmAPI`` class.
+
+    Its prints become log records, and its sockets' timeout of one second, which they set for themselves as well, is
+    kept from becoming the default of every socket in the process.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its version when imported
+        from xarm.core.comm import socket_port
+        from xarm.core.utils import log as sdk_log
+        from xarm.core.wrapper import uxbus_cmd_tcp
+        from xarm.wrapper import XArmAPI
+        from xarm.x3 import base
+    vars(socket_port)["socket"] = types.SimpleNamespace(**{**vars(socket), "setdefaulttimeout": lambda timeout: None})
+    for module in (base, uxbus_cmd_tcp):
+        vars(module)["print"] = lambda *values: _log.debug(" ".join(map(str, values)))
+    for logger in (sdk_log.logger, sdk_log.origin_logger):
+        logger.handlers[:] = [_Forward()]
+        logger.propagate = False
+    return XArmAPI
+
+
+def call_sdk(name: str, call: Callable[[], Any]) -> Any:
+    """The result of ``call``; raises DeviceError naming it where the SDK raises whatever it raises."""
+    try:
+        return call()
+    except Exception as error:
+        raise DeviceError(
+            f"the SDK's {name} failed ({type(error).__name__}: {error}); restart the control box, or use the SDK's "
+            "version of constraints.txt"
+        ) from error
+
+
+def run_bounded(call: Callable[[], Any], timeout_s: float, what: str) -> Any:
+    """The result of ``call``, made on a thread that is left behind if it does not return in time.
+
+    Raises:
+        DeviceError: it did not return in time, or raised.
+    """
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.extend((True, call()))
+        except Exception as error:  # whatever the SDK raises is reported to the caller's thread
+            outcome.extend((False, error))
+
+    thread = threading.Thread(target=work, daemon=True, name=f"xarm {what}")
+    thread.start()
+    thread.join(timeout_s)
+    if len(outcome) < 2:
+        raise DeviceError(f"the controller did not finish '{what}' within {timeout_s:g} s; check the cable, restart it")
+    if not outcome[0]:
+        raise DeviceError(f"'{what}' failed: {outcome[1]}")
+    return outcome[1]
+
+
+def open_api(host: str, report_type: str) -> Any:
+    """A connected ``XArmAPI`` in radians, over TCP only; nothing stays open when this raises.
+
+    Raises:
+        DeviceError: the address is no IPv4 address, or no controller answers there.
+    """
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError as error:
+        raise DeviceError(f"{host!r} is not an IPv4 address; give the controller's, such as 192.168.1.203") from error
+    api = load_sdk()(host, is_radian=True, do_not_open=True, report_type=report_type, forbid_uds=True, timed_comm=False)
+    given_up = threading.Event()
+
+    def connect() -> None:
+        api.connect()
+        if given_up.is_set():  # nobody is left to close it
+            close_apis(api)
+
+    try:
+        run_bounded(connect, CONNECT_TIMEOUT_S, "connect")
+    except BaseException as error:
+        given_up.set()
+        close_apis(api)
+        if not isinstance(error, DeviceError):
+            raise
+        raise DeviceError(
+            f"no xArm controller answers at {host} ({error}); check the address, the cable and that it is switched on"
+        ) from error
+    return api
+
+
+def close_apis(*apis: Any) -> None:
+    """Disconnect all at once, within ``CLOSE_TIMEOUT_S``; never raises."""
+    threads = [threading.Thread(target=_close, args=(api,), daemon=True, name="xarm disconnect") for api in apis]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + CLOSE_TIMEOUT_S
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+def _close(api: Any) -> None:
+    try:
+        # Were the report stream closed first, the SDK would dial it again and sleep two seconds over it.
+        if api.connected:
+            api.core.arm_port.close()
+            wait_until(lambda: not api.connected, 0.5)
+    except Exception as error:
+        _log.warning("closing the control connection failed: %s", error)
+    try:
+        api.disconnect()
+    except Exception as error:
+        _log.warning("disconnecting failed: %s", error)
+
+
+def is_wire_up(api: Any) -> bool:
+    """Whether the control connection stands, by the kernel's word: the SDK itself notices after half a second."""
+    if not api.connected:
+        return False
+    if not sys.platform.startswith("linux"):
+        return True
+    try:
+        info = api.core.arm_port.com.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    except (OSError, AttributeError):
+        return False
+    return bool(struct.unpack("B", info[:1])[0] == _TCP_ESTABLISHED)
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float, period_s: float = 0.01) -> bool:
+    """Poll until the condition holds; False when it did not within ``timeout_s``."""
+    until = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(period_s)
+    return True

@@ -1,0 +1,1 @@
+"""Learning a policy: DDPG with an asymmetric critic, replay buffers, export."""

@@ -1,0 +1,318 @@
+"""One agent's learning: evaluation on fixed goals, best checkpoint, learning curve, and resuming after a kill."""
+
+import json
+import pickle
+import random
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import LinearSchedule
+from tqdm import tqdm
+
+from control.learning.asymmetric import AsymmetricPolicy
+from control.learning.ddpg import BottleneckDDPG, EpisodeNoise
+from control.learning.extractors import ActorExtractor, CriticExtractor
+from control.task.env import ReachEnv
+from control.task.episode_seeds import TRAINING_SEED
+from control.task.episodes import Episode, roll_out
+from datasets.common.errors import ConfigError
+from datasets.common.files import write_whole
+
+
+@dataclass(frozen=True)
+class AgentParams:
+    """DDPG's settings; the numbers are those found best in the comparison that ``params/control.yaml`` cites.
+
+    Attributes:
+        steps: of the environment; each is followed by one update.
+        learning_rate: of actor and critic; falls linearly to a twentieth, so that the last actors differ little.
+        batch_size: transitions per update.
+        buffer_size: transitions kept.
+        warm_up: steps of uniformly random actions before the first update.
+        actor_starts: updates of the critic alone before the actor's first.
+        tau: of the target networks.
+        gamma: discount per step.
+        train_freq: steps of the environment per update.
+        bottleneck_weight: :math:`c` of :class:`control.learning.ddpg.BottleneckDDPG`; only for actors that see images.
+        hidden: width of the two hidden layers.
+        noise: smallest and largest standard deviation of an episode's exploration.
+        residual_gain: gain of the proportional controller that the actor corrects; 0: no such controller.
+        residual_scale: largest correction, in largest displacements.
+    """
+
+    steps: int = 6000
+    learning_rate: float = 1e-3
+    batch_size: int = 128
+    buffer_size: int = 50_000
+    warm_up: int = 500
+    actor_starts: int = 0
+    tau: float = 0.05
+    gamma: float = 0.5
+    train_freq: int = 1
+    bottleneck_weight: float = 0.0
+    hidden: int = 64
+    noise: tuple[float, float] = (0.02, 0.3)
+    residual_gain: float = 0.0
+    residual_scale: float = 0.5
+
+    def __post_init__(self) -> None:
+        for key in (
+            "steps",
+            "learning_rate",
+            "batch_size",
+            "buffer_size",
+            "tau",
+            "hidden",
+            "residual_scale",
+            "train_freq",
+        ):
+            if getattr(self, key) <= 0:
+                raise ConfigError(f"{key} must be positive, got {getattr(self, key)}")
+        if not 0 <= self.gamma < 1:
+            raise ConfigError(f"gamma must lie in [0, 1), got {self.gamma}")
+        if not 0 < self.noise[0] <= self.noise[1]:
+            raise ConfigError(f"noise must be [low, high] with 0 < low <= high, got {list(self.noise)}")
+        if min(self.warm_up, self.actor_starts, self.residual_gain, self.bottleneck_weight) < 0:
+            raise ConfigError("warm_up, actor_starts, residual_gain and bottleneck_weight must not be negative")
+        self.check_steps("steps", self.steps)
+
+    def check_steps(self, name: str, steps: int) -> None:
+        """Refuse, as the parameter ``name``, a number of steps after which the actor has never been updated.
+
+        Raises:
+            ConfigError: so it is.
+        """
+        if (steps - self.warm_up) // self.train_freq <= self.actor_starts:
+            raise ConfigError(
+                f"{name} must exceed warm_up by more than actor_starts updates of train_freq steps each, "
+                f"or nothing is learnt; got {steps}"
+            )
+
+
+@dataclass
+class Curve:
+    """The learning curve so far: per evaluation, the steps taken and what :func:`score` gave."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best: float = -np.inf
+    best_step: int = 0
+
+
+class NumberedEpisodes(gym.Wrapper):
+    """Seeds every episode with ``base + number``, so that a resumed run continues with the very next episode."""
+
+    def __init__(self, env: ReachEnv, base: int) -> None:
+        super().__init__(env)
+        self._base = base
+        self.number = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin the next episode; the caller's seed is not used."""
+        self.number += 1
+        return self.env.reset(seed=self._base + self.number, options=options)
+
+    def compute_reward(self, *args: Any) -> Any:
+        """The environment's own, for hindsight replay."""
+        return self.env.unwrapped.compute_reward(*args)  # type: ignore[attr-defined]
+
+
+def make_agent(
+    env: gym.Env,
+    params: AgentParams,
+    seed: int,
+    tensorboard: Path | None = None,
+    actor_keys: dict[str, Any] | None = None,
+    **settings: Any,
+) -> BottleneckDDPG:
+    """An untrained agent; on position features unless ``actor_keys`` names other extractors.
+
+    ``settings`` are further arguments of :class:`control.learning.ddpg.BottleneckDDPG`.
+    """
+    extractors = {
+        "features_extractor_class": ActorExtractor,
+        "critic_features_extractor_class": CriticExtractor,
+    }
+    return BottleneckDDPG(
+        AsymmetricPolicy,
+        env,
+        learning_rate=LinearSchedule(params.learning_rate, params.learning_rate / 20, 1.0),
+        buffer_size=params.buffer_size,
+        learning_starts=params.warm_up,
+        batch_size=params.batch_size,
+        tau=params.tau,
+        gamma=params.gamma,
+        actor_starts=params.actor_starts,
+        train_freq=params.train_freq,
+        bottleneck_weight=params.bottleneck_weight,
+        action_noise=EpisodeNoise(3, *params.noise),
+        tensorboard_log=None if tensorboard is None else str(tensorboard),
+        seed=seed,
+        device="cpu",
+        policy_kwargs={
+            "net_arch": [params.hidden, params.hidden],
+            **(actor_keys or extractors),
+            "gain": params.residual_gain / env.get_wrapper_attr("rig").max_displacement_m,
+            "residual_scale": params.residual_scale,
+        },
+        **settings,
+    )
+
+
+def score(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> dict[str, float]:
+    """Deterministic episodes: mean reward, and median and 95th percentile of the final distance, mm."""
+    rewards, finals = [], []
+    for seed in seeds:
+        observation, _ = env.reset(seed=seed)
+        total, done, info = 0.0, False, {"distance_m": 0.0}
+        while not done:
+            action, _ = agent.predict(observation, deterministic=True)
+            observation, reward, _, done, info = env.step(action)
+            total += reward
+        rewards.append(total)
+        finals.append(1000 * info["distance_m"])
+    return {
+        "mean_reward": float(np.mean(rewards)),
+        "median_mm": float(np.median(finals)),
+        "p95_mm": float(np.percentile(finals, 95)),
+    }
+
+
+def run_agent(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> list[Episode]:
+    """Whole deterministic episodes of an agent that was not exported."""
+    return [roll_out(lambda seen: np.asarray(agent.predict(seen, deterministic=True)[0]), env, seed) for seed in seeds]
+
+
+class Keeper(BaseCallback):
+    """Evaluates, keeps the best actor, and saves all that is needed to go on, every ``interval`` steps.
+
+    Only an actor that has been updated can be the best: what a residual actor starts from is a baseline of its own.
+
+    It acts where a rollout starts, when buffer, networks and environment agree; ``interval`` is a whole number of
+    episodes.
+    """
+
+    def __init__(
+        self, env: ReachEnv, seeds: range, interval: int, folder: Path, episodes: NumberedEpisodes, bar: tqdm
+    ) -> None:
+        super().__init__()
+        self.curve = Curve()
+        self._env, self._seeds, self._interval = env, seeds, interval
+        self._folder, self._episodes, self._bar = folder, episodes, bar
+        self._last = -1
+        self.restored: dict[str, Any] | None = None
+        """The checkpoint this run goes on from."""
+
+    def _on_training_start(self) -> None:
+        if self.restored is None:
+            return
+        # Only now: setting up the learning has itself drawn a random number, for the noise of an episode to come.
+        random.setstate(self.restored["random"])
+        np.random.set_state(self.restored["numpy"])  # noqa: NPY002
+        th.set_rng_state(self.restored["torch"])
+        self.model.action_noise = self.restored["noise"]
+
+    def _on_step(self) -> bool:
+        self._bar.update(self.num_timesteps - self._bar.n)
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps % self._interval == 0:
+            self.keep()
+
+    def _on_training_end(self) -> None:
+        self.keep()
+
+    def keep(self) -> None:
+        """Evaluate and save, once per number of steps."""
+        assert isinstance(self.model, BottleneckDDPG)
+        if self.num_timesteps == self._last or (self.curve.rows and self.curve.rows[-1]["step"] == self.num_timesteps):
+            return
+        self._last = self.num_timesteps
+        found = score(self.model, self._env, self._seeds)
+        self.curve.rows.append({"step": self.num_timesteps, **found})
+        for key, value in found.items():
+            self.logger.record(f"evaluation/{key}", value)
+        self.logger.dump(self.num_timesteps)
+        self._bar.set_postfix_str(f"{found['median_mm']:.1f} mm, reward {found['mean_reward']:.2f}")
+        learnt = self.model._n_updates > self.model.actor_starts
+        if found["mean_reward"] > self.curve.best and learnt:
+            self.curve.best, self.curve.best_step = found["mean_reward"], self.num_timesteps
+            self.model.save(self._folder / "best.zip")
+        save_checkpoint(self._folder, self.model, self.curve, self._episodes.number)
+
+
+def save_checkpoint(folder: Path, agent: BottleneckDDPG, curve: Curve, episodes: int) -> None:
+    """Write everything a resumed run needs; the last file to be replaced makes it valid."""
+    agent.save(folder / f"agent_{agent.num_timesteps}.zip")
+    agent.save_replay_buffer(folder / f"buffer_{agent.num_timesteps}.pkl")
+    state = {
+        "step": agent.num_timesteps,
+        "episodes": episodes,
+        "curve": asdict(curve),
+        "random": random.getstate(),
+        "numpy": np.random.get_state(),  # noqa: NPY002  (SB3 draws its batches from it)
+        "torch": th.get_rng_state(),
+        "noise": agent.action_noise,
+    }
+    write_whole(folder / "state.pkl", pickle.dumps(state))
+    for old in (*folder.glob("agent_*"), *folder.glob("buffer_*")):
+        if old.stem.split("_")[1] != str(agent.num_timesteps):
+            old.unlink()
+
+
+def learn(
+    make_env: Callable[[], ReachEnv],
+    params: AgentParams,
+    seed: int,
+    seeds: range,
+    interval: int,
+    folder: Path,
+    label: str,
+    make: Callable[[gym.Env, AgentParams, int, Path], BottleneckDDPG] = make_agent,
+    logs: Path | None = None,
+) -> Curve:
+    """Train an agent in ``folder``, or go on with the one interrupted there; its best is left as ``best.zip``.
+
+    Args:
+        make_env: makes the environment, once to learn in and once to be evaluated in.
+        params: the agent's settings.
+        seed: of weights, exploration and episodes.
+        seeds: of the evaluation's episodes, the same every time.
+        interval: steps between evaluations, which are also checkpoints.
+        folder: for checkpoints.
+        label: of the progress bar.
+        make: makes the untrained agent.
+        logs: for TensorBoard; default: the same folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state_file = folder / "state.pkl"
+    # Closed now, not when Python gets to it: a GL context that is freed while another is current takes its pictures.
+    with (
+        closing(NumberedEpisodes(make_env(), base=TRAINING_SEED * (seed + 1))) as episodes,
+        closing(make_env()) as evaluation,
+        tqdm(total=params.steps, desc=label, unit="step", smoothing=0.05) as bar,
+    ):
+        keeper = Keeper(evaluation, seeds, interval, folder, episodes, bar)
+        resumed = state_file.is_file()
+        if resumed:
+            state = pickle.loads(state_file.read_bytes())
+            agent = BottleneckDDPG.load(folder / f"agent_{state['step']}.zip", env=episodes, device="cpu")
+            agent.load_replay_buffer(folder / f"buffer_{state['step']}.pkl")
+            episodes.number = state["episodes"] - 1
+            keeper.curve = Curve(**state["curve"])
+            keeper.restored = state
+            bar.update(state["step"])
+        else:
+            agent = make(episodes, params, seed, logs or folder)
+        remaining = params.steps - agent.num_timesteps
+        if remaining > 0:
+            agent.learn(remaining, callback=keeper, reset_num_timesteps=not resumed, tb_log_name="tensorboard")
+    (folder / "curve.json").write_text(json.dumps(keeper.curve.rows, indent=1))
+    return keeper.curve

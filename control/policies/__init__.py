@@ -1,0 +1,1 @@
+"""Policies as the runtime loads them, free of torch."""

@@ -1,0 +1,54 @@
+"""What the actor is shown, made from what a policy may know; the same code in training and on the arm."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from control.policies.delay_fusion import MotionFusion
+from control.policies.policy import Observation
+
+REST = slice(0, 3)
+ESTIMATE = slice(3, 6)
+SIGMA = slice(6, 9)
+SPREAD = slice(9, 12)
+COMMAND = slice(12, 15)
+DELAY = slice(15, 16)
+SIZE = 16
+
+
+class FeatureEncoder:
+    """Observations of one episode into vectors ``(16,)`` float32; metres and seconds.
+
+    =========  ====================================================================
+    slice      content
+    =========  ====================================================================
+    REST       where the TCP comes to rest, estimates and commands fused
+    ESTIMATE   the newest estimate alone
+    SIGMA      its standard deviation
+    SPREAD     standard deviation of REST
+    COMMAND    the displacement sent at the step before
+    DELAY      mean of the delay's distribution
+    =========  ====================================================================
+
+    The goal is not among them: hindsight replay exchanges goals, and whatever contains one would go stale.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._fusion = MotionFusion(period_s)
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        self._fusion.reset()
+
+    def encode(self, observation: Observation) -> NDArray[np.float32]:
+        """Features ``(16,)`` of the newest observation."""
+        estimate = observation.estimate
+        fused = self._fusion.update(estimate, observation.last_command)
+        parts: list[ArrayLike] = [
+            fused.rest,
+            estimate.xyz,
+            estimate.sigma,
+            fused.spread,
+            observation.last_command,
+            [fused.delay_s],
+        ]
+        return np.concatenate(parts, dtype=np.float32, casting="same_kind")

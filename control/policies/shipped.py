@@ -1,0 +1,140 @@
+"""Policies as they are shipped: the trained actor without its trainer, and the proportional controllers beside it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from control.policies.delay_fusion import MotionFusion
+from control.policies.features import SIZE, FeatureEncoder
+from control.policies.policy import Observation, Policy
+from datasets.common.errors import ModelError
+from datasets.rig.rig import Rig
+
+POLICY_FOLDER = Path("models/policy")
+GRAPH = "actor.onnx"
+DESCRIPTION = "policy.json"
+KIND = "ddpg"
+
+Displacement = NDArray[np.float64]
+
+
+def limit_length(vector: NDArray, longest: float) -> Displacement:
+    """The vector ``(3,)``, shortened to ``longest`` where it is longer."""
+    length = float(np.linalg.norm(vector))
+    return np.asarray(vector if length <= longest else vector * (longest / length), dtype=np.float64)
+
+
+class ProportionalPolicy:
+    r"""Moves the target by :math:`\kappa (g - \hat s)`, at most ``max_displacement_m``: the baseline of every report.
+
+    The target integrates what it is moved by, so this is an integral controller of the TCP, and a late picture bounds
+    :math:`\kappa`: with :math:`d` periods of delay it is stable below :math:`2 \sin(\pi / (4 d + 2))`.
+    """
+
+    def __init__(self, gain: float, max_displacement_m: float) -> None:
+        self.gain = gain
+        self._longest = max_displacement_m
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def act(self, observation: Observation) -> Displacement:
+        """The displacement ``(3,)`` m."""
+        return limit_length(self.gain * (observation.goal - observation.estimate.xyz), self._longest)
+
+
+class FusedProportionalPolicy:
+    r"""Moves the target by :math:`\kappa (g - \hat x)` with estimates and commands fused into the rest point.
+
+    The controller that the trained actor starts from; beside it in reports, so that what learning adds is seen.
+    """
+
+    def __init__(self, gain: float, max_displacement_m: float, period_s: float) -> None:
+        self.gain = gain
+        self._longest = max_displacement_m
+        self._fusion = MotionFusion(period_s)
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        self._fusion.reset()
+
+    def act(self, observation: Observation) -> Displacement:
+        """The displacement ``(3,)`` m."""
+        fused = self._fusion.update(observation.estimate, observation.last_command)
+        return limit_length(self.gain * (observation.goal - fused.rest), self._longest)
+
+
+class ActorPolicy:
+    """The trained actor, run by ONNX Runtime on one thread; remembers an episode in its filter alone."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, rig: Rig) -> None:
+        self._session = session
+        self._longest = rig.max_displacement_m
+        self._encoder = FeatureEncoder(1 / rig.rate_hz)
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        self._encoder.reset()
+
+    def act(self, observation: Observation) -> Displacement:
+        """The displacement ``(3,)`` m."""
+        feed = {
+            "observation": self._encoder.encode(observation)[None],
+            "desired_goal": observation.goal.astype(np.float32)[None],
+        }
+        (action,) = self._session.run(["action"], feed)
+        return limit_length(np.asarray(action)[0] * self._longest, self._longest)
+
+
+def rig_part(rig: Rig) -> dict:
+    """What of a rig a policy depends on; where the camera stands is the estimator's business."""
+    whole = rig.to_json()
+    return {key: whole[key] for key in ("workspace", "tool", "home_joints_rad", "rate_hz", "max_displacement_m")}
+
+
+def describe(rig: Rig, kind: str = KIND) -> dict:
+    """The part of ``policy.json`` that :func:`open_graph` checks."""
+    return {"kind": kind, "features": SIZE, "rig": rig_part(rig)}
+
+
+def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None) -> Policy:
+    """Open the policy of ``folder`` for ``rig`` (default: ``params/rig.yaml``).
+
+    Raises:
+        ModelError: a file is missing or damaged, or the policy was trained for another rig or other inputs.
+    """
+    rig = Rig.load() if rig is None else rig
+    return ActorPolicy(open_graph(Path(folder), rig, KIND), rig)
+
+
+def open_graph(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSession:
+    """The checked network of a policy's folder; raises ModelError."""
+    again = "train it with `python -m control.train`, or take the repository's models"
+    for name in (DESCRIPTION, GRAPH):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder / name}: no such policy file; {again}")
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+        trained, features, trained_kind = description["rig"], description["features"], description["kind"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / DESCRIPTION}: damaged description of a policy ({error!r}); {again}") from error
+    if trained_kind != kind:
+        raise ModelError(f"{folder}: holds a policy of kind {trained_kind!r}, where {kind!r} is expected")
+    if features != SIZE:
+        raise ModelError(f"{folder}: trained on {features} features, but this version computes {SIZE}; {again}")
+    for key, value in rig_part(rig).items():
+        if trained.get(key) != value:
+            raise ModelError(
+                f"{folder}: trained for another rig: {key} was {trained.get(key)} and is {value} now; "
+                "restore params/rig.yaml or train the policy again"
+            )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own, undocumented types; each one means an unusable file
+        raise ModelError(f"{folder / GRAPH}: not a network that ONNX Runtime can open ({error}); {again}") from error

@@ -1,0 +1,1 @@
+"""The reach task: environment, dynamics, rewards, goals, episodes."""

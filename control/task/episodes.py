@@ -1,0 +1,153 @@
+"""Episodes of any policy on fixed seeds, in one process or several, and what they amount to."""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from tqdm import tqdm
+
+from control.policies.policy import Policy
+from control.task.env import Observations, ReachEnv
+from datasets.common.errors import Sim2RealError
+
+CHUNK = 5
+SUCCESS_MM = (5, 10, 20, 50)
+
+EnvFactory = Callable[[], ReachEnv]
+PolicyFactory = Callable[[], Policy]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """How one episode went.
+
+    Attributes:
+        seed: of its goal, arm and room.
+        final_m: distance of the true TCP from the goal at the horizon.
+        arrival_s: from when on the TCP stayed within 10 mm to the end; NaN if it never did.
+        reward: sum over the episode.
+    """
+
+    seed: int
+    final_m: float
+    arrival_s: float
+    reward: float
+
+
+def run_episode(policy: Policy, env: ReachEnv, seed: int) -> Episode:
+    """One whole episode; the policy is given :class:`control.policies.policy.Observation` and nothing else."""
+    policy.reset()
+    return roll_out(lambda _: policy.act(env.policy_observation) / env.rig.max_displacement_m, env, seed)
+
+
+def roll_out(act: Callable[[Observations], NDArray], env: ReachEnv, seed: int) -> Episode:
+    """One whole episode of anything that turns the environment's observations into normalised actions ``(3,)``."""
+    observations, _ = env.reset(seed=seed)
+    distances, reward, done = [], 0.0, False
+    while not done:
+        action = act(observations)
+        observations, gained, _, done, info = env.step(action.astype(np.float32))
+        reward += gained
+        distances.append(info["distance_m"])
+    outside = np.flatnonzero(np.array(distances) >= 0.01)
+    steps = int(outside[-1]) + 1 if len(outside) else 0
+    arrival = np.nan if steps == len(distances) else (steps + 1) / env.rig.rate_hz
+    return Episode(seed, distances[-1], arrival, reward)
+
+
+def run_episodes(
+    policies: Mapping[str, PolicyFactory], make_env: EnvFactory, seeds: Sequence[int], workers: int = 1, label: str = ""
+) -> dict[str, list[Episode]]:
+    """Every policy on the same seeds, with a progress bar; the result does not depend on ``workers``."""
+    chunks = [list(seeds[i : i + CHUNK]) for i in range(0, len(seeds), CHUNK)]
+    tasks = [(name, chunk) for chunk in chunks for name in policies]
+    found: dict[str, list[Episode]] = {name: [] for name in policies}
+    with tqdm(total=len(tasks) * CHUNK, desc=label or "episodes", unit="episode", disable=not label) as progress:
+        for name, episodes in _run(policies, make_env, tasks, workers):
+            found[name].extend(episodes)
+            progress.update(len(episodes))
+    return {name: sorted(episodes, key=lambda episode: episode.seed) for name, episodes in found.items()}
+
+
+def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
+    """The documented keys: shares of episodes that ended within 5, 10, 20 and 50 mm, and the distances' quantiles."""
+    final_mm = 1000 * np.array([episode.final_m for episode in episodes])
+    arrival = np.array([episode.arrival_s for episode in episodes])
+    metrics: dict[str, float] = {"n": len(episodes)}
+    metrics |= {f"success_{limit}mm": round(float(np.mean(final_mm <= limit)), 4) for limit in SUCCESS_MM}
+    metrics |= {
+        "median_mm": round(float(np.median(final_mm)), 3),
+        "mean_mm": round(float(np.mean(final_mm)), 3),
+        "p95_mm": round(float(np.percentile(final_mm, 95)), 3),
+        "arrival_s": round(float(np.nanmedian(arrival)), 2) if np.isfinite(arrival).any() else -1.0,
+        "arrived": round(float(np.isfinite(arrival).mean()), 4),
+        "mean_reward": round(float(np.mean([episode.reward for episode in episodes])), 3),
+    }
+    return metrics
+
+
+def mean_and_half_width(values: Sequence[float]) -> dict[str, float]:
+    """Mean over seeds of learning, and half the width of its 95 % interval (Student's t) where there are several."""
+    found = {"mean": round(float(np.mean(values)), 3)}
+    if len(values) > 1:
+        t = float(stats.t.ppf(0.975, len(values) - 1))
+        found["half_width"] = round(t * float(np.std(values, ddof=1)) / len(values) ** 0.5, 3)
+    return found
+
+
+def paired_difference(ours: Sequence[Episode], theirs: Sequence[Episode], seed: int = 0) -> dict[str, float]:
+    """Mean of ours minus theirs in final distance, mm, over the same episodes, with its 95 % bootstrap interval."""
+    if [episode.seed for episode in ours] != [episode.seed for episode in theirs]:
+        raise ValueError("paired episodes must have the same seeds in the same order")
+    difference = 1000 * np.array([a.final_m - b.final_m for a, b in zip(ours, theirs, strict=True)])
+    draws = np.random.default_rng(seed).integers(0, len(difference), (2000, len(difference)))
+    low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
+    return {
+        "mean_mm": round(float(difference.mean()), 3),
+        "low_mm": round(float(low), 3),
+        "high_mm": round(float(high), 3),
+    }
+
+
+def _run(
+    policies: Mapping[str, PolicyFactory], make_env: EnvFactory, tasks: list[tuple[str, list[int]]], workers: int
+) -> Iterator[tuple[str, list[Episode]]]:
+    if workers <= 1:
+        env = make_env()
+        for name, chunk in tasks:
+            policy = policies[name]()
+            yield name, [run_episode(policy, env, seed) for seed in chunk]
+        return
+    # Spawned, not forked: neither torch's threads nor a GL context survive a fork.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (make_env,)) as pool:
+        try:
+            futures = {pool.submit(partial(_work, policies[name], chunk)): name for name, chunk in tasks}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise Sim2RealError(
+                "a process that ran episodes died, perhaps for want of memory; try again with evaluation.workers: 1"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_ENV: list[ReachEnv] = []
+"""A worker process's own environment, made once."""
+
+
+def _start(make_env: EnvFactory) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers it
+    _ENV[:] = [make_env()]
+
+
+def _work(make_policy: PolicyFactory, seeds: list[int]) -> list[Episode]:
+    policy = make_policy()
+    return [run_episode(policy, _ENV[0], seed) for seed in seeds]

@@ -1,0 +1,161 @@
+"""The estimator itself as the policy's source of positions: a room per episode, drawn and looked at twice per step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from control.task.sources import ErrorModel, PositionSource
+from datasets.arm.kinematics import Kinematics
+from datasets.common.config import load_params
+from datasets.generation.splits import FramesParams, SplitPlan
+from datasets.rig.projection import Array, Window
+from datasets.rig.rig import Rig
+from datasets.scene.photographer import Studio
+from datasets.scene.randomization import Randomization
+from datasets.scene.scene import SceneSampler
+from perception.estimator.estimate import PositionEstimate
+from perception.estimator.estimator import MODEL_FOLDER, Photograph, PositionEstimator
+
+
+@dataclass(frozen=True)
+class RenderedParams:
+    """Which rooms are drawn, and which networks look at them.
+
+    Attributes:
+        estimator: folder of the networks.
+        frames: parameter file of the splits.
+        split: whose randomization of camera, looks and depth noise the rooms follow; seeds are the episodes' own.
+    """
+
+    estimator: str = str(MODEL_FOLDER)
+    frames: str = "params/frames.yaml"
+    split: str = "nominal"
+
+
+class Rooms:
+    """Rooms drawn from seeds, photographed with the arm wherever an episode has it.
+
+    The gripper points straight down at home's yaw, as the controller holds it in Cartesian motion; everything else of
+    the room, with the camera's own error, stays as drawn. The depth sensor's noise is new in every picture.
+
+    :param change: made to the split's randomization, for rooms that differ from all that was trained on
+
+    Raises (on construction):
+        ConfigError: no such split.
+    """
+
+    def __init__(
+        self, frames: str, split: str, rig: Rig, change: Callable[[Randomization], Randomization] | None = None
+    ) -> None:
+        randomization = SplitPlan.of(load_params(frames, FramesParams), split, rig).randomization
+        if change is not None:
+            randomization = change(randomization)
+        self._sampler = SceneSampler(rig, randomization)
+        self._studio = Studio(rig, randomization.arm)
+        self._kinematics = Kinematics()
+        self._home = np.array(rig.home_joints_rad)
+        self.enter(0)
+
+    def enter(self, seed: int) -> None:
+        """Draw a room with its camera error; the arm stands at home."""
+        self.scene = replace(self._sampler.sample(seed), joints_rad=self._home)
+        self._pictures = 0
+
+    def redecorate(self, seed: int) -> None:
+        """Draw another room around the arm where it is."""
+        self.scene = replace(self._sampler.sample(seed), joints_rad=self.scene.joints_rad, tcp=self.scene.tcp)
+
+    def camera(self, tcp: Array) -> Photograph:
+        """What takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        self._place_arm(tcp)
+        self._pictures += 1
+        return partial(self._studio.photograph, self.scene, noise_seed=self._pictures)
+
+    def colour(self, tcp: Array, window: Window, size_px: int) -> NDArray[np.uint8]:
+        """The ``rgb (S, S, 3)`` that :meth:`camera`'s would give, without the time that its depth takes."""
+        self._place_arm(tcp)
+        return self._studio.photograph_colour(self.scene, window, size_px)
+
+    def close(self) -> None:
+        """Free the GL context."""
+        self._studio.close()
+
+    def _place_arm(self, tcp: Array) -> None:
+        joints = self._kinematics.step(self.scene.joints_rad, tcp, iterations=3)
+        self.scene = replace(self.scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
+
+
+class RenderedSource:
+    """Renders the two windows the estimator asks for, and lets it look.
+
+    Raises (on construction):
+        ModelError: the networks are missing or made for another rig.
+        ConfigError: no such split.
+    """
+
+    def __init__(self, params: RenderedParams, rig: Rig) -> None:
+        self._estimator = PositionEstimator.load(Path(params.estimator), rig)
+        self._rooms = Rooms(params.frames, params.split, rig)
+
+    def reset(self, seed: int) -> None:
+        """Draw a room with its camera error."""
+        self._rooms.enter(seed)
+
+    def estimate(self, tcp: Array) -> PositionEstimate:
+        """Two looks at the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        photograph = self._rooms.camera(tcp)
+        scene = self._rooms.scene
+        return self._estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
+
+    def close(self) -> None:
+        """Free the GL context."""
+        self._rooms.close()
+
+
+def fit_error_model(
+    source: PositionSource, places: Array, seed: int, step_m: float = 0.05, progress: Callable[[], object] = int
+) -> ErrorModel:
+    r"""Measure an :class:`ErrorModel` of the estimator, with four looks in each of ``len(places)`` rooms.
+
+    In every room the TCP is put at a place twice, ``step_m`` beside it, and at the next room's place. With the errors
+    :math:`e_1, e_2` (same place), :math:`e_3` (near) and :math:`e_4` (far), per axis:
+
+    .. math::
+
+        n^2 = \tfrac12 \overline{(e_1 - e_2)^2}, \quad b^2 = \overline{e_1 e_4}, \quad
+        f^2 = \overline{e^2} - b^2 - n^2, \quad \overline{e_1 e_3} = b^2 + f^2 e^{-step^2 / 2 \ell^2}
+
+    Errors are clipped at 5 times their median length, so that single failures do not pass for noise.
+    """
+    rng = np.random.default_rng(seed)
+    errors, sigmas = [], []
+    for room, place in enumerate(places):
+        source.reset(seed + room)
+        direction = rng.standard_normal(3)
+        near = place + step_m * direction / np.linalg.norm(direction)
+        estimates = [(source.estimate(tcp), tcp) for tcp in (place, place, near, places[room - 1])]
+        errors.append([estimate.xyz - tcp for estimate, tcp in estimates])
+        progress()
+        sigmas.append([np.linalg.norm(estimate.sigma) for estimate, _ in estimates])
+    error = np.array(errors)
+    limit = 5 * np.median(np.linalg.norm(error, axis=-1))
+    error = np.clip(error, -limit, limit)
+    noise = np.mean((error[:, 0] - error[:, 1]) ** 2, axis=0) / 2
+    total = np.mean(error**2, axis=(0, 1))
+    bias = np.clip(np.mean(error[:, 0] * error[:, 3], axis=0), 0, total - noise)
+    field = np.maximum(total - noise - bias, 0)
+    near_share = np.mean(error[:, 0] * error[:, 2] - bias) / max(float(np.mean(field)), 1e-12)
+    length = step_m / np.sqrt(-2 * np.log(np.clip(near_share, 0.05, 0.95)))
+
+    severity = float(np.std(np.log(np.mean(sigmas, axis=1))))
+
+    def axes(variance: Array) -> tuple[float, float, float]:
+        # What was measured holds the episodes' difficulties, whose mean square is exp(2 severity^2).
+        x, y, z = (round(float(value), 6) for value in np.sqrt(variance) / np.exp(severity**2))
+        return x, y, z
+
+    return ErrorModel(axes(bias), axes(field), axes(noise), round(float(length), 4), round(severity, 3))

@@ -1,0 +1,49 @@
+"""The reward of the reach task, as a sum of named terms."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.common.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class RewardParams:
+    """Weights of the terms.
+
+    Attributes:
+        kind: ``dense``: :math:`-w d`; ``sparse``: 0 within ``success_m`` of the goal, else -1 (the original's).
+        distance_weight: :math:`w`, 1/m. At 10 a goal at the edge (0.20 m) costs 2 a step.
+        success_m: the sparse reward's tolerance, m.
+        effort_weight: cost of the squared length of the normalised action; 0 unless settling needs it.
+    """
+
+    kind: Literal["dense", "sparse"] = "dense"
+    distance_weight: float = 10.0
+    success_m: float = 0.05
+    effort_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.distance_weight <= 0 or self.success_m <= 0 or self.effort_weight < 0:
+            raise ConfigError(
+                "reward.distance_weight and reward.success_m must be positive and reward.effort_weight not negative, "
+                f"got {self.distance_weight}, {self.success_m}, {self.effort_weight}"
+            )
+
+
+def goal_term(achieved_m: NDArray, desired_m: NDArray, params: RewardParams) -> NDArray:
+    """Reward ``(...)`` of true TCP positions ``(..., 3)`` m for goals ``(..., 3)`` m."""
+    distance = np.linalg.norm(achieved_m - desired_m, axis=-1)
+    if params.kind == "sparse":
+        return -(distance > params.success_m).astype(np.float64)
+    return -params.distance_weight * distance
+
+
+def reward_terms(achieved_m: NDArray, desired_m: NDArray, action: NDArray, params: RewardParams) -> dict[str, float]:
+    """All terms of one step; the reward is their sum. ``action`` is normalised, ``(3,)`` in [-1, 1]."""
+    return {
+        "goal": float(goal_term(achieved_m, desired_m, params)),
+        "effort": -params.effort_weight * float(np.sum(np.square(action))),
+    }

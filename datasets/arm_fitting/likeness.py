@@ -1,0 +1,110 @@
+"""How alike two models of the arm look from the rig's camera: overlap of their masks and difference of their depths."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.arm.kinematics import Kinematics, ReachError, pointing_down
+from datasets.arm.model import ARM_JOINTS, GRIPPER_CLOSED_RAD, GRIPPER_JOINTS
+from datasets.rig.projection import Array, Window, invert, project, transform
+from datasets.rig.rig import Rig
+from datasets.scene.renderer import Renderer
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Joints ``(7,)`` rad, the gripper's angle rad, and where that brings the TCP, ``(3,)`` m."""
+
+    joints_rad: Array
+    gripper_rad: float
+    tcp_m: Array
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Per pose: IoU of the masks over the glance's view and in the fovea's window around the TCP, and depth there.
+
+    ``depth_m`` is the median absolute difference over those pixels of the fovea's window that both arms cover.
+    """
+
+    view_iou: Array
+    window_iou: Array
+    depth_m: Array
+
+    def summary(self) -> dict[str, float]:
+        """Median and fifth percentile of the overlaps, median and 95th percentile of the depth difference."""
+        return {
+            "view_iou_median": float(np.median(self.view_iou)),
+            "view_iou_p5": float(np.percentile(self.view_iou, 5)),
+            "window_iou_median": float(np.median(self.window_iou)),
+            "window_iou_p5": float(np.percentile(self.window_iou, 5)),
+            "window_depth_median_mm": float(np.nanmedian(self.depth_m)) * 1000,
+            "window_depth_p95_mm": float(np.nanpercentile(self.depth_m, 95)) * 1000,
+        }
+
+
+def reachable_poses(rig: Rig, count: int, seed: int) -> list[Pose]:
+    """Poses in the workspace with the gripper pointing down at any yaw and opening."""
+    kinematics, random = Kinematics(), np.random.default_rng(seed)
+    poses: list[Pose] = []
+    while len(poses) < count:
+        xyz = random.uniform(rig.workspace.low, rig.workspace.high)
+        try:
+            joints = kinematics.solve(xyz, rig.home_joints_rad, pointing_down(random.uniform(-np.pi, np.pi)))
+        except ReachError:
+            continue
+        poses.append(Pose(joints, random.uniform(0, GRIPPER_CLOSED_RAD), kinematics.tcp(joints)))
+    return poses
+
+
+def depth_images(spec: mujoco.MjSpec, rig: Rig, poses: list[Pose]) -> Iterator[NDArray[np.float32]]:
+    """The arm alone in each pose, from the rig's camera at native resolution: ``(H, W)`` m, 0 where it is not."""
+    spec.stat.extent = 1.0
+    spec.visual.map.znear, spec.visual.map.zfar = 0.05, 8.0
+    spec.visual.quality.offsamples = 0
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    renderer = Renderer(model, rig.camera.width, rig.camera.height)
+    try:
+        for pose in poses:
+            for name, angle in zip(ARM_JOINTS, pose.joints_rad, strict=True):
+                data.joint(name).qpos[0] = angle
+            for name in GRIPPER_JOINTS:
+                data.joint(name).qpos[0] = pose.gripper_rad
+            mujoco.mj_kinematics(model, data)
+            renderer.update(data)
+            yield renderer.render(rig.t_base_camera, rig.camera)[1]
+    finally:
+        renderer.close()
+
+
+def likeness(ours: mujoco.MjSpec, theirs: mujoco.MjSpec, rig: Rig, poses: list[Pose]) -> Likeness:
+    """Compare two arms over the poses; leaves both specifications set up for drawing."""
+    first = list(_two_looks(ours, rig, poses))  # not interleaved: one GL context at a time is current
+    rows = []
+    for (view_a, near_a), (view_b, near_b) in zip(first, _two_looks(theirs, rig, poses), strict=True):
+        both = (near_a > 0) & (near_b > 0)
+        difference = float(np.median(np.abs(near_a[both] - near_b[both]))) if both.any() else np.nan
+        rows.append([_overlap(view_a, view_b), _overlap(near_a > 0, near_b > 0), difference])
+    return Likeness(*np.array(rows).T)
+
+
+def _two_looks(
+    spec: mujoco.MjSpec, rig: Rig, poses: list[Pose]
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float32]]]:
+    """Mask of the glance's view, and depth in the fovea's window, at each pose."""
+    for pose, depth in zip(poses, depth_images(spec, rig, poses), strict=True):
+        uv = project(transform(invert(rig.t_base_camera), pose.tcp_m), rig.camera)
+        yield _cut(depth, rig.glance_window) > 0, _cut(depth, Window.around(uv, rig.fovea_side_px, rig.camera)).copy()
+
+
+def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float((a & b).sum() / max((a | b).sum(), 1))
+
+
+def _cut(image: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+    left, top = round(window.left + 0.5), round(window.top + 0.5)
+    return image[top : top + round(window.height), left : left + round(window.width)]

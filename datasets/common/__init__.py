@@ -1,0 +1,1 @@
+"""What every package uses: errors, parameter files, command lines, whole files, devices, workers."""

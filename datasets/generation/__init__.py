@@ -1,0 +1,1 @@
+"""From a parameter file to labelled frames: the splits and their workers."""

@@ -1,0 +1,146 @@
+"""Which frames are drawn (``params/frames.yaml``): the splits, their sizes, seeds and what is randomized in them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from datasets.arm.model import ArmName
+from datasets.common.code_digest import fingerprint
+from datasets.common.config import load_params
+from datasets.common.errors import ConfigError
+from datasets.rig.rig import Rig
+from datasets.scene.randomization import CameraRandomization, Randomization, Range
+from datasets.store.store import LookName
+
+
+@dataclass(frozen=True)
+class WindowJitter:
+    """How far a training window lies from the TCP's true pixel, as the glance's estimate does.
+
+    A mixture of two Gaussians: most windows miss by ``sigma_px`` per axis, ``tail_share`` of them by ``tail_sigma_px``.
+    """
+
+    sigma_px: float = 7.0
+    tail_sigma_px: float = 16.0
+    tail_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.sigma_px, self.tail_sigma_px) < 0 or not 0 <= self.tail_share <= 1:
+            raise ConfigError(
+                f"window_jitter needs sigmas >= 0 px and a tail_share in [0, 1], got {self.sigma_px}, "
+                f"{self.tail_sigma_px}, {self.tail_share}"
+            )
+
+    def sample(self, rng: np.random.Generator) -> np.ndarray:
+        """Displacement ``(2,)`` px."""
+        sigma = self.tail_sigma_px if rng.random() < self.tail_share else self.sigma_px
+        return rng.normal(0.0, sigma, 2)
+
+
+@dataclass(frozen=True)
+class SplitParams:
+    """One split.
+
+    Attributes:
+        frames: how many.
+        seed: of the split; frame i has the scene seed ``SeedSequence([seed, i])``.
+        camera: where the camera stands and what the estimator is told of it.
+        arm: whose shapes are drawn.
+        looks: which images are kept; without them all the labels and seeds remain, to draw from.
+        depth_noise: range of the depth sensor's noise level, when not the shared one.
+        occluder: share of scenes with a bar between camera and arm, when not the shared one.
+    """
+
+    frames: int
+    seed: int
+    camera: CameraRandomization
+    arm: ArmName = "own"
+    looks: tuple[LookName, ...] = ("glance", "fovea")
+    depth_noise: Range | None = None
+    occluder: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames < 0 or self.seed < 0:
+            raise ConfigError(f"a split's frames and seed must not be negative, got {self.frames} and {self.seed}")
+
+
+@dataclass(frozen=True)
+class FramesParams:
+    """All splits, and the randomization they share.
+
+    Attributes:
+        splits: by name; each becomes a group of the store.
+        randomization: shared by all; ``arm`` and ``camera`` are each split's own.
+        window_jitter: of the fovea's windows.
+        shard_frames: frames in a file, the unit of work and of what a killed worker loses.
+    """
+
+    splits: dict[str, SplitParams]
+    randomization: Randomization = field(default_factory=Randomization)
+    window_jitter: WindowJitter = field(default_factory=WindowJitter)
+    shard_frames: int = 250
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shard_frames <= 10_000:
+            raise ConfigError(f"shard_frames must lie in 1..10000, got {self.shard_frames}")
+        if not self.splits:
+            raise ConfigError("splits is empty: name at least one split to draw")
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """Everything that decides the bytes of one split, besides the program itself."""
+
+    name: str
+    frames: int
+    seed: int
+    looks: tuple[LookName, ...]
+    rig: Rig
+    randomization: Randomization
+    window_jitter: WindowJitter
+    shard_frames: int
+
+    @classmethod
+    def of(cls, params: FramesParams, name: str, rig: Rig) -> "SplitPlan":
+        """The plan of one split.
+
+        Raises:
+            ConfigError: no such split.
+        """
+        if name not in params.splits:
+            raise ConfigError(f"unknown split {name!r}; the parameter file has {', '.join(params.splits)}")
+        split = params.splits[name]
+        look = params.randomization.look
+        randomization = replace(
+            params.randomization,
+            arm=split.arm,
+            camera=split.camera,
+            depth_noise=split.depth_noise or params.randomization.depth_noise,
+            look=look if split.occluder is None else replace(look, occluder=split.occluder),
+        )
+        return cls(
+            name, split.frames, split.seed, split.looks, rig, randomization, params.window_jitter, params.shard_frames
+        )
+
+    def scene_seed(self, index: int) -> int:
+        """Seed of frame ``index``, the same whoever draws it."""
+        return int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0])
+
+    def description(self) -> Mapping[str, Any]:
+        """The plan as plain values: the attributes of the split's group."""
+        values = asdict(self)
+        del values["name"]
+        return {**values, "rig": self.rig.to_json()}
+
+
+@cache
+def rooms_digest(frames: str, split: str, rig: Rig) -> str:
+    """Twelve hexadecimal digits of how ``split`` of the parameter file ``frames`` randomizes rooms.
+
+    Raises:
+        ConfigError: as :func:`datasets.common.config.load_params`; no such split.
+    """
+    return fingerprint([asdict(SplitPlan.of(load_params(frames, FramesParams), split, rig).randomization)])

@@ -1,0 +1,126 @@
+"""The physical set-up (``params/rig.yaml``): the one description that simulation, training and runtime share."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from datasets.common.config import load_params
+from datasets.common.errors import ConfigError
+from datasets.rig.projection import Array, Intrinsics, Window, look_at
+
+RIG_PATH = Path("params/rig.yaml")
+
+Interval = tuple[float, float]
+Point = tuple[float, float, float]
+Joints = tuple[float, float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The box of the base frame, m, in which the TCP may be."""
+
+    x_m: Interval
+    y_m: Interval
+    z_m: Interval
+
+    def __post_init__(self) -> None:
+        for axis, (low, high) in zip("xyz", (self.x_m, self.y_m, self.z_m), strict=True):
+            if not low < high:
+                raise ConfigError(
+                    f"workspace.{axis}_m is empty: [{low}, {high}]; the first value must be the smaller, in metres"
+                )
+            if max(abs(low), abs(high)) > 2:
+                raise ConfigError(
+                    f"workspace.{axis}_m is [{low}, {high}]: beyond any xArm7; values are metres, not millimetres"
+                )
+
+    @property
+    def low(self) -> Array:
+        """Lower corner, shape ``(3,)`` m."""
+        return np.array([self.x_m[0], self.y_m[0], self.z_m[0]])
+
+    @property
+    def high(self) -> Array:
+        """Upper corner, shape ``(3,)`` m."""
+        return np.array([self.x_m[1], self.y_m[1], self.z_m[1]])
+
+    def contains(self, xyz_m: ArrayLike) -> bool:
+        """Whether the point lies inside or on the box; never true of a point that is not finite."""
+        xyz = np.asarray(xyz_m, dtype=float)
+        return bool(np.all(xyz >= self.low) and np.all(xyz <= self.high))
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What is mounted on the flange; the TCP lies ``tcp_offset_m`` along flange z."""
+
+    name: str
+    tcp_offset_m: float
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Camera, workspace, tool, home and motion limits of one set-up."""
+
+    camera: Intrinsics
+    camera_position_m: Point
+    camera_look_at_m: Point
+    glance_side_px: int
+    fovea_side_px: int
+    input_px: int
+    workspace: Workspace
+    tool: Tool
+    home_joints_rad: Joints
+    rate_hz: float
+    max_displacement_m: float
+
+    def __post_init__(self) -> None:
+        smallest = min(self.camera.width, self.camera.height)
+        for key in ("glance_side_px", "fovea_side_px"):
+            side = getattr(self, key)
+            if not 0 < side <= smallest:
+                raise ConfigError(f"{key} must lie in 1..{smallest} px to fit the camera's image, got {side}")
+        if not 0 < self.max_displacement_m <= 0.05:
+            raise ConfigError(f"max_displacement_m must lie in (0, 0.05] m per step, got {self.max_displacement_m}")
+        if not 0 < self.rate_hz <= 100:
+            raise ConfigError(f"rate_hz must lie in (0, 100] Hz, got {self.rate_hz}")
+        look_at(self.camera_position_m, self.camera_look_at_m)
+
+    @classmethod
+    def load(cls, path: str | Path = RIG_PATH) -> "Rig":
+        """Read and check a rig file.
+
+        Raises:
+            ConfigError: a key is unknown or missing, a unit is implausible, or a box is empty; the message names it.
+        """
+        return load_params(path, cls)
+
+    @cached_property
+    def t_base_camera(self) -> Array:
+        """``T_base_camera`` (4x4, read-only) of the camera where the rig says it stands."""
+        pose = look_at(self.camera_position_m, self.camera_look_at_m)
+        pose.setflags(write=False)
+        return pose
+
+    @property
+    def glance_window(self) -> Window:
+        """The central square that the glance sees."""
+        return Window.central_square(self.camera, self.glance_side_px)
+
+    @property
+    def max_speed_m_s(self) -> float:
+        """The largest displacement at the control rate, m/s."""
+        return self.max_displacement_m * self.rate_hz
+
+    def to_json(self) -> dict:
+        """Plain values, as stored beside models and frames."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change when any value of the rig changes."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]

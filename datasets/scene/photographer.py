@@ -1,0 +1,81 @@
+"""Photographs scenes: places the arm, dresses the room, and takes what an RGB-D camera would give."""
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.arm.model import ARM_JOINTS, GRIPPER_JOINTS, ArmName
+from datasets.rig.projection import Intrinsics, Window, window_intrinsics
+from datasets.rig.rig import Rig
+from datasets.scene.appearance import Dresser
+from datasets.scene.depth_sensor import add_depth_noise
+from datasets.scene.renderer import Renderer
+from datasets.scene.scene import Scene
+from datasets.scene.world import build_world
+
+Picture = tuple[NDArray[np.uint8], NDArray[np.float32]]
+
+
+class Studio:
+    """Owns one world and one GL context; belongs to the thread that made it."""
+
+    def __init__(self, rig: Rig, arm: ArmName = "own") -> None:
+        self._model = build_world(arm)
+        self._data = mujoco.MjData(self._model)
+        self._dresser = Dresser(self._model)
+        self._renderer = Renderer(self._model, rig.camera.width, rig.camera.height)
+        self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
+        self._gripper = np.array([self._model.joint(name).qposadr[0] for name in GRIPPER_JOINTS])
+        self._scene: Scene | None = None
+        base = self._model.body("link_base").id
+        self._arm = self._model.body_rootid[self._model.geom_bodyid] == base
+
+    def photograph(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
+        """What the camera sees through a window: ``rgb (S, S, 3)`` uint8 and noisy ``depth (S, S)`` float32 m.
+
+        ``noise_seed`` tells apart pictures of the same scene taken at different times.
+        """
+        return self._shoot(scene, window_intrinsics(scene.intrinsics, window, size_px), noise_seed)
+
+    def photograph_colour(self, scene: Scene, window: Window, size_px: int) -> NDArray[np.uint8]:
+        """The ``rgb (S, S, 3)`` of :meth:`photograph`, for whoever needs no depth."""
+        self._arrange(scene)
+        return self._renderer.render_colour(scene.t_base_camera, window_intrinsics(scene.intrinsics, window, size_px))
+
+    def photograph_native(self, scene: Scene, noise_seed: int = 0) -> Picture:
+        """The whole image at the camera's own resolution."""
+        return self._shoot(scene, scene.intrinsics, noise_seed)
+
+    def photograph_empty(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
+        """As :meth:`photograph`, of the room without its arm."""
+        self._arrange(scene)
+        shown = self._model.geom_rgba[self._arm, 3].copy()
+        self._model.geom_rgba[self._arm, 3] = 0
+        try:
+            self._renderer.update(self._data)
+            return self.photograph(scene, window, size_px, noise_seed)
+        finally:
+            self._model.geom_rgba[self._arm, 3] = shown
+            self._scene = None
+
+    def close(self) -> None:
+        """Free the GL context; idempotent."""
+        self._renderer.close()
+
+    def _shoot(self, scene: Scene, intrinsics: Intrinsics, noise_seed: int) -> Picture:
+        self._arrange(scene)
+        rgb, depth = self._renderer.render(scene.t_base_camera, intrinsics)
+        rng = np.random.default_rng([scene.seed, noise_seed, intrinsics.width])
+        return rgb, add_depth_noise(depth, rgb, intrinsics.fx, scene.depth_noise, rng)
+
+    def _arrange(self, scene: Scene) -> None:
+        if scene is self._scene:
+            return
+        if self._scene is None or scene.look is not self._scene.look:
+            self._dresser.dress(scene.look)
+        self._data.qpos[self._joints] = scene.joints_rad
+        self._data.qpos[self._gripper] = scene.gripper_rad
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+        self._renderer.update(self._data)
+        self._scene = scene

@@ -1,0 +1,111 @@
+"""One scene: all that a picture depends on, drawn from a seed."""
+
+from dataclasses import dataclass
+
+import mink
+import numpy as np
+
+from datasets.arm.kinematics import TILT_TOLERANCE_RAD, Kinematics, pointing_down
+from datasets.arm.model import GRIPPER_CLOSED_RAD
+from datasets.rig.projection import Array, Intrinsics
+from datasets.rig.rig import Rig
+from datasets.scene.appearance import Look, sample_look
+from datasets.scene.randomization import CameraRandomization, Randomization
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Posture, camera and look of one picture; ``dataclasses.replace`` the posture to move the arm within it.
+
+    Attributes:
+        seed: what it was drawn from.
+        joints_rad: ``(7,)``; gripper_rad: 0 open .. 0.85 closed.
+        tcp: ``(3,)`` m in the base frame, the label.
+        intrinsics: of the native image; the estimator is told the same.
+        t_base_camera: where the camera truly is (4x4).
+        t_base_camera_told: where the estimator is told it is (4x4).
+        depth_noise: level of the depth sensor's noise.
+    """
+
+    seed: int
+    joints_rad: Array
+    gripper_rad: float
+    tcp: Array
+    intrinsics: Intrinsics
+    t_base_camera: Array
+    t_base_camera_told: Array
+    look: Look
+    depth_noise: float
+
+
+class SceneSampler:
+    """Draws scenes whose TCP lies in the rig's workspace, pointing down but for a small tilt, at any yaw."""
+
+    def __init__(self, rig: Rig, randomization: Randomization) -> None:
+        self._rig = rig
+        self._ranges = randomization
+        self._kinematics = Kinematics()
+
+    def sample(self, seed: int) -> Scene:
+        """The scene of a seed: the same seed gives the same scene, on any machine and in any order."""
+        rng = np.random.default_rng(seed)
+        joints, tcp = self._sample_posture(rng)
+        true, told, intrinsics = sample_camera(rng, self._rig, self._ranges.camera)
+        return Scene(
+            seed=seed,
+            joints_rad=joints,
+            gripper_rad=float(rng.uniform(0, GRIPPER_CLOSED_RAD)),
+            tcp=tcp,
+            intrinsics=intrinsics,
+            t_base_camera=true,
+            t_base_camera_told=told,
+            look=sample_look(rng, self._ranges.look, tcp, true[:3, 3]),
+            depth_noise=float(rng.uniform(*self._ranges.depth_noise)),
+        )
+
+    def _sample_posture(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        home = np.array(self._rig.home_joints_rad)
+        while True:
+            goal = rng.uniform(self._rig.workspace.low, self._rig.workspace.high)
+            yaw = rng.uniform(-np.pi, np.pi)
+            tilt = np.radians(self._ranges.tilt_deg) * rng.uniform(-1, 1, 2)
+            near = home + self._ranges.elbow_rad * rng.standard_normal(7)
+            near[0] += np.arctan2(goal[1], goal[0])
+            near[6] += near[0] - yaw
+            wanted = pointing_down(yaw, tilt)
+            # The label is where the arm is, not where it was sent.
+            joints = self._kinematics.approach(near, goal, wanted)
+            pose = self._kinematics.tcp_pose(joints)
+            upright = pose[:3, 2] @ wanted[:, 2] > np.cos(TILT_TOLERANCE_RAD)
+            if upright and self._rig.workspace.contains(pose[:3, 3]):
+                return joints, pose[:3, 3]
+
+
+def sample_camera(rng: np.random.Generator, rig: Rig, ranges: CameraRandomization) -> tuple[Array, Array, Intrinsics]:
+    """The camera's true pose, the pose the estimator is told (both 4x4), and its intrinsics."""
+    nominal = rig.t_base_camera
+    if ranges.exact:
+        offset, angle = ranges.offset_m * _direction(rng), ranges.rotation_deg
+    else:
+        offset, angle = rng.uniform(-ranges.offset_m, ranges.offset_m, 3), rng.uniform(0, ranges.rotation_deg)
+    calibrated = _moved(nominal, offset, np.radians(angle) * _direction(rng))
+    error = ranges.calibration_m * np.cbrt(rng.random()) * _direction(rng)
+    turn = np.radians(rng.uniform(0, ranges.calibration_deg)) * _direction(rng)
+    true = _moved(calibrated, error, turn)
+    focal = 1 + rng.uniform(-ranges.focal_fraction, ranges.focal_fraction)
+    k = rig.camera
+    intrinsics = Intrinsics(k.width, k.height, k.fx * focal, k.fy * focal, k.cx, k.cy)
+    return true, nominal if ranges.told_rig else calibrated, intrinsics
+
+
+def _moved(pose: Array, offset_m: Array, rotation_rad: Array) -> Array:
+    """A pose displaced in the base frame and turned about its own origin."""
+    moved = pose.copy()
+    moved[:3, :3] = mink.SO3.exp(rotation_rad).as_matrix() @ pose[:3, :3]
+    moved[:3, 3] += offset_m
+    return moved
+
+
+def _direction(rng: np.random.Generator) -> Array:
+    vector = rng.standard_normal(3)
+    return vector / np.linalg.norm(vector)

@@ -1,0 +1,1 @@
+"""Labelled and recorded frames on disk, written and read."""

@@ -1,0 +1,125 @@
+"""Writing a split shard by shard, from any number of processes, so that a killed run can be taken up again."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.errors import GroupNotFoundError
+
+from datasets.common.errors import DataError
+from datasets.store.store import (
+    VERSION,
+    Column,
+    Columns,
+    StoredFiles,
+    create_columns,
+    differing_keys,
+    open_store,
+    storage_errors,
+    writable,
+)
+
+_MARKS = "written"
+_PROGRESS_KEYS = ("complete", "stored_bytes")
+
+
+def found_description(url: str, split: str) -> dict[str, Any] | None:
+    """What the split that is there was drawn with; None when there is none, or only a beginning without frames."""
+    try:
+        group = zarr.open_group(open_store(url), path=split, mode="r")
+    except (GroupNotFoundError, FileNotFoundError):
+        return None
+    if _MARKS not in group:
+        return None
+    return {key: value for key, value in group.attrs.items() if key not in _PROGRESS_KEYS}
+
+
+def changed_keys(url: str, split: str, description: Mapping[str, Any]) -> list[str]:
+    """Dotted keys in which the split that is there differs from ``description``; none when there is no split."""
+    found = found_description(url, split)
+    return [] if found is None else differing_keys(found, _plain(description))
+
+
+def _plain(description: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps({"version": VERSION, **description}))
+
+
+class SplitWriter:
+    """One split being written. Each process opens its own; a shard is written by one of them."""
+
+    def __init__(self, url: str, split: str) -> None:
+        self.url, self.split = url, split
+        self._group = zarr.open_group(open_store(url, read_only=False), path=split, mode="r+")
+        self._attributes: dict[str, Any] = dict(self._group.attrs)
+
+    @classmethod
+    def begin(
+        cls, url: str, split: str, columns: Mapping[str, Column], description: Mapping[str, Any]
+    ) -> "SplitWriter":
+        """Create the split, or take it up where an earlier run left it.
+
+        ``description`` has ``frames``, ``shard_frames`` and whatever else decides the frames' bytes; it becomes the
+        group's attributes.
+
+        Raises:
+            DataError: the split there is of another description, or the place cannot be written.
+        """
+        if changed := changed_keys(url, split, description):
+            raise DataError(
+                f"{url}/{split} was drawn with other parameters ({', '.join(changed[:6])}): draw it again "
+                f"with --existing redraw, or choose another --out"
+            )
+        with storage_errors(f"writing {url}/{split}"):
+            if found_description(url, split) is None:
+                StoredFiles(url, split).remove()  # what was killed while it was being created
+                root = zarr.open_group(open_store(url, read_only=False), mode="a")
+                group = root.create_group(split, attributes={**_plain(description), "complete": False})
+                frames, rows = int(description["frames"]), int(description["shard_frames"])
+                create_columns(group, columns, frames, rows)
+                create_columns(group, {_MARKS: Column((), "uint8")}, -(-frames // rows), 1)
+            return cls(url, split)
+
+    @property
+    def frames(self) -> int:
+        """Frames the finished split has."""
+        return int(self._attributes["frames"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether the split was finished."""
+        return bool(self._group.attrs["complete"])
+
+    def rows(self, shard: int) -> range:
+        """The frames of a shard."""
+        size = int(self._attributes["shard_frames"])
+        return range(shard * size, min((shard + 1) * size, self.frames))
+
+    def pending(self) -> list[int]:
+        """Shards that are not written yet."""
+        return np.flatnonzero(np.asarray(writable(self._group, _MARKS)[:]) == 0).tolist()
+
+    def write(self, shard: int, columns: Columns) -> None:
+        """Write all arrays of one shard, then its mark.
+
+        Raises:
+            DataError: the file system refuses (disk full, ...); the shard then stays unmarked.
+        """
+        rows = self.rows(shard)
+        with storage_errors(f"writing shard {shard} of {self.url}/{self.split}"):
+            for name, values in columns.items():
+                writable(self._group, name)[rows.start : rows.stop] = values
+            writable(self._group, _MARKS)[shard] = 1
+
+    def finish(self) -> None:
+        """Mark the split as finished.
+
+        Raises:
+            DataError: shards are missing, or the file system refuses.
+        """
+        if missing := self.pending():
+            raise DataError(f"{self.url}/{self.split}: {len(missing)} shards are not written; run the same again")
+        with storage_errors(f"writing {self.url}/{self.split}"):
+            stored = StoredFiles(self.url, self.split).array_bytes()
+            self._group.attrs.update({"complete": True, "stored_bytes": stored})

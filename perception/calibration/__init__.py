@@ -1,0 +1,1 @@
+"""Where the camera stands and how high the table lies, measured by the arm itself."""

@@ -1,0 +1,1 @@
+"""An Intel RealSense D400 camera over librealsense's pipeline, live or recorded."""

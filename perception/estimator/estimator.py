@@ -1,0 +1,254 @@
+"""Where the TCP is, from one RGB-D frame, by two looks: a glance over the whole view, then the fovea around it.
+
+Both looks are ONNX graphs that begin with the raw pixels of a window: the preprocessing of training
+(:mod:`perception.networks.preprocess`) is inside the graph, so simulation and reality cannot drift apart.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from datasets.common.errors import DataError, ModelError
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Array, Intrinsics, Window, backproject, invert, project, transform
+from datasets.rig.rig import Rig
+from perception.estimator.estimate import PositionEstimate
+from perception.estimator.pose_check import check_pose
+from perception.estimator.table_plane import FAR_M, fit_table
+
+MODEL_FOLDER = Path("models/estimator")
+CHANNELS = ["rgb", "depth"]
+RELOOK_M = 0.008
+"""When the fovea finds the TCP farther than this from its window's middle, it looks again, where it found it."""
+MOST_FOVEAS = 2
+LOST_M = 0.03
+"""A glance less sure than this has not found the arm."""
+LOST_SIGMA_M = 2.0
+"""Sigma of an answer that is worth nothing; as large as a look can say."""
+NEAREST_M = 0.1
+"""A distance below this is no answer; it would give no pixel to look at."""
+GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx"}
+SIGMAS = ("glance", "base", "fovea")
+"""What estimator.json scales the sigma of: both looks' TCP and the glance's view of the base."""
+DESCRIPTION = "estimator.json"
+
+Exact = NDArray[np.float64]
+
+Photograph = Callable[[Window, int], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+"""Takes a window and a size S, gives its ``rgb (S, S, 3)`` and ``depth (S, S)`` m on the window's regular grid."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one window showed.
+
+    Attributes:
+        rgb: ``(S, S, 3)`` uint8.
+        depth: ``(S, S)`` float32 m.
+        columns: ``(S,)`` px, where in the native image each column of samples lies.
+        rows: ``(S,)`` px, likewise.
+    """
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    columns: Array
+    rows: Array
+
+    def points(self, intrinsics: Intrinsics, t_base_camera: Array) -> Array:
+        """Base-frame points ``(N, 3)`` m of every other sample with a reading."""
+        uv = np.stack(np.meshgrid(self.columns, self.rows), axis=-1)
+        chosen = (self.depth > 0) & (self.depth < FAR_M)
+        chosen[:, ::2] = False
+        return transform(t_base_camera, backproject(uv[chosen], self.depth[chosen], intrinsics))
+
+
+@dataclass(frozen=True)
+class Location:
+    """Both looks' answers.
+
+    Attributes:
+        glance: the first look's estimate, base frame.
+        fovea: the second look's estimate, base frame: the answer.
+        window: the part of the image that the second look saw.
+        base: where the glance sees the arm's base (``BASE_TARGET_M``), camera frame; None without that target.
+        moved: probability that the camera is not where it was told to be.
+        t_base_camera: the pose (4x4) that placed both answers in the base frame: as told, or corrected by the check.
+    """
+
+    glance: PositionEstimate
+    fovea: PositionEstimate
+    window: Window
+    base: PositionEstimate | None
+    moved: float
+    t_base_camera: Array
+
+
+def rig_part(rig: Rig) -> dict:
+    """What of a rig the networks depend on: another value of any of these needs other networks."""
+    whole = rig.to_json()
+    return {
+        key: whole[key]
+        for key in (
+            "camera",
+            "camera_position_m",
+            "camera_look_at_m",
+            "glance_side_px",
+            "fovea_side_px",
+            "input_px",
+            "workspace",
+            "tool",
+        )
+    }
+
+
+class PositionEstimator:
+    """Glance, window, fovea: ONNX Runtime on one thread. Not thread-safe: each thread loads its own."""
+
+    def __init__(self, folder: Path, rig: Rig) -> None:
+        self.rig = rig
+        self.folder = folder
+        self.description = _read_description(folder, rig)
+        self._sessions = {look: _open(folder / name) for look, name in GRAPHS.items()}
+        scale = self.description["sigma_scale"]
+        self._sigma_scale = {name: np.asarray(scale[name], dtype=float) for name in SIGMAS}
+
+    @classmethod
+    def load(cls, folder: str | Path = MODEL_FOLDER, rig: Rig | None = None) -> "PositionEstimator":
+        """Open the networks of ``folder`` for ``rig`` (default: ``params/rig.yaml``).
+
+        Raises:
+            ModelError: a file is missing or damaged, or the networks were trained for another rig or other channels.
+        """
+        return cls(Path(folder), Rig.load() if rig is None else rig)
+
+    def estimate(
+        self,
+        frame: Frame,
+        t_base_camera: Array | None = None,
+        intrinsics: Intrinsics | None = None,
+    ) -> PositionEstimate:
+        """Locate the TCP in a whole frame; the camera's pose (4x4) and intrinsics default to the rig's own.
+
+        Raises:
+            DataError: the frame's size is not that of the intrinsics.
+        """
+        intrinsics = self.rig.camera if intrinsics is None else intrinsics
+        if frame.depth.shape != (intrinsics.height, intrinsics.width):
+            height, width = frame.depth.shape
+            raise DataError(
+                f"frame is {width}x{height} px but the camera is described as {intrinsics.width}x{intrinsics.height} "
+                "px: set the camera's stream or the intrinsics so that they agree"
+            )
+
+        def look(window: Window, size_px: int) -> Look:
+            columns, rows = window.sample_pixels(size_px)
+            return Look(*frame.cut(window, size_px), columns.astype(float), rows.astype(float))
+
+        return self._locate(look, t_base_camera, intrinsics).fovea
+
+    def locate(
+        self,
+        photograph: Photograph,
+        t_base_camera: Array | None = None,
+        intrinsics: Intrinsics | None = None,
+    ) -> Location:
+        """Locate the TCP by asking for each look's window alone: two small pictures instead of one whole frame.
+
+        ``photograph`` is called with a window of the native image and a size, as
+        :meth:`datasets.scene.photographer.Studio.photograph` draws it.
+        """
+
+        def look(window: Window, size_px: int) -> Look:
+            centres = (np.arange(size_px) + 0.5) / size_px
+            return Look(
+                *photograph(window, size_px), window.left + centres * window.width, window.top + centres * window.height
+            )
+
+        return self._locate(look, t_base_camera, self.rig.camera if intrinsics is None else intrinsics)
+
+    def _locate(
+        self, look: Callable[[Window, int], Look], t_base_camera: Array | None, intrinsics: Intrinsics
+    ) -> Location:
+        pose = self.rig.t_base_camera if t_base_camera is None else np.asarray(t_base_camera, dtype=float)
+        size = self.rig.input_px
+        whole = Window.central_square(intrinsics, self.rig.glance_side_px)
+        first = look(whole, size)
+        targets, target_sigmas = self._run("glance", first, intrinsics)
+        camera_xyz, camera_sigma = targets[0], target_sigmas[0] * self._sigma_scale["glance"]
+        camera_xyz[2] = max(camera_xyz[2], NEAREST_M)
+        base = (targets[1], target_sigmas[1] * self._sigma_scale["base"]) if len(targets) > 1 else (None, None)
+        checked = check_pose(pose, fit_table(first.points(intrinsics, pose)), *base)
+        pose = checked.t_base_camera
+        glance = PositionEstimate(
+            transform(pose, camera_xyz).astype(np.float64), np.sqrt(pose[:3, :3] ** 2 @ camera_sigma**2)
+        )
+        estimate = glance.xyz
+        for _ in range(MOST_FOVEAS):
+            pixel = project(transform(invert(pose), estimate), intrinsics)
+            window = Window.around(pixel, self.rig.fovea_side_px, intrinsics)
+            answers, sigmas = self._run("fovea", look(window, size), intrinsics, pose=pose, estimate=estimate)
+            moved_m = np.linalg.norm(answers[0] - estimate)
+            estimate = answers[0]
+            if moved_m < RELOOK_M:
+                break
+        sigma = checked.widen(estimate, sigmas[0] * self._sigma_scale["fovea"])
+        if glance.sigma.max() > LOST_M:  # the window may show anything, and the fovea be sure of it
+            sigma = np.maximum(sigma, glance.sigma)
+        answer = PositionEstimate(estimate, sigma)
+        base_seen = None if base[0] is None else PositionEstimate(*base)
+        return Location(glance, answer, window, base_seen, checked.moved, pose)
+
+    def _run(self, name: str, look: Look, intrinsics: Intrinsics, **more: Array) -> tuple[Exact, Exact]:
+        inputs = {
+            "depth": look.depth,
+            "columns": look.columns,
+            "rows": look.rows,
+            "intrinsics": intrinsics.as_array(),
+            **more,
+        }
+        feed: dict[str, NDArray] = {key: np.asarray(value, dtype=np.float32)[None] for key, value in inputs.items()}
+        xyz, sigma = self._sessions[name].run(["xyz", "sigma"], feed | {"rgb": look.rgb[None]})
+        # A graph whose every vote came from one cell may give no number for its sigma: then nothing is known.
+        return xyz[0].astype(float), np.nan_to_num(sigma[0].astype(float), nan=LOST_SIGMA_M)
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own, undocumented types; each one means an unusable file
+        raise ModelError(f"{path}: not a network that ONNX Runtime can open ({error}); train it again") from error
+
+
+def _read_description(folder: Path, rig: Rig) -> dict:
+    again = "train it with `make reproduce`, or take the repository's models/estimator"
+    for name in (DESCRIPTION, *GRAPHS.values()):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder / name}: no such model file; {again}")
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+        trained, channels = description["rig"], description["channels"]
+        scales = [np.asarray(description["sigma_scale"][name], dtype=float) for name in SIGMAS]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / DESCRIPTION}: damaged description of a model ({error!r}); {again}") from error
+    if any(scale.shape != (3,) or not np.all(scale > 0) for scale in scales):
+        raise ModelError(
+            f"{folder / DESCRIPTION}: sigma_scale must hold three positive numbers for each of {SIGMAS}; {again}"
+        )
+    if channels != CHANNELS:
+        raise ModelError(f"{folder}: trained for the channels {channels}, but frames carry {CHANNELS}; {again}")
+    here = rig_part(rig)
+    for key, value in here.items():
+        if trained.get(key) != value:
+            raise ModelError(
+                f"{folder}: trained for another rig: {key} was {trained.get(key)} and is {value} now; "
+                "restore the rig (a measured pose belongs into the calibration file) or train again"
+            )
+    return description

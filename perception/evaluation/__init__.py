@@ -1,0 +1,1 @@
+"""Errors of the estimator on every split, and the folder that is shipped."""

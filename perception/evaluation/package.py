@@ -1,0 +1,57 @@
+"""Packs two trained looks into the folder that :class:`perception.estimator.estimator.PositionEstimator` loads."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from numpy.typing import NDArray
+
+from datasets.common.errors import ModelError
+from datasets.rig.rig import Rig
+from perception.estimator.estimator import CHANNELS, DESCRIPTION, GRAPHS, rig_part
+from perception.networks.export import export_look
+from perception.networks.locator import Locator
+from perception.training.regressor import Regressor
+
+CHECKPOINT = "best.ckpt"
+
+
+def load_look(run: Path, look: str | None = None) -> Regressor:
+    """The best checkpoint of a training run, in evaluation mode.
+
+    Raises:
+        ModelError: there is none, it cannot be read, or it is of another look.
+    """
+    path = run / CHECKPOINT
+    if not path.is_file():
+        raise ModelError(f"{path}: no such checkpoint; run `python -m perception.train fit --config params/...` first")
+    try:
+        model = Regressor.load_from_checkpoint(path, map_location="cpu", weights_only=False)
+    except Exception as error:  # pickle and torch raise many types; each one means an unusable file
+        raise ModelError(f"{path}: not a checkpoint of this version ({error}); train again") from error
+    if look is not None and model.settings.look != look:
+        raise ModelError(f"{path}: was trained as the {model.settings.look}, not as the {look}")
+    return model.eval()
+
+
+def pack(looks: dict[str, Locator], rig: Rig, sigma_scale: Mapping[str, NDArray], folder: Path) -> None:
+    """Write graphs and description of an estimator; ``sigma_scale`` gives three factors a look."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, locator in looks.items():
+        with torch.no_grad():
+            export_look(locator, folder / GRAPHS[name])
+    describe(looks, rig, sigma_scale, folder)
+
+
+def describe(looks: dict[str, Locator], rig: Rig, sigma_scale: Mapping[str, NDArray], folder: Path) -> None:
+    """Write the description alone."""
+    description = {
+        "channels": CHANNELS,
+        "rig": rig_part(rig),
+        "looks": {name: {"backbone": look.settings.backbone} for name, look in looks.items()},
+        "sigma_scale": {name: [round(float(value), 4) for value in scale] for name, scale in sigma_scale.items()},
+        "versions": {name: version(name) for name in ("torch", "onnx")},
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")

@@ -1,0 +1,142 @@
+"""Runs the estimator over the frames of a split, drawing each window it asks for from the frame's own scene."""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from datasets.common.errors import DataError
+from datasets.generation.splits import SplitPlan
+from datasets.rig.projection import Array, Window, invert, transform
+from datasets.rig.rig import Rig
+from datasets.scene.photographer import Studio
+from datasets.scene.scene import Scene, SceneSampler
+from perception.estimator.estimate import PositionEstimate
+from perception.estimator.estimator import PositionEstimator
+from perception.estimator.pose_check import BASE_TARGET_M
+
+CHUNK = 25
+FIRST_NOISE_SEED = 0
+"""Each further look of a frame takes the next: two pictures taken one after the other do not share their noise."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Estimates beside the truth, one row a frame; positions and sigmas ``(N, 3)`` m, base frame.
+
+    Attributes:
+        tcp: the truth.
+        glance, glance_sigma: of the first look.
+        fovea, fovea_sigma: of the second: the answer.
+        base_error: ``(N, 3)`` m, of where the glance sees the arm's base, camera frame; base_sigma: likewise.
+        distance: ``(N,)`` m, of the TCP from the camera along its axis.
+        moved: ``(N,)``, probability given to a camera that is elsewhere than told.
+    """
+
+    tcp: Array
+    glance: Array
+    glance_sigma: Array
+    fovea: Array
+    fovea_sigma: Array
+    base_error: Array
+    base_sigma: Array
+    distance: Array
+    moved: Array
+
+    @classmethod
+    def joined(cls, parts: list["Trials"]) -> "Trials":
+        """The rows of all parts, in order."""
+        names = cls.__dataclass_fields__
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+@dataclass(frozen=True)
+class Task:
+    """Frames ``start:stop`` of a split, for one estimator."""
+
+    folder: Path
+    plan: SplitPlan
+    start: int
+    stop: int
+
+
+def run_trials(folder: Path, plan: SplitPlan, workers: int) -> Trials:
+    """Locate the TCP in every frame of a split, with several processes; the result does not depend on their number.
+
+    Raises:
+        DataError: a worker process died.
+    """
+    tasks = [Task(folder, plan, i, min(i + CHUNK, plan.frames)) for i in range(0, plan.frames, CHUNK)]
+    parts = []
+    with tqdm(total=plan.frames, desc=plan.name, unit="frame") as bar:
+        for part in _map(tasks, workers):
+            parts.append(part)
+            bar.update(len(part.tcp))
+    return Trials.joined(parts)
+
+
+def _map(tasks: list[Task], workers: int) -> Iterator[Trials]:
+    if workers == 1:
+        yield from map(run_task, tasks)
+        return
+    # A GL context does not survive a fork.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(run_task, tasks)
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a worker of the evaluation died (out of memory?): run it again, with fewer workers"
+            ) from error
+
+
+def run_task(task: Task) -> Trials:
+    """The trials of one task, in this process."""
+    estimator = _estimator(task.folder, task.plan.rig)
+    studio = _studio(task.plan.rig, task.plan.randomization.arm)
+    sampler = _sampler(task.plan)
+    rows = []
+    for index in range(task.start, task.stop):
+        scene = sampler.sample(task.plan.scene_seed(index))
+        found = estimator.locate(SceneCamera(studio, scene), scene.t_base_camera_told, scene.intrinsics)
+        base = transform(invert(scene.t_base_camera), BASE_TARGET_M).astype(np.float64)
+        seen = found.base or PositionEstimate(base, np.ones(3))
+        estimates = (found.glance.xyz, found.glance.sigma, found.fovea.xyz, found.fovea.sigma)
+        distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
+        rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, distance, np.array(found.moved)))
+    return Trials(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+class SceneCamera:
+    """Photographs one scene window by window."""
+
+    def __init__(self, studio: Studio, scene: Scene) -> None:
+        self._studio, self._scene = studio, scene
+        self._noise_seed = FIRST_NOISE_SEED
+
+    def __call__(self, window: Window, size_px: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The next picture."""
+        picture = self._studio.photograph(self._scene, window, size_px, self._noise_seed)
+        self._noise_seed += 1
+        return picture
+
+
+@cache
+def _estimator(folder: Path, rig: Rig) -> PositionEstimator:
+    return PositionEstimator.load(folder, rig)
+
+
+@cache
+def _studio(rig: Rig, arm: str) -> Studio:
+    return Studio(rig, arm)  # type: ignore[arg-type]
+
+
+@cache
+def _sampler(plan: SplitPlan) -> SceneSampler:
+    return SceneSampler(plan.rig, plan.randomization)

@@ -1,0 +1,156 @@
+"""One look as a module: raw pixels in, position and sigma in metres out; what is trained is what is exported."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from datasets.common.errors import ConfigError
+from datasets.rig.rig import Rig
+from perception.networks import Answer, build_backbone
+from perception.networks.preprocess import Pixels, View, fovea_view, glance_view
+
+LookName = Literal["glance", "fovea"]
+Channels = Literal["rgb", "rgbd"]
+CHANNEL_COUNT = {"rgb": 3, "rgbd": 7}
+
+GLANCE_UNIT_M = 0.5
+FOVEA_UNIT_M = 0.125
+OFFSET_M = {"glance": 0.2, "fovea": 0.1}
+"""Unit of the networks' outputs: about the spread of what each look has to find."""
+
+
+LARGEST_LOG_SIGMA = 0.7
+"""Two metres: nothing is known."""
+
+
+@dataclass(frozen=True)
+class LookSettings:
+    """What one look's network is built from.
+
+    Attributes:
+        look: ``glance`` works in the camera's frame, ``fovea`` in the base frame about a first estimate.
+        backbone: see :func:`perception.networks.build_backbone`.
+        channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
+        distance_m: from the camera to the middle of what it looks at; origin of the glance's view.
+        size_px: of the window's picture.
+    """
+
+    look: LookName
+    backbone: str
+    channels: Channels
+    distance_m: float
+    size_px: int
+
+    @classmethod
+    def for_rig(cls, look: LookName, backbone: str, channels: Channels, rig: Rig) -> "LookSettings":
+        """The settings that follow from the rig."""
+        distance = float(np.linalg.norm(np.subtract(rig.camera_look_at_m, rig.camera_position_m)))
+        return cls(look, backbone, channels, round(distance, 6), rig.input_px)
+
+
+class Locator(nn.Module):
+    """View and network of one look."""
+
+    def __init__(self, settings: LookSettings) -> None:
+        super().__init__()
+        if settings.channels not in CHANNEL_COUNT:
+            raise ConfigError(f"channels must be one of {sorted(CHANNEL_COUNT)}, got {settings.channels!r}")
+        self.settings = settings
+        self.net = build_backbone(
+            settings.backbone, CHANNEL_COUNT[settings.channels], settings.size_px, OFFSET_M[settings.look], self.targets
+        )
+
+    @property
+    def targets(self) -> int:
+        """The TCP, and for a voting glance the arm's base."""
+        return 2 if self.settings.look == "glance" and self.settings.backbone.startswith("voting") else 1
+
+    def view(self, pixels: Pixels, pose: Tensor, estimate: Tensor) -> View:
+        """What the network sees; the glance uses neither pose nor estimate."""
+        if self.settings.look == "glance":
+            return glance_view(pixels, self.settings.distance_m, GLANCE_UNIT_M)
+        return fovea_view(pixels, pose, estimate, FOVEA_UNIT_M)
+
+    def origin(self, estimate: Tensor) -> Tensor:
+        """The view's origin ``(B, 3)`` m: in the camera's frame for the glance, in the base's for the fovea."""
+        if self.settings.look == "glance":
+            return estimate.new_tensor([0.0, 0.0, self.settings.distance_m]).expand_as(estimate)
+        return estimate
+
+    def answer(self, view: View) -> Answer:
+        """The network's answer about the view's origin."""
+        answer: Answer = self.net(view)
+        return answer
+
+
+def sigma(answer: Answer) -> Tensor:
+    """Standard deviations ``(B, K, 3)`` m, kept finite where a network is at a loss."""
+    return answer.log_sigma.clamp(-10.0, LARGEST_LOG_SIGMA).exp()
+
+
+class GlanceGraph(nn.Module):
+    """The glance as it is exported: camera-frame ``xyz`` and ``sigma``, ``(B, K, 3)`` m: the TCP, the arm's base."""
+
+    inputs = ("rgb", "depth", "columns", "rows", "intrinsics")
+
+    def __init__(self, locator: Locator) -> None:
+        super().__init__()
+        self.locator = locator
+
+    def forward(
+        self, rgb: Tensor, depth: Tensor, columns: Tensor, rows: Tensor, intrinsics: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Pixels as :class:`perception.networks.preprocess.Pixels` documents them."""
+        view = glance_view(
+            Pixels(rgb, depth, columns, rows, intrinsics), self.locator.settings.distance_m, GLANCE_UNIT_M
+        )
+        answer = self.locator.answer(view)
+        return answer.xyz + self.locator.origin(answer.xyz), sigma(answer)
+
+
+class FoveaGraph(nn.Module):
+    """The fovea as it is exported: base-frame ``xyz`` and ``sigma``, each ``(B, 1, 3)`` m."""
+
+    inputs = ("rgb", "depth", "columns", "rows", "intrinsics", "pose", "estimate")
+
+    def __init__(self, locator: Locator) -> None:
+        super().__init__()
+        self.locator = locator
+
+    def forward(
+        self,
+        rgb: Tensor,
+        depth: Tensor,
+        columns: Tensor,
+        rows: Tensor,
+        intrinsics: Tensor,
+        pose: Tensor,
+        estimate: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Pixels, ``T_base_camera`` ``(B, 4, 4)`` and the first estimate ``(B, 3)`` m in the base frame."""
+        view = fovea_view(Pixels(rgb, depth, columns, rows, intrinsics), pose, estimate, FOVEA_UNIT_M)
+        answer = self.locator.answer(view)
+        return answer.xyz + estimate[:, None], sigma(answer)
+
+
+def graph(locator: Locator) -> GlanceGraph | FoveaGraph:
+    """The exported form of a look."""
+    return GlanceGraph(locator) if locator.settings.look == "glance" else FoveaGraph(locator)
+
+
+def zero_inputs(settings: LookSettings, batch: int = 1) -> dict[str, Tensor]:
+    """Inputs of the right shapes and types for a look's exported graph."""
+    size = settings.size_px
+    inputs = {
+        "rgb": torch.zeros(batch, size, size, 3, dtype=torch.uint8),
+        "depth": torch.ones(batch, size, size),
+        "columns": torch.arange(size).float().expand(batch, size).contiguous(),
+        "rows": torch.arange(size).float().expand(batch, size).contiguous(),
+        "intrinsics": torch.tensor([[600.0, 600.0, 320.0, 240.0]]).repeat(batch, 1),
+        "pose": torch.eye(4).repeat(batch, 1, 1),
+        "estimate": torch.tensor([[0.0, 0.0, 1.0]]).repeat(batch, 1),
+    }
+    return {name: inputs[name] for name in (GlanceGraph if settings.look == "glance" else FoveaGraph).inputs}

@@ -1,0 +1,1 @@
+"""Training of one look: targets, losses, augmentation, curves."""

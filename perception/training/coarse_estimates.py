@@ -1,0 +1,78 @@
+"""What the fovea starts from in training: the truth, and the glance's kind of error."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from datasets.common.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class GlanceError:
+    """How the glance errs: a mixture of two Gaussians, the second one rare and wide.
+
+    Attributes:
+        distance_m: standard deviation of its distance.
+        tail_distance_m: the same of the rare, bad estimates.
+        tail_share: how many are bad.
+        pixel: standard deviation of its pixel, where the window does not tell it (at the image's edge).
+    """
+
+    distance_m: float = 0.009
+    tail_distance_m: float = 0.03
+    tail_share: float = 0.1
+    pixel: float = 4.0
+
+    def __post_init__(self) -> None:
+        if min(self.distance_m, self.tail_distance_m, self.pixel) < 0 or not 0 <= self.tail_share <= 1:
+            raise ConfigError(
+                f"glance_error needs sizes >= 0 and a tail_share in [0, 1], got {self.distance_m}, "
+                f"{self.tail_distance_m}, {self.pixel} and {self.tail_share}"
+            )
+
+
+def project(points: Tensor, intrinsics: Tensor) -> Tensor:
+    """Pixels ``(B, 2)`` of camera-frame points ``(B, 3)`` m; intrinsics ``(B, 4)``."""
+    return points[:, :2] / points[:, 2:] * intrinsics[:, :2] + intrinsics[:, 2:]
+
+
+def backproject(pixel: Tensor, distance: Tensor, intrinsics: Tensor) -> Tensor:
+    """Camera-frame points ``(B, 3)`` m of pixels ``(B, 2)`` at ``distance`` ``(B, 1)`` m along the optical axis."""
+    return torch.cat([(pixel - intrinsics[:, 2:]) / intrinsics[:, :2] * distance, distance], dim=1)
+
+
+def transform(pose: Tensor, points: Tensor) -> Tensor:
+    """Points ``(B, 3)`` moved by ``pose`` ``(B, 4, 4)``."""
+    return torch.einsum("bij,bj->bi", pose[:, :3, :3], points) + pose[:, :3, 3]
+
+
+def inverse_transform(pose: Tensor, points: Tensor) -> Tensor:
+    """Points ``(B, 3)`` moved by the inverse of a rigid ``pose`` ``(B, 4, 4)``."""
+    return torch.einsum("bji,bj->bi", pose[:, :3, :3], points - pose[:, :3, 3])
+
+
+def draw_first_estimate(
+    tcp_camera: Tensor, window: Tensor, intrinsics: Tensor, image_px: tuple[int, int], error: GlanceError
+) -> Tensor:
+    """Camera-frame first estimates ``(B, 3)`` m that could have chosen the windows that were drawn.
+
+    A window is centred on the estimate's whole pixel, so the estimate's pixel is known to half a pixel; but at the
+    image's edge windows are pushed inwards, and say nothing about the pixel along that axis.
+
+    Args:
+        tcp_camera: ``(B, 3)`` m, the truth in the camera's frame.
+        window: ``(B, 4)`` px.
+        intrinsics: ``(B, 4)`` px.
+        image_px: width and height of the native image.
+        error: the glance's.
+    """
+    corner, extent = window[:, :2], window[:, 2:]
+    end = torch.tensor(image_px, dtype=window.dtype) - 0.5
+    pushed = (corner <= -0.5) | (corner + extent >= end)
+    centred = corner + extent / 2 + torch.rand_like(corner) - 0.5
+    guessed = project(tcp_camera, intrinsics) + error.pixel * torch.randn_like(corner)
+    pixel = torch.where(pushed, guessed, centred)
+    bad = torch.rand(len(window), 1) < error.tail_share
+    spread = torch.where(bad, error.tail_distance_m, error.distance_m)
+    return backproject(pixel, tcp_camera[:, 2:] + spread * torch.randn(len(window), 1), intrinsics)

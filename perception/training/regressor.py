@@ -1,0 +1,178 @@
+"""Training of one look with Lightning."""
+
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from datasets.rig.rig import RIG_PATH, Rig
+from datasets.store.stream import Batch
+from perception.estimator.pose_check import BASE_TARGET_M
+from perception.networks.locator import Channels, Locator, LookName, LookSettings
+from perception.networks.preprocess import Pixels, View, grid_coordinates
+from perception.training.augment import AugmentSettings, ColourChange, punch_holes, spoil
+from perception.training.coarse_estimates import (
+    GlanceError,
+    draw_first_estimate,
+    inverse_transform,
+    project,
+    transform,
+)
+from perception.training.losses import LossWeights, position_loss
+
+
+class Regressor(pl.LightningModule):
+    """A look that learns where the TCP is and how sure it may be.
+
+    Args:
+        look: ``glance`` or ``fovea``.
+        backbone: ``voting[:WIDTHxBLOCKS]``, ``conv3`` or ``timm:NAME``.
+        channels: ``rgbd``, or ``rgb`` for colour alone.
+        rig: the rig file that the frames were drawn for.
+        learning_rate: at its peak.
+        weight_decay: of AdamW.
+        loss: weights of the loss's terms.
+        augment: what happens to frames on their way.
+        glance_error: of the first estimates that the fovea is trained on.
+        autocast: compute in bfloat16 where this processor is faster at it.
+    """
+
+    def __init__(
+        self,
+        look: LookName,
+        backbone: str = "voting",
+        channels: Channels = "rgbd",
+        rig: str = str(RIG_PATH),
+        learning_rate: float = 3e-3,
+        weight_decay: float = 1e-2,
+        loss: LossWeights = LossWeights(),  # noqa: B008  (frozen)
+        augment: AugmentSettings = AugmentSettings(),  # noqa: B008
+        glance_error: GlanceError = GlanceError(),  # noqa: B008
+        autocast: bool = True,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.rig = Rig.load(rig)
+        self.settings = LookSettings.for_rig(look, backbone, channels, self.rig)
+        self.locator = Locator(self.settings)
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.loss, self.augment, self.glance_error = loss, augment, glance_error
+        self._autocast_wanted = autocast
+        self._autocast = False
+        self._errors: list[Tensor] = []
+        self._sigmas: list[Tensor] = []
+
+    def on_fit_start(self) -> None:
+        """Settle the number format, and the seed of the colours."""
+        self.locator.net.to(memory_format=torch.channels_last)
+        self._colour = ColourChange(self.augment, seed=torch.initial_seed() % 2**32)
+        self._autocast = self._autocast_wanted and self.device.type == "cpu" and bfloat16_is_fast()
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of one batch of frames, augmented."""
+        pixel = self._tcp_in_picture(batch)
+        rgb, depth, seen = spoil(self._colour(batch["rgb"]), batch["depth"], pixel, self.augment.spoilt)
+        depth = punch_holes(depth, self.augment.holes)
+        view, target, moved = self._view_and_target(batch | {"rgb": rgb, "depth": depth}, seen)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
+            answer = self.locator.answer(view._replace(image=view.image.to(memory_format=torch.channels_last)))
+        loss = position_loss(answer, target, moved, seen, self.loss)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Keep the errors of one batch; the fovea's first estimates are the same at every validation."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(batch_index)
+            view, target, moved = self._view_and_target(batch, torch.ones(len(batch["tcp"])))
+        answer = self.locator.answer(view)
+        self._errors.append(answer.xyz - target)
+        self._sigmas.append((answer.xyz - target + moved) / answer.log_sigma.exp())
+
+    def on_validation_epoch_end(self) -> None:
+        """Median, mean and 95th percentile of the distance in mm, and how wide one sigma truly is."""
+        distances = 1000 * torch.cat(self._errors).norm(dim=-1)
+        distance = distances[:, 0]
+        ratio = torch.cat(self._sigmas)[:, 0].abs()
+        self._errors.clear()
+        self._sigmas.clear()
+        values = {
+            "val/median_mm": distance.median(),
+            "val/mean_mm": distance.mean(),
+            "val/p95_mm": distance.quantile(0.95),
+            "val/sigma_ratio": ratio.quantile(0.6827),
+        }
+        if distances.shape[1] > 1:
+            values["val/base_median_mm"] = distances[:, 1].median()
+        self.log_dict(values, prog_bar=True, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; the rate rises over the first tenth of the steps, then falls along a cosine to zero."""
+        optimizer = torch.optim.AdamW(self.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        steps = max(int(self.trainer.estimated_stepping_batches), 1)
+        rise = max(steps // 10, 1)
+
+        def share(step: int) -> float:
+            fall = min(max(step - rise, 0) / max(steps - rise, 1), 1.0)
+            return min((step + 1) / rise, 0.5 + 0.5 * math.cos(math.pi * fall))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _tcp_in_picture(self, batch: Batch) -> Tensor:
+        camera = inverse_transform(batch["T_base_camera"], batch["tcp"])
+        window = batch["window"]
+        share = (project(camera, batch["intrinsics"]) - window[:, :2]) / window[:, 2:]
+        return share * self.settings.size_px - 0.5
+
+    def _view_and_target(self, batch: Batch, seen: Tensor) -> tuple[View, Tensor, Tensor]:
+        """The view, the targets about its origin, and by how much believing the told pose moves the answers; m.
+
+        Positions are learnt with the camera's true pose: what the told one is wrong by cannot be seen in a window, and
+        would only be noise to the position. The uncertainty must know of it.
+        """
+        columns, rows = grid_coordinates(batch["window"], self.settings.size_px)
+        pixels = Pixels(batch["rgb"], batch["depth"], columns, rows, batch["intrinsics"])
+        pose, told = batch["T_base_camera"], batch["T_base_camera_told"]
+        camera = inverse_transform(pose, batch["tcp"])
+        if self.settings.look == "glance":
+            view = self.locator.view(pixels, pose, camera)
+            base = inverse_transform(pose, camera.new_tensor(BASE_TARGET_M).expand_as(camera))
+            targets = torch.stack([camera, base], dim=1)[:, : self.locator.targets]
+            return view, targets - self.locator.origin(targets), torch.zeros_like(targets)
+        image_px = (self.rig.camera.width, self.rig.camera.height)
+        first = draw_first_estimate(camera, batch["window"], batch["intrinsics"], image_px, self.glance_error)
+        first = torch.where(seen[:, None] > 0, first, _at_what_is_there(first, batch["depth"]))
+        estimate = transform(pose, first)
+        view = self.locator.view(pixels, pose, estimate)
+        moved = transform(told, camera) - batch["tcp"]
+        moved[:, 2] = 0.0  # at run time the table corrects the told pose's height
+        return view, (batch["tcp"] - estimate)[:, None], moved[:, None]
+
+
+def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:
+    """Camera-frame points ``(B, 3)`` moved along their rays to half of what their pictures ``(B, S, S)`` show."""
+    readings = depth[:, ::4, ::4].flatten(1)
+    middle = torch.where(readings > 0, readings, torch.nan).nanmedian(dim=1).values.nan_to_num(1.0)
+    use = torch.rand_like(middle) < 0.5
+    return point * torch.where(use, middle / point[:, 2], torch.ones_like(middle))[:, None]
+
+
+def bfloat16_is_fast(size: int = 42) -> bool:
+    """Whether this processor convolves in bfloat16 faster than in float32, by a tenth of a second's measurement."""
+    net = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
+    images = torch.randn(16, 64, size, size).to(memory_format=torch.channels_last)
+
+    def seconds(enabled: bool) -> float:
+        best = float("inf")
+        for _ in range(4):
+            start = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                net(images).float().sum().backward()
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    return seconds(True) < 0.8 * seconds(False)

@@ -1,0 +1,1 @@
+"""What a long run holds of the machine, watched and reported."""

@@ -1,0 +1,201 @@
+"""Every method in every kind of gap between simulation and world, on the same seeded episodes.
+
+Writes metrics.json, episodes.csv, heatmap.png, camera.png and gaps.png, and the page that tells it all. Finished cells
+are kept: a run that was stopped goes on where it was, and a run after a change repeats only what the change touches.
+"""
+
+import argparse
+import csv
+import io
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from control.task.episodes import Episode
+from datasets.common.config import command_line, load_params
+from datasets.common.errors import DataError
+from datasets.common.files import write_whole
+from datasets.rig.rig import Rig
+from pipelines.gauntlet.cells import Cache, run_cells
+from pipelines.gauntlet.gaps import Gap
+from pipelines.gauntlet.pictures import draw_camera_maps, draw_gaps, draw_heat_map
+from pipelines.gauntlet.plan import GauntletParams, Plan, make_plan
+from pipelines.gauntlet.scores import MEASURES, cell_metrics, compare
+from pipelines.report.page import write_page
+
+PROG = "pipelines.gauntlet"
+OURS = "default"
+RIVALS = ("proportional", "proportional_fused")
+
+Found = dict[str, dict[str, list[Episode]]]
+"""Episodes by method and gap."""
+
+
+def run(params: GauntletParams, plan: Plan) -> tuple[Found, float]:
+    """Every cell's episodes, and how many seconds of a processor the cells run now took. Those in the cache are kept.
+
+    Raises:
+        ModelError: a network is missing or made for another rig.
+        DataError: a worker died; finished cells stay.
+    """
+    seeds = range(params.seed, params.seed + params.episodes)
+    cache = Cache(params.runs)
+    digests = {key: cell.digest() for key, cell in plan.cells.items()}
+    # Pictures do not matter to the true state: such cells share a digest and are run once.
+    missing = {digest: plan.cells[key] for key, digest in digests.items() if cache.read(digest, seeds) is None}
+    spent = 0.0
+    with tqdm(total=len(set(digests.values())), initial=len(set(digests.values())) - len(missing)) as progress:
+        progress.set_description("gauntlet")
+        progress.unit = "cell"
+        for digest, seconds in run_cells(list(missing.items()), seeds, cache, params.workers):
+            spent += seconds
+            progress.update()
+            done = missing[digest]
+            progress.set_postfix_str(f"{done.method_name} / {done.gap_name}: {seconds:.0f} s")
+    found: Found = {}
+    for (method, gap), digest in digests.items():
+        episodes = cache.read(digest, seeds)
+        assert episodes is not None
+        found.setdefault(method, {})[gap] = episodes
+    return found, spent
+
+
+def metrics(params: GauntletParams, plan: Plan, found: Found) -> dict[str, Any]:
+    """The documented keys: each method's gaps, then ``comparison`` and ``about``."""
+    results: dict[str, Any] = {
+        name: {gap: cell_metrics(episodes) for gap, episodes in gaps.items()} for name, gaps in found.items()
+    }
+    for (name, gap), reason in plan.skipped.items():
+        results.setdefault(name, {})[gap] = {"n": 0, "reason": reason}
+    order = [*params.gaps, *params.camera_map.gaps()]
+    results = {
+        name: dict(sorted(results[name].items(), key=lambda item: order.index(item[0])))
+        for name in params.methods
+        if name in results
+    }
+    comparison = {
+        f"{OURS}_minus_{rival}": {
+            measure: compare(_listed(params, found[OURS]), _listed(params, found[rival]), measure)
+            for measure in MEASURES
+        }
+        for rival in RIVALS
+        if OURS in found and rival in found
+    }
+    shown = {gap for gaps in results.values() for gap in gaps}
+    known = params.gaps | params.camera_map.gaps()
+    about = {
+        "episodes": params.episodes,
+        "seed": params.seed,
+        "methods": {name: params.methods[name].title for name in results},
+        "gaps": {
+            name: {"title": gap.title, "group": gap.group} | _unnoticed(gap)
+            for name, gap in known.items()
+            if name in shown
+        },
+    }
+    return {**results, "comparison": comparison, "about": about}
+
+
+def write(params: GauntletParams, rig: Rig, plan: Plan, found: Found) -> dict[str, Any]:
+    """Metrics, every episode, pictures and the page; returns the metrics."""
+    written = metrics(params, plan, found)
+    folder = Path(params.results)
+    try:
+        write_whole(folder / "episodes.csv", _table(found))
+        draw_heat_map(written, folder / "heatmap.png")
+        draw_camera_maps(written, folder / "camera.png")
+        drawn = {cell.gap_name: cell for cell in plan.cells.values() if cell.method.looks}
+        draw_gaps(list(drawn.values()), params.seed, rig, folder / "gaps.png")
+        write_whole(folder / "metrics.json", json.dumps(written, indent=2) + "\n")
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error}); the cells are kept, run the same again") from error
+    write_page(Path(params.report), gauntlet=folder)
+    return written
+
+
+def _table(found: Found) -> str:
+    """Every episode as CSV."""
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(["method", "gap", "seed", "final_mm", "arrival_s", "reward"])
+    for name, gaps in found.items():
+        for gap, episodes in gaps.items():
+            writer.writerows(
+                [name, gap, one.seed, f"{1000 * one.final_m:.3f}", f"{one.arrival_s:.2f}", f"{one.reward:.4f}"]
+                for one in episodes
+            )
+    return table.getvalue()
+
+
+def _listed(params: GauntletParams, gaps: Mapping[str, list[Episode]]) -> dict[str, list[Episode]]:
+    """Without the camera map, which not every method runs."""
+    return {gap: episodes for gap, episodes in gaps.items() if gap in params.gaps}
+
+
+def _unnoticed(gap: Gap) -> dict[str, list[float]]:
+    """Where the camera truly is, for gaps that nobody told the estimator of: mm and degrees off."""
+    if gap.group == "nominal":
+        return {"camera_off": [0.0, 0.0]}
+    if gap.camera.get("told_rig"):
+        offset_mm = round(1000 * float(gap.camera.get("offset_m", 0.0)), 3)
+        return {"camera_off": [offset_mm, float(gap.camera.get("rotation_deg", 0.0))]}
+    return {}
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="params/gauntlet.yaml", metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--methods", type=_names, default=[], metavar="A,B", help="only these (default: all)")
+    parser.add_argument("--cells", type=_names, default=[], metavar="A,B", help="only these gaps (default: all)")
+    parser.add_argument("--episodes", type=int, metavar="N", help="of each cell, instead of the file's")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes, instead of the file's")
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="results and report.html go here (default: the file's; runs/gauntlet/selection with any of the filters)",
+    )
+    options = parser.parse_args(arguments)
+    with command_line(PROG):
+        params = load_params(options.config, GauntletParams)
+        output = options.output
+        if output is None and (options.methods or options.cells or options.episodes is not None):
+            output = str(Path(params.runs) / "selection")  # part of a gauntlet never passes for the whole
+        if output is not None:
+            params = replace(params, results=output, report=str(Path(output) / "report.html"))
+        given = {key: getattr(options, key) for key in ("episodes", "workers") if getattr(options, key) is not None}
+        params = replace(params, **given)
+        rig = Rig.load()
+        plan = make_plan(params, rig, options.methods, options.cells)
+        if not plan.cells:
+            reason = next(iter(plan.skipped.values()), "these methods and gaps do not meet")
+            raise DataError(f"nothing to run: {reason}")
+        began = time.monotonic()
+        found, spent = run(params, plan)
+        written = write(params, rig, plan, found)
+        for reason in dict.fromkeys(plan.skipped.values()):
+            print(f"skipped: {reason}")
+        for name, gaps in found.items():
+            print(f"\n{written['about']['methods'][name]}")
+            for gap in gaps:
+                row = written[name][gap]
+                shares = "  ".join(f"<{limit} mm {row[f'success_{limit}mm']:4.0%}" for limit in (5, 10, 20, 50))
+                print(f"  {gap:24}{shares}   median {row['median_mm']:6.1f} mm   95 % {row['p95_mm']:6.1f} mm")
+        print(
+            f"\n{params.report}: open it in a browser ({time.monotonic() - began:.0f} s, {spent:.0f} s of a processor)"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Cells of the gauntlet: one method in one gap over seeded episodes, kept under a digest of all they depend on."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import loky
+import numpy as np
+import torch as th
+from loky.process_executor import BrokenProcessPool
+
+from control.policies.image_policy import ImagePolicy
+from control.policies.policy import Observation, Policy
+from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy, load_policy
+from control.task.env import EnvParams
+from control.task.episodes import Episode, run_episode
+from control.task.rendered import RenderedParams
+from control.task.sources import TrueState
+from datasets.common.code_digest import code_digest, fingerprint
+from datasets.common.errors import ConfigError, DataError, SafetyStop
+from datasets.common.files import write_whole
+from datasets.generation.backends import begin_worker
+from datasets.generation.splits import rooms_digest
+from datasets.rig.rig import Rig
+from perception.estimator.estimator import PositionEstimator
+from pipelines.gauntlet.gaps import Gap
+from pipelines.gauntlet.scenes import GapEnv, GapRooms, GapSource
+
+Kind = Literal["end_to_end", "actor", "proportional", "proportional_fused", "true_state"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way from a picture to a displacement.
+
+    Attributes:
+        kind: ``end_to_end``: a network from the picture; ``actor``: the trained actor on the estimator's positions;
+            ``proportional``, ``proportional_fused``: the plain controllers on the same positions; ``true_state``: the
+            same actor on the true state, as late as the pictures are.
+        title: for people.
+        model: folder of the network, where there is one.
+        gain: of a proportional controller, per step.
+    """
+
+    kind: Kind
+    title: str
+    model: str | None = None
+    gain: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind.startswith("proportional") and self.model is not None:
+            raise ConfigError(f"a method of kind {self.kind} has no model, but names {self.model}")
+        if not self.kind.startswith("proportional") and self.model is None:
+            raise ConfigError(f"a method of kind {self.kind} needs the folder of its network as 'model'")
+
+    @property
+    def looks(self) -> bool:
+        """Whether pictures matter to it."""
+        return self.kind != "true_state"
+
+    @property
+    def estimates(self) -> bool:
+        """Whether the estimator matters to it."""
+        return self.kind not in ("true_state", "end_to_end")
+
+
+class SeeingPolicy:
+    """An end-to-end actor behind the interface of all policies: it takes the picture that was just made."""
+
+    def __init__(self, actor: ImagePolicy, source: GapSource) -> None:
+        self._actor = actor
+        self._source = source
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """The displacement ``(3,)`` m."""
+        return self._actor.act(self._source.picture, observation.goal, observation.last_command)[0]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method in one gap."""
+
+    method_name: str
+    gap_name: str
+    method: Method
+    gap: Gap
+    env: EnvParams
+    rooms: RenderedParams
+    rig: Rig
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change with all that the episodes depend on but their seeds."""
+        gap = asdict(self.gap) | {"title": "", "group": ""}
+        method = asdict(self.method) | {"title": ""}
+        values = [
+            method,
+            asdict(self.gap.env_params(self.env)),
+            gap["action_noise"],
+            self.rig.to_json(),
+            code_digest(__name__),
+        ]
+        folders = [self.method.model]
+        if self.method.looks:
+            values += [gap, rooms_digest(self.rooms.frames, self.rooms.split, self.rig)]
+        if self.method.estimates:
+            folders.append(self.rooms.estimator)
+        files = [file for folder in folders if folder for file in sorted(Path(folder).glob("*")) if file.is_file()]
+        return fingerprint(values, *files)
+
+    def run(self, seeds: Sequence[int]) -> list[Episode]:
+        """The episodes of ``seeds``; goal, arm, room and noise of a seed are the same for every method.
+
+        Raises:
+            ModelError: a network is missing or made for another rig.
+            DataError: the gap needs the official meshes and they are not at hand.
+        """
+        if not self.method.looks:
+            env = GapEnv(self.env, self.gap, TrueState(), self.rig)
+            return [run_episode(self._policy(None), env, seed) for seed in seeds]
+        estimator = PositionEstimator.load(self.rooms.estimator, self.rig) if self.method.estimates else None
+        rooms = GapRooms(self.rooms, self.gap, self.rig)
+        try:
+            source = GapSource(rooms, estimator, self.rig)
+            env = GapEnv(self.env, self.gap, source, self.rig)
+            policy = self._policy(source)
+            return [run_episode(policy, env, seed) for seed in seeds]
+        finally:
+            rooms.close()
+
+    def _policy(self, source: GapSource | None) -> Policy:
+        method, longest = self.method, self.rig.max_displacement_m
+        if method.kind == "proportional":
+            return ProportionalPolicy(_gain(method), longest)
+        if method.kind == "proportional_fused":
+            return FusedProportionalPolicy(_gain(method), longest, 1 / self.rig.rate_hz)
+        assert method.model is not None
+        if method.kind == "end_to_end":
+            assert source is not None
+            return SeeingPolicy(ImagePolicy.load(method.model, self.rig), source)
+        return load_policy(method.model, self.rig)
+
+
+class Cache:
+    """Finished cells' episodes, one file for each digest; more episodes than asked for are no harm."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder)
+
+    def read(self, digest: str, seeds: Sequence[int]) -> list[Episode] | None:
+        """The episodes of ``seeds``, or None when they were not all run."""
+        try:
+            rows = {row[0]: row for row in json.loads((self._folder / f"{digest}.json").read_text())}
+            return [
+                Episode(seed, final, np.nan if arrival is None else arrival, reward)
+                for seed, final, arrival, reward in (rows[seed] for seed in seeds)
+            ]
+        except (FileNotFoundError, KeyError):
+            return None
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{self._folder / digest}.json: not a cell's episodes ({error!r}); delete it") from error
+
+    def write(self, digest: str, episodes: Sequence[Episode]) -> None:
+        """Keep a cell, whole or not at all; raises DataError where there is no room."""
+        rows = [
+            [one.seed, one.final_m, one.arrival_s if np.isfinite(one.arrival_s) else None, one.reward]
+            for one in episodes
+        ]
+        path = self._folder / f"{digest}.json"
+        try:
+            write_whole(path, json.dumps(rows))
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error}); make room and run the same again") from error
+
+
+def run_cells(
+    cells: Sequence[tuple[str, Cell]], seeds: Sequence[int], cache: Cache, workers: int
+) -> Iterator[tuple[str, float]]:
+    """Run cells given with their digests, each into the cache; yields digest and seconds as they finish.
+
+    Raises:
+        DataError: a worker died; finished cells stay in the cache.
+    """
+    tasks = [(digest, cell, seeds, cache) for digest, cell in cells]
+    if workers <= 1:
+        th.set_num_threads(1)
+        yield from (_run_one(*task) for task in tasks)
+        return
+    pool = loky.ProcessPoolExecutor(
+        workers, initializer=begin_worker, initargs=(os.getpid(),), env={"OMP_NUM_THREADS": "1"}
+    )
+    try:
+        for future in loky.as_completed([pool.submit(_run_one, *task) for task in tasks]):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process died (killed, or out of memory); finished cells are kept: run the same again to go on"
+        ) from error
+    finally:
+        # What is in the cache is whole; the cells under way are lost and run again.
+        pool.shutdown(wait=True, kill_workers=True)
+
+
+def _run_one(digest: str, cell: Cell, seeds: Sequence[int], cache: Cache) -> tuple[str, float]:
+    began = _cpu_s()
+    try:
+        episodes = cell.run(seeds)
+    except SafetyStop as stop:  # a method that commands no number; which one, its message cannot know
+        raise SafetyStop(f"{cell.method_name} in {cell.gap_name}: {stop}") from stop
+    cache.write(digest, episodes)
+    return digest, _cpu_s() - began
+
+
+def _cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def _gain(method: Method) -> float:
+    if method.gain is None:
+        raise ConfigError(f"the method {method.title!r} has no gain")
+    return method.gain

@@ -1,0 +1,111 @@
+"""The gauntlet's gaps: one way each in which the world differs from the simulation, everything else nominal.
+
+But for a payload, which hangs on another model of the arm: it differs in one way from the same joints without it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
+
+from control.task.dynamics import DynamicsParams
+from control.task.env import EnvParams
+from datasets.arm.model import ArmName
+from datasets.common.errors import ConfigError
+from datasets.scene.randomization import CameraRandomization, Randomization, Range
+
+Group = Literal["nominal", "camera", "picture", "dynamics", "camera_map"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ActionNoise:
+    """Errors in carrying out each displacement, ``(3,)`` normal; they add up, as displacements do.
+
+    Attributes:
+        fraction: standard deviation per axis, as a fraction of the displacement's length.
+        constant_m: and this much whatever the length, m.
+    """
+
+    fraction: float = 0.0
+    constant_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.fraction, self.constant_m) < 0:
+            raise ConfigError("action_noise must not be negative")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What differs; the rest is as in the split's randomization and the stage's dynamics.
+
+    Attributes:
+        title: for people.
+        group: under which it is shown.
+        camera: values of ``CameraRandomization`` that differ from its defaults; empty: the split's own camera.
+        look, dynamics: values that replace those of the split's ``LookRandomization`` and the stage's
+            ``DynamicsParams``.
+        arm: whose shapes are drawn.
+        depth_noise: range of the sensor's noise level.
+        focal_fraction: the true focal length is off by exactly this, up or down, and the estimator is not told.
+        depth_holes: share of each picture whose depth is lost, in patches.
+        passing_bar: a bar as thick as a forearm crosses the view once.
+        action_noise: of carrying out displacements.
+    """
+
+    title: str
+    group: Group
+    camera: dict[str, Any] = field(default_factory=dict)
+    look: dict[str, Any] = field(default_factory=dict)
+    dynamics: dict[str, Any] = field(default_factory=dict)
+    arm: ArmName = "own"
+    depth_noise: Range | None = None
+    focal_fraction: float = 0.0
+    depth_holes: float = 0.0
+    passing_bar: bool = False
+    action_noise: ActionNoise = field(default_factory=ActionNoise)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.focal_fraction < 0.5:
+            raise ConfigError(f"focal_fraction must lie in [0, 0.5), got {self.focal_fraction}")
+        if not 0 <= self.depth_holes < 1:
+            raise ConfigError(f"depth_holes is a share and must lie in [0, 1), got {self.depth_holes}")
+
+    def randomization(self, nominal: Randomization) -> Randomization:
+        """The split's randomization with this gap in it; raises ConfigError for a key that it does not have.
+
+        The camera is not in it: see :class:`pipelines.gauntlet.scenes.GapRooms`.
+        """
+        return replace(
+            nominal,
+            arm=self.arm,
+            look=changed(nominal.look, self.look, "look"),
+            depth_noise=self.depth_noise or nominal.depth_noise,
+        )
+
+    def env_params(self, nominal: EnvParams) -> EnvParams:
+        """The stage's episodes with this gap in them; raises ConfigError for a key that the dynamics do not have."""
+        dynamics: DynamicsParams = changed(nominal.dynamics, self.dynamics, "dynamics")
+        return replace(nominal, dynamics=dynamics)
+
+    def check(self, nominal: EnvParams) -> None:
+        """Raises ConfigError for a value that is of no use."""
+        self.env_params(nominal)
+        self.randomization(Randomization())
+        changed(CameraRandomization(), self.camera, "camera")
+
+
+def changed(nominal: T, values: Mapping[str, Any], name: str) -> T:
+    """A dataclass with some values replaced.
+
+    Raises:
+        ConfigError: it has no such key, or the value is of another kind.
+    """
+    known = {one.name for one in fields(nominal)}  # type: ignore[arg-type]  # T is one of three dataclasses
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{name} has no key {key!r}; it has {', '.join(sorted(known))}")
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    try:
+        return replace(nominal, **plain)  # type: ignore[type-var]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name}: {error}; each value must be of the kind that the nominal one is") from error

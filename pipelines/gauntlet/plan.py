@@ -1,0 +1,125 @@
+"""What the gauntlet is to run: its parameters, and the cells and reasons that follow from them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from control.policies.shipped import DESCRIPTION
+from control.train import ControlParams
+from datasets.arm.official import menagerie_available
+from datasets.common.config import load_params
+from datasets.common.errors import ConfigError, DataError
+from datasets.rig.rig import Rig
+from pipelines.gauntlet.cells import Cell, Method
+from pipelines.gauntlet.gaps import Gap
+
+
+@dataclass(frozen=True)
+class CameraMap:
+    """Gaps with the camera moved and turned at once, by every pair of these, for these methods."""
+
+    offsets_mm: tuple[int, ...] = ()
+    rotations_deg: tuple[int, ...] = ()
+    methods: tuple[str, ...] = ()
+
+    def gaps(self) -> dict[str, Gap]:
+        """By name, as ``camera_30mm_3deg``."""
+        unnoticed = {"exact": True, "told_rig": True, "calibration_m": 0.0, "calibration_deg": 0.0}
+        return {
+            f"camera_{offset}mm_{turn}deg": Gap(
+                f"Camera moved {offset} mm and turned {turn}°",
+                "camera_map",
+                camera={**unnoticed, "offset_m": offset / 1000, "rotation_deg": float(turn)},
+            )
+            for offset in self.offsets_mm
+            for turn in self.rotations_deg
+        }
+
+
+@dataclass(frozen=True)
+class GauntletParams:
+    """``params/gauntlet.yaml``; each value is explained there."""
+
+    methods: dict[str, Method]
+    gaps: dict[str, Gap]
+    camera_map: CameraMap = field(default_factory=CameraMap)
+    episodes: int = 50
+    seed: int = 2_080_000_000
+    workers: int = 2
+    control: str = "params/control.yaml"
+    gains: str = "results/control/metrics.json"
+    results: str = "results/gauntlet"
+    report: str = "results/report.html"
+    runs: str = "runs/gauntlet"
+
+    def __post_init__(self) -> None:
+        for key in ("episodes", "workers"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key} must be at least 1, got {getattr(self, key)}")
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be negative, got {self.seed}")
+        for key, names in (("methods", self.methods), ("gaps", self.gaps)):
+            if not names:
+                raise ConfigError(f"{key} is empty: name at least one")
+        for name in self.camera_map.methods:
+            if name not in self.methods:
+                raise ConfigError(f"camera_map.methods names {name!r}; the methods are {', '.join(self.methods)}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run, and what cannot be: reasons by method and gap."""
+
+    cells: dict[tuple[str, str], Cell]
+    skipped: dict[tuple[str, str], str]
+
+
+def make_plan(params: GauntletParams, rig: Rig, methods: Sequence[str] = (), gaps: Sequence[str] = ()) -> Plan:
+    """All cells of the gauntlet, or of some methods and gaps alone.
+
+    Raises:
+        ConfigError: no such method or gap, or a gap that changes what there is not.
+        DataError: the gains of the proportional controllers have not been tuned.
+    """
+    control = load_params(params.control, ControlParams)
+    known = params.gaps | params.camera_map.gaps()
+    _check_names("--methods", methods, params.methods)
+    _check_names("--cells", gaps, known)
+    plan = Plan({}, {})
+    no_official_arm = menagerie_available()
+    for gap_name, gap in known.items():
+        for name, method in params.methods.items():
+            if (methods and name not in methods) or (gaps and gap_name not in gaps):
+                continue
+            if gap.group == "camera_map" and name not in params.camera_map.methods:
+                continue
+            if method.kind.startswith("proportional"):
+                method = replace(method, gain=tuned_gain(params.gains, method.kind))
+            cell = Cell(name, gap_name, method, gap, control.env, control.rooms, rig)
+            gap.check(control.env)  # a wrong key is said before anything runs
+            model = Path(method.model) / DESCRIPTION if method.model else None
+            if method.kind == "end_to_end" and model is not None and not model.is_file():
+                train = f"python -m control.train --config params/{name}.yaml"
+                plan.skipped[name, gap_name] = f"{method.model}: no such model; train it with `{train}`"
+            elif gap.arm == "menagerie" and method.looks and no_official_arm:
+                plan.skipped[name, gap_name] = no_official_arm
+            else:
+                plan.cells[name, gap_name] = cell
+    return plan
+
+
+def tuned_gain(path: str | Path, kind: str) -> float:
+    """The gain that the control stage tuned for a proportional controller; raises DataError when it is not there."""
+    try:
+        return float(json.loads(Path(path).read_text())["baselines"][kind]["gain"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: no gain of {kind!r} ({error!r}); `python -m control.train` tunes it and writes the file"
+        ) from error
+
+
+def _check_names(option: str, names: Sequence[str], known: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{option} names {name!r}; there are {', '.join(known)}")

@@ -1,0 +1,181 @@
+"""The gaps carried out: rooms, pictures and arms that differ from the nominal ones."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from control.task.dynamics import ArmDynamics
+from control.task.env import EnvParams, ReachEnv
+from control.task.rendered import RenderedParams, Rooms
+from control.task.sources import PositionSource
+from datasets.rig.projection import Array, Intrinsics, Window
+from datasets.rig.rig import Rig
+from datasets.scene.photographer import Picture
+from datasets.scene.randomization import CameraRandomization
+from datasets.scene.scene import sample_camera
+from perception.estimator.estimate import PositionEstimate
+from perception.estimator.estimator import Photograph, PositionEstimator
+from pipelines.gauntlet.gaps import ActionNoise, Gap, changed
+
+HOLE_CELL_PX = 8
+HOLE_SPREAD_CELLS = 1.5
+"""Holes are where smoothed noise is low: patches of about 25 px of the native image."""
+BAR_RADIUS_M, BAR_HALF_LENGTH_M = 0.04, 0.25
+"""A forearm."""
+BAR_SPEED_M_S = 0.2
+BAR_CROSSES_S = (0.5, 4.5)
+"""When it is before the home position: within the 5 s of an episode."""
+
+
+class GapRooms(Rooms):
+    """Rooms with a gap: what :class:`datasets.scene.scene.SceneSampler` cannot draw is done to its scenes here.
+
+    The camera is moved afterwards and by a stream of its own, so that a seed gives the same room in every gap.
+    """
+
+    def __init__(self, params: RenderedParams, gap: Gap, rig: Rig) -> None:
+        self._gap = gap
+        self._rig = rig
+        self._camera = changed(CameraRandomization(), gap.camera, "camera") if gap.camera else None
+        self._home_tcp: Array = np.zeros(3)
+        super().__init__(params.frames, params.split, rig, gap.randomization)
+        self._home_tcp = self._kinematics.tcp(rig.home_joints_rad)
+
+    @property
+    def intrinsics_told(self) -> Intrinsics:
+        """What the estimator believes the camera to be."""
+        return self._rig.camera if self._gap.focal_fraction else self.scene.intrinsics
+
+    def enter(self, seed: int) -> None:
+        """Draw a room with its camera error; the arm stands at home."""
+        super().enter(seed)
+        self._rng = np.random.default_rng([seed, 2])
+        if self._camera is not None:
+            pose, told, intrinsics = sample_camera(self._rng, self._rig, self._camera)
+            self.scene = replace(self.scene, t_base_camera=pose, t_base_camera_told=told, intrinsics=intrinsics)
+        if self._gap.focal_fraction:
+            k, factor = self._rig.camera, 1 + self._gap.focal_fraction * float(self._rng.choice([-1, 1]))
+            true = Intrinsics(k.width, k.height, k.fx * factor, k.fy * factor, k.cx, k.cy)
+            self.scene = replace(self.scene, intrinsics=true)
+        if self._gap.passing_bar:
+            self._side, self.crosses_s = float(self._rng.choice([-1, 1])), float(self._rng.uniform(*BAR_CROSSES_S))
+
+    def camera(self, tcp: Array) -> Photograph:
+        """What takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        if self._gap.passing_bar:
+            self._move_bar()
+        photograph = super().camera(tcp)
+        if not self._gap.depth_holes:
+            return photograph
+        holes = self._holes()
+
+        def torn(window: Window, size_px: int) -> Picture:
+            rgb, depth = photograph(window, size_px)
+            columns, rows = window.sample_pixels(size_px)
+            rows, columns = rows.clip(0, self._rig.camera.height - 1), columns.clip(0, self._rig.camera.width - 1)
+            return rgb, np.where(holes[np.ix_(rows // HOLE_CELL_PX, columns // HOLE_CELL_PX)], np.float32(0), depth)
+
+        return torn
+
+    def _holes(self) -> np.ndarray:
+        """Which cells of the native image have no depth in this picture."""
+        shape = -(-self._rig.camera.height // HOLE_CELL_PX), -(-self._rig.camera.width // HOLE_CELL_PX)
+        noise = cv2.GaussianBlur(self._rng.standard_normal(shape), (0, 0), HOLE_SPREAD_CELLS)
+        return noise < np.quantile(noise, self._gap.depth_holes)
+
+    def _move_bar(self) -> None:
+        look, camera_m = self.scene.look, self.scene.t_base_camera[:3, 3]
+        time_s = self._pictures / self._rig.rate_hz
+        middle = 0.5 * (self._home_tcp + camera_m)
+        middle[1] += self._side * BAR_SPEED_M_S * (time_s - self.crosses_s)
+        positions, sizes, yaws = look.positions.copy(), look.sizes.copy(), look.yaws.copy()
+        positions[-1], sizes[-1], yaws[-1] = middle, [BAR_RADIUS_M, BAR_HALF_LENGTH_M, 0], 0.0
+        self.scene = replace(self.scene, look=replace(look, positions=positions, sizes=sizes, yaws=yaws))
+
+
+class GapSource:
+    """Positions by the estimator in a gap's rooms; or the bare picture, for actors that find the position themselves.
+
+    A picture that is seen again (a dropped frame) gives the very same answer again.
+
+    :param estimator: None: only the picture is taken, and the position says nothing
+    """
+
+    NOTHING = PositionEstimate(np.zeros(3), np.ones(3))
+
+    def __init__(self, rooms: GapRooms, estimator: PositionEstimator | None, rig: Rig) -> None:
+        self._rooms = rooms
+        self._estimator = estimator
+        self._rig = rig
+
+    def reset(self, seed: int) -> None:
+        """Draw a room with its camera error."""
+        self._rooms.enter(seed)
+        self._seen: Array | None = None
+
+    def estimate(self, tcp: Array) -> PositionEstimate:
+        """The answer to a picture of the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        # The environment hands over the same array when the frame was dropped.
+        if tcp is not self._seen:
+            self._seen = tcp
+            self._answer = self._look(self._rooms.camera(tcp))
+        return self._answer
+
+    def _look(self, photograph: Photograph) -> PositionEstimate:
+        if self._estimator is None:
+            self.picture, _ = photograph(self._rig.glance_window, self._rig.input_px)
+            return self.NOTHING
+        told = self._rooms.scene.t_base_camera_told
+        return self._estimator.locate(photograph, told, self._rooms.intrinsics_told).fovea
+
+
+class NoisyArm(ArmDynamics):
+    """An arm that carries out each displacement with an error; the errors add up, and nobody is told of them."""
+
+    def __init__(self, arm: ArmDynamics, noise: ActionNoise) -> None:
+        self._arm = arm
+        self._noise = noise
+
+    @property
+    def tcp(self) -> Array:
+        """Where the TCP is now."""
+        return self._arm.tcp
+
+    @property
+    def velocity(self) -> Array:
+        """Over the last substep, m/s."""
+        return self._arm.velocity
+
+    def tcp_before(self, age_s: float) -> Array:
+        """Where the TCP was ``age_s`` ago."""
+        return self._arm.tcp_before(age_s)
+
+    def picture_age_s(self, rng: np.random.Generator) -> float:
+        """Age of the picture the policy sees now."""
+        return self._arm.picture_age_s(rng)
+
+    def reset(self, tcp: Array, rng: np.random.Generator) -> None:
+        """Stand still with ``tcp`` as the target, and draw this episode's arm and camera."""
+        self._arm.reset(tcp, rng)
+        self.camera_delay_s, self.dropped_frames = self._arm.camera_delay_s, self._arm.dropped_frames
+        # Spawned: the episode's own stream goes on as without this noise.
+        (self._rng,) = rng.spawn(1)
+        self._error = np.zeros(3)
+        self._last = tcp
+
+    def advance(self, target: Array) -> None:
+        """Let one control period pass under a new target."""
+        spread = self._noise.constant_m + self._noise.fraction * float(np.linalg.norm(target - self._last))
+        self._error = self._error + spread * self._rng.standard_normal(3)
+        self._last = target
+        self._arm.advance(target + self._error)
+
+
+class GapEnv(ReachEnv):
+    """The reach task with a gap in its dynamics."""
+
+    def __init__(self, params: EnvParams, gap: Gap, source: PositionSource, rig: Rig) -> None:
+        super().__init__(gap.env_params(params), source, rig)
+        if gap.action_noise != ActionNoise():
+            self._dynamics = NoisyArm(self._dynamics, gap.action_noise)

@@ -1,0 +1,127 @@
+r"""What the gauntlet's episodes amount to: intervals for each cell, and paired comparisons between methods.
+
+How methods are compared was settled before the whole gauntlet was run, and ``docs/control.md`` says how it came about:
+
+* The default against the plain proportional controller on the same estimates, whose gain was tuned on other seeds with
+  the nominal range of delays; and, to see what learning adds, against the proportional controller on fused estimates.
+* By where an episode ends, and by when it arrives: from when on the true TCP stays within 10 mm, an arrival that never
+  comes ranking last. Neither replaces the other; both are always reported.
+* Two-sided signed-rank tests on pairs of the same seed; Holm's correction over all gaps of one rival and one measure.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from control.task.episodes import SUCCESS_MM, Episode, summarize
+
+LEVEL = 0.05
+"""Of significance, over all cells of a comparison together."""
+NEVER_S = 10.0
+"""Stands for the time of an arrival that never came: later than any, which is all that ranks ask."""
+MEASURES: dict[str, Callable[[Episode], float]] = {
+    # To the micrometre and the millisecond, so that rounding makes no ranks.
+    "final_mm": lambda one: round(1000 * one.final_m, 3),
+    "arrival_s": lambda one: round(one.arrival_s, 3) if np.isfinite(one.arrival_s) else NEVER_S,
+}
+"""What methods are compared by: where an episode ended, and from when on it stayed within 10 mm."""
+TOLERATED = 0.9
+"""Share within 20 mm down to which a camera counts as tolerated."""
+
+
+def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    r"""The Wilson score interval of a share (Wilson 1927), with :math:`\hat p = s/n` and :math:`z` for ``1 - level``.
+
+    .. math::
+
+        \frac{\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4n^2}}}{1 + \frac{z^2}{n}}
+    """
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"successes must lie in 0..n with n at least 1, got {successes} of {n}")
+    z = float(stats.norm.isf(level / 2))
+    share = successes / n
+    middle = share + z * z / (2 * n)
+    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, float(middle - half) / scale), min(1.0, float(middle + half) / scale)
+
+
+def cell_metrics(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """:func:`control.task.episodes.summarize`, with ``success_*mm_ci``, the 95 % Wilson interval, for each share."""
+    found: dict[str, Any] = dict(summarize(episodes))
+    final_mm = 1000 * np.array([one.final_m for one in episodes])
+    for limit in SUCCESS_MM:
+        low, high = wilson(int(np.sum(final_mm <= limit)), len(episodes))
+        found[f"success_{limit}mm_ci"] = [round(low, 4), round(high, 4)]
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values corrected for their number (Holm 1979): each is as if the others had not been asked."""
+    order = np.argsort(p_values, kind="stable")
+    steps = (len(p_values) - np.arange(len(p_values))) * np.asarray(p_values)[order]
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return corrected.tolist()
+
+
+def compare(
+    ours: Mapping[str, Sequence[Episode]], theirs: Mapping[str, Sequence[Episode]], measure: str = "final_mm"
+) -> dict[str, dict[str, float | str]]:
+    """The same episodes by two methods, gap by gap: Wilcoxon's signed-rank test, corrected over all the gaps.
+
+    ``measure`` is one of ``MEASURES``; less is better. Each gap gives ``n``, ``median_difference`` (ours minus theirs),
+    in how many episodes ours was ``better`` and ``worse``, ``p``, ``p_holm`` and ``verdict``: ``ahead``, ``behind``
+    (both at the 5 % level, corrected) or ``level``.
+    """
+    value = MEASURES[measure]
+    gaps = [gap for gap in ours if gap in theirs]
+    differences = {}
+    for gap in gaps:
+        if [one.seed for one in ours[gap]] != [one.seed for one in theirs[gap]]:
+            raise ValueError(f"{gap}: paired episodes must have the same seeds in the same order")
+        differences[gap] = np.array([value(a) - value(b) for a, b in zip(ours[gap], theirs[gap], strict=True)])
+    p_values = [_wilcoxon(differences[gap]) for gap in gaps]
+    found: dict[str, dict[str, float | str]] = {}
+    for gap, p, corrected in zip(gaps, p_values, holm(p_values), strict=True):
+        difference = differences[gap]
+        verdict = "level" if corrected >= LEVEL else "ahead" if _signed_ranks(difference) < 0 else "behind"
+        found[gap] = {
+            "n": len(difference),
+            "median_difference": round(float(np.median(difference)), 3),
+            "better": int(np.sum(difference < 0)),
+            "worse": int(np.sum(difference > 0)),
+            "p": float(f"{p:.3g}"),
+            "p_holm": float(f"{corrected:.3g}"),
+            "verdict": verdict,
+        }
+    return found
+
+
+def tolerance(amounts: Sequence[float], shares: Sequence[float]) -> float | None:
+    """How far something may be off before the share falls below ``TOLERATED``: linear between what was measured.
+
+    ``amounts`` increase from 0. The largest of them when the share never falls so far; None when it begins below.
+    """
+    if shares[0] < TOLERATED:
+        return None
+    for i in range(1, len(amounts)):
+        if shares[i] < TOLERATED:
+            part = (shares[i - 1] - TOLERATED) / (shares[i - 1] - shares[i])
+            return float(amounts[i - 1] + part * (amounts[i] - amounts[i - 1]))
+    return float(amounts[-1])
+
+
+def _wilcoxon(difference: np.ndarray) -> float:
+    if not np.any(difference):
+        return 1.0
+    # Rounded, so that equal differences are ties although floating point tells them apart.
+    return float(stats.wilcoxon(np.round(difference, 6), zero_method="wilcox").pvalue)
+
+
+def _signed_ranks(difference: np.ndarray) -> float:
+    """Negative where ours are better: the sum that Wilcoxon's test judges."""
+    moved = np.round(difference[difference != 0], 6)
+    return float(np.sum(np.sign(moved) * stats.rankdata(np.abs(moved))))

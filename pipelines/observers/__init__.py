@@ -1,0 +1,1 @@
+"""What watches a run without taking part: recordings, logs, the console, the live view."""

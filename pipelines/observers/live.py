@@ -1,0 +1,94 @@
+"""The live view of a run in Rerun: the picture with what perception believes, the arm's space, errors and latencies."""
+
+import numpy as np
+
+from control.arms.fence import Fence
+from datasets.common.arguments import require_writable
+from datasets.common.errors import ConfigError
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Intrinsics
+from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
+from pipelines.runtime.tick import Tick, Vector
+
+SENT = (0, 158, 115)
+_ELLIPSOID_SIGMAS = 2.0
+
+
+def require_live(save: str | None = None) -> None:
+    """Refuse now what :class:`LiveView` would stumble over once the devices are open.
+
+    Raises:
+        ConfigError: ``rerun-sdk`` is not installed, or the file ``save`` cannot be written.
+    """
+    try:
+        import rerun  # noqa: F401
+    except ImportError as error:
+        raise ConfigError("--live needs the package rerun-sdk: pip install 'sim2real-reach[live]'") from error
+    if save is not None:
+        require_writable(save, "--live", make_folders=False)
+
+
+class LiveView:
+    """Observes a run and shows it; Rerun sends from a thread of its own.
+
+    Args:
+        t_base_camera: the pose that the estimator is told (4x4).
+        save: a ``.rrd`` file to write in place of opening the viewer.
+
+    Raises:
+        ConfigError: as :func:`require_live`.
+    """
+
+    def __init__(self, fence: Fence, t_base_camera: Vector, intrinsics: Intrinsics, save: str | None = None) -> None:
+        require_live(save)
+        import rerun
+
+        self._rerun = rerun
+        self._t_base_camera, self._intrinsics = t_base_camera, intrinsics
+        rerun.init("sim2real-reach", spawn=save is None)
+        if save is not None:
+            rerun.save(save)
+        centre, half = (fence.low_m + fence.high_m) / 2, (fence.high_m - fence.low_m) / 2
+        rerun.log("space", rerun.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
+        rerun.log("space/fence", rerun.Boxes3D(centers=[centre], half_sizes=[half], labels=["fence"]), static=True)
+        rerun.log(
+            "space/camera",
+            rerun.Transform3D(translation=t_base_camera[:3, 3], mat3x3=t_base_camera[:3, :3]),
+            rerun.Pinhole(
+                focal_length=(intrinsics.fx, intrinsics.fy),
+                principal_point=(intrinsics.cx, intrinsics.cy),
+                resolution=(intrinsics.width, intrinsics.height),
+                image_plane_distance=0.2,
+            ),
+            static=True,
+        )
+
+    def __call__(self, tick: Tick, frame: Frame) -> None:
+        """Show one tick."""
+        rerun = self._rerun
+        rerun.set_time("run", duration=tick.time_s)
+        picture = draw_tick(frame.rgb, tick, self._t_base_camera, self._intrinsics)
+        rerun.log("picture", rerun.Image(picture).compress(jpeg_quality=80))
+        rerun.log("space/goal", rerun.Points3D([tick.goal], colors=[GOAL], radii=[0.006]))
+        has_encoders = bool(np.all(np.isfinite(tick.tcp)))
+        if has_encoders:
+            rerun.log("space/encoders", rerun.Points3D([tick.tcp], colors=[(128, 128, 128)], radii=[0.004]))
+        self._scalars("latency_ms", frame_age=1e3 * tick.timing.age, frame_to_command=1e3 * tick.timing.reaction)
+        if tick.held:
+            return
+        half = np.maximum(_ELLIPSOID_SIGMAS * tick.sigma, 1e-4)
+        rerun.log("space/estimate", rerun.Ellipsoids3D(centers=[tick.estimate], half_sizes=[half], colors=[ESTIMATE]))
+        rerun.log("space/sent", rerun.Arrows3D(origins=[tick.estimate], vectors=[tick.sent], colors=[SENT]))
+        self._scalars("error_mm", goal_by_camera=1e3 * tick.error_m)
+        if has_encoders:
+            seen_mm = 1e3 * float(np.linalg.norm(tick.estimate - tick.tcp_at_frame))
+            to_goal_mm = 1e3 * float(np.linalg.norm(tick.tcp - tick.goal))
+            self._scalars("error_mm", goal_by_encoders=to_goal_mm, estimate=seen_mm)
+
+    def close(self) -> None:
+        """Send what waits."""
+        self._rerun.disconnect()
+
+    def _scalars(self, group: str, **values: float) -> None:
+        for name, value in values.items():
+            self._rerun.log(f"{group}/{name}", self._rerun.Scalars(value))

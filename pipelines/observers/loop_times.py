@@ -1,0 +1,46 @@
+"""How old frames were and how long the loop took, of a run of any length: counts in bins, not the ticks themselves."""
+
+import numpy as np
+
+from datasets.rig.frame import Frame
+from pipelines.runtime.tick import Tick
+
+_BIN_MS = 0.1
+_BINS = 10_000
+"""Up to 1 s; what takes longer counts as that long."""
+
+
+class LoopTimes:
+    """Observes a run; ``str`` gives the line at its end.
+
+    Args:
+        period_s: ticks that take longer have overrun.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._ages, self._reactions = np.zeros(_BINS, np.int64), np.zeros(_BINS, np.int64)
+        self._late = 0
+
+    def __call__(self, tick: Tick, frame: Frame) -> None:
+        """Count one tick; held ones acted on nothing."""
+        if tick.held:
+            return
+        for counts, value_s in ((self._ages, tick.timing.age), (self._reactions, tick.timing.reaction)):
+            counts[min(max(int(1e3 * value_s / _BIN_MS), 0), _BINS - 1)] += 1
+        self._late += tick.timing.busy > self._period_s
+
+    def __str__(self) -> str:
+        acted = int(self._ages.sum())
+        if not acted:
+            return "no frame was acted on"
+        return (
+            f"frames {_quantile_ms(self._ages, 0.5):.0f} ms old (median); frame to command "
+            f"{_quantile_ms(self._reactions, 0.5):.1f} ms, 99 % within {_quantile_ms(self._reactions, 0.99):.1f} ms; "
+            f"{self._late} of {acted} ticks over {1e3 * self._period_s:.0f} ms"
+        )
+
+
+def _quantile_ms(counts: np.ndarray, share: float) -> float:
+    """The upper edge of the bin that the quantile falls into."""
+    return float(np.searchsorted(np.cumsum(counts), share * counts.sum()) + 1) * _BIN_MS

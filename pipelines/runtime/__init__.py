@@ -1,0 +1,1 @@
+"""The control loop: ticks, checks, stops."""

@@ -1,0 +1,71 @@
+"""One goal after the other: home, reach, report; the first stop ends it."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from control.arms.arm import Arm
+from datasets.common.errors import DeviceError, SafetyStop
+from pipelines.runtime.interrupt import Interruption
+from pipelines.runtime.loop import Runtime
+from pipelines.runtime.stops import Stop, StopReason, timed
+from pipelines.runtime.tick import GoalResult, Vector
+
+
+def run_goals(
+    arm: Arm,
+    runtime: Runtime,
+    goals: Sequence[Vector],
+    *,
+    home: bool = True,
+    home_after: bool = True,
+    interrupted: Interruption | None = None,
+    before: Callable[[int], None] = lambda index: None,
+    finished: Callable[[GoalResult], None] = lambda result: None,
+    keep_ticks: bool = False,
+) -> list[GoalResult]:
+    """Results of the goals begun: as many as were given, or up to the one that was stopped.
+
+    A replayed goal that was stopped at the end of its frames is followed by the next, unless it had none. A stop on the
+    way home after the last goal is a further result, for that goal, without a tick.
+
+    Args:
+        home: go home before each goal (not in shadow).
+        home_after: and after the last.
+        interrupted: set by the operator's Ctrl-C, which has then stopped the arm already.
+        before: is called with each goal's index before the arm goes home for it.
+        finished: is shown each result, with all its ticks, as it comes.
+        keep_ticks: the results returned have theirs too; without, a run of many hours holds what one of minutes does.
+    """
+    results: list[GoalResult] = []
+    for index, goal in enumerate(goals):
+        before(index)
+        prevented = _home(arm, goal, interrupted) if home else None
+        result = runtime.reach(goal) if prevented is None else prevented
+        finished(result)
+        results.append(result if keep_ticks else result.without_ticks())
+        if result.stop is not None and not (result.ticks and result.stop.reason is StopReason.RECORDING_ENDED):
+            return results
+    if home and home_after and results and (prevented := _home(arm, goals[-1], interrupted)) is not None:
+        results.append(prevented)
+        finished(prevented)
+    return results
+
+
+def _home(arm: Arm, goal: Vector, interrupted: Interruption | None) -> GoalResult | None:
+    """Go home; what became of ``goal`` if a stop prevented it. Whatever prevents it stops the arm."""
+    try:
+        arm.home()
+        if interrupted is None or not interrupted.is_set():
+            return None
+        times = timed(arm.stop)
+        stop = interrupted.stop(" on the way home")
+    except BaseException as error:
+        times = timed(arm.stop)
+        if not isinstance(error, DeviceError | SafetyStop):
+            raise
+        if interrupted is not None and interrupted.is_set():
+            stop = interrupted.stop(" on the way home")
+        else:
+            stop = error if isinstance(error, Stop) else Stop(StopReason.ARM, f"on the way home: {error}")
+    return GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop, *times)

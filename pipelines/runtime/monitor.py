@@ -1,0 +1,239 @@
+"""When to stop: each check is a small object without devices or clocks, so that its promise can be tested alone.
+
+The encoders guard, they never steer: their TCP is compared with the estimate here and reaches no policy.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from datasets.common.config import require_ranges
+from datasets.common.errors import ConfigError
+from datasets.rig.projection import Array
+from perception.estimator.estimate import PositionEstimate
+from pipelines.runtime.stops import Stop, StopReason
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the monitor tolerates before it stops the arm; each value is explained in ``params/runtime.yaml``."""
+
+    max_frame_age_s: float
+    repeats_held: int
+    max_sigma_m: float
+    max_jump_m: float
+    max_disagreement_m: float
+    max_drift_m: float
+    drift_ticks: int
+    max_outside_m: float
+    overruns_in_row: int
+
+    def __post_init__(self) -> None:
+        # Millimetres or milliseconds, written by mistake, would switch a guard off without a word.
+        ranges: dict[str, tuple[float, float]] = {
+            "max_frame_age_s": (0.01, 2),
+            "repeats_held": (0, 100),
+            "max_sigma_m": (1e-4, 0.2),
+            "max_jump_m": (1e-4, 0.5),
+            "max_disagreement_m": (1e-4, 0.2),
+            "max_drift_m": (1e-4, 0.2),
+            "drift_ticks": (1, 1000),
+            "max_outside_m": (1e-4, 0.1),
+            "overruns_in_row": (1, 1000),
+        }
+        require_ranges(self, ranges)
+        if self.max_drift_m > self.max_disagreement_m:
+            raise ConfigError(
+                f"limits.max_drift_m ({self.max_drift_m}) must not exceed limits.max_disagreement_m "
+                f"({self.max_disagreement_m}): an average is held to less than one value"
+            )
+
+
+class FrameCheck:
+    """Frames are new and fresh. A repeated one is held (the arm keeps its target), ``repeats_held`` times at most."""
+
+    def __init__(self, max_age_s: float, repeats_held: int) -> None:
+        self._max_age_s, self._repeats_held = max_age_s, repeats_held
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frames seen."""
+        self._last_timestamp = -math.inf
+        self._repeats = 0
+
+    def check(self, timestamp_s: float, now_s: float) -> bool:
+        """Whether the frame may be acted on (False: seen before, hold still this tick); raises :class:`Stop`."""
+        age = now_s - timestamp_s
+        if not age <= self._max_age_s:
+            raise Stop(
+                StopReason.STALE_FRAME, f"newest frame is {age * 1e3:.0f} ms old, limit {self._max_age_s * 1e3:.0f} ms"
+            )
+        if timestamp_s > self._last_timestamp:
+            self._last_timestamp, self._repeats = timestamp_s, 0
+            return True
+        self._repeats += 1
+        if self._repeats > self._repeats_held:
+            raise Stop(
+                StopReason.REPEATED_FRAME, f"the camera gave no new frame for {self._repeats} ticks (frozen, unplugged)"
+            )
+        return False
+
+
+class EstimateCheck:
+    """An estimate is finite, sure of itself, and near the one before it, as the arm's largest speed allows."""
+
+    def __init__(self, max_sigma_m: float, max_jump_m: float, max_speed_m_s: float) -> None:
+        self._max_sigma_m, self._max_jump_m, self._max_speed_m_s = max_sigma_m, max_jump_m, max_speed_m_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the estimate before."""
+        self._last: tuple[Array, float] | None = None
+
+    def check(self, estimate: PositionEstimate, timestamp_s: float) -> None:
+        """Raise :class:`Stop` when the estimate of the frame taken at ``timestamp_s`` cannot be trusted.
+
+        A jump is what motion cannot explain: :math:`|x_k - x_{k-1}| - v_{max} (t_k - t_{k-1})`.
+        """
+        if not (np.all(np.isfinite(estimate.xyz)) and np.all(np.isfinite(estimate.sigma))):
+            raise Stop(
+                StopReason.NOT_FINITE, f"estimate {estimate.xyz.tolist()}, sigma {estimate.sigma.tolist()} (metres)"
+            )
+        worst = float(np.max(estimate.sigma))
+        if worst > self._max_sigma_m:
+            raise Stop(
+                StopReason.UNCERTAIN,
+                f"sigma {worst * 1e3:.0f} mm, limit {self._max_sigma_m * 1e3:.0f} mm (gripper hidden? camera covered?)",
+            )
+        if self._last is not None:
+            position, time = self._last
+            moved = float(np.linalg.norm(estimate.xyz - position))
+            jump = moved - self._max_speed_m_s * max(timestamp_s - time, 0.0)
+            if jump > self._max_jump_m:
+                raise Stop(
+                    StopReason.JUMP,
+                    f"by {moved * 1e3:.0f} mm since the last frame, {jump * 1e3:.0f} mm more than the arm can move; "
+                    f"limit {self._max_jump_m * 1e3:.0f} mm",
+                )
+        self._last = (np.array(estimate.xyz, dtype=float), timestamp_s)
+
+
+class EncoderCheck:
+    """The estimate agrees with the encoders' TCP at the time of the frame: each one, and their average more closely.
+
+    The average of the difference over ``drift_ticks`` frames shows what noise hides in one: a camera that was moved.
+    """
+
+    def __init__(self, max_disagreement_m: float, max_drift_m: float, drift_ticks: int) -> None:
+        self._max_disagreement_m, self._max_drift_m = max_disagreement_m, max_drift_m
+        self._differences: deque[Array] = deque(maxlen=drift_ticks)
+
+    def reset(self) -> None:
+        """Forget the differences seen."""
+        self._differences.clear()
+
+    def check(self, estimate_m: ArrayLike, encoders_m: ArrayLike) -> float:
+        """The difference's length, m; raises :class:`Stop` when it, or its average, is too long."""
+        difference = np.asarray(estimate_m, dtype=float) - np.asarray(encoders_m, dtype=float)
+        distance = float(np.linalg.norm(difference))
+        if not distance <= self._max_disagreement_m:
+            raise Stop(
+                StopReason.DISAGREEMENT,
+                f"{distance * 1e3:.0f} mm apart at the frame's time, limit {self._max_disagreement_m * 1e3:.0f} mm "
+                "(camera moved, wrong calibration, or another object taken for the gripper)",
+            )
+        self._differences.append(difference)
+        if len(self._differences) == self._differences.maxlen:
+            drift = float(np.linalg.norm(np.mean(self._differences, axis=0)))
+            if drift > self._max_drift_m:
+                raise Stop(
+                    StopReason.DRIFT,
+                    f"{drift * 1e3:.0f} mm on average over {len(self._differences)} frames, limit "
+                    f"{self._max_drift_m * 1e3:.0f} mm (has the camera been moved? calibrate it again)",
+                )
+        return distance
+
+
+class FenceCheck:
+    """The encoders' TCP lies inside the fence, give or take what a controller overshoots."""
+
+    def __init__(self, low_m: ArrayLike, high_m: ArrayLike, tolerance_m: float) -> None:
+        self._low = np.asarray(low_m, dtype=float) - tolerance_m
+        self._high = np.asarray(high_m, dtype=float) + tolerance_m
+
+    def check(self, tcp_m: ArrayLike) -> None:
+        """Raise :class:`Stop` when the TCP is outside, or not a number."""
+        tcp = np.asarray(tcp_m, dtype=float)
+        if not (np.all(tcp >= self._low) and np.all(tcp <= self._high)):
+            raise Stop(StopReason.OUTSIDE_FENCE, f"encoders say {np.round(tcp, 4).tolist()} m")
+
+
+class NoCheck:
+    """Of encoders that are not there: passes whatever they say."""
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def check(self, *values: ArrayLike) -> None:
+        """Accept."""
+
+
+class CommandCheck:
+    """A command is three finite numbers."""
+
+    def check(self, displacement_m: ArrayLike) -> None:
+        """Raise :class:`Stop` when it is not."""
+        command = np.asarray(displacement_m)
+        if command.shape != (3,) or not np.all(np.isfinite(command)):
+            raise Stop(StopReason.NOT_FINITE, f"command {command.tolist()} instead of a displacement (3,) m")
+
+
+class OverrunCheck:
+    """Ticks keep their time; a single overrun is counted, ``in_row`` of them stop the arm."""
+
+    def __init__(self, in_row: int) -> None:
+        self._in_row = in_row
+        self.total = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the current row, keep the total."""
+        self._row = 0
+
+    def check(self, elapsed_s: float, period_s: float) -> None:
+        """Count one tick that took ``elapsed_s``; raise :class:`Stop` at the last of a row."""
+        if elapsed_s <= period_s:
+            self._row = 0
+            return
+        self.total += 1
+        self._row += 1
+        if self._row >= self._in_row:
+            raise Stop(
+                StopReason.OVERRUNS,
+                f"{self._row} ticks in a row, the last of {elapsed_s * 1e3:.0f} ms in place of {period_s * 1e3:.0f} ms",
+            )
+
+
+class Monitor:
+    """All checks of one run, under one roof; ``has_encoders`` False when pictures are played back without an arm."""
+
+    def __init__(
+        self, limits: Limits, low_m: ArrayLike, high_m: ArrayLike, max_speed_m_s: float, has_encoders: bool = True
+    ) -> None:
+        self.frame = FrameCheck(limits.max_frame_age_s, limits.repeats_held)
+        self.estimate = EstimateCheck(limits.max_sigma_m, limits.max_jump_m, max_speed_m_s)
+        self.encoders: EncoderCheck | NoCheck = NoCheck()
+        self.fence: FenceCheck | NoCheck = NoCheck()
+        if has_encoders:
+            self.encoders = EncoderCheck(limits.max_disagreement_m, limits.max_drift_m, limits.drift_ticks)
+            self.fence = FenceCheck(low_m, high_m, limits.max_outside_m)
+        self.command = CommandCheck()
+        self.overruns = OverrunCheck(limits.overruns_in_row)
+
+    def reset(self) -> None:
+        """Begin another goal: nothing seen before it counts, except the total of overruns."""
+        for check in (self.frame, self.estimate, self.encoders, self.overruns):
+            check.reset()

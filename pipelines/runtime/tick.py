@@ -1,0 +1,109 @@
+"""What one tick of the control loop saw and did, and what came of one goal."""
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.rig.frame import Frame
+from pipelines.runtime.stops import Stop
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where one tick's time went, s.
+
+    Attributes:
+        age: of the frame when the loop took it, since it was captured.
+        estimate: frame to position.
+        act: position to command, with all checks.
+        move: command handed to the arm to its reply, or until ``reply_wait_s`` was waited for one: in a stall of the
+            controller the command may still wait for the one before it.
+        reaction: frame taken by the loop to the end of ``move``, the sum of the three.
+        busy: tick due to all done; above the period it is an overrun.
+    """
+
+    age: float
+    estimate: float = 0.0
+    act: float = 0.0
+    move: float = 0.0
+    reaction: float = 0.0
+    busy: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One step of one goal; positions ``(3,)`` m in the base frame, times s on ``time.monotonic``.
+
+    Attributes:
+        held: the frame had been seen before, so nothing was estimated (``estimate`` is not a number).
+        command: what the policy asked for; zero, to stay at the last target, when held.
+        sent: what the arm took after fence and limits (in shadow: what it would have taken).
+        tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken; not numbers without an arm.
+    """
+
+    goal_index: int
+    step: int
+    time_s: float
+    frame_time_s: float
+    goal: Vector
+    estimate: Vector
+    sigma: Vector
+    command: Vector
+    sent: Vector
+    tcp: Vector
+    tcp_at_frame: Vector
+    held: bool
+    timing: Timing
+
+    @property
+    def error_m(self) -> float:
+        """Distance of the estimate to the goal, m."""
+        return float(np.linalg.norm(self.estimate - self.goal))
+
+
+@dataclass(frozen=True)
+class GoalResult:
+    """How one goal ended.
+
+    Attributes:
+        ticks: all of them, or none where they were let go of (:meth:`without_ticks`).
+        final_tcp: the encoders' last word; ``final_target``: where the arm was last sent (None after a stop).
+        residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop, not a
+            number without an arm.
+        stop: why it was cut short, if it was, noticed at ``noticed_s`` (``time.monotonic``); ``stopped_in_s`` is how
+            long it took from there until the arm confirmed its stop, None where it did not.
+        broken_off: the tick that the stop came in the middle of, with its frame, if it had one yet: what it had not
+            come to is not a number, and ``sent`` is zero, or not a number where the arm did not take the command.
+        steps: how many ticks it took; ``last_seen``: the last of them that was not held, None without one.
+    """
+
+    goal: Vector
+    ticks: list[Tick] = field(repr=False)
+    final_tcp: Vector
+    residual_m: float
+    final_target: Vector | None = None
+    stop: Stop | None = None
+    noticed_s: float = float("nan")
+    stopped_in_s: float | None = None
+    broken_off: tuple[Tick, Frame] | None = field(default=None, repr=False)
+    steps: int = 0
+    last_seen: Tick | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.ticks:
+            seen = (tick for tick in reversed(self.ticks) if not tick.held)
+            object.__setattr__(self, "steps", len(self.ticks))
+            object.__setattr__(self, "last_seen", next(seen, None))
+
+    @property
+    def estimated_residual_m(self) -> float:
+        """Distance of the last estimate to the goal, m: what the camera believes; infinite without an estimate."""
+        return float("inf") if self.last_seen is None else self.last_seen.error_m
+
+    def without_ticks(self) -> Self:
+        """The same with the last tick only: about 2 KB in place of as much for every tick."""
+        return replace(self, ticks=[], broken_off=None)

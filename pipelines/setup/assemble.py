@@ -1,0 +1,187 @@
+"""One run, composed: devices, loop, operator, faults, in the order in which they must start and end."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from control.arms.absent import AbsentArm
+from control.arms.arm import Arm
+from control.arms.xarm.shadow import ShadowArm
+from control.policies.policy import Policy
+from pipelines.observers.console import step_line
+from pipelines.observers.live import LiveView, require_live
+from pipelines.observers.recorder import RunRecorder, require_recordable
+from pipelines.observers.runlog import RunLog
+from pipelines.observers.step_prompt import StepPrompt
+from pipelines.runtime.goals import run_goals
+from pipelines.runtime.interrupt import Interruption, stop_on_signals
+from pipelines.runtime.loop import Observer, Preview, Runtime, View
+from pipelines.runtime.monitor import Monitor
+from pipelines.runtime.tick import GoalResult, Vector
+from pipelines.setup.devices import DeviceNames, Devices, open_devices
+from pipelines.setup.setup import Setup
+from pipelines.twin.faults import OLD_FIRMWARE, OLD_FIRMWARE_VERSION, FaultSchedule, PlannedFault
+from pipelines.twin.settings import TwinSettings
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run goes.
+
+    Attributes:
+        step: Enter before every command.
+        faults: of the twin.
+        record: folder of recordings, or None.
+        live: show the run in Rerun; ``live_file``: write that to a file in place of opening the viewer.
+        quiet: no line per step.
+        keep_ticks: the results keep all their ticks, which fills 70 MB per hour.
+    """
+
+    step: bool = False
+    faults: tuple[PlannedFault, ...] = ()
+    record: Path | None = None
+    live: bool = False
+    live_file: str | None = None
+    quiet: bool = False
+    keep_ticks: bool = False
+
+
+def run(
+    setup: Setup,
+    names: DeviceNames,
+    goals: Sequence[Vector],
+    twin_settings: TwinSettings,
+    options: RunOptions,
+    observers: tuple[Observer, ...] = (),
+    finished: Callable[[GoalResult], None] = lambda result: None,
+) -> list[GoalResult]:
+    """Open the devices, run the goals, close the devices.
+
+    Raises:
+        ConfigError: what is to be written cannot be; nothing was opened.
+        DeviceError: a device cannot be opened.
+        SafetyStop: the arm refused to start.
+    """
+    if options.record is not None:
+        require_recordable(options.record)
+    if options.live:
+        require_live(options.live_file)
+    with ExitStack() as stack:
+        firmware = OLD_FIRMWARE_VERSION if any(fault.name == OLD_FIRMWARE for fault in options.faults) else None
+        devices = stack.enter_context(open_devices(names, setup, twin_settings, firmware))
+        interrupted = stack.enter_context(stop_on_signals(devices.arm.stop))
+        watching, hearing = list(observers), [finished]
+        injected = _Injected()
+        if options.record is not None:
+            recorder = stack.enter_context(_recorder(options.record, setup, names, goals, devices, step=options.step))
+            watching.append(recorder)
+            hearing.append(recorder.finished)
+            injected.log = recorder.log
+        if options.live:
+            view = LiveView(setup.fence, _told_pose(setup), devices.camera.intrinsics, options.live_file)
+            stack.callback(view.close)
+            watching.append(view)
+        if devices.twin is not None and options.faults:
+            schedule = stack.enter_context(FaultSchedule(devices.twin, options.faults, injected))
+            watching.insert(0, lambda tick, frame: schedule.begin())
+        if not options.quiet:
+            watching.append(lambda tick, frame: print(step_line(tick, len(goals), names.shadow), flush=True))
+        runtime = make_runtime(setup, devices, setup.policy, tuple(watching), interrupted, step=options.step)
+        return run_goals(
+            devices.arm,
+            runtime,
+            goals,
+            home=not names.shadow,
+            interrupted=interrupted,
+            finished=lambda result: _tell_all(hearing, result),
+            keep_ticks=options.keep_ticks,
+        )
+
+
+def _told_pose(setup: Setup) -> Vector:
+    measured = setup.calibration
+    return np.asarray(setup.rig.t_base_camera if measured is None else measured.pose, dtype=float)
+
+
+def _tell_all(hearing: Sequence[Callable[[GoalResult], None]], result: GoalResult) -> None:
+    for hear in hearing:
+        hear(result)
+
+
+@dataclass
+class _Injected:
+    """Tells operator and log of faults as they are injected."""
+
+    log: RunLog | None = None
+
+    def __call__(self, name: str, time_s: float) -> None:
+        print(f"twin: {name} happens now", flush=True)
+        if self.log is not None:
+            self.log.note("fault injected", time_s, name=name)
+
+
+def _recorder(
+    folder: Path, setup: Setup, names: DeviceNames, goals: Sequence[Vector], devices: Devices, *, step: bool = False
+) -> RunRecorder:
+    about = {
+        "arm": names.arm,
+        "camera": names.camera,
+        "shadow": names.shadow,
+        "step": step,
+        "goals": [goal.tolist() for goal in goals],
+        "settings": asdict(setup.settings),
+        "arm_params": asdict(setup.arm),
+        "max_speed_m_s": setup.rig.max_speed_m_s if setup.max_speed_m_s is None else setup.max_speed_m_s,
+        "table_z_m": 0.0 if setup.calibration is None else setup.calibration.table_z_m,
+    }
+    pose = None if setup.calibration is None else setup.calibration.pose
+    return RunRecorder(folder, setup.rig, devices.arm, about, pose, devices.camera.intrinsics)
+
+
+def make_runtime(
+    setup: Setup,
+    devices: Devices,
+    policy: Policy,
+    observers: tuple[Observer, ...] = (),
+    interrupted: Interruption | None = None,
+    *,
+    step: bool = False,
+) -> Runtime:
+    """The control loop of a set-up on connected devices."""
+    settings, rig = setup.settings, setup.rig
+    limits = settings.limits
+    pose = None if setup.calibration is None else setup.calibration.pose
+    absent = isinstance(devices.arm, AbsentArm)
+    moving = not (absent or isinstance(devices.arm, ShadowArm))
+    interrupted = Interruption() if interrupted is None else interrupted
+    return Runtime(
+        devices.camera,
+        setup.estimator,
+        policy,
+        devices.arm,
+        Monitor(limits, setup.fence.low_m, setup.fence.high_m, rig.max_speed_m_s, has_encoders=not absent),
+        rate_hz=rig.rate_hz,
+        horizon=settings.horizon_steps,
+        settle_s=settings.settle_s,
+        max_frame_age_s=limits.max_frame_age_s,
+        watchdog_s=settings.watchdog_s,
+        view=View(pose, devices.camera.intrinsics),
+        observers=observers,
+        gate=StepPrompt(interrupted, devices.arm.why_stopped) if step else None,
+        preview=_preview(setup, devices.arm, moving),
+        moving=moving,
+        interrupted=interrupted,
+    )
+
+
+def _preview(setup: Setup, arm: Arm, moving: bool) -> Preview:
+    """What an arm would make of a command; one that never moves says so when it is told."""
+
+    def clipped(command: Vector, last_sent: Vector) -> Vector:
+        target = arm.target
+        return np.asarray(setup.fence.next_target(target, command, last_sent) - target, dtype=float)
+
+    return clipped if moving else lambda command, last_sent: np.asarray(arm.move(command), dtype=float)

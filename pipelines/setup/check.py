@@ -1,0 +1,146 @@
+"""The dry check of a whole set-up: every part is looked at, nothing moves and nothing is set, each has its verdict."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from control.arms.absent import AbsentArm
+from control.arms.fence import check_tcp
+from control.arms.xarm.controller_errors import describe_warning
+from control.arms.xarm.sdk import close_apis, open_api
+from control.arms.xarm.setup import check_controller
+from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import DeviceError, SafetyStop, Sim2RealError
+from pipelines.setup.devices import NO_ARM, DeviceNames, Devices, open_devices
+from pipelines.setup.setup import Setup
+from pipelines.twin.settings import TwinSettings
+
+FRAMES = 20
+_MM = 1e3
+_REPORT_S = 3.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One item: what was looked at, whether it is good, and what was found."""
+
+    item: str
+    good: bool
+    found: str
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.good else 'FAIL'}  {self.item:<34} {self.found}"
+
+
+def check(setup: Setup, names: DeviceNames, twin: TwinSettings) -> Iterator[Verdict]:
+    """Verdicts as they come; what cannot be looked at because an earlier item failed is left out."""
+    yield from _on_paper(setup)
+    listening = DeviceNames(names.camera, names.arm, shadow=True)
+    try:
+        with open_devices(listening, setup, twin) as devices:
+            host = devices.twin.host if devices.twin is not None else names.arm
+            yield Verdict("camera and arm", True, "connected, and listened to only")
+            if names.arm != NO_ARM:
+                yield _judge("controller", lambda: _controller(host, setup))
+                yield _judge("TCP inside the fence", lambda: _tcp(devices, setup))
+            yield _judge("camera's intrinsics", lambda: _intrinsics(devices, setup))
+            yield from _frames(devices, setup)
+    except Sim2RealError as error:
+        yield Verdict("camera and arm", False, str(error))
+
+
+def _on_paper(setup: Setup) -> Iterator[Verdict]:
+    rig, fence = setup.rig, setup.fence
+    low, high = (", ".join(f"{value:.2f}" for value in corner) for corner in (fence.low_m, fence.high_m))
+    speed = fence.max_displacement_m * rig.rate_hz
+    yield Verdict("fence", True, f"({low}) to ({high}) m, at most {speed:.2f} m/s")
+    home = Kinematics().tcp(rig.home_joints_rad)
+    yield Verdict("home inside the fence", fence.contains(home), _point(home))
+    yield Verdict("estimator and policy", True, "trained for this rig")
+    measured = setup.calibration
+    yield Verdict(
+        "camera calibration",
+        measured is None or measured.residual_mm < _MM * setup.settings.limits.max_drift_m,
+        "none given: the camera must stand where params/rig.yaml says"
+        if measured is None
+        else f"{measured.measured}: {measured.poses} poses, residual {measured.residual_mm:.1f} mm, "
+        f"table at z = {_MM * measured.table_z_m:.1f} mm",
+    )
+
+
+def _judge(item: str, look: Callable[[], str]) -> Verdict:
+    try:
+        return Verdict(item, True, look())
+    except Sim2RealError as error:
+        return Verdict(item, False, str(error))
+
+
+def _controller(host: str, setup: Setup) -> str:
+    api = open_api(host, "rich")
+    try:
+        reported = threading.Event()
+        api.register_report_callback(lambda item: reported.set())
+        if not reported.wait(_REPORT_S):
+            raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
+        check_controller(api, setup.arm.mode)
+        version, warning = ".".join(map(str, api.version_number)), api.warn_code
+        told = f"no error, warning {describe_warning(warning)}" if warning else "no error or warning"
+        return f"firmware {version}, {told}, not in simulation mode, mode {setup.arm.mode} available"
+    finally:
+        close_apis(api)
+
+
+def _tcp(devices: Devices, setup: Setup) -> str:
+    tcp = devices.arm.tcp
+    check_tcp(setup.fence, tcp)
+    return _point(tcp)
+
+
+def _intrinsics(devices: Devices, setup: Setup) -> str:
+    found, rig = devices.camera.intrinsics, setup.rig.camera
+    change = np.array([found.fx / rig.fx - 1, found.fy / rig.fy - 1]) * 100
+    return f"focal length {change[0]:+.1f} %, {change[1]:+.1f} % of the rig's; the camera's own are used"
+
+
+def _frames(devices: Devices, setup: Setup) -> Iterator[Verdict]:
+    """What comes of some frames: age, depth, the time an estimate takes, its sigma, its agreement with the encoders."""
+    pose = None if setup.calibration is None else setup.calibration.pose
+    ages, readings, seconds, sigmas, misses = [], [], [], [], []
+    for _ in range(FRAMES):
+        frame = devices.camera.read()
+        ages.append(time.monotonic() - frame.timestamp)
+        readings.append(float(np.mean(frame.depth > 0)))
+        began = time.monotonic()
+        estimate = setup.estimator.estimate(frame, pose, devices.camera.intrinsics)
+        seconds.append(time.monotonic() - began)
+        sigmas.append(float(np.max(estimate.sigma)))
+        misses.append(estimate.xyz - devices.arm.tcp_at(frame.timestamp))
+    limits, period = setup.settings.limits, 1 / setup.rig.rate_hz
+    yield _within("age of frames", max(ages), limits.max_frame_age_s)
+    yield Verdict("pixels with depth", min(readings) > 0.3, f"{100 * min(readings):.0f} % at least")
+    yield _within("time for an estimate", max(seconds), period / 2)
+    yield _within("sigma of the estimate", max(sigmas), limits.max_sigma_m, "mm")
+    if isinstance(devices.arm, AbsentArm):
+        return
+    worst = float(np.max(np.linalg.norm(misses, axis=1)))
+    yield _within("estimate against encoders", worst, limits.max_disagreement_m, "mm")
+    drift = float(np.linalg.norm(np.mean(misses, axis=0)))
+    yield _within("their average (calibration)", drift, limits.max_drift_m, "mm")
+
+
+def _within(item: str, value: float, limit: float, unit: str = "ms") -> Verdict:
+    return Verdict(item, value <= limit, f"{value * _MM:.1f} {unit}, limit {limit * _MM:.0f} {unit}")
+
+
+def _point(xyz: np.ndarray) -> str:
+    return "(" + ", ".join(f"{value:.3f}" for value in xyz) + ") m"
+
+
+def require_all(verdicts: list[Verdict]) -> None:
+    """Raises SafetyStop naming what failed."""
+    failed = [verdict.item for verdict in verdicts if not verdict.good]
+    if failed:
+        raise SafetyStop(f"{len(failed)} of {len(verdicts)} checks failed: {', '.join(failed)}")

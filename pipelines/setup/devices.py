@@ -1,0 +1,137 @@
+"""Cameras and arms by the names of the command line."""
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from control.arms.absent import AbsentArm
+from control.arms.arm import Arm
+from control.arms.xarm.driver import XArm
+from control.arms.xarm.shadow import ShadowArm
+from datasets.common.errors import ConfigError
+from datasets.rig.rig import Rig
+from perception.calibration.calibration import Calibration
+from perception.cameras.camera import Camera
+from perception.cameras.playback import PlaybackCamera, open_recording
+from perception.cameras.realsense.camera import RealSenseCamera
+from pipelines.observers.recorder import FRAMES
+from pipelines.setup.memory import limit_heaps
+from pipelines.setup.setup import Setup
+from pipelines.twin.controller.controller import FIRMWARE
+from pipelines.twin.settings import TwinSettings
+from pipelines.twin.twin import Twin
+
+TWIN = "twin"
+REALSENSE = "realsense"
+NO_ARM = "none"
+
+
+@dataclass(frozen=True)
+class DeviceNames:
+    """Which camera (``realsense[:SERIAL]``, a recording's path, ``twin``), which arm (an address, ``twin``, ``none``).
+
+    Combinations in which the camera cannot see the arm that moves are refused with a ConfigError.
+    """
+
+    camera: str = TWIN
+    arm: str = TWIN
+    shadow: bool = False
+
+    def __post_init__(self) -> None:
+        if self.is_twin:
+            return
+        if self.camera == TWIN:
+            raise ConfigError(
+                f"--arm {self.arm} with the twin's camera, which does not see it; give --camera realsense"
+            )
+        if self.arm == TWIN:
+            raise ConfigError(f"--camera {self.camera} with the twin's arm, which it does not see; name --arm IP")
+        if self.arm == NO_ARM:
+            if not self.shadow:
+                raise ConfigError(f"--camera {self.camera} without --arm: give --shadow too, to look without moving")
+            return
+        if not self.is_live:
+            raise ConfigError(f"--camera {self.camera}: a recording shows an arm of the past; leave out --arm")
+        try:
+            ipaddress.IPv4Address(self.arm)
+        except ValueError as error:
+            raise ConfigError(f"--arm {self.arm}: give the controller's IPv4 address, such as 192.168.1.203") from error
+
+    @classmethod
+    def of(cls, camera: str | None, arm: str | None, shadow: bool = False) -> "DeviceNames":
+        """What was named; the twin where nothing was."""
+        alone = camera not in (None, TWIN) and arm is None
+        return cls(camera or TWIN, NO_ARM if alone else arm or TWIN, shadow)
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether the twin takes part, and no hardware."""
+        return self.arm == TWIN and self.camera == TWIN
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the camera is a real one, not a recording."""
+        return self.camera.partition(":")[0] == REALSENSE
+
+    @property
+    def recording(self) -> Path:
+        """Where the frames of the recording that is named lie: in a run's folder, or at the path itself."""
+        path = Path(self.camera)
+        return path / FRAMES if (path / FRAMES).is_dir() else path
+
+    def recorded_calibration(self, rig: Rig) -> Calibration | None:
+        """What a recorded run that is played was told of camera and table; None where that is what the rig says."""
+        plays = not self.is_twin and not self.is_live
+        return Calibration.of_recording(self.recording, rig) if plays and self.recording.is_dir() else None
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What a run holds while it lasts; all connected, ``twin`` None with real hardware."""
+
+    camera: Camera
+    arm: Arm
+    twin: Twin | None
+
+
+@contextmanager
+def open_devices(
+    names: DeviceNames, setup: Setup, twin_settings: TwinSettings, firmware: str | None = None
+) -> Iterator[Devices]:
+    """Connect camera and arm, starting the twin first where it is named; all is closed again on the way out.
+
+    Raises:
+        DeviceError: one of them cannot be reached; nothing is left open.
+    """
+    limit_heaps()
+    if not names.is_twin:
+        with make_arm(names.arm, setup, names.shadow) as arm, make_camera(names, setup) as camera:
+            yield Devices(camera, arm, None)
+        return
+    with Twin(setup.rig, twin_settings, firmware or FIRMWARE) as twin:
+        settings = replace(setup.camera, fps=twin_settings.camera.fps)
+        with (
+            RealSenseCamera(setup.rig.camera, settings, context=twin.context) as camera,
+            make_arm(twin.host, setup, names.shadow) as arm,
+        ):
+            yield Devices(camera, arm, twin)
+
+
+def make_camera(names: DeviceNames, setup: Setup) -> Camera:
+    """The RealSense camera or the recording that is named, not yet connected."""
+    if names.is_live:
+        return RealSenseCamera(setup.rig.camera, setup.camera, names.camera.partition(":")[2] or None)
+    # Frame by frame, because a run's recording has gaps where the arm homed.
+    path = names.recording
+    return PlaybackCamera(lambda: open_recording(path, setup.rig.camera, setup.camera), real_time=False)
+
+
+def make_arm(host: str, setup: Setup, shadow: bool = False) -> Arm:
+    """The arm at an address, or its shadow, which is only listened to; not yet connected."""
+    if host == NO_ARM:
+        return AbsentArm(setup.rig, setup.fence)
+    if shadow:
+        return ShadowArm(host, setup.rig, setup.fence, setup.arm)
+    return XArm(host, setup.site, setup.arm, setup.max_speed_m_s)

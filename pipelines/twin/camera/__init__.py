@@ -1,0 +1,1 @@
+"""The software RealSense that films the twin."""

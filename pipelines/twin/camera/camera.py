@@ -1,0 +1,284 @@
+"""The twin's camera: a software RealSense fed with rendered frames, with latency, jitter, losses and faults."""
+
+import atexit
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pyrealsense2 as rs
+from numpy.typing import NDArray
+
+from datasets.common.config import require_ranges
+from datasets.common.errors import DataError, DeviceError
+from datasets.rig.projection import Intrinsics
+from perception.cameras.simulated import Render as Render
+from perception.cameras.simulated import Renderer
+from pipelines.twin.camera.faults import CameraFault, FaultSchedule
+from pipelines.twin.camera.software_realsense import Shot, SoftwareRealSense
+from pipelines.twin.startable import Startable
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True)
+class TwinCameraSettings:
+    """How the twin's camera behaves when nothing is wrong with it.
+
+    Attributes:
+        fps: frames per second.
+        latency_s: from capture to delivery; a real D435 has 0.10 to 0.14 for colour.
+        jitter_s: each delivery is late by up to this much more, uniformly.
+        drop_fraction: fraction of the frames lost on the way.
+        depth_unit_m: one count of depth; 1 mm is the default of a D435.
+        colour_noise: standard deviation of the colour sensor's noise, in levels of 255.
+        host_clock: frames are stamped with the host's wall clock, as librealsense does ("global time"); otherwise
+            with a clock of the device's own.
+        seed: of jitter, losses and noise.
+    """
+
+    fps: int = 15
+    latency_s: float = 0.1
+    jitter_s: float = 0.0
+    drop_fraction: float = 0.0
+    depth_unit_m: float = 0.001
+    colour_noise: float = 1.0
+    host_clock: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "fps": (1, 90),
+            "latency_s": (0, 5),
+            "jitter_s": (0, 5),
+            "drop_fraction": (0, 0.99),
+            "depth_unit_m": (1e-6, 0.01),
+            "colour_noise": (0, 50),
+        }
+        require_ranges(self, ranges)
+
+
+class CameraTwin(Startable):
+    """A RealSense camera that photographs a simulated world; give its ``context`` to ``RealSenseCamera``.
+
+    Two threads: one captures (it alone enters ``renderer`` and calls what that gives, so a GL context can live there),
+    one delivers each image pair ``latency_s`` after its capture, stamped with the time of its capture.
+
+    Args:
+        intrinsics: of both streams; depth is seen from the colour camera.
+        renderer: called in the capturing thread; gives a context manager around a ``Render``.
+        settings: rate, latency, losses.
+        on_delivery: told of every pair that leaves the camera, in the delivering thread.
+    """
+
+    def __init__(
+        self,
+        intrinsics: Intrinsics,
+        renderer: Renderer,
+        settings: TwinCameraSettings | None = None,
+        on_delivery: Callable[[Shot], None] | None = None,
+    ) -> None:
+        self.settings = settings or TwinCameraSettings()
+        self.context = rs.context()
+        self._intrinsics = intrinsics
+        self._renderer = renderer
+        self._on_delivery = on_delivery or (lambda shot: None)
+        self._device: SoftwareRealSense | None = None
+        self._faults = FaultSchedule()
+        self._shots: queue.SimpleQueue[tuple[float, Shot]] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self, timeout_s: float = 60.0) -> None:
+        """Plug the camera in and start capturing; returns when the first picture has been rendered.
+
+        Raises:
+            DeviceError: the renderer failed or was slower than ``timeout_s``; nothing is left running.
+        """
+        if self._threads:
+            return
+        self._stopping.clear()
+        self._ready.clear()
+        self._error = None
+        self._shots = queue.SimpleQueue()
+        self._plug()
+        self._threads = [
+            threading.Thread(target=self._capture, name="twin-camera-capture", daemon=True),
+            threading.Thread(target=self._deliver, name="twin-camera-deliver", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        # Rendering or delivering while the interpreter goes down aborts the process, whatever its exit code was.
+        atexit.register(self.stop)
+        ready = self._ready.wait(timeout_s)
+        if self._error is not None or not ready:
+            error = self._error
+            self.stop()
+            raise DeviceError(
+                f"the twin's camera gave no picture: {error or f'none within {timeout_s:g} s'}"
+            ) from error
+
+    def stop(self) -> None:
+        """Stop both threads and unplug; idempotent, never raises."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+        self._unplug()
+        atexit.unregister(self.stop)
+
+    def check(self) -> None:
+        """Raise DeviceError if rendering or delivering has failed since ``start``."""
+        if self._error is not None:
+            raise DeviceError(f"the twin's camera stopped: {self._error}") from self._error
+
+    def inject(self, fault: CameraFault | str, duration_s: float | None = None) -> float:
+        """Begin a fault now; it ends after ``duration_s`` (None: the fault's own default, see ``CameraFault``).
+
+        Returns the time it begins, s on the clock of ``time.monotonic``.
+
+        Raises:
+            ConfigError: no such fault; the message lists those there are.
+        """
+        return self._faults.begin(fault, duration_s)
+
+    def clear(self, fault: CameraFault | str) -> None:
+        """End a fault now."""
+        self._faults.end(fault)
+
+    def _plug(self) -> None:
+        self._device = SoftwareRealSense(self.context, self._intrinsics, self.settings.fps, self.settings.depth_unit_m)
+
+    def _unplug(self) -> None:
+        if self._device is not None:
+            self._device.unplug()
+            self._device = None
+
+    def _capture(self) -> None:
+        try:
+            with self._renderer() as render:
+                self._photograph(render)
+        except BaseException as error:  # whatever a renderer raises is told by start() or check(), in their thread
+            logger.exception("the twin's camera cannot render")
+            self._error = error
+            self._ready.set()
+
+    def _photograph(self, render: Render) -> None:
+        rng = np.random.default_rng(self.settings.seed)
+        noise = _ColourNoise(self.settings.colour_noise, rng)
+        period_s = 1 / self.settings.fps
+        tick_s, due_s, number = time.monotonic(), 0.0, 0
+        while not self._stopping.wait(max(0.0, tick_s - time.monotonic())):
+            taken_s = time.monotonic()
+            rgb, depth_m = render(taken_s)
+            self._check_picture(rgb, depth_m)
+            number += 1
+            time_ms = (taken_s + time.time() - time.monotonic()) * 1e3
+            counts = np.rint(np.nan_to_num(depth_m, posinf=0.0, neginf=0.0) / self.settings.depth_unit_m)
+            counts = np.clip(counts, 0, 65535).astype(np.uint16)
+            rgb = noise.add(rgb)
+            _flicker(rgb, counts, number)
+            shot = Shot(number, time_ms, rgb, counts, self.settings.host_clock)
+            due_s = max(due_s, taken_s + self.settings.latency_s + rng.uniform(0, self.settings.jitter_s))
+            if rng.random() >= self.settings.drop_fraction:
+                self._shots.put((due_s, shot))
+            self._ready.set()
+            tick_s = max(tick_s + period_s, time.monotonic())
+
+    def _check_picture(self, rgb: NDArray, depth_m: NDArray) -> None:
+        size = self._intrinsics.height, self._intrinsics.width
+        if rgb.shape != (*size, 3) or rgb.dtype != np.uint8 or depth_m.shape != size:
+            raise DataError(
+                f"a picture must be {(*size, 3)} uint8 with depth {size}, got {rgb.shape} {rgb.dtype} with depth "
+                f"{depth_m.shape}"
+            )
+
+    def _deliver(self) -> None:
+        try:
+            self._deliver_in_time()
+        except Exception as error:
+            logger.exception("the twin's camera cannot deliver")
+            self._error = error
+
+    def _deliver_in_time(self) -> None:
+        previous: Shot | None = None
+        waiting: tuple[float, Shot] | None = None
+        while not self._stopping.is_set():
+            if waiting is None:
+                with contextlib.suppress(queue.Empty):
+                    due_s, shot = self._shots.get(timeout=_POLL_S)
+                    waiting = due_s + self._faults.lateness_s(), shot
+            self._heed_cable()
+            if waiting is None or self._faults.active(CameraFault.STALL):
+                self._stopping.wait(_POLL_S if waiting else 0)
+                continue
+            due_s, shot = waiting
+            left_s = due_s - time.monotonic()
+            if left_s > 0:
+                self._stopping.wait(min(left_s, _POLL_S))
+                continue
+            waiting = None
+            shot = self._faults.distort(shot, previous)
+            self._give(shot)
+            previous = shot
+
+    def _heed_cable(self) -> None:
+        unplugged = self._faults.active(CameraFault.UNPLUGGED)
+        if unplugged and self._device is not None:
+            self._unplug()
+        elif not unplugged and self._device is None:
+            self._plug()
+
+    def _give(self, shot: Shot) -> None:
+        if self._device is None or self._faults.loses(shot):
+            return
+        if not self._faults.active(CameraFault.DEAD_DEPTH):
+            self._device.give_depth(shot)
+        if not self._faults.active(CameraFault.DEAD_COLOUR):
+            self._device.give_colour(shot)
+        self._on_delivery(shot)
+
+
+def _flicker(rgb: NDArray[np.uint8], counts: NDArray[np.uint16], number: int) -> None:
+    """Change the last bits of one pixel, differently in any three pairs in a row: no sensor gives an image twice.
+
+    Without it a noiseless world at rest would look frozen. The pixel is the farthest, so that no reading is made up.
+    """
+    rgb[0, 0] ^= number % 3
+    farthest = np.unravel_index(np.argmax(counts), counts.shape)
+    if counts[farthest] > 3:
+        counts[farthest] ^= number % 3
+
+
+class _ColourNoise:
+    """Sensor noise drawn once and laid over each image at another place."""
+
+    _POOL = 64
+
+    def __init__(self, sigma: float, rng: np.random.Generator) -> None:
+        self._sigma = sigma
+        self._rng = rng
+        self._row = 0
+        self._pool: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+
+    def add(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A copy of the image, with noise."""
+        if self._sigma == 0:
+            return rgb.copy()
+        height, width, channels = rgb.shape
+        if self._pool is None:
+            drawn = np.rint(self._rng.normal(0, self._sigma, (height + self._POOL, width, channels)))
+            self._pool = np.clip(drawn, 0, 255).astype(np.uint8), np.clip(-drawn, 0, 255).astype(np.uint8)
+        self._row = (self._row + int(self._rng.integers(1, self._POOL))) % self._POOL
+        row = self._row
+        brighter, darker = (part[row : row + height] for part in self._pool)
+        return cv2.subtract(cv2.add(rgb, brighter), darker).astype(np.uint8, copy=False)

@@ -1,0 +1,1 @@
+"""The emulated xArm controller, byte by byte."""

@@ -1,0 +1,286 @@
+"""The emulated controller's mind: modes, states, errors and motion, without bytes or sockets.
+
+*Assumed*, because no real controller was at hand: the state after ``clean_error`` (4, mode 0), the answer to a command
+of the wrong mode (invalid, nothing moves), what failed inverse kinematics raises (C21) and joint speed (C24), that
+reduced mode clips speeds, that a tool offset, payload or sensitivity that changes resets mode and state (0 and 5), that
+stop and pause brake at 5 m/s2, that stop drops what was queued or paused, and that velocity mode ramps at 2 m/s2.
+"""
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from datasets.arm.kinematics import Kinematics
+from datasets.rig.projection import Array
+from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion, MotionFault, Target, VelocityTarget
+from pipelines.twin.controller.reports import Snapshot
+
+MOVING, READY, PAUSED, STOPPED, RESET = 1, 2, 3, 4, 5
+POSITION, SERVO, VELOCITY, ONLINE_LINE = 0, 1, 5, 7
+MODE_SINCE = {POSITION: (0, 0, 0), SERVO: (0, 0, 0), VELOCITY: (1, 6, 9), ONLINE_LINE: (1, 11, 0)}
+"""Modes of this emulator with the firmware they need; the real controller has more."""
+
+EMERGENCY_STOP, SAFETY_BOUNDARY = 1, 35
+VELOCITY_ACCELERATION_M_S2 = 2.0
+MAX_TCP_SPEED_M_S = 1.0
+"""Of the arm (xArm user manual, technical specifications)."""
+
+_TAKES_MOTORS_OFF = frozenset({1, 2, 3, *range(10, 18)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a client can configure, in the controller's units."""
+
+    tcp_offset_mm_rad: tuple[float, ...] = (0.0,) * 6
+    load_kg_mm: tuple[float, ...] = (0.0,) * 4
+    collision_sensitivity: int = 3
+    fence_on: bool = False
+    fence_mm: tuple[int, ...] = (9999, -9999) * 3
+    reduced_on: bool = False
+    reduced_tcp_mm_s: float = 1000.0
+    reduced_joint_rad_s: float = math.pi
+
+
+class Firmware:
+    """State machine of one controller; public methods may be called from any thread, under :attr:`lock`.
+
+    Args:
+        joints_rad: ``(7,)`` where the arm stands at power-on: motors off, mode 0, stopped.
+        clock: monotonic seconds.
+        version: of the firmware, such as ``v2.5.0``.
+        tool_offset_m: the tool really mounted, along flange z; kinematics place the TCP there.
+    """
+
+    def __init__(self, joints_rad: Array, clock: Callable[[], float], version: str, tool_offset_m: float) -> None:
+        self.version = version
+        self.numbers = tuple(int(part) for part in version.lstrip("v").split("."))
+        self.lock = threading.RLock()
+        self.kinematics = Kinematics()
+        self.settings = Settings()
+        self.mode, self.error, self.warning = POSITION, 0, 0
+        self.enabled = self.emergency_pressed = self.ignores_moves = False
+        self._clock = clock
+        self._motion = Motion(joints_rad, clock())
+        self._tool_offset_m = tool_offset_m
+        self._queue: deque[Target] = deque()
+        self._held: Target | None = None
+        self._state = STOPPED
+
+    @property
+    def state(self) -> int:
+        """1 moving, 2 ready, 3 paused, 4 stopped, 5 reset by a configuration."""
+        return MOVING if self._state == READY and self._motion.is_moving else self._state
+
+    @property
+    def may_move(self) -> bool:
+        """Whether commands are carried out."""
+        return self._state == READY and self.enabled and self.error == 0
+
+    @property
+    def queued(self) -> int:
+        """Motions that wait for the present one to end."""
+        return len(self._queue)
+
+    def advance(self) -> None:
+        """Let the arm move on to the present moment."""
+        with self.lock:
+            now = self._clock()
+            try:
+                self._motion.advance(now)
+            except MotionFault as fault:
+                self._fail(fault.code)
+                self._motion.advance(now)
+            if self._state == READY and self._motion.target is None and self._queue:
+                self._motion.target = self._queue.popleft()
+            if self.settings.fence_on and self._motion.is_moving and not self._inside_fence() and not self.error:
+                self._fail(SAFETY_BOUNDARY)
+
+    def snapshot(self) -> Snapshot:
+        """All that the report streams tell, now."""
+        with self.lock:
+            self.advance()
+            s = self.settings
+            return Snapshot(
+                mode=self.mode,
+                state=self.state,
+                commands_queued=len(self._queue),
+                joints_rad=tuple(self._motion.joints),
+                pose_mm_rad=self.pose(),
+                enabled=self.enabled,
+                error=self.error,
+                warning=self.warning,
+                tcp_offset_mm_rad=s.tcp_offset_mm_rad,
+                load_kg_mm=s.load_kg_mm,
+                collision_sensitivity=s.collision_sensitivity,
+                fence_on=s.fence_on,
+                fence_mm=s.fence_mm,
+                reduced_on=s.reduced_on,
+                reduced_tcp_mm_s=s.reduced_tcp_mm_s,
+                reduced_joint_rad_s=s.reduced_joint_rad_s,
+                firmware=self.version,
+            )
+
+    def joints(self, time_s: float | None = None) -> Array:
+        """Joints ``(7,)`` rad now, or at a past moment of the clock."""
+        with self.lock:
+            self.advance()
+            return self._motion.joints.copy() if time_s is None else self._motion.joints_at(time_s).copy()
+
+    def tcp(self) -> Array:
+        """TCP ``(3,)`` m now, of the tool really mounted."""
+        with self.lock:
+            self.advance()
+            return self._motion.xyz_m.copy()
+
+    def speed_m_s(self) -> float:
+        """TCP speed now."""
+        with self.lock:
+            self.advance()
+            return self._motion.speed_m_s
+
+    def pose(self) -> tuple[float, ...]:
+        """``x y z`` mm and ``roll pitch yaw`` rad of the point that the configured offset names."""
+        rotation = self._motion.rotation
+        offset = rotation @ np.array(self.settings.tcp_offset_mm_rad[:3])
+        xyz = (self._motion.xyz_m - rotation[:, 2] * self._tool_offset_m) * 1000 + offset
+        yaw, pitch, roll = Rotation.from_matrix(rotation).as_euler("ZYX")
+        return (*xyz.tolist(), float(roll), float(pitch), float(yaw))
+
+    def line(self, pose: tuple[float, ...], speed_mm_s: float, acceleration_mm_s2: float) -> LineTarget:
+        """A commanded pose (mm, rad; +inf keeps what is) as a target of the tool really mounted."""
+        kept = [here if math.isinf(there) else there for there, here in zip(pose, self.pose(), strict=True)]
+        rotation = Rotation.from_euler("ZYX", [kept[5], kept[4], kept[3]]).as_matrix()
+        xyz = (np.array(kept[:3]) - rotation @ np.array(self.settings.tcp_offset_mm_rad[:3])) / 1000
+        xyz = xyz + rotation[:, 2] * self._tool_offset_m
+        speed = min(max(speed_mm_s / 1000, 1e-4), self._speed_limit_m_s())
+        return LineTarget(xyz, rotation, speed, max(acceleration_mm_s2 / 1000, 1e-3))
+
+    def velocity(self, xyz_m_s: Array, duration_s: float) -> VelocityTarget:
+        """A commanded velocity, clipped to the speed limit, that ends after ``duration_s``."""
+        speed, limit = float(np.linalg.norm(xyz_m_s)), self._speed_limit_m_s()
+        velocity = xyz_m_s * (limit / speed) if speed > limit else xyz_m_s
+        return VelocityTarget(velocity, self._clock() + duration_s, VELOCITY_ACCELERATION_M_S2)
+
+    def joint_target(self, joints_rad: Array, speed_rad_s: float, acceleration_rad_s2: float) -> JointTarget:
+        """Commanded joints, clipped to the speed limit."""
+        limit = self.settings.reduced_joint_rad_s if self.settings.reduced_on else math.pi
+        return JointTarget(joints_rad, min(speed_rad_s, limit), acceleration_rad_s2)
+
+    def go(self, target: Target, interrupts: bool) -> None:
+        """Carry a target out, now or after those queued."""
+        if self.ignores_moves:
+            return
+        if interrupts:
+            self._queue.clear()
+            self._motion.target = target
+        else:
+            self._queue.append(target)
+            self.advance()
+
+    def enable(self, on: bool) -> None:
+        """Switch the motors."""
+        self.enabled = on and not self.emergency_pressed
+        if not self.enabled:
+            self._brake()
+            self._state = STOPPED
+
+    def set_state(self, wanted: int) -> None:
+        """0 ready, 3 pause, 4 stop; ready is refused with motors off or an error."""
+        if wanted == STOPPED:
+            self._brake()
+            self._state = STOPPED
+        elif wanted == PAUSED:
+            self.pause()
+        elif wanted == 0 and self.enabled and self.error == 0:
+            if self._held is not None:
+                self._motion.target, self._held = self._held, None
+            self._state = READY
+
+    def set_mode(self, mode: int) -> bool:
+        """Change the mode, which asks for a new state; False when this firmware has no such mode."""
+        if mode not in MODE_SINCE or self.numbers < MODE_SINCE[mode]:
+            return False
+        if mode != self.mode:
+            self.mode = mode
+            self._reset()
+        return True
+
+    def configure(self, **changes: object) -> None:
+        """Change settings of tool, payload or sensitivity; a change resets mode and state."""
+        changed = replace(self.settings, **changes)  # type: ignore[arg-type]
+        if changed != self.settings:
+            self.settings, self.mode = changed, POSITION
+            self._reset()
+
+    def limit(self, **changes: object) -> None:
+        """Change settings of boundary and speed, which reset nothing."""
+        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+
+    def clean_error(self) -> None:
+        """Forget the error, unless its cause is still there."""
+        if not self.emergency_pressed:
+            self.error = 0
+
+    def fail(self, code: int) -> None:
+        """Raise a controller error: brake, forget all targets, stopped, mode 0."""
+        with self.lock:
+            self.advance()
+            self._fail(code)
+
+    def warn(self, code: int) -> None:
+        """Raise a controller warning, which stays until it is cleaned and stops nothing."""
+        with self.lock:
+            self.warning = code
+
+    def press_emergency_stop(self, pressed: bool) -> None:
+        """The button of the control box: motors off while pressed, and after it until enabled again."""
+        with self.lock:
+            self.emergency_pressed = pressed
+            if pressed:
+                self.fail(EMERGENCY_STOP)
+
+    def fall_to_mode_0(self) -> None:
+        """Mode 0 as after a fault, but with the state ready: whoever resumes on state alone is fooled."""
+        with self.lock:
+            self.advance()
+            self._brake()
+            self.mode = POSITION
+
+    def pause(self) -> None:
+        """As pressed in the vendor's studio: brake and keep the target."""
+        with self.lock:
+            self.advance()
+            if self._state == READY:
+                self._held, self._state = self._motion.target, PAUSED
+                self._motion.stop()
+
+    def _inside_fence(self) -> bool:
+        x, y, z = self._motion.xyz_m * 1000
+        f = self.settings.fence_mm
+        return bool(f[1] <= x <= f[0] and f[3] <= y <= f[2] and f[5] <= z <= f[4])
+
+    def _fail(self, code: int) -> None:
+        self._brake()
+        self.error, self.mode, self._state = code, POSITION, STOPPED
+        if code in _TAKES_MOTORS_OFF:
+            self.enabled = False
+
+    def _brake(self) -> None:
+        self._motion.stop()
+        self._queue.clear()
+        self._held = None
+
+    def _reset(self) -> None:
+        self._brake()
+        if self._state != STOPPED:
+            self._state = RESET
+
+    def _speed_limit_m_s(self) -> float:
+        s = self.settings
+        return min(MAX_TCP_SPEED_M_S, s.reduced_tcp_mm_s / 1000) if s.reduced_on else MAX_TCP_SPEED_M_S

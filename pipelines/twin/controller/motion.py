@@ -1,0 +1,230 @@
+"""How the emulated arm moves: speed- and acceleration-limited, integrated only when somebody looks.
+
+Everything here is *assumed*: the real controller's planner is not published. What is kept of it are the promises of
+the vendor's documentation: speed and acceleration limits, straight lines, new targets that interrupt old ones, and a
+velocity that ends when its duration does.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from datasets.arm.kinematics import Kinematics
+from datasets.rig.projection import Array
+
+TICK_S = 0.004
+"""The controller's period, 250 Hz (xArm developer manual)."""
+STOP_ACCELERATION_M_S2 = 5.0
+"""Deceleration of a stop, *assumed*."""
+TURN_SPEED_RAD_S = 1.0
+"""Rate at which orientation follows its target, *assumed*."""
+JOINT_SPEED_LIMIT_RAD_S = np.pi
+"""180 deg/s (xArm user manual, technical specifications)."""
+IK_TOLERANCE_M = 0.003
+_IK_PERIOD_S = 0.01
+_HISTORY = 4096
+
+TOOL_TO_FLANGE = np.diag([-1.0, -1.0, 1.0])
+"""The TCP site of our arm model is turned by pi about z against the controller's tool frame."""
+
+
+class MotionFault(Exception):
+    """The arm cannot follow: ``code`` is the controller's error code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"C{code}")
+        self.code = code
+
+
+@dataclass
+class LineTarget:
+    """Go to a point in a straight line."""
+
+    xyz_m: Array
+    rotation: Array
+    speed_m_s: float
+    acceleration_m_s2: float
+
+
+@dataclass
+class VelocityTarget:
+    """Keep a velocity until ``until`` s, then stop."""
+
+    velocity_m_s: Array
+    until: float
+    acceleration_m_s2: float
+
+
+@dataclass
+class JointTarget:
+    """Go to joint angles, all joints arriving together."""
+
+    joints_rad: Array
+    speed_rad_s: float
+    acceleration_rad_s2: float
+
+
+Target = LineTarget | VelocityTarget | JointTarget
+
+
+def approach_speed(distance: float, acceleration: float, tick_s: float = TICK_S) -> float:
+    """Largest speed from which a stop within ``distance`` is possible at ``acceleration`` in ticks of ``tick_s``."""
+    step = acceleration * tick_s
+    return -step / 2 + float(np.sqrt(step * step / 4 + 2 * acceleration * distance))
+
+
+class Motion:
+    """Position and velocity of the arm, its joints by inverse kinematics, and where it was.
+
+    Args:
+        joints_rad: ``(7,)`` where it stands at ``now``.
+        now: s, on the caller's monotonic clock.
+    """
+
+    def __init__(self, joints_rad: Array, now: float) -> None:
+        self._kinematics = Kinematics()
+        self.target: Target | None = None
+        self._time = now
+        self._joint_speed = 0.0
+        self._joints: Array = np.zeros(7)
+        self._xyz: Array = np.zeros(3)
+        self._rotation: Array = np.eye(3)
+        self._velocity: Array = np.zeros(3)
+        self._history: deque[tuple[float, Array]] = deque(maxlen=_HISTORY)
+        self._place(np.asarray(joints_rad, dtype=float))
+        self._history.append((now, self._joints))
+
+    @property
+    def joints(self) -> Array:
+        """``(7,)`` rad at the time last advanced to."""
+        return self._joints
+
+    @property
+    def xyz_m(self) -> Array:
+        """TCP ``(3,)`` m by the joints."""
+        return self._kinematics.tcp(self._joints)
+
+    @property
+    def rotation(self) -> Array:
+        """Orientation (3x3) of the controller's tool frame by the joints."""
+        return self._kinematics.tcp_pose(self._joints)[:3, :3] @ TOOL_TO_FLANGE
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the arm is under way or has somewhere to go."""
+        return self.target is not None or self.speed_m_s > 0
+
+    @property
+    def speed_m_s(self) -> float:
+        """TCP speed."""
+        return float(np.linalg.norm(self._velocity))
+
+    def stop(self) -> None:
+        """Brake along the way it goes."""
+        self.target = None
+        self._joint_speed = 0.0
+
+    def joints_at(self, time_s: float) -> Array:
+        """Joints ``(7,)`` at a moment not later than the last :meth:`advance`, by interpolation."""
+        index = bisect_left(self._history, time_s, key=lambda entry: entry[0])
+        if index == 0:
+            return self._history[0][1]
+        if index == len(self._history):
+            return self._history[-1][1]
+        (t0, a), (t1, b) = self._history[index - 1], self._history[index]
+        return a + (b - a) * ((time_s - t0) / (t1 - t0))
+
+    def advance(self, now: float) -> None:
+        """Move on to ``now``; raises MotionFault when the arm cannot follow."""
+        while self._time < now:
+            if not self.is_moving:
+                self._history.append((self._time, self._joints))
+                self._history.append((now, self._joints))
+                self._time = now
+                break
+            until = min(now, self._time + _IK_PERIOD_S)
+            if isinstance(self.target, JointTarget):
+                self._follow_joints(self.target, until - self._time)
+            else:
+                self._follow_cartesian(until)
+            self._time = until
+            self._history.append((until, self._joints))
+
+    def _follow_cartesian(self, until: float) -> None:
+        time = self._time
+        while time < until:
+            dt = min(TICK_S, until - time)
+            self._tick(time, dt)
+            time += dt
+        self._solve(until - self._time)
+
+    def _tick(self, time: float, dt: float) -> None:
+        target = self.target
+        limit = STOP_ACCELERATION_M_S2
+        wanted: Array = np.zeros(3)
+        if isinstance(target, LineTarget):
+            limit = target.acceleration_m_s2
+            offset = target.xyz_m - self._xyz
+            distance = float(np.linalg.norm(offset))
+            if distance <= 2e-5 and self.speed_m_s <= limit * dt:
+                self._velocity[:] = 0
+                self._xyz = target.xyz_m.copy()
+                if self._turn(target.rotation, dt):
+                    self.target = None
+                return
+            speed = min(target.speed_m_s, approach_speed(distance, limit), distance / dt)
+            wanted = offset * (speed / max(distance, 1e-12))
+            self._turn(target.rotation, dt)
+        elif isinstance(target, VelocityTarget):
+            limit = target.acceleration_m_s2
+            if time < target.until:
+                wanted = target.velocity_m_s
+            elif self.speed_m_s <= limit * dt:
+                self.target = None
+        change = wanted - self._velocity
+        size = float(np.linalg.norm(change))
+        if size > limit * dt:
+            change *= limit * dt / size
+        self._velocity = self._velocity + change
+        self._xyz = self._xyz + self._velocity * dt
+
+    def _turn(self, rotation: Array, dt: float) -> bool:
+        if np.max(np.abs(rotation - self._rotation)) < 1e-4:
+            return True
+        offset = Rotation.from_matrix(rotation @ self._rotation.T).as_rotvec()
+        part = min(1.0, TURN_SPEED_RAD_S * dt / float(np.linalg.norm(offset)))
+        self._rotation = Rotation.from_rotvec(offset * part).as_matrix() @ self._rotation
+        return False
+
+    def _solve(self, elapsed: float) -> None:
+        joints = self._kinematics.step(self._joints, self._xyz, self._rotation @ TOOL_TO_FLANGE)
+        if np.linalg.norm(self._kinematics.tcp(joints) - self._xyz) > IK_TOLERANCE_M:
+            self._halt()
+            raise MotionFault(21)
+        if np.max(np.abs(joints - self._joints)) > JOINT_SPEED_LIMIT_RAD_S * max(elapsed, TICK_S):
+            self._halt()
+            raise MotionFault(24)
+        self._joints = joints
+
+    def _halt(self) -> None:
+        self._place(self._joints)
+        self.target = None
+
+    def _follow_joints(self, target: JointTarget, dt: float) -> None:
+        offset = target.joints_rad - self._joints
+        largest = float(np.max(np.abs(offset)))
+        if largest < 1e-6:
+            self.target = None
+            self._place(self._joints)
+            return
+        fastest = min(target.speed_rad_s, approach_speed(largest, target.acceleration_rad_s2, dt))
+        self._joint_speed = min(fastest, self._joint_speed + target.acceleration_rad_s2 * dt)
+        self._place(self._joints + offset * min(1.0, self._joint_speed * dt / largest))
+
+    def _place(self, joints: Array) -> None:
+        pose = self._kinematics.tcp_pose(joints)
+        self._joints, self._xyz, self._rotation = joints, pose[:3, 3], pose[:3, :3] @ TOOL_TO_FLANGE
+        self._velocity = np.zeros(3)

@@ -1,0 +1,148 @@
+"""Scenes and their pictures: the same seed draws the same bytes, and geometry is what projection says."""
+
+import dataclasses
+
+import mujoco
+import numpy as np
+import pytest
+
+from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import ConfigError
+from datasets.rig.projection import Window, backproject, invert, project, transform
+from datasets.scene.photographer import Studio
+from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
+from datasets.scene.renderer import Renderer
+from datasets.scene.scene import SceneSampler
+
+CLEAN = Randomization(depth_noise=(0, 0), camera=CameraRandomization(0.03, 2, 0.01))
+
+
+@pytest.fixture(scope="module")
+def studio(rig):
+    studio = Studio(rig)
+    yield studio
+    studio.close()
+
+
+@pytest.fixture(scope="module")
+def sampler(rig) -> SceneSampler:
+    return SceneSampler(rig, Randomization())
+
+
+def test_same_seed_same_scene_same_pictures(studio, sampler, rig):
+    first = studio.photograph(sampler.sample(7), rig.glance_window, 84)
+    studio.photograph(sampler.sample(8), rig.glance_window, 84)
+    again = studio.photograph(sampler.sample(7), rig.glance_window, 84)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_other_seeds_and_other_times_differ(studio, sampler, rig):
+    scene = sampler.sample(7)
+    rgb, depth = studio.photograph(scene, rig.glance_window, 84)
+    later_rgb, later_depth = studio.photograph(scene, rig.glance_window, 84, noise_seed=1)
+    other_rgb, _ = studio.photograph(sampler.sample(9), rig.glance_window, 84)
+    assert np.array_equal(rgb, later_rgb)
+    assert not np.array_equal(depth, later_depth)
+    assert not np.array_equal(rgb, other_rgb)
+
+
+def test_labels_are_the_kinematics_and_lie_in_the_workspace(sampler, rig):
+    kinematics = Kinematics()
+    for seed in range(30):
+        scene = sampler.sample(seed)
+        pose = kinematics.tcp_pose(scene.joints_rad)
+        assert np.allclose(pose[:3, 3], scene.tcp)
+        assert rig.workspace.contains(scene.tcp)
+        assert pose[:3, 2] @ [0, 0, -1] > np.cos(np.radians(4 * np.sqrt(2)) + 0.03)
+
+
+def test_a_window_shows_what_the_native_image_shows_there(studio, rig):
+    sampler = SceneSampler(rig, CLEAN)
+    for seed in range(4):
+        scene = sampler.sample(seed)
+        uv = project(transform(invert(scene.t_base_camera), scene.tcp), scene.intrinsics)
+        window = Window.around(uv, 96, scene.intrinsics)
+        _, crop = studio.photograph(scene, window, 96)
+        _, native = studio.photograph_native(scene)
+        columns, rows = window.sample_pixels(96)
+        difference = np.abs(crop - native[np.ix_(rows, columns)])
+        assert np.quantile(difference, 0.98) < 1e-3
+
+
+def test_depth_and_pixels_agree_with_a_ball_at_a_known_place(rig):
+    spec = mujoco.MjSpec.from_string(
+        """<mujoco><statistic extent="1"/>
+        <visual><map znear="0.05" zfar="8"/><quality numslices="200" numstacks="100" offsamples="0"/></visual>
+        <worldbody><geom type="sphere" size="0.02" pos="0.42 0.11 0.31"/></worldbody></mujoco>"""
+    )
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    renderer = Renderer(model)
+    renderer.update(data)
+    _, depth = renderer.render(rig.t_base_camera, rig.camera)
+    renderer.close()
+    rows, columns = np.nonzero(depth)
+    centre = transform(invert(rig.t_base_camera), [0.42, 0.11, 0.31])
+    assert np.allclose([columns.mean(), rows.mean()], project(centre, rig.camera), atol=0.1)
+    nearest = depth[depth > 0].min()
+    assert nearest == pytest.approx(centre[2] - 0.02, abs=1e-3)
+    surface = transform(rig.t_base_camera, backproject(np.stack([columns, rows], -1), depth[rows, columns], rig.camera))
+    assert np.linalg.norm(surface - [0.42, 0.11, 0.31], axis=1) == pytest.approx(0.02, abs=2e-3)
+
+
+def test_told_and_true_camera_differ_as_much_as_the_split_says(rig):
+    nominal = SceneSampler(rig, Randomization(camera=CameraRandomization()))
+    shell = SceneSampler(rig, Randomization(camera=CameraRandomization(0.05, 3, 0.01, exact=True)))
+    uncalibrated = SceneSampler(rig, Randomization(camera=CameraRandomization(0.03, 2, 0.01, told_rig=True)))
+    for seed in range(10):
+        scene = nominal.sample(seed)
+        assert np.array_equal(scene.t_base_camera_told, rig.t_base_camera)
+        assert np.linalg.norm((scene.t_base_camera - scene.t_base_camera_told)[:3, 3]) <= 0.002
+        scene = shell.sample(seed)
+        away = (scene.t_base_camera_told - rig.t_base_camera)[:3, 3]
+        assert np.linalg.norm(away) == pytest.approx(0.05)
+        turned = scene.t_base_camera_told[:3, :3] @ rig.t_base_camera[:3, :3].T
+        assert np.degrees(np.arccos((np.trace(turned) - 1) / 2)) == pytest.approx(3, abs=1e-6)
+        scene = uncalibrated.sample(seed)
+        assert np.array_equal(scene.t_base_camera_told, rig.t_base_camera)
+
+
+def test_moving_the_arm_keeps_the_look(studio, sampler, rig):
+    scene = sampler.sample(3)
+    moved = dataclasses.replace(scene, joints_rad=np.array(rig.home_joints_rad))
+    before, _ = studio.photograph(scene, rig.glance_window, 84)
+    after, _ = studio.photograph(moved, rig.glance_window, 84)
+    back, _ = studio.photograph(scene, rig.glance_window, 84)
+    assert not np.array_equal(before, after)
+    assert np.array_equal(before, back)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: CameraRandomization(offset_m=-1),
+        lambda: CameraRandomization(offset_m=30),
+        lambda: LookRandomization(textured=1.5),
+        lambda: LookRandomization(clutter=(0, 99)),
+        lambda: LookRandomization(key_light=(1, 0)),
+        lambda: Randomization(depth_noise=(1, 0)),
+        lambda: Randomization(tilt_deg=90),
+    ],
+)
+def test_impossible_ranges_are_refused(bad):
+    with pytest.raises(ConfigError):
+        bad()
+
+
+def test_closing_one_studio_leaves_the_pictures_of_another_as_they_are(rig):
+    scene = SceneSampler(rig, CLEAN).sample(3)
+    first, second = Studio(rig), Studio(rig)
+    before = second.photograph(scene, rig.glance_window, rig.input_px)
+    first.close()
+    first.close()
+    second.photograph(SceneSampler(rig, CLEAN).sample(4), rig.glance_window, rig.input_px)
+    after = second.photograph(scene, rig.glance_window, rig.input_px)
+    second.close()
+    assert np.array_equal(before[0], after[0])
+    assert np.array_equal(before[1], after[1])

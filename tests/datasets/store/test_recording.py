@@ -1,0 +1,234 @@
+"""Recordings: all that was appended is read back, a kill costs at most a second, a cut tail costs its segment."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import zarr
+
+from datasets.common.errors import DataError
+from datasets.generation.splits import WindowJitter
+from datasets.recorded_split import cut_recording
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Window, invert, project, transform
+from datasets.store.datamodule import FramesDataModule
+from datasets.store.recording import Recording, RecordingWriter
+
+
+def frame(step: int) -> Frame:
+    rng = np.random.default_rng(step)
+    rgb = np.kron(rng.integers(0, 255, (48, 64, 3)), np.ones((10, 10, 1))).astype(np.uint8)
+    return Frame(rgb, np.full((480, 640), 1 + step * 1e-3, np.float32), 100 + step / 10)
+
+
+def record(url, rig, steps: int, name: str = "run") -> None:
+    with RecordingWriter(str(url), name, rig, {"estimate": (3,), "loop_s": ()}) as writer:
+        for step in range(steps):
+            labels = {"tcp": [0.4, 0.01 * step, 0.2], "joints": rig.home_joints_rad} if step != 2 else {}
+            writer.append(frame(step), {**labels, "estimate": [step, 0, 0], "loop_s": 0.1 * step})
+
+
+def append_until_refused(writer) -> tuple[int, str]:
+    """How many steps the writer takes, and why it takes no more."""
+    for step in range(1000):
+        try:
+            writer.append(frame(0), {})
+        except DataError as error:
+            return step, str(error)
+        time.sleep(0.01)
+    return 1000, "not refused"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 8, 21])
+@pytest.mark.parametrize("place", ["{}", "memory://{}"])
+def test_round_trip(tmp_path, rig, steps, place):
+    url = place.format(tmp_path)
+    record(url, rig, steps)
+    recording = Recording(url, "run")
+    assert recording.frames == steps
+    for step in range(steps):
+        read, was = recording.frame(step), frame(step)
+        np.testing.assert_array_equal(read.rgb, was.rgb)
+        np.testing.assert_allclose(read.depth, was.depth, atol=0.5e-4)
+        assert read.timestamp == was.timestamp
+    if steps > 2:
+        np.testing.assert_array_equal(recording.read("estimate")[:, 0], np.arange(steps))
+        assert np.isnan(recording.read("tcp")[2]).all()
+        np.testing.assert_array_equal(recording.read("T_base_camera")[1], rig.t_base_camera)
+
+
+def test_writing_takes_one_core_from_the_loop(tmp_path, rig):
+    record(tmp_path, rig, 17)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("zarr_pool")] == ["zarr_pool_0"]
+
+
+@pytest.mark.realtime
+def test_a_waiting_step_reaches_the_disk_without_another_one(tmp_path, rig):
+    writer = RecordingWriter(str(tmp_path), "run", rig)
+    writer.append(frame(0), {})
+    deadline = time.monotonic() + 20
+    while Recording(str(tmp_path), "run").frames == 0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert Recording(str(tmp_path), "run").frames == 1
+    writer.append(frame(1), {})
+    writer.close()
+    writer.close()
+    assert Recording(str(tmp_path), "run").read("timestamp").tolist() == [100.0, 100.1]
+
+
+@pytest.mark.realtime
+@pytest.mark.slow
+def test_kill_costs_at_most_the_last_second(tmp_path, rig):
+    program = f"""
+import sys, time
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+from test_recording import *
+from datasets.rig.rig import Rig
+writer = RecordingWriter({str(tmp_path)!r}, "run", Rig.load())
+for step in range(1000):
+    writer.append(frame(step), {{}})
+    print(step, flush=True)
+    time.sleep(0.1)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) == 22:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    recording = Recording(str(tmp_path), "run")
+    assert recording.frames >= 23 - 10
+    assert recording.frame(recording.frames - 1).timestamp == pytest.approx(100 + (recording.frames - 1) / 10)
+
+
+@pytest.mark.parametrize("damage", ["delete", "truncate"])
+def test_cut_tail_costs_its_segment_only(tmp_path, rig, damage):
+    record(tmp_path, rig, 21)
+    file = next((tmp_path / "run/native/depth").glob("c.2.*"))
+    if damage == "delete":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-10])
+    recording = Recording(str(tmp_path), "run")
+    assert recording.frames == 16
+    assert len(recording.read("tcp")) == 16
+    with pytest.raises(DataError, match="no frame 16, it has 16"):
+        recording.frame(16)
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "told"),
+    [
+        ("zarr.storage._local._put", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
+        ("zarr.storage._local._put", MemoryError("no 7 MiB"), "MemoryError no 7 MiB"),
+        ("datasets.store.recording.depth_to_units", MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_failure_to_write_is_told_by_the_next_step_or_at_the_end(tmp_path, rig, monkeypatch, place, error, told):
+    def refuse(*_, **__):
+        raise error
+
+    writer = RecordingWriter(str(tmp_path), "run", rig)
+    monkeypatch.setattr(place, refuse)
+    writer.append(frame(0), {})
+    with pytest.raises(DataError, match=told):
+        writer.close()
+    with pytest.raises(DataError, match=told):
+        writer.append(frame(1), {})
+    with pytest.raises(DataError, match=told):
+        writer.close()
+    monkeypatch.undo()
+    assert Recording(str(tmp_path), "run").frames == writer.written == 0
+
+
+@pytest.mark.realtime
+def test_a_failure_to_write_ends_what_is_accepted(tmp_path, rig, monkeypatch):
+    def refuse(depth):
+        raise MemoryError
+
+    monkeypatch.setattr("datasets.store.recording.depth_to_units", refuse)
+    writer = RecordingWriter(str(tmp_path), "run", rig)
+    taken, why = append_until_refused(writer)
+    assert taken > 0
+    assert writer.written == 0
+    assert "MemoryError" in why
+
+
+@pytest.mark.realtime
+def test_a_slow_disk_is_told_and_what_it_took_is_written(tmp_path, rig, monkeypatch):
+    free, put = threading.Event(), zarr.storage._local._put
+
+    def wait(*given, **named):
+        free.wait(60)
+        return put(*given, **named)
+
+    monkeypatch.setattr("datasets.store.recording.WAITING_STEPS", 5)
+    writer = RecordingWriter(str(tmp_path), "run", rig)
+    monkeypatch.setattr("zarr.storage._local._put", wait)
+    taken, why = append_until_refused(writer)
+    assert "the disk is too slow, 5 frames wait" in why
+    assert writer.written == 0
+    free.set()
+    writer.close()
+    assert Recording(str(tmp_path), "run").frames == writer.written == taken
+
+
+def test_what_does_not_fit_is_refused(tmp_path, rig):
+    record(tmp_path, rig, 3)
+    with pytest.raises(DataError, match="of that name is there"):
+        RecordingWriter(str(tmp_path), "run", rig)
+    with pytest.raises(DataError, match="recording columns tcp have a meaning already"):
+        RecordingWriter(str(tmp_path), "b", rig, {"tcp": (3,)})
+    with RecordingWriter(str(tmp_path), "c", rig) as writer:
+        with pytest.raises(DataError, match="no column 'tpc'; it has native/rgb"):
+            writer.append(frame(0), {"tpc": [0, 0, 0]})
+        with pytest.raises(DataError, match=r"tcp: expected shape \(3,\), got \(2,\)"):
+            writer.append(frame(0), {"tcp": [0, 0]})
+        small = Frame(np.zeros((84, 84, 3), np.uint8), np.zeros((84, 84), np.float32), 0.0)
+        with pytest.raises(DataError, match=r"native/rgb: expected shape \(480, 640, 3\)"):
+            writer.append(small, {})
+    with pytest.raises(DataError, match="no frames there"):
+        Recording(str(tmp_path), "d")
+
+
+def test_training_reads_a_recording_as_labelled_frames(tmp_path, rig):
+    record(tmp_path, rig, 12)
+    recording = Recording(str(tmp_path), "run")
+    for split in ("train", "val"):
+        assert cut_recording(recording, str(tmp_path), split, rig, WindowJitter(sigma_px=0, tail_share=0)) == 11
+    batch = next(iter(FramesDataModule("fovea", str(tmp_path), batch_size=11).val_dataloader()))
+    assert batch["tcp"][:3, 1].tolist() == pytest.approx([0.0, 0.01, 0.03])
+    pixel = project(transform(invert(rig.t_base_camera), [0.4, 0.03, 0.2]), rig.camera)
+    window = Window.around(pixel, rig.fovea_side_px, rig.camera)
+    np.testing.assert_array_equal(batch["window"][2], window.as_array())
+    np.testing.assert_array_equal(batch["rgb"][2], frame(3).cut(window, rig.input_px)[0])
+    with pytest.raises(DataError, match="another rig"):
+        cut_recording(recording, str(tmp_path), "other", replace(rig, fovea_side_px=80))
+
+
+def test_training_reads_the_intrinsics_that_were_recorded(tmp_path, rig):
+    seen = replace(rig.camera, fx=600.0, cx=330.0)
+    tcp = np.array([0.4, 0.05, 0.2])
+    with RecordingWriter(str(tmp_path), "run", rig) as writer:
+        labels = {"tcp": tcp, "joints": rig.home_joints_rad, "intrinsics": seen.as_array()}
+        writer.append(frame(0), labels)
+    cut_recording(Recording(str(tmp_path), "run"), str(tmp_path), "val", rig, WindowJitter(sigma_px=0, tail_share=0))
+    (batch,) = FramesDataModule("fovea", str(tmp_path), batch_size=1).val_dataloader()
+    np.testing.assert_allclose(batch["intrinsics"], [seen.as_array()])
+    window = Window.around(project(transform(invert(rig.t_base_camera), tcp), seen), rig.fovea_side_px, seen)
+    np.testing.assert_array_equal(batch["window"], [window.as_array()])
+
+
+def test_recording_without_labels_teaches_nothing(tmp_path, rig):
+    with RecordingWriter(str(tmp_path), "run", rig) as writer:
+        writer.append(frame(0), {})
+    with pytest.raises(DataError, match="nothing to learn from"):
+        cut_recording(Recording(str(tmp_path), "run"), str(tmp_path), "train", rig)

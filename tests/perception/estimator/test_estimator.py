@@ -1,0 +1,178 @@
+"""The packed estimator: what it refuses, and that both ways of looking agree."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from datasets.common.errors import DataError, ModelError
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Intrinsics
+from datasets.rig.rig import Rig
+from datasets.scene.photographer import Studio
+from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
+from datasets.scene.scene import Scene, SceneSampler
+from perception.estimator.estimator import DESCRIPTION, SIGMAS, PositionEstimator
+from perception.evaluation.corruptions import KINDS, bad_photograph, confidently_wrong
+from perception.evaluation.package import pack
+from perception.evaluation.predictions import SceneCamera
+from perception.networks.locator import Locator, LookSettings, graph, zero_inputs
+
+MODEL = Path("models/estimator")
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An estimator of small, untrained networks."""
+    torch.manual_seed(0)
+    rig = Rig.load()
+    folder = tmp_path_factory.mktemp("estimator")
+    looks = {
+        name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
+        for name in ("glance", "fovea")
+    }
+    pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    return Studio(Rig.load())
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    plain = LookRandomization(wild_arm=0, occluder=0)
+    sampler = SceneSampler(Rig.load(), Randomization(camera=CameraRandomization(), look=plain, depth_noise=(1, 1)))
+    return [sampler.sample(seed) for seed in range(100, 112)]
+
+
+def frame(rig: Rig) -> Frame:
+    size = (rig.camera.height, rig.camera.width)
+    return Frame(np.zeros((*size, 3), np.uint8), np.full(size, 1.1, np.float32), 0.0)
+
+
+@pytest.mark.parametrize("look", ["glance", "fovea"])
+def test_the_exported_graph_computes_what_was_trained(look: str, packed: Path) -> None:
+    torch.manual_seed(0)
+    rig = Rig.load()
+    looks = [
+        Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig)).eval()  # type: ignore[arg-type]
+        for name in ("glance", "fovea")
+    ]
+    locator = looks[("glance", "fovea").index(look)]
+    rng = np.random.default_rng(0)
+    inputs = zero_inputs(locator.settings)
+    inputs["rgb"] = torch.tensor(rng.integers(0, 256, inputs["rgb"].shape, dtype=np.uint8))
+    inputs["depth"] = torch.tensor(rng.uniform(0.9, 1.1, inputs["depth"].shape).astype(np.float32))
+    session = onnxruntime.InferenceSession(str(packed / f"{look}.onnx"))
+    found = session.run(["xyz", "sigma"], {name: tensor.numpy() for name, tensor in inputs.items()})
+    with torch.no_grad():
+        expected = graph(locator)(*inputs.values())
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-4)
+
+
+def test_graphs_carry_their_weights_and_no_trace_of_the_machine(packed: Path) -> None:
+    assert {path.name for path in packed.iterdir()} == {"glance.onnx", "fovea.onnx", DESCRIPTION}
+    for path in packed.glob("*.onnx"):
+        model = onnx.load(path, load_external_data=False)
+        assert not any(tensor.external_data for tensor in model.graph.initializer)
+        assert not model.metadata_props
+        assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+        assert b".py" not in path.read_bytes()
+
+
+def test_the_same_weights_give_the_same_bytes(packed: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    rig = Rig.load()
+    looks = {
+        name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
+        for name in ("glance", "fovea")
+    }
+    pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, tmp_path)
+    for name in ("glance.onnx", "fovea.onnx", DESCRIPTION):
+        assert (tmp_path / name).read_bytes() == (packed / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["glance.onnx", "fovea.onnx", DESCRIPTION])
+def test_a_missing_file_is_named(packed: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(packed, tmp_path / "model")
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        PositionEstimator.load(folder)
+
+
+def changed(packed: Path, tmp_path: Path, **values: object) -> Path:
+    folder = Path(shutil.copytree(packed, tmp_path / "model"))
+    description = json.loads((folder / DESCRIPTION).read_text())
+    (folder / DESCRIPTION).write_text(json.dumps({**description, **values}))
+    return folder
+
+
+def test_another_rig_is_refused_by_the_key_that_differs(packed: Path, tmp_path: Path) -> None:
+    trained = json.loads((packed / DESCRIPTION).read_text())["rig"]
+    folder = changed(packed, tmp_path, rig={**trained, "fovea_side_px": 64})
+    with pytest.raises(ModelError, match="another rig: fovea_side_px was 64 and is 96"):
+        PositionEstimator.load(folder)
+
+
+def test_other_channels_are_refused(packed: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="channels"):
+        PositionEstimator.load(changed(packed, tmp_path, channels=["rgb"]))
+
+
+@pytest.mark.parametrize("scale", [{}, {"glance": [1, 1, 1], "base": [1, 1, 1], "fovea": [1, -1, 1]}, "x"])
+def test_a_damaged_description_is_refused(packed: Path, tmp_path: Path, scale: object) -> None:
+    with pytest.raises(ModelError, match=DESCRIPTION):
+        PositionEstimator.load(changed(packed, tmp_path, sigma_scale=scale))
+
+
+def test_a_damaged_network_is_refused(packed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(packed, tmp_path / "model"))
+    (folder / "fovea.onnx").write_bytes((packed / "fovea.onnx").read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"fovea\.onnx"):
+        PositionEstimator.load(folder)
+
+
+def test_a_frame_of_another_size_is_refused(packed: Path, rig: Rig) -> None:
+    estimator = PositionEstimator.load(packed)
+    with pytest.raises(DataError, match="640x480 px but the camera is described as 1280x720"):
+        estimator.estimate(frame(rig), intrinsics=Intrinsics(1280, 720, 900, 900, 640, 360))
+
+
+def test_pose_and_intrinsics_default_to_the_rigs(packed: Path, rig: Rig) -> None:
+    estimator = PositionEstimator.load(packed)
+    given = estimator.estimate(frame(rig), rig.t_base_camera, rig.camera)
+    default = estimator.estimate(frame(rig))
+    np.testing.assert_array_equal(given.xyz, default.xyz)
+    assert np.all(default.sigma > 0)
+
+
+def test_the_committed_model_sees_the_tcp_in_whole_frames_and_in_windows(studio: Studio, scenes: list[Scene]) -> None:
+    estimator = PositionEstimator.load(MODEL)
+    whole, windows = [], []
+    for scene in scenes:
+        seen = Frame(*studio.photograph_native(scene), 0.0)
+        whole.append(estimator.estimate(seen, scene.t_base_camera_told, scene.intrinsics).xyz - scene.tcp)
+        camera = SceneCamera(studio, scene)
+        windows.append(estimator.locate(camera, scene.t_base_camera_told, scene.intrinsics).fovea.xyz - scene.tcp)
+    assert np.median(np.linalg.norm(whole, axis=1)) < 0.008
+    assert np.median(np.linalg.norm(windows, axis=1)) < 0.008
+
+
+def test_the_committed_model_is_unsure_of_bad_frames(studio: Studio, scenes: list[Scene]) -> None:
+    estimator = PositionEstimator.load(MODEL)
+    errors, sigmas = [], []
+    for index, scene in enumerate(scenes):
+        photograph = bad_photograph(studio, scene, KINDS[index % len(KINDS)], index)
+        found = estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
+        errors.append(found.xyz - scene.tcp)
+        sigmas.append(found.sigma)
+    assert np.all(np.isfinite(sigmas))
+    assert confidently_wrong(np.array(errors), np.array(sigmas)) == 0

@@ -1,0 +1,71 @@
+"""A base on a plate: whoever is told the table's height answers as one whose base stands on the table."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datasets.rig.frame import Frame
+from datasets.rig.projection import Array
+from datasets.rig.rig import Rig
+from datasets.scene.photographer import Studio
+from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
+from datasets.scene.scene import Scene, SceneSampler
+from perception.estimator.estimator import PositionEstimator
+from perception.estimator.mounted import MountedEstimator, seen_from_table
+
+MODEL = Path("models/estimator")
+PLATES_M = [0.01, 0.03, 0.15, -0.1]
+
+
+@pytest.fixture(scope="module")
+def estimator() -> PositionEstimator:
+    return PositionEstimator.load(MODEL)
+
+
+@pytest.fixture(scope="module")
+def views() -> list[tuple[Frame, Scene]]:
+    plain = LookRandomization(wild_arm=0, occluder=0)
+    sampler = SceneSampler(Rig.load(), Randomization(camera=CameraRandomization(), look=plain, depth_noise=(1, 1)))
+    studio = Studio(Rig.load())
+    scenes = [sampler.sample(seed) for seed in range(100, 108)]
+    seen = [(Frame(*studio.photograph_native(scene), 0.0), scene) for scene in scenes]
+    studio.close()
+    return seen
+
+
+def on_plate(t_base_camera: Array, plate_m: float) -> Array:
+    """The camera's pose in a base frame that is raised by a plate, as a calibration measures it."""
+    return seen_from_table(t_base_camera, plate_m)
+
+
+@pytest.mark.parametrize("plate_m", PLATES_M)
+def test_a_plate_that_is_told_moves_answers_by_itself_alone(estimator, views, plate_m):
+    mounted = MountedEstimator(estimator, -plate_m)
+    for frame, scene in views[:3]:
+        plain = estimator.estimate(frame, scene.t_base_camera_told, scene.intrinsics)
+        told = mounted.estimate(frame, on_plate(scene.t_base_camera_told, plate_m), scene.intrinsics)
+        np.testing.assert_allclose(told.xyz, plain.xyz - [0, 0, plate_m], atol=2e-6)
+        np.testing.assert_allclose(told.sigma, plain.sigma, rtol=1e-4)
+
+
+@pytest.mark.parametrize("plate_m", [0.01, 0.03])
+def test_a_plate_costs_its_height_in_z_untold_and_nothing_told(estimator, views, plate_m):
+    def error_z(who) -> float:
+        return float(
+            np.median(
+                [
+                    who.estimate(frame, on_plate(scene.t_base_camera_told, plate_m), scene.intrinsics).xyz[2]
+                    - (scene.tcp[2] - plate_m)
+                    for frame, scene in views
+                ]
+            )
+        )
+
+    assert abs(error_z(MountedEstimator(estimator, -plate_m))) < 0.003
+    assert error_z(estimator) == pytest.approx(plate_m, abs=0.003)
+
+
+def test_the_pose_defaults_to_the_rigs(estimator, views, rig):
+    frame, mounted = views[0][0], MountedEstimator(estimator, -0.01)
+    np.testing.assert_array_equal(mounted.estimate(frame).xyz, mounted.estimate(frame, rig.t_base_camera).xyz)

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets.rig.projection import Intrinsics, Window, backproject, project, transform
+from datasets.rig.rig import Rig
+from perception.networks.preprocess import Pixels, fovea_view, glance_view, grid_coordinates, point_map
+
+SIZE = 84
+
+
+def pixels(rig: Rig, window: Window, depth: np.ndarray) -> Pixels:
+    columns, rows = grid_coordinates(torch.tensor(window.as_array()[None]), SIZE)
+    rgb = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)
+    return Pixels(rgb, torch.tensor(depth[None]), columns, rows, torch.tensor(rig.camera.as_array()[None]))
+
+
+@settings(max_examples=25)
+@given(u=st.floats(60, 580), v=st.floats(60, 420), z=st.floats(0.3, 2.5))
+def test_the_point_map_of_a_rendered_window_lies_on_the_native_cameras_rays(u: float, v: float, z: float) -> None:
+    rig = Rig.load()
+    window = Window.around([u, v], rig.fovea_side_px, rig.camera)
+    points = point_map(pixels(rig, window, np.full((SIZE, SIZE), z)))[0].numpy()
+    centres = (np.arange(SIZE) + 0.5) / SIZE
+    column, row = 17, 60
+    expected = window.left + centres[column] * window.width, window.top + centres[row] * window.height
+    np.testing.assert_allclose(project(points[:, row, column], rig.camera), expected, atol=1e-6)
+    np.testing.assert_allclose(points[2], z)
+
+
+def test_samples_cut_from_a_frame_keep_their_own_rays(rig: Rig) -> None:
+    """A plane seen through a cut window back-projects to a plane, though its samples are off the regular grid."""
+    window = Window.around([300, 200], rig.fovea_side_px, rig.camera)
+    columns, rows = window.sample_pixels(SIZE)
+    u, v = np.meshgrid(columns, rows)
+    slope = np.array([0.3, -0.2])
+    ray = np.stack([(u - rig.camera.cx) / rig.camera.fx, (v - rig.camera.cy) / rig.camera.fy], axis=-1)
+    depth = 1.0 / (1 - ray @ slope)  # z = 1 + slope . (x, y)
+    given = Pixels(
+        torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8),
+        torch.tensor(depth[None]),
+        torch.tensor(columns[None].astype(float)),
+        torch.tensor(rows[None].astype(float)),
+        torch.tensor(rig.camera.as_array()[None]),
+    )
+    x, y, z = point_map(given)[0].numpy()
+    np.testing.assert_allclose(z, 1 + slope[0] * x + slope[1] * y, atol=1e-12)
+
+
+def test_the_fovea_sees_base_frame_points_about_the_estimate(rig: Rig) -> None:
+    estimate = np.array([0.4, 0.1, 0.3])
+    pose = rig.t_base_camera
+    pixel = project(transform(np.linalg.inv(pose), estimate), rig.camera)
+    window = Window.around(pixel, rig.fovea_side_px, rig.camera)
+    given = pixels(rig, window, np.full((SIZE, SIZE), 1.1))
+    view = fovea_view(given, torch.tensor(pose[None]), torch.tensor(estimate[None]), unit_m=0.125)
+    u, v = float(given.columns[0, 40]), float(given.rows[0, 30])
+    expected = transform(pose, backproject([u, v], 1.1, rig.camera)) - estimate
+    np.testing.assert_allclose(view.points[0, :, 30, 40], expected, atol=1e-9)
+    np.testing.assert_allclose(view.image[0, 3:6, 30, 40], expected / 0.125, atol=1e-9)
+
+
+def test_background_and_missing_readings_are_invalid_and_carry_no_geometry(rig: Rig) -> None:
+    depth = np.full((SIZE, SIZE), 1.1)
+    depth[:10] = 0.0
+    depth[10:20] = 1.1 + 0.2
+    given = pixels(rig, rig.glance_window, depth)
+    pose = torch.eye(4, dtype=torch.float64)[None]
+    view = fovea_view(given, pose, torch.tensor([[0.0, 0.0, 1.1]], dtype=torch.float64), unit_m=0.125)
+    assert float(view.valid[0, 0, :20].sum()) == 0
+    assert float(view.points[0, :, :20].abs().sum()) == 0
+    assert float(view.valid[0, 0, 20:].mean()) == 1
+
+
+def test_colour_is_centred_and_the_glance_has_seven_channels(rig: Rig) -> None:
+    view = glance_view(pixels(rig, rig.glance_window, np.ones((SIZE, SIZE))), distance_m=1.1, unit_m=0.5)
+    assert view.image.shape == (1, 7, SIZE, SIZE)
+    assert float(view.image[:, :3].max()) == pytest.approx(-1)
+
+
+def test_told_intrinsics_decide_the_rays() -> None:
+    longer = Intrinsics(640, 480, 630, 630, 321, 239)
+    given = Pixels(
+        torch.zeros(1, 2, 2, 3, dtype=torch.uint8),
+        torch.ones(1, 2, 2),
+        torch.tensor([[321.0, 951.0]]),
+        torch.tensor([[239.0, 239.0]]),
+        torch.tensor(longer.as_array()[None]).float(),
+    )
+    np.testing.assert_allclose(point_map(given)[0, :, 0].T, [[0, 0, 1], [1, 0, 1]], atol=1e-6)

@@ -1,0 +1,118 @@
+"""The table of results: read from the metrics files, never typed."""
+
+import json
+
+import pytest
+
+from control.repeat import METHODS, jobs
+from datasets.common.config import load_params
+from datasets.common.errors import DataError
+from pipelines.gauntlet.plan import GauntletParams
+from pipelines.report import tables as report
+from pipelines.report.stale import seeds_note
+
+REACH = {"n": 20, "success_5mm": 0.5, "success_10mm": 0.95, "success_20mm": 1.0, "median_mm": 4.25, "p95_mm": 9.0}
+
+
+@pytest.fixture
+def results(tmp_path):
+    perception = {
+        "default": {"nominal": {"n": 9, "median_mm": 2.34, "p95_mm": 5}, "menagerie": {"n": 0, "reason": "gone"}}
+    }
+    reaching = {"default": REACH, "baselines": {"proportional": {**REACH, "median_mm": 6.5}}}
+    for stage, content in (("perception", perception), ("control", reaching), ("rehearsal", reaching)):
+        (tmp_path / stage).mkdir()
+        (tmp_path / stage / "metrics.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_the_tables_show_what_the_files_say(results):
+    text = report.tables(results)
+    assert "| nominal   | 9      | 2.3" in text
+    assert "gone" in text
+    assert "| proportional | 20    | 50 %        | 95 % " in text
+    assert "6.5" in text
+
+
+def test_variants_are_told_with_their_time_and_memory_once_they_are_trained(results):
+    assert report.VARIANTS not in report.tables(results)
+    folder = results / "end_to_end_rgb"
+    folder.mkdir()
+    (results / "gauntlet").mkdir()
+    quoted = {"end_to_end_rgb": {"nominal": {"n": 50, "success_20mm": 0.44, "success_50mm": 0.88}}}
+    (results / "gauntlet/metrics.json").write_text(json.dumps(quoted))
+    metrics = {
+        "default": REACH | {"success_50mm": 0.92},
+        "replay_mb": {"kept": 156.2, "dict_replay_buffer": 850.2},
+        "train_s": 500.0,
+    }
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = report.tables(results)
+    assert report.VARIANTS in text
+    assert all(part in text for part in ("end_to_end_rgb", "92 %", "156 (850)", "| 8 "))
+    assert text.endswith("on which nothing was chosen: end_to_end_rgb 44 % within 20 mm, 88 % within 50 mm.")
+    (results / "gauntlet/metrics.json").write_text('{"end_to_end_rgb": {}}')
+    with pytest.raises(DataError, match=r"gauntlet/metrics\.json: not what the gauntlet writes"):
+        report.tables(results)
+    (results / "gauntlet/metrics.json").unlink()
+    (folder / "metrics.json").write_text(json.dumps({"default": REACH}))
+    with pytest.raises(DataError, match=r"end_to_end_rgb/metrics\.json"):
+        report.tables(results)
+
+
+def test_seeds_are_told_with_their_intervals_once_they_are_learnt(results):
+    assert report.SEEDS not in report.tables(results)
+    share, distance = {"mean": 0.905, "half_width": 0.021}, {"mean": 17.31, "half_width": 7.74}
+    summary = {f"success_{bound}mm": share for bound in (5, 20, 50)} | {"median_mm": distance, "p95_mm": {"mean": 58.7}}
+    (results / "control/seeds.json").write_text(
+        json.dumps({"method": {"seeds": {"0": {}, "3": {}}, "summary": summary}})
+    )
+    text = report.tables(results).splitlines()
+    assert text[-1].startswith("Learnt by another program, or with other parameters, than today's: method (")
+    row = text[-3]
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
+        "method", "2", *["90 ± 2 %"] * 3, "17.3 ± 7.7", "58.7",
+    ]  # fmt: skip
+    (results / "control/seeds.json").write_text("[]")
+    with pytest.raises(DataError, match=r"seeds\.json: not what `python -m control\.repeat` writes"):
+        report.tables(results)
+
+
+def test_seeds_that_follow_from_another_program_are_named_and_no_others(rig):
+    table = {name: {"fingerprint": digest} for name, (digest, _) in jobs(METHODS, rig).items()}
+    assert seeds_note(table) == ""
+    table["default"] = {"fingerprint": "0"}
+    assert seeds_note(table).endswith("than today's: default (`python -m control.repeat` anew).")
+
+
+def test_the_readme_counts_the_gaps():
+    gaps = load_params("params/gauntlet.yaml", GauntletParams).gaps.values()
+    count = sum(gap.group != "nominal" for gap in gaps)
+    assert f"Every method in {count} gaps" in report.README.read_text()
+
+
+def test_the_readme_is_rewritten_between_its_markers_only(results, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.update_readme(readme, results)
+    text = readme.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}\n**")
+    assert text.endswith(f"{report.END}\nafter\n")
+    assert "old" not in text
+
+
+def test_a_readme_without_markers_is_left_alone(results, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("nothing here\n")
+    with pytest.raises(DataError, match="markers"):
+        report.update_readme(readme, results)
+    assert readme.read_text() == "nothing here\n"
+
+
+def test_missing_and_foreign_metrics_are_refused_by_name(results):
+    (results / "control" / "metrics.json").write_text("{}")
+    with pytest.raises(DataError, match=r"control/metrics\.json"):
+        report.tables(results)
+    (results / "perception" / "metrics.json").unlink()
+    with pytest.raises(DataError, match=r"perception/metrics\.json: no such file"):
+        report.tables(results)

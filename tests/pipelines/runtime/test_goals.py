@@ -1,0 +1,75 @@
+"""Goals one after the other: what is kept of each, however many there are."""
+
+import gc
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from datasets.common.errors import DeviceError
+from pipelines.observers.loop_times import LoopTimes
+from pipelines.runtime.goals import run_goals
+from pipelines.runtime.stops import StopReason
+from pipelines.runtime.tick import Tick, Timing
+
+pytestmark = pytest.mark.realtime
+
+GOALS = [np.array([0.42, 0.02 * index, 0.25]) for index in range(6)]
+
+
+@pytest.fixture
+def quick(world):
+    world.rate_hz, world.horizon = 100.0, 5
+    return world
+
+
+def test_of_each_goal_its_last_tick_alone_is_kept(quick):
+    ticks, told = weakref.WeakSet(), []
+    runtime = quick.runtime()
+    runtime._observers = (lambda tick, frame: ticks.add(tick.timing),)
+    results = run_goals(quick.arm, runtime, GOALS, finished=lambda result: told.append(len(result.ticks)))
+    gc.collect()
+    assert told == [5] * len(GOALS)
+    assert len(ticks) == len(GOALS)
+    for result in results:
+        assert (result.ticks, result.steps, result.last_seen.step) == ([], 5, 4)
+        assert result.estimated_residual_m == result.last_seen.error_m
+
+
+def test_who_needs_the_ticks_gets_them(quick):
+    results = run_goals(quick.arm, quick.runtime(), GOALS[:2], keep_ticks=True)
+    assert [tick.step for result in results for tick in result.ticks] == 2 * [0, 1, 2, 3, 4]
+
+
+def test_a_stop_on_the_last_way_home_is_a_result_of_its_own(quick, monkeypatch):
+    told, ways = [], iter([None, None, DeviceError("the arm hit something")])
+
+    def home():
+        if (error := next(ways)) is not None:
+            raise error
+
+    monkeypatch.setattr(quick.arm, "home", home)
+    results = run_goals(quick.arm, quick.runtime(), GOALS[:2], finished=told.append)
+    assert [result.stop is None for result in results] == [True, True, False]
+    assert results[-1].stop.reason is StopReason.ARM
+    assert "on the way home: the arm hit something" in str(results[-1].stop)
+    assert len(told) == 3
+    assert quick.arm.stopped_at is not None
+
+
+def test_the_loops_times_are_told_without_the_ticks():
+    times, rng = LoopTimes(0.1), np.random.default_rng(0)
+    assert str(times) == "no frame was acted on"
+    nowhere = np.zeros(3)
+    tick = Tick(0, 0, 0.0, 0.0, *[nowhere] * 7, False, Timing(0.13))
+    reactions = rng.uniform(0.005, 0.025, 5000)
+    for reaction in reactions:
+        times(replace(tick, timing=Timing(0.13, reaction=reaction, busy=0.05)), None)
+    times(replace(tick, timing=Timing(0.13, reaction=7.0, busy=7.0)), None)
+    times(replace(tick, held=True), None)
+    words = str(times)
+    assert words.startswith("frames 130 ms old (median); frame to command ")
+    assert words.endswith("; 1 of 5001 ticks over 100 ms")
+    told = float(words.split("99 % within ")[1].split(" ms")[0])
+    assert told == pytest.approx(1e3 * np.percentile(reactions, 99), abs=0.21)

@@ -1,0 +1,115 @@
+"""Recording the wire to .db3, and playing it back bit for bit; leaving the process with everything running."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from datasets.common.errors import DeviceError
+from perception.cameras.playback import PlaybackCamera, RecordingEnded
+from perception.cameras.realsense.camera import RealSenseCamera
+from perception.cameras.realsense.recording import RealSenseRecording
+
+pytestmark = pytest.mark.realtime
+
+
+@pytest.mark.parametrize("real_time", [False, True])
+def test_a_recording_plays_back_bit_exact(make_bench, record, tmp_path, real_time: bool) -> None:
+    bench = make_bench()
+    path = tmp_path / "run.db3"
+    record(bench, path, 15)
+    sent = {shot.rgb.tobytes()[:4000]: shot for _, shot in bench.delivered}
+    played = []
+    with PlaybackCamera(
+        lambda: RealSenseRecording(path, bench.rig.camera, bench.settings), real_time, read_timeout_s=30.0
+    ) as camera:
+        while True:
+            try:
+                played.append(camera.read())
+            except RecordingEnded:
+                break
+    if not real_time:
+        assert len(played) >= 15 + bench.settings.warm_up_frames
+    numbers = []
+    for frame in played:
+        shot = sent[frame.rgb.tobytes()[:4000]]
+        numbers.append(shot.number)
+        np.testing.assert_array_equal(frame.rgb, shot.rgb)
+        np.testing.assert_array_equal(np.rint(frame.depth / 0.001).astype(np.uint16), shot.counts)
+    assert numbers == sorted(set(numbers))
+    if not real_time:
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_two_stepped_playbacks_are_equal(make_bench, record, tmp_path) -> None:
+    bench = make_bench()
+    path = tmp_path / "run.db3"
+    record(bench, path, 5)
+    runs = []
+    for _ in range(2):
+        recording = RealSenseRecording(path, bench.rig.camera, bench.settings)
+        frames = []
+        while (frame := recording.next()) is not None:
+            frames.append((frame.timestamp, frame.rgb.tobytes(), frame.depth.tobytes()))
+        recording.close()
+        runs.append(frames)
+    assert runs[0] == runs[1]
+    assert len(runs[0]) >= 5
+
+
+def test_a_recording_cut_short_is_refused_in_one_line(make_bench, record, tmp_path) -> None:
+    bench = make_bench()
+    path = tmp_path / "run.db3"
+    record(bench, path, 3)
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(Exception, match="cannot play it") as error:
+        RealSenseRecording(path, bench.rig.camera, bench.settings)
+    assert "\n" not in str(error.value)
+
+
+def test_a_recording_from_another_camera_is_refused(make_bench, record, tmp_path) -> None:
+    bench = make_bench()
+    path = tmp_path / "run.db3"
+    record(bench, path, 3)
+    other = type(bench.rig.camera)(848, 480, 615.0, 615.0, 424.0, 240.0)
+    with pytest.raises(DeviceError, match="images are 640x480 px, the rig's 848x480"):
+        RealSenseRecording(path, other, bench.settings)
+
+
+def test_recording_to_a_bad_place_is_refused_before_anything_is_written(make_bench, tmp_path) -> None:
+    bench = make_bench()
+    (tmp_path / "there.db3").touch()
+    for name, sentence in [("run.bag", ".db3 files only"), ("there.db3", "exists"), ("no/run.db3", "no folder")]:
+        camera = RealSenseCamera(
+            bench.rig.camera, bench.settings, context=bench.twin.context, record_to=tmp_path / name
+        )
+        with pytest.raises(DeviceError, match=sentence):
+            camera.connect()
+        assert not camera.is_connected
+    assert [path.name for path in tmp_path.iterdir()] == ["there.db3"]
+
+
+def test_a_process_that_forgets_to_disconnect_keeps_its_exit_code() -> None:
+    """A thread inside librealsense while the interpreter goes down would abort the process."""
+    program = """
+        import contextlib, numpy as np
+        from datasets.rig.rig import Rig
+        from perception.cameras.realsense.camera import RealSenseCamera
+        from perception.cameras.realsense.settings import CameraSettings
+        from pipelines.twin.camera.camera import CameraTwin, TwinCameraSettings
+        rig = Rig.load()
+        rng = np.random.default_rng(0)
+        render = lambda t: (rng.integers(0, 256, (480, 640, 3), dtype=np.uint8), rng.random((480, 640)) + 1)
+        twin = CameraTwin(rig.camera, lambda: contextlib.nullcontext(render), TwinCameraSettings(fps=30))
+        twin.start()
+        camera = RealSenseCamera(rig.camera, CameraSettings(warm_up_frames=1), context=twin.context)
+        camera.connect()
+        camera.read()
+        raise SystemExit(7)
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 7, ended.stderr

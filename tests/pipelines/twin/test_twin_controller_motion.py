@@ -1,0 +1,183 @@
+"""How the emulated arm moves, by a clock turned by hand: limits, interruption, errors, and where it was."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets.arm.kinematics import Kinematics
+from datasets.rig.rig import Rig
+from pipelines.twin.controller.firmware import ONLINE_LINE, POSITION, VELOCITY, Firmware
+from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion
+
+DOWN = (np.pi, 0.0, 0.0)
+
+
+@pytest.fixture
+def firmware(rig: Rig, clock) -> Firmware:
+    firmware = Firmware(np.array(rig.home_joints_rad), clock, "v2.5.0", rig.tool.tcp_offset_m)
+    firmware.configure(tcp_offset_mm_rad=(0.0, 0.0, 172.0, 0.0, 0.0, 0.0))
+    return firmware
+
+
+def ready(firmware: Firmware, mode: int) -> Firmware:
+    firmware.enable(True)
+    assert firmware.set_mode(mode)
+    firmware.set_state(0)
+    return firmware
+
+
+def go(firmware: Firmware, x: float, y: float, z: float, speed_mm_s: float = 250.0, acc: float = 2000.0) -> None:
+    interrupts = firmware.mode == ONLINE_LINE
+    firmware.go(firmware.line((x, y, z, *DOWN), speed_mm_s, acc), interrupts=interrupts)
+
+
+def watch(firmware: Firmware, clock, seconds: float, dt: float = 0.01) -> np.ndarray:
+    """TCP every ``dt``, ``(n, 3)`` m."""
+    path = [firmware.tcp()]
+    for _ in range(round(seconds / dt)):
+        clock.now += dt
+        path.append(firmware.tcp())
+    return np.array(path)
+
+
+@settings(max_examples=12)
+@given(
+    goal=st.tuples(st.floats(320, 520), st.floats(-200, 200), st.floats(150, 420)),
+    speed=st.floats(30, 250),
+    acceleration=st.floats(500, 5000),
+)
+def test_speed_and_acceleration_hold_and_the_line_is_straight(rig, new_clock, goal, speed, acceleration) -> None:
+    clock = new_clock()
+    firmware = Firmware(np.array(rig.home_joints_rad), clock, "v2.5.0", rig.tool.tcp_offset_m)
+    firmware.configure(tcp_offset_mm_rad=(0.0, 0.0, 172.0, 0.0, 0.0, 0.0))
+    go(ready(firmware, ONLINE_LINE), *goal, speed, acceleration)
+    path = watch(firmware, clock, 12.0, 0.02)
+    velocity = np.diff(path, axis=0) / 0.02
+    assert np.linalg.norm(velocity, axis=1).max() <= speed / 1000 * 1.03 + 1e-3
+    direction = path[-1] - path[0]
+    if np.linalg.norm(direction) > 0.02:
+        direction /= np.linalg.norm(direction)
+        off_line = (path - path[0]) - np.outer((path - path[0]) @ direction, direction)
+        assert np.linalg.norm(off_line, axis=1).max() < 1e-3
+    np.testing.assert_allclose(path[-1] * 1000, goal, atol=0.3)
+    assert firmware.error == 0
+    assert firmware.state == 2
+
+
+def test_a_new_target_interrupts_the_old_one_in_mode_7_and_queues_in_mode_0(firmware: Firmware, clock) -> None:
+    go(ready(firmware, ONLINE_LINE), 500, 0, 228)
+    watch(firmware, clock, 0.2)
+    go(firmware, 400, 0, 228)
+    assert watch(firmware, clock, 2.0)[:, 0].max() < 0.46
+    ready(firmware, POSITION)
+    go(firmware, 450, 0, 228)
+    go(firmware, 400, 0, 228)
+    path = watch(firmware, clock, 3.0)
+    assert path[:, 0].max() == pytest.approx(0.45, abs=1e-4)
+    assert path[-1, 0] == pytest.approx(0.40, abs=1e-4)
+
+
+def test_where_it_was_can_be_asked_for_at_any_rate_of_looking(rig: Rig) -> None:
+    start = np.array(rig.home_joints_rad)
+    often, seldom = Motion(start, 0.0), Motion(start, 0.0)
+    for motion in (often, seldom):
+        motion.target = LineTarget(np.array([0.45, 0.1, 0.3]), motion.rotation, 0.25, 2.0)
+    for tick in range(1, 101):
+        often.advance(tick * 0.01)
+    seldom.advance(1.0)
+    for time_s in np.linspace(0, 1, 23):
+        np.testing.assert_allclose(often.joints_at(time_s), seldom.joints_at(time_s), atol=2e-3)
+    assert np.linalg.norm(seldom.joints_at(0.3) - seldom.joints_at(0.6)) > 0.05
+
+
+def test_joints_arrive_together_and_within_their_speed(rig: Rig) -> None:
+    motion = Motion(np.array(rig.home_joints_rad), 0.0)
+    goal = np.array(rig.home_joints_rad) + 0.2
+    motion.target = JointTarget(goal, 0.5, 2.0)
+    steps = []
+    for tick in range(1, 301):
+        motion.advance(tick * 0.01)
+        steps.append(motion.joints)
+    speeds = np.abs(np.diff(steps, axis=0)) / 0.01
+    assert speeds.max() <= 0.5 + 1e-6
+    np.testing.assert_allclose(motion.joints, goal, atol=1e-5)
+    assert not motion.is_moving
+
+
+def test_leaving_the_boundary_raises_c35_and_stops_near_it(firmware: Firmware, clock) -> None:
+    firmware.limit(fence_on=True, fence_mm=(450, 230, 320, -320, 520, 80))
+    go(ready(firmware, ONLINE_LINE), 550, 0, 228)
+    path = watch(firmware, clock, 1.0)
+    assert (firmware.error, firmware.mode, firmware.state) == (35, 0, 4)
+    assert path[-1, 0] < 0.47
+
+
+def test_a_point_out_of_reach_raises_an_error_rather_than_nonsense(firmware: Firmware, clock) -> None:
+    go(ready(firmware, ONLINE_LINE), 1200, 0, 228)
+    watch(firmware, clock, 6.0)
+    assert firmware.error in (21, 24)
+    assert np.isfinite(firmware.joints()).all()
+    limits = Kinematics().joint_limits
+    assert (firmware.joints() >= limits[:, 0] - 1e-6).all()
+    assert (firmware.joints() <= limits[:, 1] + 1e-6).all()
+
+
+@pytest.mark.parametrize("mode", [POSITION, VELOCITY, ONLINE_LINE])
+def test_errors_pause_and_emergency_stop_bring_it_to_rest_quickly(firmware: Firmware, clock, mode: int) -> None:
+    def begin() -> None:
+        ready(firmware, mode)
+        if mode == VELOCITY:
+            firmware.go(firmware.velocity(np.array([0.0, 0.25, 0.0]), 5.0), interrupts=True)
+        else:
+            go(firmware, 400, 250 if firmware.tcp()[1] < 0.1 else -250, 228)
+        watch(firmware, clock, 0.3)
+        assert firmware.speed_m_s() > 0.2
+
+    for happen in (lambda: firmware.fail(31), firmware.pause, lambda: firmware.press_emergency_stop(True)):
+        begin()
+        happen()
+        watch(firmware, clock, 0.08)
+        assert firmware.speed_m_s() == 0
+        firmware.press_emergency_stop(False)
+        firmware.clean_error()
+        firmware.set_state(4)
+
+
+def test_after_the_emergency_button_only_enabling_helps(firmware: Firmware) -> None:
+    ready(firmware, ONLINE_LINE)
+    firmware.press_emergency_stop(True)
+    firmware.clean_error()
+    assert firmware.error == 1, "the button is still pressed"
+    firmware.enable(True)
+    assert not firmware.enabled
+    firmware.press_emergency_stop(False)
+    firmware.clean_error()
+    firmware.set_state(0)
+    assert firmware.state == 4
+    assert ready(firmware, ONLINE_LINE).may_move
+
+
+def test_a_pause_keeps_the_target_and_ready_resumes_it(firmware: Firmware, clock) -> None:
+    go(ready(firmware, ONLINE_LINE), 450, 0, 228)
+    watch(firmware, clock, 0.1)
+    firmware.pause()
+    held = watch(firmware, clock, 0.5)[-1]
+    assert firmware.state == 3
+    assert held[0] < 0.44
+    firmware.set_state(0)
+    assert watch(firmware, clock, 1.0)[-1, 0] == pytest.approx(0.45, abs=1e-4)
+
+
+def test_a_setting_that_changes_resets_mode_and_state_and_one_that_does_not_resets_nothing(firmware: Firmware) -> None:
+    ready(firmware, ONLINE_LINE)
+    firmware.configure(tcp_offset_mm_rad=(0.0, 0.0, 172.0, 0.0, 0.0, 0.0))
+    assert (firmware.mode, firmware.state) == (7, 2)
+    firmware.configure(load_kg_mm=(0.82, 0.0, 0.0, 48.0))
+    assert (firmware.mode, firmware.state) == (0, 5)
+
+
+@pytest.mark.parametrize(("version", "modes"), [("v1.6.8", {0, 1}), ("v1.10.5", {0, 1, 5}), ("v1.11.0", {0, 1, 5, 7})])
+def test_firmware_has_the_modes_of_its_version(rig: Rig, clock, version: str, modes: set[int]) -> None:
+    firmware = Firmware(np.array(rig.home_joints_rad), clock, version, rig.tool.tcp_offset_m)
+    assert {mode for mode in range(12) if firmware.set_mode(mode)} == modes
