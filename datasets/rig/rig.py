@@ -14,6 +14,8 @@ from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array, Intrinsics, Window, look_at
 
 RIG_PATH = Path("params/rig.yaml")
+BASE_TARGET_M = (0.0, 0.0, 0.15)
+"""A point inside the arm's base, which never moves: the glance's second target; base frame, m."""
 
 Interval = tuple[float, float]
 Point = tuple[float, float, float]

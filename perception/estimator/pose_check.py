@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.rig.projection import Array, transform
+from datasets.rig.rig import BASE_TARGET_M
 from perception.estimator.table_plane import TableFit, correction
 
-BASE_TARGET_M = (0.0, 0.0, 0.15)
-"""A point inside the arm's base, which never moves: the glance's second target."""
 MOST_BY_BASE = 4.0
 """Most that the base may say (log-odds) for a moved camera: hidden behind the arm it is sometimes seen 50 mm away, and
 a camera that was knocked has tilted or sunk as well, which the table tells beyond doubt."""

@@ -15,12 +15,11 @@ from tqdm import tqdm
 from datasets.common.errors import DataError
 from datasets.generation.splits import SplitPlan
 from datasets.rig.projection import Array, Window, invert, transform
-from datasets.rig.rig import Rig
+from datasets.rig.rig import BASE_TARGET_M, Rig
 from datasets.scene.photographer import Studio
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import PositionEstimator
-from perception.estimator.pose_check import BASE_TARGET_M
 
 CHUNK = 25
 FIRST_NOISE_SEED = 0

@@ -8,9 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from datasets.rig.rig import RIG_PATH, Rig
+from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
-from perception.estimator.pose_check import BASE_TARGET_M
 from perception.networks.locator import Channels, Locator, LookName, LookSettings
 from perception.networks.preprocess import Pixels, View, grid_coordinates
 from perception.training.augment import AugmentSettings, ColourChange, punch_holes, spoil

@@ -1,7 +1,7 @@
 """Every method in every kind of gap between simulation and world, on the same seeded episodes.
 
-Writes metrics.json, episodes.csv, heatmap.png, camera.png and gaps.png, and the page that tells it all. Finished cells
-are kept: a run that was stopped goes on where it was, and a run after a change repeats only what the change touches.
+Writes metrics.json, episodes.csv, heatmap.png, camera.png and gaps.png. Finished cells are kept: a run that was stopped
+goes on where it was, and a run after a change repeats only what the change touches.
 """
 
 import argparse
@@ -26,7 +26,6 @@ from pipelines.gauntlet.gaps import Gap
 from pipelines.gauntlet.pictures import draw_camera_maps, draw_gaps, draw_heat_map
 from pipelines.gauntlet.plan import GauntletParams, Plan, make_plan
 from pipelines.gauntlet.scores import MEASURES, cell_metrics, compare
-from pipelines.report.page import write_page
 
 PROG = "pipelines.gauntlet"
 OURS = "default"
@@ -102,7 +101,7 @@ def metrics(params: GauntletParams, plan: Plan, found: Found) -> dict[str, Any]:
 
 
 def write(params: GauntletParams, rig: Rig, plan: Plan, found: Found) -> dict[str, Any]:
-    """Metrics, every episode, pictures and the page; returns the metrics."""
+    """Metrics, every episode and pictures; returns the metrics."""
     written = metrics(params, plan, found)
     folder = Path(params.results)
     try:
@@ -114,7 +113,6 @@ def write(params: GauntletParams, rig: Rig, plan: Plan, found: Found) -> dict[st
         write_whole(folder / "metrics.json", json.dumps(written, indent=2) + "\n")
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error}); the cells are kept, run the same again") from error
-    write_page(Path(params.report), gauntlet=folder)
     return written
 
 
@@ -164,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output",
         metavar="FOLDER",
-        help="results and report.html go here (default: the file's; runs/gauntlet/selection with any of the filters)",
+        help="results go here (default: the file's; runs/gauntlet/selection with any of the filters)",
     )
     options = parser.parse_args(arguments)
     with command_line(PROG):
@@ -173,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if output is None and (options.methods or options.cells or options.episodes is not None):
             output = str(Path(params.runs) / "selection")  # part of a gauntlet never passes for the whole
         if output is not None:
-            params = replace(params, results=output, report=str(Path(output) / "report.html"))
+            params = replace(params, results=output)
         given = {key: getattr(options, key) for key in ("episodes", "workers") if getattr(options, key) is not None}
         params = replace(params, **given)
         rig = Rig.load()
@@ -192,9 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 row = written[name][gap]
                 shares = "  ".join(f"<{limit} mm {row[f'success_{limit}mm']:4.0%}" for limit in (5, 10, 20, 50))
                 print(f"  {gap:24}{shares}   median {row['median_mm']:6.1f} mm   95 % {row['p95_mm']:6.1f} mm")
-        print(
-            f"\n{params.report}: open it in a browser ({time.monotonic() - began:.0f} s, {spent:.0f} s of a processor)"
-        )
+        folder = "" if params.results == GauntletParams.results else f" --gauntlet {params.results}"
+        seconds = f"{time.monotonic() - began:.0f} s, {spent:.0f} s of a processor"
+        print(f"\n{params.results}: written ({seconds}); `python -m pipelines.report --page{folder}` tells it")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Pictures of the gauntlet: the heat map, how far the camera may be off, and what the gaps look like."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,13 @@ from control.arms.fence import Fence
 from control.task.goals import GoalSampler
 from datasets.rig.rig import Rig
 from pipelines.gauntlet.cells import Cell
+from pipelines.gauntlet.reading import LIMIT_MM, TOLERATED, Metrics, camera_line, gap_names, method_names
 from pipelines.gauntlet.scenes import GapRooms
-from pipelines.gauntlet.scores import TOLERATED, tolerance
 
-LIMIT_MM = 20
 COLOURS = ("#d55e00", "#e69f00", "#0072b2", "#009e73", "#56b4e9", "#000000")
 SHADES = "RdYlGn"
 PICTURE_PX = 168
 PER_ROW = 6
-
-Metrics = Mapping[str, Any]
-
-
-def method_names(metrics: Metrics) -> list[str]:
-    """The methods that metrics.json holds, in its order."""
-    return list(metrics["about"]["methods"])
-
-
-def gap_names(metrics: Metrics) -> list[str]:
-    """The gaps that every method ran, in order: all but those of the camera map."""
-    return [name for name, gap in metrics["about"]["gaps"].items() if gap["group"] != "camera_map"]
 
 
 def draw_heat_map(metrics: Metrics, path: Path) -> None:
@@ -81,26 +68,6 @@ def draw_camera_maps(metrics: Metrics, path: Path) -> None:
     for axes, name in zip(maps, mapped, strict=True):
         _draw_grid(axes, metrics, name)
     _save(figure, path)
-
-
-def camera_line(metrics: Metrics, method: str, axis: int) -> tuple[list[float], list[dict]]:
-    """A method's cells along one axis (0: moved, mm; 1: turned, deg), the other at 0, from nominal on."""
-    found = []
-    for gap, told in metrics["about"]["gaps"].items():
-        off = told.get("camera_off")
-        cell = metrics[method].get(gap, {"n": 0})
-        if off is not None and off[1 - axis] == 0 and cell["n"]:
-            found.append((off[axis], cell))
-    found.sort(key=lambda one: one[0])
-    return [one[0] for one in found], [one[1] for one in found]
-
-
-def camera_tolerance(metrics: Metrics, method: str, axis: int) -> float | None:
-    """How far the camera may be off along one axis before fewer than 90 % end within 20 mm; None: already nominal."""
-    amounts, cells = camera_line(metrics, method, axis)
-    if not amounts or amounts[0] != 0:
-        return None
-    return tolerance(amounts, [cell[f"success_{LIMIT_MM}mm"] for cell in cells])
 
 
 def draw_gaps(cells: Sequence[Cell], seed: int, rig: Rig, path: Path) -> None:

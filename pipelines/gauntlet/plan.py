@@ -50,7 +50,6 @@ class GauntletParams:
     control: str = "params/control.yaml"
     gains: str = "results/control/metrics.json"
     results: str = "results/gauntlet"
-    report: str = "results/report.html"
     runs: str = "runs/gauntlet"
 
     def __post_init__(self) -> None:

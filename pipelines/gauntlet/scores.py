@@ -27,8 +27,6 @@ MEASURES: dict[str, Callable[[Episode], float]] = {
     "arrival_s": lambda one: round(one.arrival_s, 3) if np.isfinite(one.arrival_s) else NEVER_S,
 }
 """What methods are compared by: where an episode ended, and from when on it stayed within 10 mm."""
-TOLERATED = 0.9
-"""Share within 20 mm down to which a camera counts as tolerated."""
 
 
 def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -98,20 +96,6 @@ def compare(
             "verdict": verdict,
         }
     return found
-
-
-def tolerance(amounts: Sequence[float], shares: Sequence[float]) -> float | None:
-    """How far something may be off before the share falls below ``TOLERATED``: linear between what was measured.
-
-    ``amounts`` increase from 0. The largest of them when the share never falls so far; None when it begins below.
-    """
-    if shares[0] < TOLERATED:
-        return None
-    for i in range(1, len(amounts)):
-        if shares[i] < TOLERATED:
-            part = (shares[i - 1] - TOLERATED) / (shares[i - 1] - shares[i])
-            return float(amounts[i - 1] + part * (amounts[i] - amounts[i - 1]))
-    return float(amounts[-1])
 
 
 def _wilcoxon(difference: np.ndarray) -> float:

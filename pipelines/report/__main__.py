@@ -1,19 +1,28 @@
-"""The results as a table, read from the metrics files the pipeline wrote: ``python -m pipelines.report``."""
+"""The results, read from the metrics files that the stages wrote: as tables, or as one self-contained page."""
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from datasets.common.config import command_line
-from pipelines.report.tables import tables, update_readme
+from pipelines.report.page import write_page
+from pipelines.report.tables import RESULTS, tables, update_readme
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.report", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="also write the tables into README.md")
+    parser.add_argument("--page", action="store_true", help="write the page, results/report.html, instead of tables")
+    parser.add_argument("--gauntlet", type=Path, metavar="FOLDER", help="the page tells this selection, and lies in it")
     options = parser.parse_args(arguments)
     with command_line("pipelines.report"):
-        print(tables())
+        if options.page or options.gauntlet:
+            path = (options.gauntlet or RESULTS) / "report.html"
+            write_page(path, gauntlet=options.gauntlet)
+            print(f"{path}: open it in a browser")
+        else:
+            print(tables())
         if options.readme:
             update_readme()
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from pipelines.gauntlet.pictures import Metrics
+from pipelines.gauntlet.reading import Metrics
 
 
 def comparisons(metrics: Metrics) -> str:

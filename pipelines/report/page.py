@@ -1,34 +1,19 @@
-"""The results as one self-contained page: ``python -m pipelines.report.page`` writes results/report.html.
+"""The results as one self-contained page: ``python -m pipelines.report --page`` writes results/report.html.
 
 It is made from the metrics files and pictures that the stages left; what is not there yet is said.
 """
 
-import argparse
 import base64
-import json
-from collections.abc import Iterator, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Any
 
-from datasets.common.config import command_line
 from datasets.common.errors import DataError
 from datasets.common.files import write_whole
-from pipelines.gauntlet.pictures import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
+from pipelines.gauntlet.reading import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
 from pipelines.report.comparisons import comparisons, verdict_counts
-from pipelines.report.stale import ablation_note
-from pipelines.report.tables import (
-    RESULTS,
-    VARIANTS,
-    Row,
-    ablation_rows,
-    perception_rows,
-    reaching_rows,
-    to_quote,
-    variants,
-)
+from pipelines.report.tables import RESULTS, STAGES, ablation_table, baselines_table, read, variants_table
 
-PROG = "pipelines.report.page"
 GROUPS = {
     "nominal": "As in the simulation",
     "camera": "The camera is not as in the rig; nobody measured it again, but where it says calibrated",
@@ -71,12 +56,8 @@ def write_page(path: Path, results: Path = RESULTS, gauntlet: Path | None = None
         DataError: a metrics file is not what its stage writes, or the page cannot be written.
     """
     folder = results / "gauntlet" if gauntlet is None else gauntlet
-    metrics = _read(folder / "metrics.json")
-    try:
-        body = [_gauntlet(metrics, folder) if metrics else _missing("gauntlet", "python -m pipelines.gauntlet")]
-        body.append(_stages(results))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError(f"{results}: not the metrics their stages write ({error!r}); run `dvc repro` anew") from error
+    gauntlet_part = read(folder / "metrics.json", partial(_gauntlet, folder), "python -m pipelines.gauntlet")
+    body = [gauntlet_part or _missing("gauntlet", "python -m pipelines.gauntlet"), _stages(results)]
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Sim-to-real reach: results</title>'
@@ -88,7 +69,7 @@ def write_page(path: Path, results: Path = RESULTS, gauntlet: Path | None = None
         raise DataError(f"{path}: cannot be written ({error}); make room or choose another folder") from error
 
 
-def _gauntlet(metrics: Metrics, folder: Path) -> str:
+def _gauntlet(folder: Path, metrics: Metrics) -> str:
     about = metrics["about"]
     parts = [
         "<h1>Reaching by sight alone: what is it worth when the world differs from the simulation?</h1>",
@@ -254,49 +235,16 @@ def _tolerances(metrics: Metrics) -> str:
 
 
 def _stages(results: Path) -> str:
-    parts = ['<div class="tables">']
-    for title, stage, rows in (
-        ("Where is the tool? Error of the position, on frames never seen", "perception", perception_rows),
-        ("Reaching in simulation, by estimates", "control", reaching_rows),
-        ("The whole runtime on the twin, through the real SDK and librealsense", "rehearsal", reaching_rows),
-    ):
-        metrics = _read(results / stage / "metrics.json")
-        table = _table(list(rows(metrics))) if metrics else _missing(stage, f"dvc repro {stage}")
-        if metrics and stage == "perception" and metrics.get("baselines"):
-            table += _table(list(baseline_rows(metrics)))
-        parts.append(f"<section><h2>{escape(title)}</h2>{table}</section>")
-    trained = variants(results)
-    if trained:
-        parts.append(f"<section><h2>{escape(VARIANTS)}</h2>{_table(trained)}{_note(to_quote(results))}</section>")
-    ablation = _read(results / "control/ablation.json")
-    if ablation:
-        parts.append(
-            "<section><h2>What each part of control, and randomizing the arm, is worth</h2>"
-            '<p class="note">On positions with the errors of the estimator: median / 95th percentile of the final '
-            "distance, mm, means over the seeds; with the randomized delays and lags, with 0.3 s more, and on an ideal "
-            f"arm that is seen at once.</p>{_table(list(ablation_rows(ablation)))}"
-            f"{_note(ablation_note(ablation, results))}</section>"
-        )
-    return "\n".join([*parts, "</div>"])
-
-
-def baseline_rows(metrics: dict) -> Iterator[Row]:
-    """Network, median and 95th percentile (mm) of the baselines on the nominal split."""
-    yield "baseline, nominal", "median, mm", "95 %, mm"
-    for name, splits in metrics["baselines"].items():
-        figures = splits.get("nominal", {"n": 0})
-        if figures["n"]:
-            yield name, f"{figures['median_mm']:.1f}", f"{figures['p95_mm']:.1f}"
-
-
-def _table(rows: list[Row]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows[1:])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>' if text else ""
+    sections = []
+    for stage, build in STAGES.items():
+        table = read(results / stage / "metrics.json", build)
+        sections.append(table.html() if table else _missing(stage, f"dvc repro {stage}"))
+    baselines = read(results / "perception/metrics.json", baselines_table)
+    ablation = read(results / "control/ablation.json", ablation_table, "python -m control.ablation")
+    if baselines and baselines.rows:
+        sections[0] += baselines.html()
+    sections += [table.html() for table in (variants_table(results), ablation) if table]
+    return "\n".join(['<div class="tables">', *(f"<section>{section}</section>" for section in sections), "</div>"])
 
 
 def _percent(share: float) -> str:
@@ -310,30 +258,3 @@ def _missing(stage: str, command: str) -> str:
 def _image(path: Path, text: str) -> str:
     data = base64.b64encode(path.read_bytes()).decode()
     return f'<img alt="{escape(text, quote=True)}" src="data:image/png;base64,{data}">'
-
-
-def _read(path: Path) -> Any:
-    """A metrics file's content, or None when there is none."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); run its stage again") from error
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog=f"python -m {PROG}", description=__doc__)
-    parser.add_argument(
-        "--out", type=Path, default=RESULTS / "report.html", metavar="FILE", help="default: %(default)s"
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="default: %(default)s")
-    options = parser.parse_args(arguments)
-    with command_line(PROG):
-        write_page(options.out, options.results)
-        print(options.out)
-
-
-if __name__ == "__main__":
-    main()

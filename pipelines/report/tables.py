@@ -1,11 +1,14 @@
-"""The results as a table, read from the metrics files the pipeline wrote: ``python -m pipelines.report``."""
+"""The result tables, built from the metrics files that the stages wrote; rendered to Markdown or to HTML."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
 from pathlib import Path
+from typing import Any, TypeVar
 
 from datasets.common.errors import DataError
-from pipelines.report.stale import seeds_note
 
 RESULTS = Path("results")
 README = Path("README.md")
@@ -14,81 +17,136 @@ BEGIN, END = "<!-- results: written by python -m pipelines.report --readme -->",
 VARIANTS = "The original's way: one network from the picture to the displacement, in rooms never seen"
 SEEDS = "Learnt anew with other seeds: means over the seeds and their 95 % intervals (Student)"
 
+Metrics = Mapping[str, Any]
 Row = Sequence[str]
+T = TypeVar("T")
 
 
-def perception_rows(metrics: dict) -> Iterator[Row]:
-    """Split, frames, median and 95th percentile (mm) of the shipped estimator."""
-    yield "split", "frames", "median, mm", "95 %, mm"
-    for split, figures in metrics["default"].items():
-        if figures["n"]:
-            yield split, str(figures["n"]), f"{figures['median_mm']:.1f}", f"{figures['p95_mm']:.1f}"
-        else:
-            yield split, "0", figures["reason"], ""
+@dataclass(frozen=True)
+class Table:
+    """A table of figures that are formatted already; every row is as long as ``header``."""
+
+    title: str
+    header: Row
+    rows: Sequence[Row]
+    note: str = ""
+
+    def markdown(self) -> str:
+        """The bold title, the table with aligned columns, and the note where there is one."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(row[column]) for row in lines) for column in range(len(self.header))]
+        head, *body = (
+            "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+            for row in lines
+        )
+        rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+        return "\n".join([f"**{self.title}**", "", head, rule, *body, *(["", self.note] if self.note else [])])
+
+    def html(self) -> str:
+        """The same as a heading, a table and a paragraph; everything is escaped."""
+        head = "".join(f"<th>{escape(text)}</th>" for text in self.header)
+        body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in self.rows)
+        note = f'<p class="note">{escape(self.note)}</p>' if self.note else ""
+        return f"<h2>{escape(self.title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
-def reaching_rows(metrics: dict) -> Iterator[Row]:
-    """Policy, episodes, success within 5, 10 and 20 mm, and the final distance (mm)."""
-    yield "policy", "goals", "within 5 mm", "10 mm", "20 mm", "median, mm", "95 %, mm"
-    for name, figures in [("default", metrics["default"]), *metrics.get("baselines", {}).items()]:
-        if figures["n"]:
-            shares = [f"{100 * figures[f'success_{bound}mm']:.0f} %" for bound in (5, 10, 20)]
-            yield name, str(figures["n"]), *shares, f"{figures['median_mm']:.1f}", f"{figures['p95_mm']:.1f}"
+def perception_table(metrics: Metrics) -> Table:
+    """The shipped estimator on every split: frames, median and 95th percentile of the error (mm)."""
+    rows = [
+        (split, str(row["n"]), *_distances(row)) if row["n"] else (split, "0", row["reason"], "")
+        for split, row in metrics["default"].items()
+    ]
+    title = "Where is the TCP? Distance between estimate and truth, on frames never seen"
+    return Table(title, ("split", "frames", "median, mm", "95 %, mm"), rows)
 
 
-def variant_rows(found: dict[str, dict]) -> Iterator[Row]:
-    """End-to-end variant, its final distances, and what it takes: minutes of learning, memory of the replay buffer."""
-    yield (
-        "variant",
-        "goals",
-        "20 mm",
-        "50 mm",
-        "median, mm",
-        "95 %, mm",
-        "learnt in, min",
-        "replay, MB (DictReplayBuffer)",
+def baselines_table(metrics: Metrics) -> Table:
+    """The estimator's baselines on the nominal split: median and 95th percentile of the error (mm)."""
+    nominal = {name: splits.get("nominal", {"n": 0}) for name, splits in metrics.get("baselines", {}).items()}
+    rows = [(name, *_distances(row)) for name, row in nominal.items() if row["n"]]
+    return Table("The same by networks of a single look", ("baseline, nominal", "median, mm", "95 %, mm"), rows)
+
+
+def reaching_table(title: str, metrics: Metrics) -> Table:
+    """Policies: goals, success within 5, 10 and 20 mm, and the final distance (mm)."""
+    policies = {"default": metrics["default"], **metrics.get("baselines", {})}
+    rows = [
+        (name, str(row["n"]), *_shares(row, 5, 10, 20), *_distances(row)) for name, row in policies.items() if row["n"]
+    ]
+    return Table(title, ("policy", "goals", "within 5 mm", "10 mm", "20 mm", "median, mm", "95 %, mm"), rows)
+
+
+def ablation_table(metrics: Metrics) -> Table:
+    """Controllers: seeds of learning, median and 95th percentile (mm) in three worlds, and mean reward in the first."""
+    worlds = ("0.0", "0.3", "ideal_arm")
+    found = [(name, "–", row) for name, row in metrics["baselines"].items()]
+    found += [(name, str(row["0.0"]["seeds"]), row) for name, row in metrics["summary"].items()]
+    rows = []
+    for name, seeds, row in found:
+        distances = [" / ".join(_distances(row[world])) for world in worlds]
+        rows.append((name.replace("_", " "), seeds, *distances, f"{row['0.0']['mean_reward']:.2f}"))
+    return Table(
+        "What each part of control, and randomizing the arm, is worth",
+        ("controller", "seeds", "randomized", "0.3 s later", "ideal arm", "reward"),
+        rows,
+        "On positions with the errors of the estimator: median / 95th percentile of the final distance, mm, means over "
+        "the seeds; with the randomized delays and lags, with 0.3 s more, and on an ideal arm that is seen at once.",
     )
-    for name, metrics in found.items():
-        figures, memory = metrics["default"], metrics["replay_mb"]
-        shares = [f"{100 * figures[f'success_{bound}mm']:.0f} %" for bound in (20, 50)]
-        distances = [f"{figures[key]:.1f}" for key in ("median_mm", "p95_mm")]
-        minutes, kept = f"{metrics['train_s'] / 60:.0f}", f"{memory['kept']:.0f} ({memory['dict_replay_buffer']:.0f})"
-        yield name, str(figures["n"]), *shares, *distances, minutes, kept
 
 
-def variants(results: Path = RESULTS) -> list[Row]:
-    """The rows of the end-to-end variants that have been trained; none, or a header and one each.
+def seeds_table(metrics: Metrics) -> Table:
+    """Methods: seeds, and the intervals of success within 5, 20 and 50 mm and of the final distance (mm)."""
+    rows = []
+    for name, found in metrics.items():
+        summary = found["summary"]
+        shares = [_interval(summary[f"success_{limit}mm"], "{:.0f}", 100) + " %" for limit in (5, 20, 50)]
+        distances = [_interval(summary[key], "{:.1f}") for key in ("median_mm", "p95_mm")]
+        rows.append((name, str(len(found["seeds"])), *shares, *distances))
+    return Table(SEEDS, ("method", "seeds", "within 5 mm", "20 mm", "50 mm", "median, mm", "95 %, mm"), rows)
+
+
+STAGES: dict[str, Callable[[Metrics], Table]] = {
+    "perception": perception_table,
+    "control": partial(
+        reaching_table, "Reaching in simulation, from estimates: distance between TCP and goal when time is up"
+    ),
+    "rehearsal": partial(reaching_table, "The whole runtime on the twin, through the real SDK and librealsense"),
+}
+"""The table of each stage of the default path, from its ``metrics.json``."""
+
+
+def variants_table(results: Path = RESULTS) -> Table | None:
+    """The end-to-end variants that have been trained: final distances, minutes of learning, memory of replay (MB).
 
     Raises:
         DataError: a metrics file is not what the stages write.
     """
-    found = {}
-    for path in sorted(results.glob("end_to_end_*/metrics.json")):
-        try:
-            found[path.parent.name] = json.loads(path.read_text())
-            list(variant_rows(found))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: not the metrics its stage writes ({error!r}); run `dvc repro` anew") from error
-    return list(variant_rows(found)) if found else []
+
+    def row(name: str, metrics: Metrics) -> Row:
+        figures, memory = metrics["default"], metrics["replay_mb"]
+        minutes, kept = f"{metrics['train_s'] / 60:.0f}", f"{memory['kept']:.0f} ({memory['dict_replay_buffer']:.0f})"
+        return name, str(figures["n"]), *_shares(figures, 20, 50), *_distances(figures), minutes, kept
+
+    paths = sorted(results.glob("end_to_end_*/metrics.json"))
+    rows = [found for path in paths if (found := read(path, partial(row, path.parent.name)))]
+    header = ("variant", "goals", "20 mm", "50 mm", "median, mm", "95 %, mm", "learnt in, min")
+    if not rows:
+        return None
+    return Table(VARIANTS, (*header, "replay, MB (DictReplayBuffer)"), rows, _to_quote(results))
 
 
-def to_quote(results: Path = RESULTS) -> str:
-    """How the end-to-end variants did on episodes that nothing was chosen on: a sentence, or nothing without them.
+def _to_quote(results: Path) -> str:
+    """How the end-to-end variants did on episodes that nothing was chosen on: a sentence, or nothing without them."""
 
-    Raises:
-        DataError: a metrics file is not what the gauntlet writes.
-    """
-    path = results / "gauntlet/metrics.json"
-    try:
-        metrics = json.loads(path.read_text()) if path.is_file() else {}
+    def shares(metrics: Metrics) -> list[str]:
         cells = {name: metrics[name]["nominal"] for name in metrics if name.startswith("end_to_end_")}
-        said = [
-            f"{name} {100 * cell['success_20mm']:.0f} % within 20 mm, {100 * cell['success_50mm']:.0f} % within 50 mm"
+        return [
+            "{} {} within 20 mm, {} within 50 mm".format(name, *_shares(cell, 20, 50))
             for name, cell in cells.items()
             if cell["n"]
         ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not what the gauntlet writes ({error!r}); run `dvc repro` anew") from error
+
+    said = read(results / "gauntlet/metrics.json", shares, "python -m pipelines.gauntlet")
     if not said:
         return ""
     return (
@@ -97,74 +155,35 @@ def to_quote(results: Path = RESULTS) -> str:
     )
 
 
-def seed_rows(metrics: dict) -> Iterator[Row]:
-    """Method, seeds, and the intervals of success within 5, 20 and 50 mm and of the final distance (mm)."""
-    yield "method", "seeds", "within 5 mm", "20 mm", "50 mm", "median, mm", "95 %, mm"
-    for name, found in metrics.items():
-        summary = found["summary"]
-        shares = [_interval(summary[f"success_{bound}mm"], "{:.0f}", 100) + " %" for bound in (5, 20, 50)]
-        distances = [_interval(summary[key], "{:.1f}") for key in ("median_mm", "p95_mm")]
-        yield name, str(len(found["seeds"])), *shares, *distances
+def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T | None:
+    """What ``build`` makes of a file's JSON; None when there is no such file.
 
-
-def ablation_rows(metrics: dict) -> Iterator[Row]:
-    """Controller, seeds of learning, median and 95th percentile (mm) in three worlds, and mean reward in the first."""
-    yield "controller", "seeds", "randomized", "0.3 s later", "ideal arm", "reward"
-    worlds = ("0.0", "0.3", "ideal_arm")
-    rows = [(name, "–", row) for name, row in metrics["baselines"].items()]
-    rows += [(name, str(row["0.0"]["seeds"]), row) for name, row in metrics["summary"].items()]
-    for name, seeds, row in rows:
-        cells = [f"{row[world]['median_mm']:.1f} / {row[world]['p95_mm']:.1f}" for world in worlds]
-        yield name.replace("_", " "), seeds, *cells, f"{row['0.0']['mean_reward']:.2f}"
-
-
-def _interval(found: dict, form: str, factor: float = 1.0) -> str:
-    half = f" ± {form.format(factor * found['half_width'])}" if "half_width" in found else ""
-    return form.format(factor * found["mean"]) + half
+    Raises:
+        DataError: the file is not what ``writer``, a command, writes.
+    """
+    try:
+        return build(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not what `{writer}` writes ({error!r}); run it anew") from error
 
 
 def tables(results: Path = RESULTS) -> str:
-    """All tables in Markdown.
+    """The README's tables in Markdown: the default path's, then the variants' and the seeds' where there are any.
 
     Raises:
         DataError: a metrics file is missing or not what the stages write.
     """
-    parts = [
-        _table(
-            "Where is the TCP? Distance between estimate and truth, on frames never seen",
-            results / "perception/metrics.json",
-            perception_rows,
-        ),
-        _table(
-            "Reaching in simulation, from estimates: distance between TCP and goal when time is up",
-            results / "control/metrics.json",
-            reaching_rows,
-        ),
-        _table(
-            "The whole runtime on the twin, through the real SDK and librealsense",
-            results / "rehearsal/metrics.json",
-            reaching_rows,
-        ),
-    ]
-    trained = variants(results)
-    if trained:
-        parts += [f"**{VARIANTS}**\n\n{_markdown(trained)}", to_quote(results)]
-    seeds = results / "control/seeds.json"
-    if seeds.is_file():
-        parts += [
-            _table(SEEDS, seeds, seed_rows, "python -m control.repeat"),
-            seeds_note(json.loads(seeds.read_text())),
-        ]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _table(title: str, path: Path, rows: Callable[[dict], Iterator[Row]], writer: str = "dvc repro") -> str:
-    try:
-        return f"**{title}**\n\n{_markdown(list(rows(json.loads(path.read_text()))))}"
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; `{writer}` writes it") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not what `{writer}` writes ({error!r}); run it anew") from error
+    found = []
+    for stage, build in STAGES.items():
+        path = results / stage / "metrics.json"
+        table = read(path, build)
+        if table is None:
+            raise DataError(f"{path}: no such file; `dvc repro` writes it")
+        found.append(table)
+    seeds = read(results / "control/seeds.json", seeds_table, "python -m control.repeat")
+    return "\n\n".join(table.markdown() for table in (*found, variants_table(results), seeds) if table)
 
 
 def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
@@ -177,10 +196,14 @@ def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
     readme.write_text(f"{before}{BEGIN}\n{tables(results)}\n{END}{after}")
 
 
-def _markdown(rows: list[Row]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+def _distances(row: Metrics) -> tuple[str, str]:
+    return f"{row['median_mm']:.1f}", f"{row['p95_mm']:.1f}"
+
+
+def _shares(row: Metrics, *limits_mm: int) -> list[str]:
+    return [f"{100 * row[f'success_{limit}mm']:.0f} %" for limit in limits_mm]
+
+
+def _interval(found: Metrics, form: str, factor: float = 1.0) -> str:
+    half = f" ± {form.format(factor * found['half_width'])}" if "half_width" in found else ""
+    return form.format(factor * found["mean"]) + half

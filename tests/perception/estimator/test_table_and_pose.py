@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.rig.projection import transform
-from datasets.rig.rig import Rig
-from perception.estimator.pose_check import BASE_TARGET_M, check_pose
+from datasets.rig.rig import BASE_TARGET_M, Rig
+from perception.estimator.pose_check import check_pose
 from perception.estimator.table_plane import correction, fit_table
 
 small = st.floats(-0.03, 0.03)

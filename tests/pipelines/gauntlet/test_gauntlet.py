@@ -31,6 +31,7 @@ from pipelines.gauntlet.cells import Cache, Cell, Method
 from pipelines.gauntlet.gaps import Gap
 from pipelines.gauntlet.plan import GauntletParams
 from pipelines.gauntlet.scenes import GapSource
+from pipelines.report import __main__ as report
 
 PARAMS = Path("params/gauntlet.yaml")
 NOMINAL = Gap("Nominal", "nominal")
@@ -203,7 +204,6 @@ def small(tmp_path, params):
         "control": str(tmp_path / "control.yaml"),
         "gains": str(tmp_path / "gains.json"),
         "results": str(tmp_path / "results"),
-        "report": str(tmp_path / "report.html"),
         "runs": str(tmp_path / "runs"),
     }
     (tmp_path / "gauntlet.yaml").write_text(yaml.safe_dump(whole))
@@ -223,7 +223,9 @@ class Sources(HTMLParser):
 @pytest.mark.slow
 def test_a_whole_gauntlet_leaves_its_files_and_the_second_time_runs_nothing(small, capsys, monkeypatch):
     gauntlet.main(["--config", str(small / "gauntlet.yaml")])
-    assert "skipped" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "skipped" in said
+    assert f"`python -m pipelines.report --page --gauntlet {small / 'results'}` tells it" in said
     text = (small / "results/metrics.json").read_text()
     metrics = json.loads(text)
     assert metrics["default"]["camera_30mm"]["n"] == 2
@@ -238,7 +240,8 @@ def test_a_whole_gauntlet_leaves_its_files_and_the_second_time_runs_nothing(smal
     assert {row["seed"] for row in rows if row["method"] == "default"} == {
         row["seed"] for row in rows if row["method"] == "proportional"
     }
-    page = (small / "report.html").read_text()
+    report.main(["--page", "--gauntlet", str(small / "results")])
+    page = (small / "results/report.html").read_text()
     sources = Sources()
     sources.feed(page)
     assert sources.found

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.task.episodes import Episode
-from pipelines.gauntlet.scores import cell_metrics, compare, holm, tolerance, wilson
+from pipelines.gauntlet.reading import tolerance
+from pipelines.gauntlet.scores import cell_metrics, compare, holm, wilson
 
 
 def episodes(final_mm, first_seed=0):
