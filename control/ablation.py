@@ -1,22 +1,22 @@
 """What each part of the controller is worth: ``python -m control.ablation --config params/control.yaml``.
 
 Every variant learns with several seeds on the surrogate's errors and is tested on the same episodes, with the delays it
-learnt on and with longer ones. Outside the pipeline: minutes per variant and seed, resumed where it was interrupted.
+learnt on and with longer ones: a minute per variant and seed. ``dvc repro studies/dvc.yaml:ablation`` does the same and
+keeps what is finished.
 """
 
 import argparse
 import json
-import shutil
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import torch as th
-
 from control.learning.ddpg import BottleneckDDPG
+from control.learning.study import Rows, add_options, read_table, run_rows
 from control.learning.trainer import AgentParams, learn, run_agent
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy
@@ -26,7 +26,6 @@ from control.task.episode_seeds import VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, run_episodes, summarize
 from control.task.sources import ErrorModel, Surrogate, TrueState
 from control.train import ControlParams, tune
-from datasets.common.code_digest import code_digest, fingerprint
 from datasets.common.config import command_line, load_params
 from datasets.common.errors import DataError
 from datasets.common.files import write_whole
@@ -64,74 +63,53 @@ def conditions_of(env: EnvParams) -> dict[str, EnvParams]:
     return {str(latency_s): _later(env, latency_s) for latency_s in LATENCIES_S} | {IDEAL: ideal}
 
 
-def table_digest(params: ControlParams, rig: Rig) -> str:
-    """Twelve hexadecimal digits of all that the table's rows follow from but the seeds of learning.
-
-    Raises:
-        DataError: the control stage has not measured the estimator's errors yet.
-    """
-    model, gains = _measured(params)
-    learnt = {name: [asdict(agent), school] for name, (agent, school) in variants(params.agent).items()}
-    tested = {name: asdict(env) for name, env in conditions_of(params.env).items()}
-    values = [learnt, tested, asdict(params.evaluation), asdict(model), gains, rig.to_json()]
-    return fingerprint([*values, code_digest("control.train"), COMPARISON_SEED])
+def make_env(params: ControlParams, rig: Rig, condition: str, school: School = "estimates") -> ReachEnv:
+    """One of the ``CONDITIONS``, with positions as the school has them."""
+    source = TrueState() if school == "true_state" else Surrogate(_measured(params)[0])
+    return ReachEnv(conditions_of(params.env)[condition], source, rig)
 
 
-def run(params: ControlParams, rig: Rig, seeds: list[int], only: list[str]) -> dict[str, Any]:
-    """Train and test what has not been yet; returns the table it wrote to ``results/control/ablation.json``."""
-    th.set_num_threads(1)
-    model, gains = _measured(params)
-    table = Path(params.results) / "ablation.json"
-    key = table_digest(params, rig)
-    found: dict[str, Any] = {"fingerprint": key, "variants": {}, "baselines": {}}
-    if table.is_file() and json.loads(table.read_text())["fingerprint"] == key:
-        found = json.loads(table.read_text())
-    tests = range(COMPARISON_SEED, COMPARISON_SEED + params.evaluation.episodes)
+def learn_variant(params: ControlParams, rig: Rig, name: str, seed: int) -> dict[str, Any]:
+    """Train a variant; returns its figures by condition, and ``train_s``."""
+    agent, school = variants(params.agent)[name]
+    learnt_on = partial(make_env, params, rig, IDEAL if school == IDEAL else str(LATENCIES_S[0]), school)
+    validation = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        label = f"{name}, seed {seed}"
+        learn(learnt_on, agent, seed, validation, params.evaluation.interval, Path(folder), label)
+        seconds = round(time.monotonic() - began, 1)
+        best = BottleneckDDPG.load(Path(folder) / "best.zip", device="cpu")
+    tests = comparison_episodes(params)
+    found = {one: summarize(run_agent(best, make_env(params, rig, one), tests)) for one in CONDITIONS}
+    return {**found, "train_s": seconds}
 
-    def keep() -> None:
-        write_whole(table, json.dumps(found, indent=2) + "\n")
 
-    settings = conditions_of(params.env)
-
-    def env(condition: str, school: School = "estimates") -> ReachEnv:
-        return ReachEnv(settings[condition], TrueState() if school == "true_state" else Surrogate(model), rig)
-
-    conditions: dict[str, Callable[[], ReachEnv]] = {name: partial(env, name) for name in CONDITIONS}
-    if not found["baselines"]:
-        for condition, make_env in conditions.items():
-            policies: dict[str, Callable[[], Policy]] = {
-                "proportional": partial(ProportionalPolicy, gains[0], rig.max_displacement_m),
-                "proportional_fused": partial(
-                    FusedProportionalPolicy, gains[1], rig.max_displacement_m, 1 / rig.rate_hz
-                ),
-            }
-            # What a plain controller could do if the latency were known: an answer, not a rival (docs/control.md).
-            retuned = tune(params.evaluation, make_env, rig)["proportional"]
-            policies["proportional_retuned"] = partial(ProportionalPolicy, retuned, rig.max_displacement_m)
-            for name, episodes in run_episodes(policies, make_env, tests, label=condition).items():
-                found["baselines"].setdefault(name, {})[condition] = summarize(episodes)
-        keep()
-    chosen = {name: value for name, value in variants(params.agent).items() if not only or name in only}
-    for name, (agent, school) in chosen.items():
-        for seed in seeds:
-            if str(seed) in found["variants"].get(name, {}):
-                continue
-            folder = Path(params.runs) / f"ablation_{key}_{name}_{seed}"
-            began = time.monotonic()
-            validation = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
-            make_env = partial(env, IDEAL if school == IDEAL else str(LATENCIES_S[0]), school)
-            learn(make_env, agent, seed, validation, params.evaluation.interval, folder, f"{name}, seed {seed}")
-            seconds = round(time.monotonic() - began, 1)
-            best = BottleneckDDPG.load(folder / "best.zip", device="cpu")
-            row = {name: summarize(run_agent(best, make(), tests)) for name, make in conditions.items()}
-            found["variants"].setdefault(name, {})[str(seed)] = {**row, "train_s": seconds}
-            found["summary"] = _summary(found["variants"])
-            keep()
-            shutil.rmtree(folder)
+def measure_baselines(params: ControlParams, rig: Rig) -> dict[str, Any]:
+    """The plain controllers' figures, by name and condition."""
+    found: dict[str, Any] = {}
+    _, gains = _measured(params)
+    for condition in CONDITIONS:
+        tested_on = partial(make_env, params, rig, condition)
+        policies: dict[str, Callable[[], Policy]] = {
+            "proportional": partial(ProportionalPolicy, gains[0], rig.max_displacement_m),
+            "proportional_fused": partial(FusedProportionalPolicy, gains[1], rig.max_displacement_m, 1 / rig.rate_hz),
+        }
+        # What a plain controller could do if the latency were known: an answer, not a rival (docs/control.md).
+        retuned = tune(params.evaluation, tested_on, rig)["proportional"]
+        policies["proportional_retuned"] = partial(ProportionalPolicy, retuned, rig.max_displacement_m)
+        tests = comparison_episodes(params)
+        for name, episodes in run_episodes(policies, tested_on, tests, label=condition).items():
+            found.setdefault(name, {})[condition] = summarize(episodes)
     return found
 
 
-def _summary(variants: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def comparison_episodes(params: ControlParams) -> range:
+    """Seeds of the episodes that all are tested on."""
+    return range(COMPARISON_SEED, COMPARISON_SEED + params.evaluation.episodes)
+
+
+def _summary(variants: Rows) -> dict[str, Any]:
     """Per variant and condition: mean over the seeds, and half the width of its 95 % interval (Student's t)."""
     summary: dict[str, Any] = {}
     for name, seeds in variants.items():
@@ -169,11 +147,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the comparison."""
     parser = argparse.ArgumentParser(prog="python -m control.ablation", description=__doc__)
     parser.add_argument("--config", default="params/control.yaml", help="parameter file (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of learning (default: 0 1 2)")
-    parser.add_argument("--only", nargs="*", default=[], metavar="VARIANT", help="variants to run (default: all)")
+    add_options(parser, list(variants(AgentParams())))
     options = parser.parse_args(arguments)
     with command_line(parser.prog):
-        found = run(load_params(options.config, ControlParams), Rig.load(), options.seeds, options.only)
+        params, rig = load_params(options.config, ControlParams), Rig.load()
+        rows = run_rows(options, Path(params.runs) / "ablation", partial(learn_variant, params, rig))
+        if rows is None:
+            return
+        table = Path(params.results) / "ablation.json"
+        learnt = read_table(table).get("variants", {}) | rows
+        found = {"variants": learnt, "baselines": measure_baselines(params, rig), "summary": _summary(learnt)}
+        write_whole(table, json.dumps(found, indent=2) + "\n")
         titles = [*(f"+{latency} s" for latency in LATENCIES_S), "ideal arm"]
         print(f"{'median / 95th percentile, mm':56}" + "".join(f"{title:>14}" for title in titles))
         for name, row in found["baselines"].items():

@@ -126,13 +126,6 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     return metrics
 
 
-def finished(params: EndToEndParams, rig: Rig) -> dict[str, Any] | None:
-    """The metrics that :func:`run` wrote for the same parameters, rig and program, if it has."""
-    file = Path(params.results) / METRICS
-    metrics: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    return metrics if metrics.get("parameters") == run_digest(params, rig) else None
-
-
 def run_digest(params: EndToEndParams, rig: Rig) -> str:
     """Names a run by all that its figures follow from: parameters, rig, rooms and program.
 

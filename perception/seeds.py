@@ -1,7 +1,8 @@
 """Trains the pair with further seeds: ``python -m perception.seeds --seeds 1 2 3`` writes their figures and spread.
 
-Every seed draws other weights, orders and augmentations; the frames stay the same. A pair that is trained already with
-one of the seeds is taken as it is. What is finished is kept: a run that was stopped goes on where it was.
+Every seed draws other weights, orders and augmentations; the frames stay the same. The seed that the shipped pair was
+trained with is not trained again. A further seed takes about twenty minutes: ``dvc repro
+studies/dvc.yaml:perception_seeds`` does the same and keeps what is finished.
 
 Figures in ``results/perception/seeds.json``: ``default.<split>`` and ``glance.<split>`` have ``median_mm`` and
 ``p95_mm``, each with the seeds' ``values`` in order, their ``mean`` and their ``spread`` (largest less smallest).
@@ -19,41 +20,34 @@ import numpy as np
 from datasets.common.config import command_line, load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
-from datasets.generation.splits import FramesParams
-from datasets.rig.rig import Rig
+from perception import train
 from perception.estimator.estimator import GRAPHS
 from perception.evaluate import LocateParams, evaluate
-from perception.evaluation.comparison import frames_digest
-from perception.training.summary import TrainingSummary
-from perception.training.training_runs import TrainingRun, train_all
+from perception.training.summary import FILE, TrainingSummary
 
 PROG = "python -m perception.seeds"
 RUNS = "runs/perception/seeds"
 FIGURES = ("median_mm", "p95_mm")
 
 
-def repeat(
-    seeds: Sequence[int], params: LocateParams, configs: Mapping[str, Path], folder: Path, workers: int
-) -> dict[str, Any]:
-    """Train and measure every seed; returns what is written as ``seeds.json``.
+def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str, Any]:
+    """Measure the pair of every seed; returns what is written as ``seeds.json``.
 
     Args:
         seeds: of the trainings.
         params: what is measured; its own pair counts for the seed that it was trained with.
-        configs: parameter file of each look's training.
-        folder: of the trainings: in it a folder for these frames, and there one a seed.
-        workers: trainings side by side.
+        runs: folder of the trainings, in it a folder for each seed with one for each look.
+
+    Raises:
+        ModelError: a seed has not been trained.
     """
-    if len(set(seeds)) != len(seeds) or min(seeds) < 0:
-        raise ConfigError(f"--seeds must differ and not be negative, got {' '.join(map(str, seeds))}")
-    if workers < 1:
-        raise ConfigError(f"--workers must be at least 1, got {workers}")
-    digest = frames_digest(load_params(params.frames, FramesParams), Rig.load(params.rig))
-    folder = folder / digest
-    pairs = {seed: _pair(seed, params, configs, folder) for seed in seeds}
-    train_all([run for pair in pairs.values() for run in pair.values()], workers)
-    measured = [_measure(seed, pairs[seed], params, folder / str(seed), digest) for seed in seeds]
-    found: dict[str, Any] = {"seeds": list(seeds), "frames": digest}
+    measured = []
+    for seed in seeds:
+        print(f"seed {seed}: measuring")
+        glance, fovea = map(str, _pair(seed, params, runs).values())
+        estimator, results = (str(runs / str(seed) / name) for name in ("estimator", "results"))
+        measured.append(evaluate(replace(params, glance=glance, fovea=fovea, estimator=estimator, results=results)))
+    found: dict[str, Any] = {"seeds": list(seeds), "frames": measured[0]["frames"]}
     for look in ("default", "glance"):
         found[look] = {
             split: {"n": figures["n"]}
@@ -66,30 +60,18 @@ def repeat(
     return found
 
 
-def _pair(seed: int, params: LocateParams, configs: Mapping[str, Path], folder: Path) -> dict[str, TrainingRun]:
-    shipped = {name: TrainingRun(configs[name], seed, Path(getattr(params, name))) for name in GRAPHS}
-    if all(run.finished() for run in shipped.values()):
+def _pair(seed: int, params: LocateParams, runs: Path) -> dict[str, Path]:
+    """The folder of each look's training: those of ``params`` where they are of this seed."""
+    shipped = {name: Path(getattr(params, name)) for name in GRAPHS}
+    if all((folder / FILE).is_file() and TrainingSummary.read(folder).seed == seed for folder in shipped.values()):
         return shipped
-    return {name: TrainingRun(configs[name], seed, folder / str(seed) / name) for name in GRAPHS}
+    return {name: runs / str(seed) / name for name in GRAPHS}
 
 
-def _measure(
-    seed: int, pair: Mapping[str, TrainingRun], params: LocateParams, folder: Path, digest: str
-) -> dict[str, Any]:
-    path = folder / "results" / "metrics.json"
-    summaries = {name: TrainingSummary.read(run.folder).__dict__ for name, run in pair.items()}
-    if path.is_file():
-        kept: dict[str, Any] = json.loads(path.read_text())
-        if (kept.get("train"), kept.get("frames"), kept.get("most")) == (summaries, digest, params.frames_per_split):
-            return kept
-    print(f"seed {seed}: measuring")
-    glance, fovea = (str(pair[name].folder) for name in GRAPHS)
-    own = replace(
-        params, glance=glance, fovea=fovea, estimator=str(folder / "estimator"), results=str(folder / "results")
-    )
-    metrics = evaluate(own) | {"most": params.frames_per_split}
-    write_whole(path, json.dumps(metrics, indent=2) + "\n")
-    return metrics
+def train_look(config: str, seed: int, folder: Path) -> None:
+    """Train one look with a seed, by one thread, as studies/dvc.yaml does."""
+    arguments = {"config": config, "seed_everything": seed, "output": folder, "curves": folder, "threads": 1}
+    train.main(["fit", *(f"--{key}={value}" for key, value in arguments.items())])
 
 
 def _over_seeds(values: Sequence[float]) -> dict[str, Any]:
@@ -116,21 +98,22 @@ def main(arguments: list[str] | None = None) -> None:
     for look in GRAPHS:
         file = f"params/perception_{look}.yaml"
         parser.add_argument(f"--{look}", default=file, help=f"how the {look} is trained (default: {file})")
-    parser.add_argument("--runs", default=RUNS, help=f"folder of the trainings, which resume there (default: {RUNS})")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=2,
-        help="trainings side by side, one thread each; 1: one after the other, with the files' threads (default: 2)",
-    )
+    parser.add_argument("--runs", default=RUNS, help=f"folder of the trainings (default: {RUNS})")
+    parser.add_argument("--gather", action="store_true", help="train nothing: measure what is trained already")
     parser.add_argument("--frames", type=int, help="measure only this many frames of each split")
     options = parser.parse_args(arguments)
     with command_line(PROG):
         params = load_params(options.config, LocateParams)
         if options.frames is not None:
             params = replace(params, frames_per_split=options.frames)
-        configs = {look: Path(getattr(options, look)) for look in GRAPHS}
-        print_table(repeat(options.seeds, params, configs, Path(options.runs), options.workers))
+        seeds, runs = options.seeds, Path(options.runs)
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ConfigError(f"--seeds must differ and not be negative, got {' '.join(map(str, seeds))}")
+        for seed in seeds if not options.gather else ():
+            for look, folder in _pair(seed, params, runs).items():
+                if folder != Path(getattr(params, look)):
+                    train_look(getattr(options, look), seed, folder)
+        print_table(measure(seeds, params, runs))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,12 @@
 import json
-from dataclasses import replace
 
 import pytest
+import yaml
 
-from control import end_to_end, repeat
-from control.end_to_end import EndToEndParams
-from control.repeat import SUMMARIZED, jobs
-from control.repeat import repeat as repeat_all
-from control.train import ControlParams
-from datasets.common.config import load_params
-from datasets.common.errors import ConfigError
+from control import repeat
+from control.repeat import METHODS, SUMMARIZED, end_to_end, true_state
+from control.train import read_params
+from datasets.common.errors import DataError
 
 ROW = dict.fromkeys(SUMMARIZED, 1.0)
 SMALL = """
@@ -20,76 +17,86 @@ evaluation: {episodes: 2, validation_episodes: 1, interval: 100}
 
 
 @pytest.fixture
-def files(tmp_path):
-    (tmp_path / "control.yaml").write_text(SMALL)
-    return {"true_state": str(tmp_path / "control.yaml")}
+def table(tmp_path, monkeypatch):
+    """The table of a study of two methods in a folder of its own, where only pretended learning takes place."""
+    monkeypatch.setattr(repeat, "TABLE", tmp_path / "seeds.json")
+    monkeypatch.setattr(repeat, "RUNS", tmp_path / "runs")
+
+    def learns(file, seed, folder, rig):
+        folder.mkdir(parents=True)
+        return ROW | {"median_mm": float(seed), "file": file}
+
+    monkeypatch.setattr(repeat, "METHODS", {"one": (learns, "one.yaml"), "other": (learns, "other.yaml")})
+    return tmp_path / "seeds.json"
 
 
 @pytest.mark.slow
-def test_true_state_learns_and_is_tested_without_an_estimator(tmp_path, rig, files):
-    found = repeat_all(files, [0, 1], rig, tmp_path / "seeds.json", tmp_path / "runs")["true_state"]
-    assert set(found["seeds"]) == {"0", "1"}
-    assert all(row["n"] == 2 and row["train_s"] > 0 for row in found["seeds"].values())
-    assert set(found["summary"]) == set(SUMMARIZED)
-    assert found["summary"]["median_mm"]["half_width"] >= 0
-    assert not list((tmp_path / "runs").iterdir()), "no checkpoints are left"
+def test_true_state_learns_and_is_tested_without_an_estimator(tmp_path, rig):
+    (tmp_path / "control.yaml").write_text(SMALL)
+    row = true_state(str(tmp_path / "control.yaml"), 1, tmp_path / "runs", rig)
+    assert row["n"] == 2
+    assert row["train_s"] > 0
+    assert set(SUMMARIZED) < set(row)
+    assert [path.name for path in tmp_path.iterdir()] == ["control.yaml"], "no checkpoints are left"
 
 
-def test_finished_seeds_are_kept_and_others_added(tmp_path, rig, files, monkeypatch):
-    ran = []
-
-    def learns(params, rig, seed, folder):
-        ran.append(seed)
-        if seed == 2:
-            raise KeyboardInterrupt
-        return ROW | {"median_mm": float(seed)}
-
-    monkeypatch.setattr(repeat, "true_state", learns)
-    table = tmp_path / "seeds.json"
-    with pytest.raises(KeyboardInterrupt):
-        repeat_all(files, [0, 1, 2], rig, table, tmp_path)
-    assert set(json.loads(table.read_text())["true_state"]["seeds"]) == {"0", "1"}
-    repeat_all(files, [0, 1, 3], rig, table, tmp_path)
-    assert ran == [0, 1, 2, 3]
-    summary = json.loads(table.read_text())["true_state"]["summary"]["median_mm"]
+def test_every_method_learns_with_every_seed_and_stands_with_its_interval(table, capsys):
+    repeat.main(["--seeds", "0", "1", "3"])
+    found = json.loads(table.read_text())
+    assert {name: set(part["seeds"]) for name, part in found.items()} == {"one": {*"013"}, "other": {*"013"}}
+    assert found["other"]["seeds"]["3"]["file"] == "other.yaml"
     # Student's t of 2 degrees of freedom, 4.303, times the standard error of 0, 1, 3.
-    assert summary == {"mean": pytest.approx(4 / 3, abs=1e-3), "half_width": pytest.approx(3.795, abs=1e-3)}
+    interval = {"mean": pytest.approx(4 / 3, abs=1e-3), "half_width": pytest.approx(3.795, abs=1e-3)}
+    assert found["one"]["summary"]["median_mm"] == interval
+    assert "one (3)" in capsys.readouterr().out
+    assert not [path for path in (table.parent / "runs").iterdir() if path.is_dir()], "no checkpoints are left"
 
 
-def test_other_parameters_forget_what_was_learnt_with_the_old(tmp_path, rig, files, monkeypatch):
-    monkeypatch.setattr(repeat, "true_state", lambda *_: dict(ROW))
-    table = tmp_path / "seeds.json"
-    repeat_all(files, [0, 1], rig, table, tmp_path)
-    (tmp_path / "control.yaml").write_text(SMALL + "seed: 7\n")
-    assert set(repeat_all(files, [5], rig, table, tmp_path)["true_state"]["seeds"]) == {"5"}
+def test_rows_learnt_one_by_one_are_gathered_into_the_same_table(table):
+    repeat.main(["--seeds", "0", "1"])
+    at_once = table.read_text()
+    table.unlink()
+    for name in ("one", "other"):
+        for seed in ("0", "1"):
+            repeat.main(["--only", name, "--seed", seed])
+    assert not table.exists()
+    repeat.main(["--gather", "--seeds", "0", "1"])
+    assert table.read_text() == at_once
+
+
+def test_a_row_that_was_not_learnt_is_named(table, capsys):
+    repeat.main(["--only", "one", "--seed", "0"])
+    with pytest.raises(SystemExit) as stopped:
+        repeat.main(["--gather", "--only", "one", "--seeds", "0", "1"])
+    assert stopped.value.code == 2
+    assert "learn it with --only one --seed 1" in capsys.readouterr().err
+    assert not table.exists()
+
+
+def test_methods_that_are_not_chosen_stay_as_they_are(table):
+    repeat.main(["--seeds", "0", "1"])
+    before = json.loads(table.read_text())
+    repeat.main(["--only", "other", "--seeds", "5"])
+    after = json.loads(table.read_text())
+    assert after["one"] == before["one"]
+    assert set(after["other"]["seeds"]) == {"5"}
 
 
 def test_a_variants_own_stage_is_its_seeds_row(tmp_path, rig, monkeypatch):
-    params = EndToEndParams("end_to_end", str(tmp_path / "policy"), str(tmp_path / "results"), seed=3)
-    written = {
-        "default": ROW,
-        "replay_mb": {"kept": 1.0},
-        "train_s": 9.0,
-        "parameters": end_to_end.run_digest(params, rig),
-    }
+    file = tmp_path / "variant.yaml"
+    places = {key: str(tmp_path / key) for key in ("policy", "results")}
+    file.write_text(yaml.safe_dump({"kind": "end_to_end", **places, "seed": 3}))
+    written = {"default": ROW, "replay_mb": {"kept": 1.0}, "train_s": 9.0}
+    monkeypatch.setattr(repeat, "run_end_to_end", lambda params, _: written | {"train_s": float(params.seed)})
+    with pytest.raises(DataError, match=r"results/metrics\.json: no such file; run `python -m control\.train"):
+        end_to_end(str(file), 3, tmp_path, rig)
     (tmp_path / "results").mkdir()
     (tmp_path / "results/metrics.json").write_text(json.dumps(written))
-    learnt = {"default": ROW, "replay_mb": {"kept": 2.0}, "train_s": 8.0}
-    monkeypatch.setattr(repeat, "run_end_to_end", lambda params, _: learnt | {"train_s": float(params.seed)})
-    assert repeat.end_to_end(params, rig, 3, tmp_path)["train_s"] == 9.0
-    assert repeat.end_to_end(params, rig, 4, tmp_path)["train_s"] == 4.0, "another seed"
-    assert repeat.end_to_end(replace(params, hindsight=2), rig, 3, tmp_path)["train_s"] == 3.0, "other parameters"
+    assert end_to_end(str(file), 3, tmp_path, rig)["train_s"] == 9.0
+    assert end_to_end(str(file), 4, tmp_path, rig)["train_s"] == 4.0, "another seed"
 
 
-def test_every_method_of_the_repository_has_parameters(rig):
-    assert len(jobs(repeat.METHODS, rig)) == 4
-    assert load_params(repeat.METHODS["true_state"], ControlParams).true_state_steps > 0
-    with pytest.raises(ConfigError, match="no method 'ppo'"):
-        jobs({"ppo": "params/control.yaml"}, rig)
-
-
-def test_the_command_refuses_what_it_does_not_know(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        repeat.main(["--only", "ppo"])
-    assert stopped.value.code == 2
-    assert "ppo" in capsys.readouterr().err
+def test_every_method_of_the_repository_has_parameters():
+    assert len(METHODS) == 4
+    for _, file in METHODS.values():
+        read_params(file)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from datasets.common.errors import DataError
@@ -153,19 +154,24 @@ def test_a_baseline_is_measured_alone_and_stands_in_the_table(
     assert "make baselines" in metrics["baselines"]["glance"]["reason"]
 
 
-@pytest.mark.slow
-def test_seeds_take_the_pair_at_hand_and_resume(
-    store: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = locate_params(store, runs, tmp_path)
-    arguments = ["--seeds", "0", "5", "--config", str(config), "--runs", str(tmp_path / "seeds"), "--frames", "10"]
+def seeds_arguments(store: Path, runs: Path, out: Path) -> list[str]:
+    """Of the command that trains as the runs were trained."""
+    arguments = ["--config", str(locate_params(store, runs, out)), "--runs", str(out / "seeds"), "--frames", "10"]
     for look in ("glance", "fovea"):
         saved = yaml.safe_load((runs / look / "log" / "config.yaml").read_text())
         model = {key: saved["model"][key] for key in ("look", "backbone", "learning_rate")}
         settings = {"model": model, "data": {key: saved["data"][key] for key in ("store", "batch_size")}}
-        trainer = {"max_epochs": 2, "enable_model_summary": False}
-        (tmp_path / f"{look}.yaml").write_text(yaml.safe_dump(settings | {"trainer": trainer}))
-        arguments += [f"--{look}", str(tmp_path / f"{look}.yaml")]
+        trainer = {"max_epochs": 2, "enable_model_summary": False, "enable_progress_bar": False}
+        (out / f"{look}.yaml").write_text(yaml.safe_dump(settings | {"trainer": trainer}))
+        arguments += [f"--{look}", str(out / f"{look}.yaml")]
+    return arguments
+
+
+@pytest.mark.slow
+def test_seeds_take_the_pair_at_hand_and_train_the_others(
+    store: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--seeds", "0", "5", *seeds_arguments(store, runs, tmp_path)]
     seeds.main(arguments)
     table = json.loads((tmp_path / "results" / "seeds.json").read_text())
     figures = table["default"]["nominal"]["median_mm"]
@@ -174,19 +180,39 @@ def test_seeds_take_the_pair_at_hand_and_resume(
     assert figures["values"][0] != figures["values"][1]
     assert figures["mean"] == pytest.approx(sum(figures["values"]) / 2, abs=1e-3)
     assert figures["spread"] == pytest.approx(abs(figures["values"][0] - figures["values"][1]), abs=2e-3)
-    assert not list((tmp_path / "seeds").glob("*/0/glance"))
+    assert not (tmp_path / "seeds/0/glance").exists()
 
-    evaluate.main(["--config", str(config), "--frames", "10"])
+    evaluate.main(["--config", str(tmp_path / "locate.yaml"), "--frames", "10"])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
     assert metrics["seeds"]["default"]["nominal"]["median_mm"] == figures
 
-    def never(*_: object) -> None:
-        raise AssertionError("nothing is left to do")
-
-    monkeypatch.setattr("perception.training.training_runs.subprocess.Popen", never)
-    monkeypatch.setattr(seeds, "evaluate", never)
-    seeds.main(arguments)
+    monkeypatch.setattr(seeds, "train_look", None)
+    seeds.main([*arguments, "--gather"])
     assert json.loads((tmp_path / "results" / "seeds.json").read_text()) == table
+
+
+@pytest.mark.slow
+def test_a_look_trained_after_another_is_as_if_trained_alone(store: Path, runs: Path, tmp_path: Path) -> None:
+    arguments = seeds_arguments(store, runs, tmp_path)
+    seeds.main(["--seeds", "5", *arguments])
+    options = {"config": tmp_path / "fovea.yaml", "seed_everything": 5, "output": tmp_path / "alone", "threads": 1}
+    command = [sys.executable, "-m", "perception.train", "fit", *(f"--{key}={value}" for key, value in options.items())]
+    subprocess.run(command, check=True, capture_output=True)
+    weights = [
+        torch.load(folder / "best.ckpt", weights_only=False)["state_dict"]
+        for folder in (tmp_path / "alone", tmp_path / "seeds/5/fovea")
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.slow
+def test_a_seed_that_was_not_trained_is_not_measured(
+    store: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        seeds.main(["--seeds", "5", "--gather", *seeds_arguments(store, runs, tmp_path)])
+    assert stopped.value.code == 2
+    fails(capsys, "seeds/5/glance/best.ckpt", "perception.train fit")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +220,6 @@ def test_seeds_take_the_pair_at_hand_and_resume(
     [
         (["--seeds", "1", "1"], "--seeds"),
         (["--seeds", "-1"], "--seeds"),
-        (["--workers", "0"], "--workers"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--glance", "nowhere.yaml"], "nowhere.yaml"),
     ],
@@ -206,21 +231,8 @@ def test_bad_arguments_of_the_seeds_are_named(
     with pytest.raises(SystemExit) as stopped:
         seeds.main(["--config", str(locate_params(tmp_path, tmp_path, tmp_path)), "--runs", str(tmp_path), *arguments])
     assert stopped.value.code == 2
-    fails(capsys, "perception.seeds: error:", words)
+    fails(capsys, "error:", words)
     assert not (tmp_path / "results").exists()
-
-
-def test_a_training_of_a_seed_that_fails_says_where(
-    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = {"model": {"look": "glance"}, "data": {"store": str(tmp_path / "none")}, "trainer": {"max_epochs": 1}}
-    (tmp_path / "look.yaml").write_text(yaml.safe_dump(settings))
-    looks = [f"--{look}={tmp_path / 'look.yaml'}" for look in ("glance", "fovea")]
-    config = locate_params(store, tmp_path, tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        seeds.main(["--seeds", "5", "--config", str(config), "--runs", str(tmp_path / "seeds"), *looks])
-    assert stopped.value.code == 2
-    fails(capsys, "output.log", "run the same again", "datasets.generate")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"nominal": {"n": 1}}'])

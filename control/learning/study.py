@@ -1,0 +1,65 @@
+"""Studies over several seeds: a row of figures for each name and seed, each in a file, and the table of all of them.
+
+``studies/dvc.yaml`` has a stage for each row: DVC keeps what is finished and knows what is out of date.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch as th
+
+from datasets.common.errors import DataError
+from datasets.common.files import write_whole
+
+Rows = dict[str, dict[str, Any]]
+"""Rows by name, then by seed."""
+
+
+def add_options(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """``--only`` and ``--seeds`` choose the rows; ``--seed`` or ``--gather`` do half of the work."""
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of learning (default: 0 1 2)")
+    parser.add_argument(
+        "--only", nargs="+", default=list(names), choices=list(names), metavar="NAME", help="%(choices)s"
+    )
+    half = parser.add_mutually_exclusive_group()
+    half.add_argument("--seed", type=int, help="learn with this seed alone, and leave the table to --gather")
+    half.add_argument("--gather", action="store_true", help="learn nothing: put what is learnt already into the table")
+
+
+def run_rows(options: argparse.Namespace, runs: Path, learn: Callable[[str, int], dict[str, Any]]) -> Rows | None:
+    """Learn the rows that the options choose, and return them all; None where ``--seed`` leaves that to ``--gather``.
+
+    Args:
+        options: what was given for :func:`add_options`.
+        runs: folder of the rows' files, ``<name>_<seed>.json``.
+        learn: makes one row from its name and seed.
+
+    Raises:
+        DataError: a row that ``--gather`` needs has not been learnt.
+    """
+    th.set_num_threads(1)
+    seeds = options.seeds if options.seed is None else [options.seed]
+    if not options.gather:
+        for name in options.only:
+            for seed in seeds:
+                write_whole(runs / f"{name}_{seed}.json", json.dumps(learn(name, seed), indent=2) + "\n")
+    if options.seed is not None:
+        return None
+    return {name: {str(seed): _row(runs, name, seed) for seed in seeds} for name in options.only}
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The table as it stands, for rows that are not chosen to stay; empty where there is none."""
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
+
+
+def _row(runs: Path, name: str, seed: int) -> Any:
+    file = runs / f"{name}_{seed}.json"
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: no row ({error}); learn it with --only {name} --seed {seed}") from error
