@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export MUJOCO_GL ?= egl
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help setup system reproduce reproduce-all baselines resume demo test trial soak benchmark lint format clean
+.PHONY: help setup system reproduce reproduce-all baselines studies resume demo test trial soak benchmark lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,22 +39,27 @@ reproduce: setup ## rebuild the default path: frames, networks, policy, rehearsa
 	@$(BIN)/python -m pipelines.report
 
 # Each of these takes one thread and needs none of the others: two at a time on two cores.
-BASELINES := baseline@timm baseline@conv3_rgbd baseline@conv3_rgb
+BASELINES := timm conv3_rgbd conv3_rgb
+BASELINE_TRAININGS := $(BASELINES:%=studies/dvc.yaml:baseline_training@%)
 VARIANTS := end_to_end@rgb end_to_end@rgb_camera
 SIDE_BY_SIDE = printf '%s\n' $(1) | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item {}
 
-reproduce-all: setup ## rebuild every stage of dvc.yaml, variants and gauntlet included; `make resume` after a kill
+reproduce-all: setup ## rebuild every stage of dvc.yaml, variants, gauntlet and baselines included; after a kill: resume, baselines
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
-	@# The gauntlet needs the variants, which are first, and fills the core that five trainings on two would leave idle;
-	@# when the baselines' figures are there only its page is made again.
-	$(call SIDE_BY_SIDE,$(VARIANTS) $(BASELINES) gauntlet)
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --single-item gauntlet
+	@# The gauntlet needs the variants, which are first, and fills the core that five trainings on two would leave idle.
+	$(call SIDE_BY_SIDE,$(VARIANTS) $(BASELINE_TRAININGS) gauntlet)
+	$(call SIDE_BY_SIDE,$(BASELINES:%=studies/dvc.yaml:baseline@%))
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate report
 	@$(BIN)/python -m pipelines.report
 
 baselines: setup ## train and measure the estimator's baselines (about 40 minutes), and put them into its table
-	$(call SIDE_BY_SIDE,$(BASELINES))
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate
+	$(call SIDE_BY_SIDE,$(BASELINE_TRAININGS))
+	$(call SIDE_BY_SIDE,$(BASELINES:%=studies/dvc.yaml:baseline@%))
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate report
+
+studies: setup ## run what is out of date in studies/dvc.yaml: baselines, further seeds, ablation (hours), and show it
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro studies/dvc.yaml
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate report
 
 resume: setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from control.learning.ddpg import BottleneckDDPG
-from control.learning.study import Rows, add_options, read_table, run_rows
 from control.learning.trainer import AgentParams, learn, run_agent
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy
+from control.study import Rows, add_options, read_table, run_rows
 from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams, ReachEnv
 from control.task.episode_seeds import VALIDATION_SEED
