@@ -28,8 +28,9 @@ from control.learning.trainer import learn, run_agent
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, summarize
 from control.train import ControlParams, make_true_env, run, run_digest
+from datasets.common.cli import command_line
 from datasets.common.code_digest import code_digest, fingerprint
-from datasets.common.config import command_line, load_params
+from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from datasets.common.config import command_line
+from datasets.common.cli import command_line
 from pipelines.report.tables import tables, update_readme
 
 

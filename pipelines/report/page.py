@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from datasets.common.config import command_line
+from datasets.common.cli import command_line
 from datasets.common.errors import DataError
 from datasets.common.files import write_whole
 from pipelines.gauntlet.pictures import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
