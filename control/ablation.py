@@ -26,7 +26,8 @@ from control.task.episode_seeds import VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, run_episodes, summarize
 from control.task.sources import ErrorModel, Surrogate, TrueState
 from control.train import ControlParams, tune
-from datasets.common.config import command_line, load_params
+from datasets.common.cli import command_line
+from datasets.common.config import load_params
 from datasets.common.errors import DataError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig

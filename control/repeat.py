@@ -28,7 +28,8 @@ from control.study import Rows, add_options, read_table, run_rows
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, summarize
 from control.train import ControlParams, make_true_env, run
-from datasets.common.config import command_line, load_params
+from datasets.common.cli import command_line
+from datasets.common.config import load_params
 from datasets.common.errors import DataError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig

@@ -31,10 +31,12 @@ from control.task.episodes import Episode, paired_difference, run_episodes, summ
 from control.task.goals import GoalSampler
 from control.task.rendered import RenderedParams, RenderedSource, fit_error_model
 from control.task.sources import ErrorModel, Surrogate, TrueState
+from datasets.common.cli import command_line
 from datasets.common.code_digest import code_digest, fingerprint
-from datasets.common.config import command_line, load_params
+from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
+from datasets.common.workers import Workers, add_worker_options
 from datasets.generation.splits import rooms_digest
 from datasets.rig.rig import Rig
 
@@ -114,8 +116,8 @@ def make_rendered_env(params: EnvParams, rooms: RenderedParams, rig: Rig) -> Rea
     return ReachEnv(params, RenderedSource(rooms, rig), rig)
 
 
-def run(params: ControlParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
-    """The whole stage; returns the metrics it wrote.
+def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers | None = None) -> dict[str, Any]:
+    """The whole stage; returns the metrics it wrote. ``workers`` run the test episodes (default: the parameters').
 
     Measures the estimator's errors, learns on them and on the true state, tunes the proportional controllers on
     validation seeds, and runs all of them on the test seeds: through the estimator itself, but for the true state.
@@ -139,7 +141,7 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
         _export(folder / name, rig)
         seconds[name] = round(time.monotonic() - began, 1)
     gains = tune(params.evaluation, surrogate, rig)
-    found = _test(params, rig, folder, gains, truth)
+    found = _test(params, rig, folder, gains, truth, workers or Workers(params.evaluation.workers))
     metrics = {
         "default": summarize(found["ddpg"]),
         "baselines": {
@@ -191,7 +193,7 @@ def tune(params: EvaluationParams, make_env: Callable[[], ReachEnv], rig: Rig) -
     for gain in params.gains:
         policies[f"{PROPORTIONAL} {gain}"] = partial(ProportionalPolicy, gain, rig.max_displacement_m)
         policies[f"{FUSED} {gain}"] = partial(FusedProportionalPolicy, gain, rig.max_displacement_m, 1 / rig.rate_hz)
-    found = run_episodes(policies, make_env, seeds, workers=1, label="gains")
+    found = run_episodes(policies, make_env, seeds, label="gains")
     mean = {name: float(np.mean([episode.reward for episode in episodes])) for name, episodes in found.items()}
     best = {}
     for kind in (PROPORTIONAL, FUSED):
@@ -219,7 +221,12 @@ def _export(folder: Path, rig: Rig) -> None:
 
 
 def _test(
-    params: ControlParams, rig: Rig, folder: Path, gains: dict[str, float], truth: Callable[[], ReachEnv]
+    params: ControlParams,
+    rig: Rig,
+    folder: Path,
+    gains: dict[str, float],
+    truth: Callable[[], ReachEnv],
+    workers: Workers,
 ) -> dict[str, list[Episode]]:
     seeds = range(TEST_SEED, TEST_SEED + params.evaluation.episodes)
     step = rig.max_displacement_m
@@ -232,7 +239,7 @@ def _test(
         },
         rendered,
         seeds,
-        params.evaluation.workers,
+        workers,
         "test through the estimator",
     )
     policy = {TRUE_STATE: partial(load_policy, folder / TRUE_STATE / "policy", rig)}
@@ -281,6 +288,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--config", default="params/control.yaml", help="parameter file (default: %(default)s)")
     parser.add_argument("--fresh", action="store_true", help="forget an interrupted run instead of going on with it")
+    add_worker_options(parser, "the parameter file's")
     options = parser.parse_args(arguments)
     with command_line(parser.prog):
         rig = Rig.load()
@@ -288,7 +296,7 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(params, EndToEndParams):
             metrics = run_end_to_end(params, rig, options.fresh)
         else:
-            metrics = run(params, rig, options.fresh)
+            metrics = run(params, rig, options.fresh, Workers.of(options, params.evaluation.workers))
         rows = {"ddpg": metrics["default"], **metrics.get("baselines", {})}
         print(f"{'policy':22}{'median mm':>10}{'p95 mm':>8}{'<5 mm':>7}{'<10 mm':>7}{'<50 mm':>7}{'arrival s':>10}")
         for name, row in rows.items():

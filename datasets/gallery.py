@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.common.config import command_line
+from datasets.common.cli import command_line
 from datasets.rig.projection import Window, invert, project, transform
 from datasets.rig.rig import RIG_PATH, Rig
 from datasets.scene.photographer import Studio

@@ -11,11 +11,13 @@ from tqdm import tqdm
 from zarr.errors import GroupNotFoundError
 
 from datasets.arm.official import menagerie_available
+from datasets.common.cli import command_line
 from datasets.common.code_digest import code_digest
-from datasets.common.config import command_line, load_params
-from datasets.common.errors import ConfigError, DataError
-from datasets.generation.backends import Backend, Job, make_backend
+from datasets.common.config import load_params
+from datasets.common.errors import DataError
+from datasets.common.workers import Pool, Workers, add_worker_options
 from datasets.generation.labelled_frame import DrawerFactory, SceneDrawer
+from datasets.generation.shards import Shard, ShardDrawer
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.rig import RIG_PATH, Rig
 from datasets.store.store import FrameStore, StoredFiles, open_store, schema, storage_errors
@@ -49,7 +51,7 @@ class Run:
     fresh: bool = False
     make_drawer: DrawerFactory = SceneDrawer
 
-    def draw(self, backend: Backend, quiet: bool = False) -> tuple[int, int]:
+    def draw(self, pool: Pool, quiet: bool = False) -> tuple[int, int]:
         """Draw what is missing; how many frames were drawn, and how many there are now.
 
         Raises:
@@ -59,11 +61,11 @@ class Run:
         total = sum(writer.frames for writer in writers.values())
         pending = {name: [] if writer.complete else writer.pending() for name, writer in writers.items()}
         missing = sum(len(writers[name].rows(shard)) for name, shards in pending.items() for shard in shards)
+        draw_shard = ShardDrawer(self.url, self.make_drawer)
         with tqdm(total=total, initial=total - missing, unit="frame", smoothing=0.05, disable=quiet) as bar:
             for plan in self.plans:
                 bar.set_description(plan.name)
-                jobs = [Job(self.url, plan, shard, self.make_drawer) for shard in pending[plan.name]]
-                for frames in backend.run(jobs):
+                for _, frames in pool.run(draw_shard, [Shard(plan, index) for index in pending[plan.name]]):
                     bar.update(frames)
                 if not writers[plan.name].complete:
                     writers[plan.name].finish()
@@ -137,7 +139,7 @@ class Run:
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line, checked."""
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m datasets.generate",
         description="Draw labelled RGB-D frames of randomized scenes into a Zarr store, one group per split.",
@@ -149,9 +151,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--rig", default=str(RIG_PATH), help="the physical set-up (default: %(default)s)")
     add("--out", default="data/frames", help="folder or any fsspec URL (default: %(default)s)")
     add("--splits", nargs="+", metavar="NAME", help="only these splits (default: all of the parameter file)")
-    add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core, here %(default)s)")
-    add("--backend", choices=["local", "ray"], default="local", help="where the workers run (default: %(default)s)")
-    add("--address", help="of the Ray cluster (default: one is started on this machine)")
+    add_worker_options(parser)
     add(
         "--existing",
         choices=["resume", "redraw"],
@@ -160,26 +160,22 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "an interrupted run left (default: %(default)s)",
     )
     add("--fresh", action="store_true", help="delete these splits first and draw them again")
-    options = parser.parse_args(arguments)
-    if options.workers < 1:
-        raise ConfigError(f"--workers must be at least 1, got {options.workers}")
-    if options.address and options.backend != "ray":
-        raise ConfigError("--address names a Ray cluster: add --backend ray")
-    return options
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     with command_line("datasets.generate"):
         options = parse_arguments(arguments)
+        workers = Workers.of(options)
         params = load_params(options.config, FramesParams)
         rig = Rig.load(options.rig)
         plans = [SplitPlan.of(params, name, rig) for name in options.splits or params.splits]
         # Workers on a cluster have working folders of their own.
         out = os.path.abspath(options.out) if options.backend == "ray" and "://" not in options.out else options.out
         run = Run(out, plans, options.existing, options.fresh)
-        with make_backend(options.backend, options.workers, options.address) as backend:
-            drawn, total = run.draw(backend)
+        with workers.open() as pool:
+            drawn, total = run.draw(pool)
         print(f"{options.out}: {drawn} frames drawn, {total - drawn} were there")
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from datasets.common.config import command_line, load_params
+from datasets.common.cli import command_line
+from datasets.common.config import load_params
 from datasets.common.errors import DataError, ModelError
 from datasets.common.files import write_whole
 from datasets.generation.splits import FramesParams, SplitPlan

@@ -27,9 +27,11 @@ from typing import Any
 import numpy as np
 
 from datasets.arm.official import menagerie_available
-from datasets.common.config import command_line, load_params
+from datasets.common.cli import command_line
+from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
+from datasets.common.workers import Pool, Workers, add_worker_options
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.rig import RIG_PATH, Rig
 from perception.estimator.estimator import GRAPHS, SIGMAS
@@ -86,8 +88,13 @@ class LocateParams:
             raise ConfigError("workers and frames_per_split must be at least 1")
 
 
-def evaluate(params: LocateParams) -> dict[str, Any]:
-    """Pack, calibrate, measure; returns what is written as ``metrics.json``."""
+def evaluate(params: LocateParams, workers: Workers | None = None) -> dict[str, Any]:
+    """Pack, calibrate, measure; returns what is written as ``metrics.json``. Default: the parameters' ``workers``."""
+    with (workers or Workers(params.workers)).open() as pool:
+        return _evaluate(params, pool)
+
+
+def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     rig = Rig.load(params.rig)
     plans = _plans(params, rig)
     digest = frames_digest(load_params(params.frames, FramesParams), rig)
@@ -99,7 +106,7 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
     part = estimator.with_name(estimator.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, part)
-    trials = run_trials(part, plans[params.calibration_split], params.workers)
+    trials = run_trials(part, plans[params.calibration_split], pool)
     scale = {
         "glance": sigma_scale(trials.glance - trials.tcp, trials.glance_sigma).mean().repeat(3),
         "base": sigma_scale(trials.base_error, trials.base_sigma),
@@ -115,7 +122,7 @@ def evaluate(params: LocateParams) -> dict[str, Any]:
         if reason is not None:
             metrics["default"][split] = {"n": 0, "reason": reason}
             continue
-        measured[split] = trials = run_trials(estimator, plans[split], params.workers)
+        measured[split] = trials = run_trials(estimator, plans[split], pool)
         errors = trials.fovea - trials.tcp
         metrics["default"][split] = summarize(errors)
         metrics["glance"][split] = summarize(trials.glance - trials.tcp)
@@ -174,16 +181,14 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--config", default="params/locate.yaml", help="parameter file (default: params/locate.yaml)")
-    parser.add_argument("--workers", type=int, help="processes, instead of the parameter file's")
+    add_worker_options(parser, "the parameter file's")
     parser.add_argument("--frames", type=int, help="measure only this many frames of each split")
     options = parser.parse_args(arguments)
     with command_line(PROG):
         params = load_params(options.config, LocateParams)
-        if options.workers is not None:
-            params = replace(params, workers=options.workers)
         if options.frames is not None:
             params = replace(params, frames_per_split=options.frames)
-        print_table(evaluate(params))
+        print_table(evaluate(params, Workers.of(options, params.workers)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from datasets.common.config import command_line, load_params
+from datasets.common.cli import command_line
+from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from perception import train

@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger
 
-from datasets.common.config import command_line
+from datasets.common.cli import command_line
 from datasets.common.errors import ConfigError
 from datasets.store.datamodule import FramesDataModule
 from perception.training.curves import write_curves

@@ -19,8 +19,7 @@ from tqdm import tqdm
 
 from control.arms.fence import Fence
 from datasets.arm.kinematics import Kinematics
-from datasets.common.arguments import require_writable, seed
-from datasets.common.config import command_line
+from datasets.common.cli import command_line, require_writable, seed
 from datasets.common.errors import ConfigError, DataError, DeviceError, SafetyStop
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics, invert, transform

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from control.task.goal_check import check_goals
-from datasets.common.config import command_line
+from datasets.common.cli import command_line
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Rig
 from pipelines.observers.console import result_table

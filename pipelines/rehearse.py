@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from control.policies.policy import Policy
 from control.task.goals import GoalSampler
-from datasets.common.arguments import require_writable
-from datasets.common.config import command_line, load_params
+from datasets.common.cli import command_line, require_writable
+from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 from pipelines.rehearsal.plots import plot_rehearsal

@@ -20,8 +20,7 @@ from control.arms.params import ArmParams
 from control.arms.xarm.link import logger as arm_log
 from control.task.goal_check import check_goals
 from control.task.goals import GoalSampler
-from datasets.common.arguments import seed
-from datasets.common.config import EXIT_INTERRUPTED, command_line
+from datasets.common.cli import EXIT_INTERRUPTED, command_line, seed
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import RIG_PATH, Rig
 from pipelines.observers.console import result_table, stop_words

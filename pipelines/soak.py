@@ -18,8 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from control.task.goals import GoalSampler
-from datasets.common.arguments import require_writable, seed
-from datasets.common.config import command_line
+from datasets.common.cli import command_line, require_writable, seed
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig

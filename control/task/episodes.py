@@ -1,12 +1,7 @@
 """Episodes of any policy on fixed seeds, in one process or several, and what they amount to."""
 
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +10,12 @@ from tqdm import tqdm
 
 from control.policies.policy import Policy
 from control.task.env import Observations, ReachEnv
-from datasets.common.errors import Sim2RealError
+from datasets.common.workers import Workers
 
 CHUNK = 5
 SUCCESS_MM = (5, 10, 20, 50)
+ALONE = Workers(1)
+"""This process and no other."""
 
 EnvFactory = Callable[[], ReachEnv]
 PolicyFactory = Callable[[], Policy]
@@ -63,17 +60,40 @@ def roll_out(act: Callable[[Observations], NDArray], env: ReachEnv, seed: int) -
 
 
 def run_episodes(
-    policies: Mapping[str, PolicyFactory], make_env: EnvFactory, seeds: Sequence[int], workers: int = 1, label: str = ""
+    policies: Mapping[str, PolicyFactory],
+    make_env: EnvFactory,
+    seeds: Sequence[int],
+    workers: Workers = ALONE,
+    label: str = "",
 ) -> dict[str, list[Episode]]:
-    """Every policy on the same seeds, with a progress bar; the result does not depend on ``workers``."""
+    """Every policy on the same seeds, with a progress bar; the result does not depend on ``workers``.
+
+    Raises:
+        DataError: a worker process died.
+    """
     chunks = [list(seeds[i : i + CHUNK]) for i in range(0, len(seeds), CHUNK)]
     tasks = [(name, chunk) for chunk in chunks for name in policies]
     found: dict[str, list[Episode]] = {name: [] for name in policies}
-    with tqdm(total=len(tasks) * CHUNK, desc=label or "episodes", unit="episode", disable=not label) as progress:
-        for name, episodes in _run(policies, make_env, tasks, workers):
-            found[name].extend(episodes)
+    progress = tqdm(total=len(tasks) * CHUNK, desc=label or "episodes", unit="episode", disable=not label)
+    with progress, workers.open() as pool:
+        for index, episodes in pool.run(_EpisodeRunner(policies, make_env), tasks):
+            found[tasks[index][0]].extend(episodes)
             progress.update(len(episodes))
     return {name: sorted(episodes, key=lambda episode: episode.seed) for name, episodes in found.items()}
+
+
+class _EpisodeRunner:
+    """Runs some episodes of one policy; called with its name and the seeds. A process makes its environment once."""
+
+    def __init__(self, policies: Mapping[str, PolicyFactory], make_env: EnvFactory) -> None:
+        self._policies, self._make_env = policies, make_env
+        self._env: ReachEnv | None = None
+
+    def __call__(self, task: tuple[str, Sequence[int]]) -> list[Episode]:
+        name, seeds = task
+        self._env = self._env or self._make_env()
+        policy = self._policies[name]()
+        return [run_episode(policy, self._env, seed) for seed in seeds]
 
 
 def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
@@ -114,40 +134,3 @@ def paired_difference(ours: Sequence[Episode], theirs: Sequence[Episode], seed: 
         "low_mm": round(float(low), 3),
         "high_mm": round(float(high), 3),
     }
-
-
-def _run(
-    policies: Mapping[str, PolicyFactory], make_env: EnvFactory, tasks: list[tuple[str, list[int]]], workers: int
-) -> Iterator[tuple[str, list[Episode]]]:
-    if workers <= 1:
-        env = make_env()
-        for name, chunk in tasks:
-            policy = policies[name]()
-            yield name, [run_episode(policy, env, seed) for seed in chunk]
-        return
-    # Spawned, not forked: neither torch's threads nor a GL context survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (make_env,)) as pool:
-        try:
-            futures = {pool.submit(partial(_work, policies[name], chunk)): name for name, chunk in tasks}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool as error:
-            raise Sim2RealError(
-                "a process that ran episodes died, perhaps for want of memory; try again with evaluation.workers: 1"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-_ENV: list[ReachEnv] = []
-"""A worker process's own environment, made once."""
-
-
-def _start(make_env: EnvFactory) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers it
-    _ENV[:] = [make_env()]
-
-
-def _work(make_policy: PolicyFactory, seeds: list[int]) -> list[Episode]:
-    policy = make_policy()
-    return [run_episode(policy, _ENV[0], seed) for seed in seeds]

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from datasets.arm.model import add_materials, add_surface
 from datasets.arm.official import official_spec
 from datasets.arm.shapes import SHAPES_PATH, Loft, Triangles, joined, load_shapes, save_shapes
-from datasets.common.config import command_line
+from datasets.common.cli import command_line
 from datasets.common.errors import ConfigError, DataError
 from datasets.rig.projection import Array, Intrinsics, look_at
 from datasets.scene.renderer import Renderer

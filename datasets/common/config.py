@@ -1,21 +1,15 @@
-"""Parameter files into frozen dataclasses, and one way for every command to begin and to fail."""
+"""Parameter files into frozen dataclasses, checked."""
 
-import contextlib
-import signal
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
-from datasets.common.errors import ConfigError, Sim2RealError
+from datasets.common.errors import ConfigError
 
 T = TypeVar("T")
-
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
 def load_params(path: str | Path, params_type: type[T]) -> T:
@@ -32,7 +26,7 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {_one_line(error)}") from error
+        raise ConfigError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}")
     parser = ArgumentParser(exit_on_error=False)
@@ -43,7 +37,7 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:  # jsonargparse raises many types; each one means that the file does not fit
-        raise ConfigError(f"{path}: {_one_line(error).replace('params.', '')}") from error
+        raise ConfigError(f"{path}: {one_line(error).replace('params.', '')}") from error
 
 
 def require_ranges(params: object, ranges: Mapping[str, tuple[float, float]]) -> None:
@@ -53,18 +47,6 @@ def require_ranges(params: object, ranges: Mapping[str, tuple[float, float]]) ->
             raise ConfigError(f"{key} must lie in {low:g}..{high:g}, got {getattr(params, key)}")
 
 
-@contextlib.contextmanager
-def command_line(prog: str) -> Iterator[None]:
-    """Turn the project's errors into one line on stderr and exit code 2, Ctrl-C into exit code 130."""
-    try:
-        yield
-    except Sim2RealError as error:
-        print(f"{prog}: error: {_one_line(error)}", file=sys.stderr)
-        raise SystemExit(EXIT_BAD_INPUT) from error
-    except KeyboardInterrupt as interrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        raise SystemExit(EXIT_INTERRUPTED) from interrupt
-
-
-def _one_line(error: object) -> str:
+def one_line(error: object) -> str:
+    """An error's message without line breaks."""
     return " ".join(str(error).split())

@@ -1,9 +1,5 @@
 """Runs the estimator over the frames of a split, drawing each window it asks for from the frame's own scene."""
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from datasets.common.errors import DataError
+from datasets.common.workers import Pool, in_order
 from datasets.generation.splits import SplitPlan
 from datasets.rig.projection import Array, Window, invert, transform
 from datasets.rig.rig import BASE_TARGET_M, Rig
@@ -66,8 +62,8 @@ class Task:
     stop: int
 
 
-def run_trials(folder: Path, plan: SplitPlan, workers: int) -> Trials:
-    """Locate the TCP in every frame of a split, with several processes; the result does not depend on their number.
+def run_trials(folder: Path, plan: SplitPlan, pool: Pool) -> Trials:
+    """Locate the TCP in every frame of a split; the result does not depend on how many processes do it.
 
     Raises:
         DataError: a worker process died.
@@ -75,24 +71,10 @@ def run_trials(folder: Path, plan: SplitPlan, workers: int) -> Trials:
     tasks = [Task(folder, plan, i, min(i + CHUNK, plan.frames)) for i in range(0, plan.frames, CHUNK)]
     parts = []
     with tqdm(total=plan.frames, desc=plan.name, unit="frame") as bar:
-        for part in _map(tasks, workers):
+        for part in in_order(pool.run(run_task, tasks)):
             parts.append(part)
             bar.update(len(part.tcp))
     return Trials.joined(parts)
-
-
-def _map(tasks: list[Task], workers: int) -> Iterator[Trials]:
-    if workers == 1:
-        yield from map(run_task, tasks)
-        return
-    # A GL context does not survive a fork.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield from pool.map(run_task, tasks)
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a worker of the evaluation died (out of memory?): run it again, with fewer workers"
-            ) from error
 
 
 def run_task(task: Task) -> Trials:

@@ -17,9 +17,11 @@ from typing import Any
 from tqdm import tqdm
 
 from control.task.episodes import Episode
-from datasets.common.config import command_line, load_params
+from datasets.common.cli import command_line
+from datasets.common.config import load_params
 from datasets.common.errors import DataError
 from datasets.common.files import write_whole
+from datasets.common.workers import Workers, add_worker_options
 from datasets.rig.rig import Rig
 from pipelines.gauntlet.cells import Cache, run_cells
 from pipelines.gauntlet.gaps import Gap
@@ -35,7 +37,7 @@ Found = dict[str, dict[str, list[Episode]]]
 """Episodes by method and gap."""
 
 
-def run(params: GauntletParams, plan: Plan) -> tuple[Found, float]:
+def run(params: GauntletParams, plan: Plan, workers: Workers) -> tuple[Found, float]:
     """Every cell's episodes, and how many seconds of a processor the cells run now took. Those in the cache are kept.
 
     Raises:
@@ -51,7 +53,7 @@ def run(params: GauntletParams, plan: Plan) -> tuple[Found, float]:
     with tqdm(total=len(set(digests.values())), initial=len(set(digests.values())) - len(missing)) as progress:
         progress.set_description("gauntlet")
         progress.unit = "cell"
-        for digest, seconds in run_cells(list(missing.items()), seeds, cache, params.workers):
+        for digest, seconds in run_cells(list(missing.items()), seeds, cache, workers):
             spent += seconds
             progress.update()
             done = missing[digest]
@@ -158,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--methods", type=_names, default=[], metavar="A,B", help="only these (default: all)")
     parser.add_argument("--cells", type=_names, default=[], metavar="A,B", help="only these gaps (default: all)")
     parser.add_argument("--episodes", type=int, metavar="N", help="of each cell, instead of the file's")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes, instead of the file's")
+    add_worker_options(parser, "the file's")
     parser.add_argument(
         "--output",
         metavar="FOLDER",
@@ -172,15 +174,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             output = str(Path(params.runs) / "selection")  # part of a gauntlet never passes for the whole
         if output is not None:
             params = replace(params, results=output)
-        given = {key: getattr(options, key) for key in ("episodes", "workers") if getattr(options, key) is not None}
-        params = replace(params, **given)
+        if options.episodes is not None:
+            params = replace(params, episodes=options.episodes)
+        workers = Workers.of(options, params.workers)
         rig = Rig.load()
         plan = make_plan(params, rig, options.methods, options.cells)
         if not plan.cells:
             reason = next(iter(plan.skipped.values()), "these methods and gaps do not meet")
             raise DataError(f"nothing to run: {reason}")
         began = time.monotonic()
-        found, spent = run(params, plan)
+        found, spent = run(params, plan, workers)
         written = write(params, rig, plan, found)
         for reason in dict.fromkeys(plan.skipped.values()):
             print(f"skipped: {reason}")

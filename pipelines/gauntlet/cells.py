@@ -7,10 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import loky
 import numpy as np
 import torch as th
-from loky.process_executor import BrokenProcessPool
 
 from control.policies.image_policy import ImagePolicy
 from control.policies.policy import Observation, Policy
@@ -22,7 +20,7 @@ from control.task.sources import TrueState
 from datasets.common.code_digest import code_digest, fingerprint
 from datasets.common.errors import ConfigError, DataError, SafetyStop
 from datasets.common.files import write_whole
-from datasets.generation.backends import begin_worker
+from datasets.common.workers import Workers
 from datasets.generation.splits import rooms_digest
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import PositionEstimator
@@ -179,41 +177,31 @@ class Cache:
 
 
 def run_cells(
-    cells: Sequence[tuple[str, Cell]], seeds: Sequence[int], cache: Cache, workers: int
+    cells: Sequence[tuple[str, Cell]], seeds: Sequence[int], cache: Cache, workers: Workers
 ) -> Iterator[tuple[str, float]]:
     """Run cells given with their digests, each into the cache; yields digest and seconds as they finish.
 
     Raises:
         DataError: a worker died; finished cells stay in the cache.
     """
-    tasks = [(digest, cell, seeds, cache) for digest, cell in cells]
-    if workers <= 1:
-        th.set_num_threads(1)
-        yield from (_run_one(*task) for task in tasks)
-        return
-    pool = loky.ProcessPoolExecutor(
-        workers, initializer=begin_worker, initargs=(os.getpid(),), env={"OMP_NUM_THREADS": "1"}
-    )
-    try:
-        for future in loky.as_completed([pool.submit(_run_one, *task) for task in tasks]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise DataError(
-            "a worker process died (killed, or out of memory); finished cells are kept: run the same again to go on"
-        ) from error
-    finally:
-        # What is in the cache is whole; the cells under way are lost and run again.
-        pool.shutdown(wait=True, kill_workers=True)
+    # What is in the cache is whole; where this is left early, the cells under way are lost and run again.
+    with workers.open(interruptible=True) as pool:
+        for index, (episodes, seconds) in pool.run(_run_one, [(cell, seeds) for _, cell in cells]):
+            digest = cells[index][0]
+            cache.write(digest, episodes)
+            yield digest, seconds
 
 
-def _run_one(digest: str, cell: Cell, seeds: Sequence[int], cache: Cache) -> tuple[str, float]:
+def _run_one(task: tuple[Cell, Sequence[int]]) -> tuple[list[Episode], float]:
+    """A cell's episodes, and the seconds of a processor that they took."""
+    cell, seeds = task
+    th.set_num_threads(1)
     began = _cpu_s()
     try:
         episodes = cell.run(seeds)
     except SafetyStop as stop:  # a method that commands no number; which one, its message cannot know
         raise SafetyStop(f"{cell.method_name} in {cell.gap_name}: {stop}") from stop
-    cache.write(digest, episodes)
-    return digest, _cpu_s() - began
+    return episodes, _cpu_s() - began
 
 
 def _cpu_s() -> float:

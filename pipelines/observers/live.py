@@ -3,7 +3,7 @@
 import numpy as np
 
 from control.arms.fence import Fence
-from datasets.common.arguments import require_writable
+from datasets.common.cli import require_writable
 from datasets.common.errors import ConfigError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from control.arms.arm import Arm
-from datasets.common.arguments import require_writable
+from datasets.common.cli import require_writable
 from datasets.common.errors import DataError, DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasets.common.config import command_line
+from datasets.common.cli import command_line
 from pipelines.report.page import write_page
 from pipelines.report.tables import RESULTS, tables, update_readme
 

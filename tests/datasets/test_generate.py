@@ -18,8 +18,8 @@ import yaml
 
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
+from datasets.common.workers import LocalProcesses, ThisProcess
 from datasets.generate import Run, main
-from datasets.generation.backends import LocalProcesses, ThisProcess
 from datasets.generation.labelled_frame import SceneDrawer
 from datasets.generation.splits import FramesParams, SplitParams, SplitPlan, WindowJitter
 from datasets.rig.projection import Window, invert, project, transform

@@ -115,6 +115,18 @@ def test_two_processes_train_one_look(store: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("where", ["local", "ray"])
+def test_two_workers_measure_the_bytes_of_one(store: Path, runs: Path, tmp_path: Path, where: str) -> None:
+    pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
+    found = []
+    for name, options in (("one", []), ("two", ["--workers", "2", "--backend", where])):
+        (tmp_path / name).mkdir()
+        evaluate.main(["--config", str(locate_params(store, runs, tmp_path / name)), *options])
+        found.append((tmp_path / name / "results/metrics.json").read_bytes())
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
 def test_the_pair_is_packed_calibrated_and_measured(store: Path, runs: Path, tmp_path: Path) -> None:
     evaluate.main(["--config", str(locate_params(store, runs, tmp_path))])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())

@@ -10,7 +10,8 @@ from control.task.env import EnvParams, ReachEnv
 from control.task.episodes import Episode, paired_difference, run_episode, run_episodes, summarize
 from control.task.rendered import fit_error_model
 from control.task.sources import ErrorModel, Surrogate, TrueState
-from datasets.common.errors import Sim2RealError
+from datasets.common.errors import DataError
+from datasets.common.workers import Workers
 
 LATE = EnvParams(dynamics=DynamicsParams(camera_delay_s=(0.3, 0.3)))
 
@@ -24,8 +25,8 @@ def test_the_result_does_not_depend_on_the_number_of_processes():
         "p": partial(ProportionalPolicy, 0.5, 0.025),
         "fused": partial(FusedProportionalPolicy, 1.0, 0.025, 0.1),
     }
-    alone = run_episodes(policies, make_env, range(7), workers=1)
-    together = run_episodes(policies, make_env, range(7), workers=2)
+    alone = run_episodes(policies, make_env, range(7))
+    together = run_episodes(policies, make_env, range(7), Workers(2))
     assert alone == together
     assert [episode.seed for episode in alone["p"]] == list(range(7))
 
@@ -35,8 +36,8 @@ def die() -> ReachEnv:
 
 
 def test_a_dead_worker_is_told_in_one_sentence():
-    with pytest.raises(Sim2RealError, match=r"evaluation\.workers"):
-        run_episodes({"p": partial(ProportionalPolicy, 0.5, 0.025)}, die, range(3), workers=2)
+    with pytest.raises(DataError, match="worker process died"):
+        run_episodes({"p": partial(ProportionalPolicy, 0.5, 0.025)}, die, range(3), Workers(2))
 
 
 def test_an_episode_is_measured_on_the_true_tcp():

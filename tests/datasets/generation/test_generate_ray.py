@@ -10,8 +10,8 @@ import cloudpickle
 import pytest
 
 from datasets.common.errors import ConfigError, DataError
+from datasets.common.workers import LocalProcesses, RayCluster, ThisProcess
 from datasets.generate import Run, main
-from datasets.generation.backends import LocalProcesses, RayCluster, ThisProcess
 from datasets.generation.labelled_frame import SceneDrawer
 from datasets.generation.splits import FramesParams, SplitParams, SplitPlan
 from datasets.scene.randomization import CameraRandomization

@@ -255,15 +255,18 @@ def test_a_whole_gauntlet_leaves_its_files_and_the_second_time_runs_nothing(smal
 
 @has_models
 @pytest.mark.slow
-def test_two_workers_give_the_same_as_one_and_a_selection_never_passes_for_the_whole(small):
+@pytest.mark.parametrize("where", [[], ["--backend", "ray"]], ids=["local", "ray"])
+def test_two_workers_give_the_bytes_of_one_and_a_selection_is_kept_apart(small, where):
+    pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
     config = ["--config", str(small / "gauntlet.yaml"), "--methods", "proportional"]
     gauntlet.main(config)
     assert not (small / "results").exists()
     one = (small / "runs/selection/metrics.json").read_text()
     for file in (small / "runs").glob("*.json"):
         file.unlink()
-    gauntlet.main([*config, "--workers", "2", "--output", str(small / "two")])
+    gauntlet.main([*config, "--workers", "2", *where, "--output", str(small / "two")])
     assert (small / "two/metrics.json").read_text() == one
+    assert (small / "two/episodes.csv").read_bytes() == (small / "runs/selection/episodes.csv").read_bytes()
 
 
 @has_models

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from datasets.common.arguments import require_writable
+from datasets.common.cli import require_writable
 from datasets.common.errors import ConfigError, DeviceError
 from perception.estimator.estimator import PositionEstimator
 from pipelines import calibrate, rehearse, soak

@@ -1,10 +1,31 @@
-"""What a command line checks before anything is opened: what could not be written at the end is refused now."""
+"""One way for every command to begin and to fail, and what a command line checks before anything is opened."""
 
 import argparse
+import contextlib
+import signal
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from datasets.common.errors import ConfigError
+from datasets.common.config import one_line
+from datasets.common.errors import ConfigError, Sim2RealError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+@contextlib.contextmanager
+def command_line(prog: str) -> Iterator[None]:
+    """Turn the project's errors into one line on stderr and exit code 2, Ctrl-C into exit code 130."""
+    try:
+        yield
+    except Sim2RealError as error:
+        print(f"{prog}: error: {one_line(error)}", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT) from error
+    except KeyboardInterrupt as interrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from interrupt
 
 
 def seed(text: str) -> int:

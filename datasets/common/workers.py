@@ -1,0 +1,262 @@
+"""Many tasks on several processes: of this machine, or of a Ray cluster. One place for all that can happen to them."""
+
+import argparse
+import math
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+import cloudpickle
+import loky
+from loky.process_executor import BrokenProcessPool
+
+from datasets.common.errors import ConfigError, DataError
+
+BackendName = Literal["local", "ray"]
+Result = TypeVar("Result")
+
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_DEAD_WORKER = (
+    "a worker process died (killed, or out of memory); what was finished is kept: run the same again to go on, "
+    "with fewer --workers if memory is short"
+)
+
+
+def usable_cores() -> int:
+    """The cores that this process may use: its affinity, and the quota of its control group where there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no control group, or one without a quota ("max")
+        return max(1, cores)
+
+
+class Pool(AbstractContextManager["Pool"], Protocol):
+    """Processes that carry out tasks; closed by leaving ``with``, after which none of them is left."""
+
+    def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
+        """Yield the index and the result of each task, in whatever order they end.
+
+        ``function`` is handed to each process once and kept there while it stays the same, so what it keeps in itself
+        lasts from task to task. Where it has a method ``close``, that is called before another takes its place.
+        It must be picklable where there are several processes.
+
+        Raises:
+            DataError: a worker died. What a task raises is raised here, as the very same type.
+        """
+        ...
+
+
+class ThisProcess:
+    """One task after the other, here."""
+
+    _function: Callable[[Any], Any] | None = None
+
+    def __enter__(self) -> "ThisProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _close(self._function)
+        self._function = None
+
+    def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
+        """Yield the index and the result of each task, in order."""
+        if function is not self._function:
+            _close(self._function)
+            self._function = function
+        for index, task in enumerate(tasks):
+            yield index, function(task)
+
+
+class LocalProcesses:
+    """Worker processes of this machine with a thread each, started once and kept for all that is run.
+
+    Ctrl-C reaches this process alone: tasks under way are finished, or ended where ``interruptible``, and no other is
+    begun. Should this process die, its workers end by themselves.
+
+    Args:
+        workers: processes.
+        interruptible: leaving early ends the tasks under way. For tasks that last minutes and write whole or nothing.
+    """
+
+    def __init__(self, workers: int, interruptible: bool = False) -> None:
+        self._executor = loky.ProcessPoolExecutor(
+            max_workers=workers, initializer=_begin_worker, initargs=(os.getpid(),), env={"OMP_NUM_THREADS": "1"}
+        )
+        self._interruptible = interruptible
+        self._futures: dict[Any, int] = {}
+
+    def __enter__(self) -> "LocalProcesses":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for future in self._futures:
+            future.cancel()
+        under_way = not all(future.done() for future in self._futures)
+        self._executor.shutdown(wait=True, kill_workers=self._interruptible and under_way)
+
+    def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
+        """Yield the index and the result of each task, as they finish."""
+        pickled = cloudpickle.dumps(function)
+        try:
+            self._futures = {self._executor.submit(_call, pickled, task): i for i, task in enumerate(tasks)}
+            for future in loky.as_completed(self._futures):
+                yield self._futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise DataError(_DEAD_WORKER) from error
+
+
+class RayCluster:
+    """Tasks on a Ray cluster: an existing one at ``address``, or one of ``workers`` started on this machine.
+
+    Whatever a task reads or writes must be where every node sees it, and the nodes need this project installed. Tasks
+    run in the folder in which this process does, where a node has it.
+
+    Raises:
+        ConfigError: Ray is not installed, or nothing answers at ``address``.
+    """
+
+    def __init__(self, address: str | None, workers: int) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise ConfigError("--backend ray needs Ray: install the project with its extra 'ray'") from error
+        self._ray = ray
+        self._waiting: dict[Any, int] = {}
+        try:
+            if address:
+                _probe(address)
+                ray.init(address=address, log_to_driver=False)
+            else:
+                ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConfigError(f"no Ray cluster at {address}: {error}; start one with: ray start --head") from error
+
+    def __enter__(self) -> "RayCluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for task in self._waiting:
+            self._ray.cancel(task, force=True)
+        self._ray.shutdown()
+
+    def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
+        """Yield the index and the result of each task, as they finish."""
+        ray = self._ray
+        pickled = ray.put(cloudpickle.dumps(function))
+        begin: Callable[..., Any] = ray.remote(num_cpus=1, max_retries=0)(_call).remote
+        self._waiting = {begin(pickled, task, os.getcwd()): index for index, task in enumerate(tasks)}
+        try:
+            while self._waiting:
+                (done,), _ = ray.wait(list(self._waiting), num_returns=1)
+                yield self._waiting.pop(done), ray.get(done)
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
+            raise DataError(_DEAD_WORKER) from error
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from error
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many processes there are to be, and where.
+
+    Attributes:
+        count: processes; of an existing cluster at ``address``, as many as it has.
+        backend: this machine, or Ray.
+        address: of a Ray cluster, ``host:port`` or ``auto``; None: one is started on this machine.
+    """
+
+    count: int = field(default_factory=usable_cores)
+    backend: BackendName = "local"
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"--workers must be at least 1, got {self.count}")
+        if self.address and self.backend != "ray":
+            raise ConfigError("--address names a Ray cluster: add --backend ray")
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, otherwise: int | None = None) -> "Workers":
+        """Those of a command line; ``otherwise`` processes (None: one per core) where it names no number.
+
+        Raises:
+            ConfigError: no worker at all, or an address without Ray.
+        """
+        count = options.workers if options.workers is not None else otherwise
+        return cls(usable_cores() if count is None else count, options.backend, options.address)
+
+    def open(self, interruptible: bool = False) -> Pool:
+        """Start the processes (``interruptible``: see :class:`LocalProcesses`); raises ConfigError without Ray."""
+        if self.backend == "ray":
+            return RayCluster(self.address, self.count)
+        return LocalProcesses(self.count, interruptible) if self.count > 1 else ThisProcess()
+
+
+def add_worker_options(parser: argparse.ArgumentParser, otherwise: str | None = None) -> None:
+    """Add ``--workers``, ``--backend`` and ``--address``; ``otherwise`` says what holds without the first."""
+    otherwise = otherwise or f"one per core, here {usable_cores()}"
+    parser.add_argument("--workers", type=int, metavar="N", help=f"processes (default: {otherwise})")
+    parser.add_argument(
+        "--backend", choices=["local", "ray"], default="local", help="where the workers run (default: %(default)s)"
+    )
+    parser.add_argument("--address", help="of the Ray cluster (default: one is started on this machine)")
+
+
+def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[Result]:
+    """The results of :meth:`Pool.run` in the order of their tasks, each as soon as those before it are there."""
+    early: dict[int, Result] = {}
+    due = 0
+    for index, result in results:
+        early[index] = result
+        while due in early:
+            yield early.pop(due)
+            due += 1
+
+
+_kept: tuple[bytes, Callable[[Any], Any]] | None = None
+"""The function that this worker process is at, with what it was unpickled from."""
+
+
+def _call(pickled: bytes, task: Any, folder: str | None = None) -> Any:
+    """Carry out one task in a worker process, in ``folder`` where it is there."""
+    global _kept
+    if folder is not None and os.path.isdir(folder):
+        os.chdir(folder)
+    if _kept is None or _kept[0] != pickled:
+        if _kept is not None:
+            _close(_kept[1])
+        _kept = pickled, cloudpickle.loads(pickled)
+    return _kept[1](task)
+
+
+def _close(function: Callable[[Any], Any] | None) -> None:
+    if (close := getattr(function, "close", None)) is not None:
+        close()
+
+
+def _begin_worker(parent: int) -> None:
+    """Leave Ctrl-C to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _probe(address: str) -> None:
+    """Raise OSError when nothing listens at ``host:port``: Ray itself would try for minutes, then end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()

@@ -1,0 +1,157 @@
+"""Tasks on several processes: each result once, errors of their own type, and no process left behind."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+from datasets.common import workers as module
+from datasets.common.errors import ConfigError, DataError, SafetyStop
+from datasets.common.workers import LocalProcesses, ThisProcess, Workers, add_worker_options, in_order, usable_cores
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test file
+
+
+def square(number: int) -> int:
+    time.sleep(0.01 * (number % 3))
+    return number * number
+
+
+class Counter:
+    """Knows how many tasks this copy of it has seen; each process has one."""
+
+    def __init__(self, closed: Path) -> None:
+        self.seen, self.closed = 0, closed
+
+    def __call__(self, task: int) -> tuple[int, int]:
+        self.seen += 1
+        return os.getpid(), self.seen
+
+    def close(self) -> None:
+        self.closed.write_text("closed")
+
+
+def refuse(number: int) -> None:
+    raise SafetyStop(f"task {number}")
+
+
+def die(number: int) -> int:
+    if number == 3:
+        os._exit(1)
+    time.sleep(0.05)
+    return number
+
+
+def is_running(process: int) -> bool:
+    return Path(f"/proc/{process}").is_dir()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_every_task_is_answered_once_with_its_index(count):
+    with Workers(count).open() as pool:
+        assert sorted(pool.run(square, range(7))) == [(number, number**2) for number in range(7)]
+        assert list(in_order(pool.run(square, range(5)))) == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_error_arrives_as_its_own_type(count):
+    with Workers(count).open() as pool, pytest.raises(SafetyStop, match=r"^task 0$"):
+        list(pool.run(refuse, [0]))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_process_keeps_the_function_until_another_comes(count, tmp_path):
+    with Workers(count).open() as pool:
+        answers = [answer for _, answer in pool.run(Counter(tmp_path / "closed"), range(8))]
+        for process in {process for process, _ in answers}:
+            seen = sorted(number for each, number in answers if each == process)
+            assert seen == list(range(1, len(seen) + 1))
+        assert not (tmp_path / "closed").exists()
+        list(pool.run(square, range(8)))
+        assert (tmp_path / "closed").exists()
+
+
+def test_the_only_process_closes_what_it_kept_at_the_end(tmp_path):
+    with ThisProcess() as pool:
+        list(pool.run(Counter(tmp_path / "closed"), [0]))
+    assert (tmp_path / "closed").exists()
+
+
+def test_a_dead_worker_is_told_and_what_was_finished_was_handed_over():
+    finished = []
+
+    def collect(pool):
+        for index, _ in pool.run(die, [0, 1, 2, 3, 4]):
+            finished.append(index)
+
+    with LocalProcesses(2) as pool, pytest.raises(DataError, match=r"worker process died.*fewer --workers"):
+        collect(pool)
+    assert set(finished) <= {0, 1, 2, 4}
+    assert finished
+
+
+@pytest.mark.parametrize("interruptible", [False, True])
+def test_leaving_early_leaves_no_process_and_begins_no_other_task(interruptible, tmp_path):
+    def note(number: int) -> int:
+        time.sleep(0.2)
+        (tmp_path / str(number)).touch()
+        return os.getpid()
+
+    with LocalProcesses(2, interruptible) as pool:
+        _, process = next(pool.run(note, range(40)))
+    assert not is_running(process)
+    written = len(list(tmp_path.iterdir()))
+    assert written < 12  # loky hands out a few in advance
+    time.sleep(0.5)
+    assert len(list(tmp_path.iterdir())) == written
+
+
+def test_ray_gives_the_same_and_errors_as_their_own_type(tmp_path):
+    pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
+    with Workers(2, "ray").open() as pool:
+        assert list(in_order(pool.run(square, range(7)))) == [number**2 for number in range(7)]
+        with pytest.raises(SafetyStop, match="task 0"):
+            list(pool.run(refuse, [0]))
+        folders = {folder for _, folder in pool.run(lambda task: os.getcwd(), range(3))}
+        assert folders == {os.getcwd()}
+        with pytest.raises(DataError, match="worker process died"):
+            list(pool.run(die, [3]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workers", "0"], "--workers must be at least 1, got 0"),
+        (["--workers", "-2"], "--workers must be at least 1"),
+        (["--address", "auto"], "--address names a Ray cluster: add --backend ray"),
+    ],
+)
+def test_options_that_fit_nothing_are_refused(arguments, message):
+    parser = argparse.ArgumentParser()
+    add_worker_options(parser)
+    with pytest.raises(ConfigError, match=message):
+        Workers.of(parser.parse_args(arguments))
+
+
+def test_the_number_is_the_command_line_s_then_the_file_s_then_the_cores():
+    parser = argparse.ArgumentParser()
+    add_worker_options(parser)
+    assert Workers.of(parser.parse_args(["--workers", "3"]), 5).count == 3
+    assert Workers.of(parser.parse_args([]), 5).count == 5
+    assert Workers.of(parser.parse_args([])).count == usable_cores()
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 8), ("", 8), ("900000 100000", 8), (None, 8)],
+)
+def test_the_control_group_s_quota_limits_the_cores(monkeypatch, tmp_path, quota, cores):
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(module, "_CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert usable_cores() == cores
