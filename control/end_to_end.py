@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -32,6 +32,7 @@ from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import Episode, roll_out, summarize
 from control.task.image_env import ImageReachEnv
 from datasets.common.code_digest import code_digest, fingerprint
+from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.generation.splits import rooms_digest
@@ -41,35 +42,34 @@ METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
-class EndToEndParams:
+class EndToEndParams(Checked):
     """``params/end_to_end_*.yaml``; each value is explained there."""
 
     kind: Literal["end_to_end"]
     policy: str
     results: str
-    seed: int = 0
+    seed: Annotated[int, Within(0)] = 0
     env: EnvParams = field(default_factory=EnvParams)
     frames: str = "params/frames.yaml"
     train_split: str = "nominal"
     test_split: str = "nominal"
-    room_steps: int = 5
+    room_steps: Annotated[int, Within(0)] = 5
     bf16: bool = True
-    hindsight: int = 1
+    hindsight: Annotated[int, Within(0)] = 1
     agent: AgentParams = field(default_factory=AgentParams)
-    interval: int = 1000
-    validation_episodes: int = 10
-    episodes: int = 100
+    interval: Annotated[int, Within(1)] = 1000
+    validation_episodes: Annotated[int, Within(1)] = 10
+    episodes: Annotated[int, Within(1)] = 100
     runs: str = "runs/end_to_end"
 
     def __post_init__(self) -> None:
-        if self.interval < 1 or self.interval % self.env.horizon:
+        super().__post_init__()
+        if self.interval % self.env.horizon:
             raise ConfigError(f"interval must be a whole number of episodes of {self.env.horizon} steps")
         if self.interval % self.agent.train_freq:
             raise ConfigError(f"interval must be a multiple of agent.train_freq, which is {self.agent.train_freq}")
         if self.agent.warm_up < self.env.horizon:
             raise ConfigError(f"agent.warm_up must be a whole episode, {self.env.horizon} steps, or more")
-        if min(self.validation_episodes, self.episodes) < 1 or min(self.room_steps, self.hindsight) < 0:
-            raise ConfigError("episodes must be at least 1, room_steps and hindsight not negative")
 
 
 def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch as th
@@ -33,7 +33,7 @@ from control.task.rendered import RenderedParams, RenderedSource, fit_error_mode
 from control.task.sources import ErrorModel, Surrogate, TrueState
 from datasets.common.cli import command_line
 from datasets.common.code_digest import code_digest, fingerprint
-from datasets.common.config import load_params
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.common.workers import Workers, add_worker_options
@@ -46,7 +46,7 @@ FUSED = "proportional_fused"
 
 
 @dataclass(frozen=True)
-class EvaluationParams:
+class EvaluationParams(Checked):
     """Episodes on fixed seeds; validation and test seeds never meet, nor those of training.
 
     Attributes:
@@ -59,31 +59,31 @@ class EvaluationParams:
         workers: processes that run episodes.
     """
 
-    episodes: int = 100
-    validation_episodes: int = 20
-    tuning_episodes: int = 60
-    gains: tuple[float, ...] = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
-    interval: int = 1000
-    rooms: int = 100
-    workers: int = 2
+    PART = "evaluation."
+
+    episodes: Annotated[int, Within(1)] = 100
+    validation_episodes: Annotated[int, Within(1)] = 20
+    tuning_episodes: Annotated[int, Within(1)] = 60
+    gains: Annotated[tuple[float, ...], Within(0, above=True)] = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
+    interval: Annotated[int, Within(1)] = 1000
+    rooms: Annotated[int, Within(1)] = 100
+    workers: Annotated[int, Within(1)] = 2
 
     def __post_init__(self) -> None:
-        for key in ("episodes", "validation_episodes", "tuning_episodes", "interval", "rooms", "workers"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"evaluation.{key} must be at least 1, got {getattr(self, key)}")
-        if not self.gains or min(self.gains) <= 0:
-            raise ConfigError("evaluation.gains must name at least one positive gain")
+        super().__post_init__()
+        if not self.gains:
+            raise ConfigError("evaluation.gains is empty: name at least one gain")
 
 
 @dataclass(frozen=True)
-class ControlParams:
+class ControlParams(Checked):
     """``params/control.yaml``; each value is explained there."""
 
-    seed: int = 0
+    seed: Annotated[int, Within(0)] = 0
     env: EnvParams = field(default_factory=EnvParams)
     rooms: RenderedParams = field(default_factory=RenderedParams)
     agent: AgentParams = field(default_factory=AgentParams)
-    true_state_steps: int = 3000
+    true_state_steps: Annotated[int, Within(1)] = 3000
     evaluation: EvaluationParams = field(default_factory=EvaluationParams)
     kind: Literal["pretrained"] = "pretrained"
     policy: str = str(POLICY_FOLDER)
@@ -91,6 +91,7 @@ class ControlParams:
     runs: str = "runs/control"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.evaluation.interval % self.env.horizon:
             raise ConfigError(
                 f"evaluation.interval must be a whole number of episodes of {self.env.horizon} steps, "

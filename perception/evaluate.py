@@ -22,13 +22,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from datasets.arm.official import menagerie_available
 from datasets.common.cli import command_line
-from datasets.common.config import load_params
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.common.workers import Pool, Workers, add_worker_options
@@ -47,7 +47,7 @@ PROG = "python -m perception.evaluate"
 
 
 @dataclass(frozen=True)
-class LocateParams:
+class LocateParams(Checked):
     """What is packed, and where it is measured.
 
     Attributes:
@@ -70,22 +70,19 @@ class LocateParams:
     calibration_split: str
     splits: tuple[str, ...]
     mapped_split: str
-    frames_per_split: int | None = None
-    bad_frames: int = 500
-    workers: int = 2
+    frames_per_split: Annotated[int, Within(1)] | None = None
+    bad_frames: Annotated[int, Within(1)] = 500
+    workers: Annotated[int, Within(1)] = 2
     rig: str = str(RIG_PATH)
     estimator: str = "models/estimator"
     results: str = "results/perception"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.calibration_split in self.splits:
             raise ConfigError(f"calibration_split {self.calibration_split!r} must not be one of the test splits")
         if self.mapped_split not in self.splits:
             raise ConfigError(f"mapped_split {self.mapped_split!r} is none of the splits {list(self.splits)}")
-        if self.bad_frames < 1:
-            raise ConfigError(f"bad_frames must be at least 1, got {self.bad_frames}")
-        if self.workers < 1 or (self.frames_per_split is not None and self.frames_per_split < 1):
-            raise ConfigError("workers and frames_per_split must be at least 1")
 
 
 def evaluate(params: LocateParams, workers: Workers | None = None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from tqdm import tqdm
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from control.policies.policy import Policy
 from control.task.goals import GoalSampler
 from datasets.common.cli import command_line, require_writable
-from datasets.common.config import load_params
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 from pipelines.rehearsal.plots import plot_rehearsal
@@ -38,25 +39,22 @@ METRICS, PICTURE = "metrics.json", "trajectories.png"
 
 
 @dataclass(frozen=True)
-class RehearsalSettings:
+class RehearsalSettings(Checked):
     """Which goals are rehearsed; each value is explained in ``params/rehearsal.yaml``."""
 
-    goals: int
-    seed: int
-    radius_m: float
+    goals: Annotated[int, Within(1)]
+    seed: Annotated[int, Within(0)]
+    radius_m: Annotated[float, Within(0, 1, "m", above=True)]
     homing_speed_m_s: float
-    baseline_goals: int
+    baseline_goals: Annotated[int, Within(0)]
     output: str
 
     def __post_init__(self) -> None:
-        if self.goals < 1 or not 0 <= self.baseline_goals <= self.goals:
+        super().__post_init__()
+        if self.baseline_goals > self.goals:
             raise ConfigError(
-                f"goals must be at least 1 and baseline_goals in 0..goals, got {self.goals} and {self.baseline_goals}"
+                f"baseline_goals ({self.baseline_goals}) are the first of the goals, of which there are {self.goals}"
             )
-        if self.seed < 0:
-            raise ConfigError(f"seed must not be negative, got {self.seed}")
-        if not 0 < self.radius_m <= 1:
-            raise ConfigError(f"radius_m must lie in (0, 1] m, got {self.radius_m}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
@@ -22,12 +22,13 @@ from control.learning.extractors import ActorExtractor, CriticExtractor
 from control.task.env import ReachEnv
 from control.task.episode_seeds import TRAINING_SEED
 from control.task.episodes import Episode, roll_out
+from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 
 
 @dataclass(frozen=True)
-class AgentParams:
+class AgentParams(Checked):
     """DDPG's settings; the numbers are those found best in the comparison that ``params/control.yaml`` cites.
 
     Attributes:
@@ -47,40 +48,25 @@ class AgentParams:
         residual_scale: largest correction, in largest displacements.
     """
 
-    steps: int = 6000
-    learning_rate: float = 1e-3
-    batch_size: int = 128
-    buffer_size: int = 50_000
-    warm_up: int = 500
-    actor_starts: int = 0
-    tau: float = 0.05
-    gamma: float = 0.5
-    train_freq: int = 1
-    bottleneck_weight: float = 0.0
-    hidden: int = 64
-    noise: tuple[float, float] = (0.02, 0.3)
-    residual_gain: float = 0.0
-    residual_scale: float = 0.5
+    PART = "agent."
+
+    steps: Annotated[int, Within(1)] = 6000
+    learning_rate: Annotated[float, Within(0, above=True)] = 1e-3
+    batch_size: Annotated[int, Within(1)] = 128
+    buffer_size: Annotated[int, Within(1)] = 50_000
+    warm_up: Annotated[int, Within(0)] = 500
+    actor_starts: Annotated[int, Within(0)] = 0
+    tau: Annotated[float, Within(0, 1, above=True)] = 0.05
+    gamma: Annotated[float, Within(0, 1, below=True)] = 0.5
+    train_freq: Annotated[int, Within(1)] = 1
+    bottleneck_weight: Annotated[float, Within(0)] = 0.0
+    hidden: Annotated[int, Within(1)] = 64
+    noise: Annotated[tuple[float, float], Within(0, above=True, rising=True)] = (0.02, 0.3)
+    residual_gain: Annotated[float, Within(0)] = 0.0
+    residual_scale: Annotated[float, Within(0, above=True)] = 0.5
 
     def __post_init__(self) -> None:
-        for key in (
-            "steps",
-            "learning_rate",
-            "batch_size",
-            "buffer_size",
-            "tau",
-            "hidden",
-            "residual_scale",
-            "train_freq",
-        ):
-            if getattr(self, key) <= 0:
-                raise ConfigError(f"{key} must be positive, got {getattr(self, key)}")
-        if not 0 <= self.gamma < 1:
-            raise ConfigError(f"gamma must lie in [0, 1), got {self.gamma}")
-        if not 0 < self.noise[0] <= self.noise[1]:
-            raise ConfigError(f"noise must be [low, high] with 0 < low <= high, got {list(self.noise)}")
-        if min(self.warm_up, self.actor_starts, self.residual_gain, self.bottleneck_weight) < 0:
-            raise ConfigError("warm_up, actor_starts, residual_gain and bottleneck_weight must not be negative")
+        super().__post_init__()
         self.check_steps("steps", self.steps)
 
     def check_steps(self, name: str, steps: int) -> None:

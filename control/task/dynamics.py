@@ -6,11 +6,12 @@ of where the arm *was*. What is randomized is drawn once per episode, uniformly 
 
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 
+from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array
 from datasets.rig.rig import Interval
@@ -20,7 +21,7 @@ MEMORY_S = 1.0
 
 
 @dataclass(frozen=True)
-class DynamicsParams:
+class DynamicsParams(Checked):
     """Ranges ``(low, high)`` that an episode's arm and camera are drawn from.
 
     Attributes:
@@ -44,33 +45,24 @@ class DynamicsParams:
             (user manual), of which the gripper takes 0.82.
     """
 
+    PART = "dynamics."
+
     model: Literal["kinematic", "response", "physics"] = "response"
-    camera_delay_s: Interval = (0.0, 0.0)
-    frame_jitter_s: Interval = (0.0, 0.0)
-    action_delay_s: Interval = (0.0, 0.0)
-    speed_m_s: Interval = (0.3, 0.3)
-    acceleration_m_s2: Interval = (2.0, 2.0)
-    lag_s: Interval = (0.03, 0.03)
-    tracking_error_m: Interval = (0.0, 0.0)
-    dropped_frames: Interval = (0.0, 0.0)
-    servo_gain: Interval = (1.0, 1.0)
-    payload_kg: Interval = (0.0, 0.0)
+    camera_delay_s: Annotated[Interval, Within(0, unit="s", rising=True)] = (0.0, 0.0)
+    frame_jitter_s: Annotated[Interval, Within(0, unit="s", rising=True)] = (0.0, 0.0)
+    action_delay_s: Annotated[Interval, Within(0, unit="s", rising=True)] = (0.0, 0.0)
+    speed_m_s: Annotated[Interval, Within(0, unit="m/s", above=True, rising=True)] = (0.3, 0.3)
+    acceleration_m_s2: Annotated[Interval, Within(0, unit="m/s²", above=True, rising=True)] = (2.0, 2.0)
+    lag_s: Annotated[Interval, Within(0, unit="s", rising=True)] = (0.03, 0.03)
+    tracking_error_m: Annotated[Interval, Within(0, unit="m", rising=True)] = (0.0, 0.0)
+    dropped_frames: Annotated[Interval, Within(0, 1, below=True, rising=True)] = (0.0, 0.0)
+    servo_gain: Annotated[Interval, Within(0, rising=True)] = (1.0, 1.0)
+    payload_kg: Annotated[Interval, Within(0, unit="kg", rising=True)] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if field.name == "model":
-                continue
-            low, high = getattr(self, field.name)
-            if not 0 <= low <= high:
-                raise ConfigError(
-                    f"dynamics.{field.name} must be [low, high] with 0 <= low <= high, got [{low}, {high}]"
-                )
+        super().__post_init__()
         if self.camera_delay_s[1] + self.frame_jitter_s[1] > MEMORY_S:
             raise ConfigError(f"dynamics.camera_delay_s plus frame_jitter_s must stay below {MEMORY_S} s")
-        if min(self.speed_m_s[0], self.acceleration_m_s2[0]) <= 0:
-            raise ConfigError("dynamics.speed_m_s and dynamics.acceleration_m_s2 must be positive")
-        if self.dropped_frames[1] >= 1:
-            raise ConfigError(f"dynamics.dropped_frames must stay below 1, got {self.dropped_frames[1]}")
 
 
 class ArmDynamics(ABC):

@@ -1,7 +1,7 @@
 """The reach task as a gymnasium goal environment: move the TCP to a goal by displacements of its target."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +16,7 @@ from control.task.goals import GoalSampler
 from control.task.physics import make_dynamics
 from control.task.rewards import RewardParams, goal_term, reward_terms
 from control.task.sources import PositionSource, TrueState
-from datasets.common.errors import ConfigError
+from datasets.common.config import Checked, Within
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 
@@ -28,7 +28,7 @@ Observations = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class EnvParams:
+class EnvParams(Checked):
     """One episode.
 
     Attributes:
@@ -36,16 +36,12 @@ class EnvParams:
         goal_radius_m: goals lie at most this far from home (the original's 0.20).
     """
 
-    horizon: int = 50
-    goal_radius_m: float = 0.20
+    PART = "env."
+
+    horizon: Annotated[int, Within(1)] = 50
+    goal_radius_m: Annotated[float, Within(0, 1, "m", above=True)] = 0.20
     reward: RewardParams = field(default_factory=RewardParams)
     dynamics: DynamicsParams = field(default_factory=DynamicsParams)
-
-    def __post_init__(self) -> None:
-        if self.horizon < 1:
-            raise ConfigError(f"env.horizon must be at least 1 step, got {self.horizon}")
-        if not 0 < self.goal_radius_m <= 1:
-            raise ConfigError(f"env.goal_radius_m must lie in (0, 1] m, got {self.goal_radius_m}")
 
 
 class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):

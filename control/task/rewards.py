@@ -1,16 +1,16 @@
 """The reward of the reach task, as a sum of named terms."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.common.errors import ConfigError
+from datasets.common.config import Checked, Within
 
 
 @dataclass(frozen=True)
-class RewardParams:
+class RewardParams(Checked):
     """Weights of the terms.
 
     Attributes:
@@ -20,17 +20,12 @@ class RewardParams:
         effort_weight: cost of the squared length of the normalised action; 0 unless settling needs it.
     """
 
-    kind: Literal["dense", "sparse"] = "dense"
-    distance_weight: float = 10.0
-    success_m: float = 0.05
-    effort_weight: float = 0.0
+    PART = "reward."
 
-    def __post_init__(self) -> None:
-        if self.distance_weight <= 0 or self.success_m <= 0 or self.effort_weight < 0:
-            raise ConfigError(
-                "reward.distance_weight and reward.success_m must be positive and reward.effort_weight not negative, "
-                f"got {self.distance_weight}, {self.success_m}, {self.effort_weight}"
-            )
+    kind: Literal["dense", "sparse"] = "dense"
+    distance_weight: Annotated[float, Within(0, unit="1/m", above=True)] = 10.0
+    success_m: Annotated[float, Within(0, unit="m", above=True)] = 0.05
+    effort_weight: Annotated[float, Within(0)] = 0.0
 
 
 def goal_term(achieved_m: NDArray, desired_m: NDArray, params: RewardParams) -> NDArray:

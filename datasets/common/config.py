@@ -1,8 +1,10 @@
 """Parameter files into frozen dataclasses, checked."""
 
-from collections.abc import Mapping
+import math
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -40,11 +42,73 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
         raise ConfigError(f"{path}: {one_line(error).replace('params.', '')}") from error
 
 
-def require_ranges(params: object, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Raise ConfigError for the first attribute of ``params`` that is not within its range, both ends included."""
-    for key, (low, high) in ranges.items():
-        if not low <= getattr(params, key) <= high:  # not a number lies nowhere
-            raise ConfigError(f"{key} must lie in {low:g}..{high:g}, got {getattr(params, key)}")
+@dataclass(frozen=True)
+class Within:
+    """What a number may be, written once beside its field: ``age_s: Annotated[float, Within(0, 2, "s")]``.
+
+    For a tuple it holds of each of its numbers. Not a number lies nowhere; None is let pass.
+
+    Attributes:
+        low, high: ends of the range, which belong to it unless ``above`` or ``below``.
+        unit: for messages and for the reference of parameters.
+        above, below: the low, the high end itself is excluded.
+        rising: the numbers of a pair may not fall.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    unit: str = ""
+    above: bool = False
+    below: bool = False
+    rising: bool = False
+
+    def __str__(self) -> str:
+        """In words, to follow the name: ``must lie in 0..2 s``."""
+        unit = f" {self.unit}" if self.unit else ""
+        if math.isinf(self.high) and self.low == 0:
+            return "must be positive" if self.above else "must not be negative"
+        if math.isinf(self.high):
+            return f"must be {'above' if self.above else 'at least'} {self.low:g}{unit}"
+        ends = f"{'above ' if self.above else ''}{self.low:g}..{'below ' if self.below else ''}{self.high:g}"
+        return f"must lie in {ends}{unit}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value may stay."""
+        numbers = value if isinstance(value, tuple | list) else (value,)
+        rises = not self.rising or all(one <= next_ for one, next_ in pairwise(numbers))
+        return rises and all(self._holds(number) for number in numbers)
+
+    def _holds(self, number: float) -> bool:
+        low = number > self.low if self.above else number >= self.low
+        return low and (number < self.high if self.below or math.isinf(self.high) else number <= self.high)
+
+
+class Checked:
+    """A dataclass of parameters whose fields' :class:`Within` hold; conditions between fields extend ``__post_init__``.
+
+    Attributes:
+        PART: where the class stands in its file, with a dot, for messages: ``limits.``.
+    """
+
+    PART: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for the first field that is out of its range."""
+        for name, within in ranges(self.__class__).items():
+            value = getattr(self, name)
+            if value is not None and not within.holds(value):
+                shown = list(value) if isinstance(value, tuple) else value
+                rising = ", the first not above the second" if within.rising else ""
+                raise ConfigError(f"{self.PART}{name} {within}{rising}, got {shown}")
+
+
+def ranges(params_type: type) -> dict[str, Within]:
+    """The ranges declared in a class, by the name of the field."""
+    found: dict[str, Within] = {}
+    for name, hint in get_type_hints(params_type, include_extras=True).items():
+        for part in (hint, *get_args(hint)):  # of ``Annotated[...] | None`` the range stands inside
+            found.update((name, each) for each in getattr(part, "__metadata__", ()) if isinstance(each, Within))
+    return found
 
 
 def one_line(error: object) -> str:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from datasets.arm.model import ArmName
 from datasets.common.code_digest import fingerprint
-from datasets.common.config import load_params
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 from datasets.scene.randomization import CameraRandomization, Randomization, Range
@@ -17,22 +17,17 @@ from datasets.store.store import LookName
 
 
 @dataclass(frozen=True)
-class WindowJitter:
+class WindowJitter(Checked):
     """How far a training window lies from the TCP's true pixel, as the glance's estimate does.
 
     A mixture of two Gaussians: most windows miss by ``sigma_px`` per axis, ``tail_share`` of them by ``tail_sigma_px``.
     """
 
-    sigma_px: float = 7.0
-    tail_sigma_px: float = 16.0
-    tail_share: float = 0.1
+    PART = "window_jitter."
 
-    def __post_init__(self) -> None:
-        if min(self.sigma_px, self.tail_sigma_px) < 0 or not 0 <= self.tail_share <= 1:
-            raise ConfigError(
-                f"window_jitter needs sigmas >= 0 px and a tail_share in [0, 1], got {self.sigma_px}, "
-                f"{self.tail_sigma_px}, {self.tail_share}"
-            )
+    sigma_px: Annotated[float, Within(0, unit="px")] = 7.0
+    tail_sigma_px: Annotated[float, Within(0, unit="px")] = 16.0
+    tail_share: Annotated[float, Within(0, 1)] = 0.1
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Displacement ``(2,)`` px."""
@@ -41,7 +36,7 @@ class WindowJitter:
 
 
 @dataclass(frozen=True)
-class SplitParams:
+class SplitParams(Checked):
     """One split.
 
     Attributes:
@@ -54,21 +49,17 @@ class SplitParams:
         occluder: share of scenes with a bar between camera and arm, when not the shared one.
     """
 
-    frames: int
-    seed: int
+    frames: Annotated[int, Within(0)]
+    seed: Annotated[int, Within(0)]
     camera: CameraRandomization
     arm: ArmName = "own"
     looks: tuple[LookName, ...] = ("glance", "fovea")
-    depth_noise: Range | None = None
-    occluder: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.frames < 0 or self.seed < 0:
-            raise ConfigError(f"a split's frames and seed must not be negative, got {self.frames} and {self.seed}")
+    depth_noise: Annotated[Range, Within(0, rising=True)] | None = None
+    occluder: Annotated[float, Within(0, 1)] | None = None
 
 
 @dataclass(frozen=True)
-class FramesParams:
+class FramesParams(Checked):
     """All splits, and the randomization they share.
 
     Attributes:
@@ -81,11 +72,10 @@ class FramesParams:
     splits: dict[str, SplitParams]
     randomization: Randomization = field(default_factory=Randomization)
     window_jitter: WindowJitter = field(default_factory=WindowJitter)
-    shard_frames: int = 250
+    shard_frames: Annotated[int, Within(1, 10_000)] = 250
 
     def __post_init__(self) -> None:
-        if not 1 <= self.shard_frames <= 10_000:
-            raise ConfigError(f"shard_frames must lie in 1..10000, got {self.shard_frames}")
+        super().__post_init__()
         if not self.splits:
             raise ConfigError("splits is empty: name at least one split to draw")
 

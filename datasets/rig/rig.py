@@ -5,11 +5,12 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from datasets.common.config import load_params
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array, Intrinsics, Window, look_at
 
@@ -66,31 +67,28 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Rig:
+class Rig(Checked):
     """Camera, workspace, tool, home and motion limits of one set-up."""
 
     camera: Intrinsics
     camera_position_m: Point
     camera_look_at_m: Point
-    glance_side_px: int
-    fovea_side_px: int
-    input_px: int
+    glance_side_px: Annotated[int, Within(1, unit="px")]
+    fovea_side_px: Annotated[int, Within(1, unit="px")]
+    input_px: Annotated[int, Within(1, unit="px")]
     workspace: Workspace
     tool: Tool
     home_joints_rad: Joints
-    rate_hz: float
-    max_displacement_m: float
+    rate_hz: Annotated[float, Within(0, 100, "Hz", above=True)]
+    max_displacement_m: Annotated[float, Within(0, 0.05, "m", above=True)]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         smallest = min(self.camera.width, self.camera.height)
         for key in ("glance_side_px", "fovea_side_px"):
             side = getattr(self, key)
             if not 0 < side <= smallest:
                 raise ConfigError(f"{key} must lie in 1..{smallest} px to fit the camera's image, got {side}")
-        if not 0 < self.max_displacement_m <= 0.05:
-            raise ConfigError(f"max_displacement_m must lie in (0, 0.05] m per step, got {self.max_displacement_m}")
-        if not 0 < self.rate_hz <= 100:
-            raise ConfigError(f"rate_hz must lie in (0, 100] Hz, got {self.rate_hz}")
         look_at(self.camera_position_m, self.camera_look_at_m)
 
     @classmethod

@@ -4,15 +4,16 @@ A range ``[low, high]`` is uniform unless its comment says otherwise.
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from datasets.arm.model import ArmName
-from datasets.common.errors import ConfigError
+from datasets.common.config import Checked, Within
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class CameraRandomization:
+class CameraRandomization(Checked):
     """Where the camera truly stands relative to the rig, and how well the estimator is told of it.
 
     Attributes:
@@ -25,24 +26,19 @@ class CameraRandomization:
         told_rig: tell the estimator the rig's pose, however far from it the camera stands.
     """
 
-    offset_m: float = 0.0
-    rotation_deg: float = 0.0
-    focal_fraction: float = 0.0
-    exact: bool = False
-    calibration_m: float = 0.002
-    calibration_deg: float = 0.1
-    told_rig: bool = False
+    PART = "camera."
 
-    def __post_init__(self) -> None:
-        for key in ("offset_m", "rotation_deg", "focal_fraction", "calibration_m", "calibration_deg"):
-            if getattr(self, key) < 0:
-                raise ConfigError(f"camera.{key} must not be negative, got {getattr(self, key)}")
-        if self.offset_m > 0.5:
-            raise ConfigError(f"camera.offset_m is {self.offset_m}: values are metres, at most 0.5")
+    offset_m: Annotated[float, Within(0, 0.5, "m")] = 0.0
+    rotation_deg: Annotated[float, Within(0, 180, "deg")] = 0.0
+    focal_fraction: Annotated[float, Within(0, 1, below=True)] = 0.0
+    exact: bool = False
+    calibration_m: Annotated[float, Within(0, 0.5, "m")] = 0.002
+    calibration_deg: Annotated[float, Within(0, 180, "deg")] = 0.1
+    told_rig: bool = False
 
 
 @dataclass(frozen=True)
-class LookRandomization:
+class LookRandomization(Checked):
     """Colours, textures, lights and things in view.
 
     Attributes:
@@ -55,28 +51,19 @@ class LookRandomization:
         ambient: brightness of the light from everywhere.
     """
 
-    wild_arm: float = 0.15
-    arm_shade: Range = (0.6, 1.15)
-    textured: float = 0.6
-    clutter: tuple[int, int] = (0, 10)
-    occluder: float = 0.05
-    key_light: Range = (0.2, 0.9)
-    ambient: Range = (0.15, 0.6)
+    PART = "look."
 
-    def __post_init__(self) -> None:
-        for key in ("wild_arm", "textured", "occluder"):
-            if not 0 <= getattr(self, key) <= 1:
-                raise ConfigError(f"look.{key} is a share and must lie in [0, 1], got {getattr(self, key)}")
-        for key in ("arm_shade", "clutter", "key_light", "ambient"):
-            low, high = getattr(self, key)
-            if not 0 <= low <= high:
-                raise ConfigError(f"look.{key} must be an increasing range of values >= 0, got [{low}, {high}]")
-        if self.clutter[1] > 10:
-            raise ConfigError(f"look.clutter allows at most 10 objects, got {self.clutter[1]}")
+    wild_arm: Annotated[float, Within(0, 1)] = 0.15
+    arm_shade: Annotated[Range, Within(0, rising=True)] = (0.6, 1.15)
+    textured: Annotated[float, Within(0, 1)] = 0.6
+    clutter: Annotated[tuple[int, int], Within(0, 10, rising=True)] = (0, 10)
+    occluder: Annotated[float, Within(0, 1)] = 0.05
+    key_light: Annotated[Range, Within(0, rising=True)] = (0.2, 0.9)
+    ambient: Annotated[Range, Within(0, rising=True)] = (0.15, 0.6)
 
 
 @dataclass(frozen=True)
-class Randomization:
+class Randomization(Checked):
     """Everything that differs between two scenes besides the arm's position.
 
     Attributes:
@@ -89,13 +76,6 @@ class Randomization:
     arm: ArmName = "own"
     camera: CameraRandomization = field(default_factory=CameraRandomization)
     look: LookRandomization = field(default_factory=LookRandomization)
-    tilt_deg: float = 4.0
-    elbow_rad: float = 0.25
-    depth_noise: Range = (0.0, 1.5)
-
-    def __post_init__(self) -> None:
-        low, high = self.depth_noise
-        if not 0 <= low <= high:
-            raise ConfigError(f"depth_noise must be an increasing range of levels >= 0, got [{low}, {high}]")
-        if not 0 <= self.tilt_deg <= 20:
-            raise ConfigError(f"tilt_deg must lie in [0, 20] deg, got {self.tilt_deg}")
+    tilt_deg: Annotated[float, Within(0, 20, "deg")] = 4.0
+    elbow_rad: Annotated[float, Within(0, unit="rad")] = 0.25
+    depth_noise: Annotated[Range, Within(0, rising=True)] = (0.0, 1.5)

@@ -5,11 +5,12 @@ But for a payload, which hangs on another model of the arm: it differs in one wa
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams
 from datasets.arm.model import ArmName
+from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
 from datasets.scene.randomization import CameraRandomization, Randomization, Range
 
@@ -18,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class ActionNoise:
+class ActionNoise(Checked):
     """Errors in carrying out each displacement, ``(3,)`` normal; they add up, as displacements do.
 
     Attributes:
@@ -26,16 +27,14 @@ class ActionNoise:
         constant_m: and this much whatever the length, m.
     """
 
-    fraction: float = 0.0
-    constant_m: float = 0.0
+    PART = "action_noise."
 
-    def __post_init__(self) -> None:
-        if min(self.fraction, self.constant_m) < 0:
-            raise ConfigError("action_noise must not be negative")
+    fraction: Annotated[float, Within(0)] = 0.0
+    constant_m: Annotated[float, Within(0, unit="m")] = 0.0
 
 
 @dataclass(frozen=True)
-class Gap:
+class Gap(Checked):
     """What differs; the rest is as in the split's randomization and the stage's dynamics.
 
     Attributes:
@@ -58,17 +57,11 @@ class Gap:
     look: dict[str, Any] = field(default_factory=dict)
     dynamics: dict[str, Any] = field(default_factory=dict)
     arm: ArmName = "own"
-    depth_noise: Range | None = None
-    focal_fraction: float = 0.0
-    depth_holes: float = 0.0
+    depth_noise: Annotated[Range, Within(0, rising=True)] | None = None
+    focal_fraction: Annotated[float, Within(0, 0.5, below=True)] = 0.0
+    depth_holes: Annotated[float, Within(0, 1, below=True)] = 0.0
     passing_bar: bool = False
     action_noise: ActionNoise = field(default_factory=ActionNoise)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.focal_fraction < 0.5:
-            raise ConfigError(f"focal_fraction must lie in [0, 0.5), got {self.focal_fraction}")
-        if not 0 <= self.depth_holes < 1:
-            raise ConfigError(f"depth_holes is a share and must lie in [0, 1), got {self.depth_holes}")
 
     def randomization(self, nominal: Randomization) -> Randomization:
         """The split's randomization with this gap in it; raises ConfigError for a key that it does not have.

@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 from control.policies.shipped import DESCRIPTION
 from control.train import ControlParams
 from datasets.arm.official import menagerie_available
-from datasets.common.config import load_params
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError, DataError
 from datasets.rig.rig import Rig
 from pipelines.gauntlet.cells import Cell, Method
@@ -38,26 +39,22 @@ class CameraMap:
 
 
 @dataclass(frozen=True)
-class GauntletParams:
+class GauntletParams(Checked):
     """``params/gauntlet.yaml``; each value is explained there."""
 
     methods: dict[str, Method]
     gaps: dict[str, Gap]
     camera_map: CameraMap = field(default_factory=CameraMap)
-    episodes: int = 50
-    seed: int = 2_080_000_000
-    workers: int = 2
+    episodes: Annotated[int, Within(1)] = 50
+    seed: Annotated[int, Within(0)] = 2_080_000_000
+    workers: Annotated[int, Within(1)] = 2
     control: str = "params/control.yaml"
     gains: str = "results/control/metrics.json"
     results: str = "results/gauntlet"
     runs: str = "runs/gauntlet"
 
     def __post_init__(self) -> None:
-        for key in ("episodes", "workers"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"{key} must be at least 1, got {getattr(self, key)}")
-        if self.seed < 0:
-            raise ConfigError(f"seed must not be negative, got {self.seed}")
+        super().__post_init__()
         for key, names in (("methods", self.methods), ("gaps", self.gaps)):
             if not names:
                 raise ConfigError(f"{key} is empty: name at least one")

@@ -6,11 +6,12 @@ The encoders guard, they never steer: their TCP is compared with the estimate he
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from datasets.common.config import require_ranges
+from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array
 from perception.estimator.estimate import PositionEstimate
@@ -18,33 +19,24 @@ from pipelines.runtime.stops import Stop, StopReason
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(Checked):
     """What the monitor tolerates before it stops the arm; each value is explained in ``params/runtime.yaml``."""
 
-    max_frame_age_s: float
-    repeats_held: int
-    max_sigma_m: float
-    max_jump_m: float
-    max_disagreement_m: float
-    max_drift_m: float
-    drift_ticks: int
-    max_outside_m: float
-    overruns_in_row: int
+    PART = "limits."
+
+    max_frame_age_s: Annotated[float, Within(0.01, 2, "s")]
+    repeats_held: Annotated[int, Within(0, 100)]
+    max_sigma_m: Annotated[float, Within(1e-4, 0.2, "m")]
+    max_jump_m: Annotated[float, Within(1e-4, 0.5, "m")]
+    max_disagreement_m: Annotated[float, Within(1e-4, 0.2, "m")]
+    max_drift_m: Annotated[float, Within(1e-4, 0.2, "m")]
+    drift_ticks: Annotated[int, Within(1, 1000)]
+    max_outside_m: Annotated[float, Within(1e-4, 0.1, "m")]
+    overruns_in_row: Annotated[int, Within(1, 1000)]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # Millimetres or milliseconds, written by mistake, would switch a guard off without a word.
-        ranges: dict[str, tuple[float, float]] = {
-            "max_frame_age_s": (0.01, 2),
-            "repeats_held": (0, 100),
-            "max_sigma_m": (1e-4, 0.2),
-            "max_jump_m": (1e-4, 0.5),
-            "max_disagreement_m": (1e-4, 0.2),
-            "max_drift_m": (1e-4, 0.2),
-            "drift_ticks": (1, 1000),
-            "max_outside_m": (1e-4, 0.1),
-            "overruns_in_row": (1, 1000),
-        }
-        require_ranges(self, ranges)
         if self.max_drift_m > self.max_disagreement_m:
             raise ConfigError(
                 f"limits.max_drift_m ({self.max_drift_m}) must not exceed limits.max_disagreement_m "

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
-from datasets.common.config import load_params
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig, Workspace
 from pipelines.runtime.monitor import Limits
@@ -13,27 +14,20 @@ _LEAST_WATCHDOG_PERIODS = 1.5
 
 
 @dataclass(frozen=True)
-class RuntimeSettings:
+class RuntimeSettings(Checked):
     """What a run needs beside the rig; each value is explained in ``params/runtime.yaml``."""
 
     estimator: str
     policy: str
-    horizon_steps: int
-    settle_s: float
-    watchdog_s: float
-    proportional_gain: float
+    horizon_steps: Annotated[int, Within(1)]
+    settle_s: Annotated[float, Within(0, 10, "s")]
+    watchdog_s: Annotated[float, Within(0, 1, "s", above=True)]
+    proportional_gain: Annotated[float, Within(0, 1, above=True)]
     limits: Limits
     keep_within: Workspace | None = None
 
     def __post_init__(self) -> None:
-        if self.horizon_steps < 1:
-            raise ConfigError(f"horizon_steps must be at least 1, got {self.horizon_steps}")
-        if not 0 <= self.settle_s <= 10:
-            raise ConfigError(f"settle_s must lie in 0..10 s, got {self.settle_s}")
-        if not 0 < self.watchdog_s <= 1:
-            raise ConfigError(f"watchdog_s must lie in (0, 1] s to be of use, got {self.watchdog_s}")
-        if not 0 < self.proportional_gain <= 1:
-            raise ConfigError(f"proportional_gain must lie in (0, 1] per step, got {self.proportional_gain}")
+        super().__post_init__()
         if self.limits.drift_ticks > self.horizon_steps:
             raise ConfigError(
                 f"limits.drift_ticks ({self.limits.drift_ticks}) must not exceed horizon_steps ({self.horizon_steps}): "

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
+from typing import Annotated
 
 from datasets.arm.model import ArmName
-from datasets.common.config import load_params
-from datasets.common.errors import ConfigError
+from datasets.common.config import Checked, Within, load_params
 from datasets.rig.rig import Point
 from datasets.scene.randomization import LookRandomization
 from pipelines.twin.camera.camera import TwinCameraSettings
@@ -16,30 +14,21 @@ TWIN_PATH = Path("params/twin.yaml")
 
 
 @dataclass(frozen=True)
-class TwinSettings:
+class TwinSettings(Checked):
     """What a twin is made of; each value is explained in ``params/twin.yaml``."""
 
-    seed: int = 0
+    seed: Annotated[int, Within(0)] = 0
     arm: ArmName = "own"
-    depth_noise: float = 1.0
-    calibration_m: float = 0.002
-    calibration_deg: float = 0.1
-    camera_offset_m: Point = (0.0, 0.0, 0.0)
+    depth_noise: Annotated[float, Within(0)] = 1.0
+    calibration_m: Annotated[float, Within(0, unit="m")] = 0.002
+    calibration_deg: Annotated[float, Within(0, unit="deg")] = 0.1
+    camera_offset_m: Annotated[Point, Within(-0.5, 0.5, "m")] = (0.0, 0.0, 0.0)
     camera_rotation_deg: Point = (0.0, 0.0, 0.0)
-    stall_every_s: float = 0.0
+    stall_every_s: Annotated[float, Within(0, unit="s")] = 0.0
     look: LookRandomization = field(
         default_factory=lambda: LookRandomization(wild_arm=0.0, clutter=(0, 6), occluder=0.0)
     )
     camera: TwinCameraSettings = field(default_factory=TwinCameraSettings)
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ConfigError(f"seed must not be negative, got {self.seed}")
-        for key in ("depth_noise", "calibration_m", "calibration_deg", "stall_every_s"):
-            if not 0 <= getattr(self, key) < np.inf:
-                raise ConfigError(f"{key} must be finite and not negative, got {getattr(self, key)}")
-        if np.max(np.abs(self.camera_offset_m)) > 0.5:
-            raise ConfigError(f"camera_offset_m is {list(self.camera_offset_m)}: values are metres, at most 0.5")
 
     @classmethod
     def load(cls, path: str | Path = TWIN_PATH) -> "TwinSettings":

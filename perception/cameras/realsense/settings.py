@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from datasets.common.config import load_params, require_ranges
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 
 CAMERA_PATH = Path("params/camera.yaml")
 
 
 @dataclass(frozen=True)
-class CameraSettings:
+class CameraSettings(Checked):
     """Rates, patience and tolerances of a camera.
 
     Attributes:
@@ -32,42 +33,25 @@ class CameraSettings:
         distortion_tolerance: largest distortion coefficient that may be taken as none.
     """
 
-    fps: int = 30
-    warm_up_frames: int = 30
+    fps: Annotated[int, Within(1, 300)] = 30
+    warm_up_frames: Annotated[int, Within(0, 1000)] = 30
     lock_exposure: bool = True
-    connect_timeout_s: float = 5.0
-    read_timeout_s: float = 1.0
-    max_rejected: int = 3
-    max_gap_s: float = 0.25
-    max_skew_s: float = 0.06
-    min_depth_fraction: float = 0.01
-    assumed_latency_s: float = 0.12
-    reopen_after_s: float = 2.0
-    reopen_attempts: int = 10
-    reopen_interval_s: float = 1.0
-    focal_tolerance: float = 0.05
-    principal_point_tolerance_px: float = 25.0
-    distortion_tolerance: float = 0.001
+    connect_timeout_s: Annotated[float, Within(0.1, 60, "s")] = 5.0
+    read_timeout_s: Annotated[float, Within(0.01, 60, "s")] = 1.0
+    max_rejected: Annotated[int, Within(1, 1000)] = 3
+    max_gap_s: Annotated[float, Within(0.01, 10, "s")] = 0.25
+    max_skew_s: Annotated[float, Within(0, 1, "s")] = 0.06
+    min_depth_fraction: Annotated[float, Within(0, 1)] = 0.01
+    assumed_latency_s: Annotated[float, Within(0, 1, "s")] = 0.12
+    reopen_after_s: Annotated[float, Within(0.01, 3600, "s")] = 2.0
+    reopen_attempts: Annotated[int, Within(0, 1000)] = 10
+    reopen_interval_s: Annotated[float, Within(0, 60, "s")] = 1.0
+    focal_tolerance: Annotated[float, Within(0, 1)] = 0.05
+    principal_point_tolerance_px: Annotated[float, Within(0, 1000, "px")] = 25.0
+    distortion_tolerance: Annotated[float, Within(0, 1)] = 0.001
 
     def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "fps": (1, 300),
-            "warm_up_frames": (0, 1000),
-            "connect_timeout_s": (0.1, 60),
-            "read_timeout_s": (0.01, 60),
-            "max_rejected": (1, 1000),
-            "max_gap_s": (0.01, 10),
-            "max_skew_s": (0, 1),
-            "min_depth_fraction": (0, 1),
-            "assumed_latency_s": (0, 1),
-            "reopen_after_s": (0.01, 3600),
-            "reopen_attempts": (0, 1000),
-            "reopen_interval_s": (0, 60),
-            "focal_tolerance": (0, 1),
-            "principal_point_tolerance_px": (0, 1000),
-            "distortion_tolerance": (0, 1),
-        }
-        require_ranges(self, ranges)
+        super().__post_init__()
         for key, frames in (("max_gap_s", 2.0), ("max_skew_s", 0.5)):
             if getattr(self, key) < frames / self.fps:
                 raise ConfigError(

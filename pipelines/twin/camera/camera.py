@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 import pyrealsense2 as rs
 from numpy.typing import NDArray
 
-from datasets.common.config import require_ranges
+from datasets.common.config import Checked, Within
 from datasets.common.errors import DataError, DeviceError
 from datasets.rig.projection import Intrinsics
 from perception.cameras.simulated import Render as Render
@@ -29,7 +30,7 @@ _POLL_S = 0.01
 
 
 @dataclass(frozen=True)
-class TwinCameraSettings:
+class TwinCameraSettings(Checked):
     """How the twin's camera behaves when nothing is wrong with it.
 
     Attributes:
@@ -44,25 +45,16 @@ class TwinCameraSettings:
         seed: of jitter, losses and noise.
     """
 
-    fps: int = 15
-    latency_s: float = 0.1
-    jitter_s: float = 0.0
-    drop_fraction: float = 0.0
-    depth_unit_m: float = 0.001
-    colour_noise: float = 1.0
+    PART = "camera."
+
+    fps: Annotated[int, Within(1, 90)] = 15
+    latency_s: Annotated[float, Within(0, 5, "s")] = 0.1
+    jitter_s: Annotated[float, Within(0, 5, "s")] = 0.0
+    drop_fraction: Annotated[float, Within(0, 0.99)] = 0.0
+    depth_unit_m: Annotated[float, Within(1e-6, 0.01, "m")] = 0.001
+    colour_noise: Annotated[float, Within(0, 50)] = 1.0
     host_clock: bool = True
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        ranges: dict[str, tuple[float, float]] = {
-            "fps": (1, 90),
-            "latency_s": (0, 5),
-            "jitter_s": (0, 5),
-            "drop_fraction": (0, 0.99),
-            "depth_unit_m": (1e-6, 0.01),
-            "colour_noise": (0, 50),
-        }
-        require_ranges(self, ranges)
 
 
 class CameraTwin(Startable):
