@@ -11,7 +11,7 @@ from datasets.common.errors import DataError, DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from perception.cameras.camera import Camera
-from perception.cameras.latest_frame import Mailbox
+from perception.cameras.latest_frame import LatestFrame
 from perception.cameras.realsense.recording import RealSenseRecording, Recording
 from perception.cameras.realsense.settings import CameraSettings
 from perception.cameras.run_recording import RunRecording
@@ -58,7 +58,7 @@ class PlaybackCamera(Camera):
         self._first: Frame | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._mailbox = Mailbox()
+        self._mailbox = LatestFrame()
         self._given = 0
 
     @property
@@ -91,7 +91,7 @@ class PlaybackCamera(Camera):
         self._recording, self._first = recording, first
         self._given = 0
         self._stopping.clear()
-        self._mailbox = Mailbox()
+        self._mailbox = LatestFrame()
         if self._real_time:
             begin_s = time.monotonic()
             self._mailbox.post(replace(first, timestamp=begin_s))
