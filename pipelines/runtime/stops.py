@@ -1,10 +1,12 @@
-"""Why an arm was stopped."""
+"""Why an arm was stopped, and what errors become a stop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
-from datasets.common.errors import SafetyStop
+from datasets.common.errors import DataError, DeviceError, SafetyStop
+from perception.cameras.camera import RecordingEnded
 
 
 class StopReason(StrEnum):
@@ -34,6 +36,53 @@ class Stop(SafetyStop):
     def __init__(self, reason: StopReason, detail: str) -> None:
         super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
+
+
+_FAULTS: dict[StopReason, tuple[type[Exception], ...]] = {
+    StopReason.ARM: (DeviceError, SafetyStop),
+    StopReason.NO_ESTIMATE: (DataError,),
+}
+
+
+@contextmanager
+def faults_as(reason: StopReason, words: str = "{}") -> Iterator[None]:
+    """What the arm (``ARM``) or the estimator (``NO_ESTIMATE``) raises inside as a :class:`Stop`; a Stop stays itself.
+
+    Args:
+        words: of the stop; ``{}`` are the error's.
+    """
+    try:
+        yield
+    except Stop:
+        raise
+    except _FAULTS[reason] as error:
+        raise Stop(reason, words.format(error)) from error
+
+
+def as_stop(
+    error: Exception, *, silent_s: float | None = None, interruption: Callable[[str], Stop] | None = None
+) -> Stop:
+    """The stop to report for whatever ended a goal; errors that :func:`faults_as` left alone are the camera's or ours.
+
+    Args:
+        silent_s: the watchdog fired, after so long: what came later follows from that.
+        interruption: a signal came: gives its stop, with more words; what came later follows from that.
+    """
+    if silent_s is not None:
+        return Stop(StopReason.WATCHDOG, f"no tick for {silent_s * 1e3:.0f} ms; then {error}")
+    if isinstance(error, Stop):
+        stop = error
+    elif isinstance(error, RecordingEnded):
+        stop = Stop(StopReason.RECORDING_ENDED, str(error))
+    elif isinstance(error, DataError | DeviceError):
+        stop = Stop(StopReason.CAMERA, str(error))
+    else:
+        stop = Stop(StopReason.SOFTWARE, f"{type(error).__name__}: {error}")
+    if interruption is not None and stop.reason is not StopReason.OPERATOR:
+        return interruption(f"; then {error}")
+    if stop is not error:
+        stop.__cause__ = error
+    return stop
 
 
 def timed(stop: Callable[[], bool]) -> tuple[float, float | None]:
