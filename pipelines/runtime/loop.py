@@ -131,7 +131,8 @@ class Runtime:
     def _look(self, step: int, goal: Vector, began_s: float) -> Seen:
         """A frame and what the policy wants at its sight, every check passed."""
         self._under_way = None
-        frame = self._camera.read_latest(self._settings.max_frame_age_s)
+        with faults_as(StopReason.CAMERA):
+            frame = self._camera.read_latest(self._settings.max_frame_age_s)
         taken_s = time.monotonic()
         tick = Tick(
             goal_index=self._goal_index,

@@ -8,7 +8,6 @@ import numpy as np
 
 from control.arms.arm import Arm
 from control.arms.fence import Fence
-from pipelines.runtime.interrupt import Interruption
 from pipelines.runtime.stops import StopReason, faults_as
 from pipelines.runtime.tick import Seen, Vector
 from pipelines.runtime.watchdog import Watchdog
@@ -25,15 +24,11 @@ class StepGate:
         ask: shows the operator the step ``(3,)`` m that would be sent; raises :class:`Stop` when it is refused.
         preview: the step that the arm would make of a command, given the step sent before; all ``(3,)`` m.
         max_frame_age_s: of a frame that may be acted on; infinite in shadow, where nothing is.
-        retry_s: until another frame is looked at where there was no new one.
-        interrupted: set by a signal, which ends the waiting.
     """
 
     ask: Callable[[Vector], None]
     preview: Callable[[Vector, Vector], Vector]
     max_frame_age_s: float
-    retry_s: float
-    interrupted: Interruption
 
     def __call__(self, seen: Seen, last_sent: Vector, look: Callable[[], Seen], watchdog: Watchdog) -> Seen:
         """What to go on with: ``seen``, or a later ``look`` whose step is the same, or was agreed to as well."""
@@ -44,7 +39,7 @@ class StepGate:
             watchdog.feed()
             if time.monotonic() - seen[1].timestamp <= self.max_frame_age_s:
                 return seen
-            seen = self._look_again(look, watchdog)
+            seen = look()  # at a new frame: it refuses the one before, which is too old
             change_m = float(np.linalg.norm(self._step(seen, last_sent) - shown))
             if change_m <= max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))):
                 return seen
@@ -53,19 +48,9 @@ class StepGate:
         with faults_as(StopReason.ARM):
             return self.preview(seen[0].command, last_sent)
 
-    def _look_again(self, look: Callable[[], Seen], watchdog: Watchdog) -> Seen:
-        """At a frame that was not acted on before."""
-        while True:
-            tick, frame = look()
-            if not tick.held:
-                return tick, frame
-            watchdog.feed()
-            if self.interrupted.wait(self.retry_s):
-                raise self.interrupted.stop()
-
 
 def preview_of(arm: Arm, fence: Fence) -> Callable[[Vector, Vector], Vector]:
-    """The step that an arm within a fence would make; one that never moves says so when it is told."""
+    """The step that an arm within a fence would make; one that never moves says so itself."""
 
     def clipped(command: Vector, last_sent: Vector) -> Vector:
         target = arm.target

@@ -40,29 +40,31 @@ class Stop(SafetyStop):
 
 _FAULTS: dict[StopReason, tuple[type[Exception], ...]] = {
     StopReason.ARM: (DeviceError, SafetyStop),
+    StopReason.CAMERA: (DeviceError, DataError),
     StopReason.NO_ESTIMATE: (DataError,),
 }
 
 
 @contextmanager
 def faults_as(reason: StopReason, words: str = "{}") -> Iterator[None]:
-    """What the arm (``ARM``) or the estimator (``NO_ESTIMATE``) raises inside as a :class:`Stop`; a Stop stays itself.
+    """What the ``ARM``, the ``CAMERA`` or the estimator (``NO_ESTIMATE``) raises inside becomes a :class:`Stop`.
 
     Args:
         words: of the stop; ``{}`` are the error's.
     """
     try:
         yield
-    except Stop:
-        raise
-    except _FAULTS[reason] as error:
-        raise Stop(reason, words.format(error)) from error
+    except Exception as error:
+        stop = _fault(error, reason, words)
+        if stop is None or stop is error:
+            raise
+        raise stop from error
 
 
 def as_stop(
     error: Exception, *, silent_s: float | None = None, interruption: Callable[[str], Stop] | None = None
 ) -> Stop:
-    """The stop to report for whatever ended a goal; errors that :func:`faults_as` left alone are the camera's or ours.
+    """The stop to report for what ended a goal; faults that nobody named are the camera's, other errors are ours.
 
     Args:
         silent_s: the watchdog fired, after so long: what came later follows from that.
@@ -70,19 +72,21 @@ def as_stop(
     """
     if silent_s is not None:
         return Stop(StopReason.WATCHDOG, f"no tick for {silent_s * 1e3:.0f} ms; then {error}")
-    if isinstance(error, Stop):
-        stop = error
-    elif isinstance(error, RecordingEnded):
-        stop = Stop(StopReason.RECORDING_ENDED, str(error))
-    elif isinstance(error, DataError | DeviceError):
-        stop = Stop(StopReason.CAMERA, str(error))
-    else:
-        stop = Stop(StopReason.SOFTWARE, f"{type(error).__name__}: {error}")
+    stop = _fault(error, StopReason.CAMERA) or Stop(StopReason.SOFTWARE, f"{type(error).__name__}: {error}")
     if interruption is not None and stop.reason is not StopReason.OPERATOR:
         return interruption(f"; then {error}")
     if stop is not error:
         stop.__cause__ = error
     return stop
+
+
+def _fault(error: Exception, reason: StopReason, words: str = "{}") -> Stop | None:
+    """A stop stays itself; None of an error that is no fault of the device."""
+    if isinstance(error, Stop):
+        return error
+    if isinstance(error, RecordingEnded):
+        return Stop(StopReason.RECORDING_ENDED, str(error))
+    return Stop(reason, words.format(error)) if isinstance(error, _FAULTS[reason]) else None
 
 
 def timed(stop: Callable[[], bool]) -> tuple[float, float | None]:

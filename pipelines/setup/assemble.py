@@ -153,8 +153,6 @@ def make_runtime(
         ask=StepPrompt(interrupted, arm.why_stopped),
         preview=preview_of(arm, setup.fence),
         max_frame_age_s=np.inf if arm.is_passive else limits.max_frame_age_s,
-        retry_s=1 / rig.rate_hz,
-        interrupted=interrupted,
     )
     return Runtime(
         camera,

@@ -80,8 +80,8 @@ def _controller(host: str, setup: Setup) -> str:
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
         check_controller(api, setup.arm.mode)
         version, warning = ".".join(map(str, api.version_number)), api.warn_code
-        told = f"no error, warning {describe_warning(warning)}" if warning else "no error or warning"
-        return f"firmware {version}, {told}, not in simulation mode, mode {setup.arm.mode} available"
+        state = f"no error, warning {describe_warning(warning)}" if warning else "no error or warning"
+        return f"firmware {version}, {state}, not in simulation mode, mode {setup.arm.mode} available"
     finally:
         close_apis(api)
 

@@ -230,7 +230,7 @@ class PointWorld:
         if self.ask is None:
             return None
         age_s = np.inf if self.arm.is_passive else self.settings.limits.max_frame_age_s
-        return StepGate(self.ask, lambda command, last_sent: command, age_s, 1 / self.rate_hz, self.interrupted)
+        return StepGate(self.ask, lambda command, last_sent: command, age_s)
 
 
 @pytest.fixture

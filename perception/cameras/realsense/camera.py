@@ -70,7 +70,7 @@ class RealSenseCamera(Camera):
 
     @property
     def intrinsics(self) -> Intrinsics:
-        """The colour stream's own intrinsics: what the estimator is to be told."""
+        """The colour stream's own intrinsics: what the estimator is to be bound to."""
         stream = self._stream
         if stream is None:
             raise DeviceError("the camera is not connected, so its intrinsics are not known; call connect() first")

@@ -201,6 +201,30 @@ def test_a_camera_that_was_covered_while_the_operator_thought_stops(impatient):
     assert not impatient.arm.moves
 
 
+def test_in_shadow_an_old_picture_is_not_looked_at_again(impatient):
+    shown = []
+
+    def think(step):
+        shown.append(step)
+        time.sleep(0.3)
+        impatient.arm.position = GOAL.copy()
+
+    impatient.arm.is_passive, impatient.ask = True, think
+    assert impatient.runtime().reach(GOAL).stop is None
+    assert len(shown) == len(impatient.policy.seen) == 1
+    np.testing.assert_array_equal(impatient.ticks[0].command, shown[0])
+
+
+def test_a_camera_that_froze_while_the_operator_thought_stops(impatient):
+    def think(step):
+        impatient.camera.frozen = impatient.camera.newest
+        time.sleep(0.3)
+
+    impatient.ask = think
+    assert impatient.runtime().reach(GOAL).stop.reason is StopReason.STALE_FRAME
+    assert not impatient.arm.moves
+
+
 def test_to_stay_where_it_is_needs_no_answer(world):
     shown = []
     world.horizon, world.ask = 4, shown.append

@@ -55,6 +55,12 @@ def test_its_frames_carry_no_labels_to_learn_from(world, run_without_arm, tmp_pa
         cut_recording(stored, str(tmp_path), "train", world.rig)
 
 
+def test_its_policy_hears_that_nothing_was_sent(world, run_without_arm):
+    result, _ = run_without_arm
+    assert any(np.any(tick.sent) for tick in result.ticks)
+    assert not np.any([observation.last_command for observation in world.policy.seen])
+
+
 def test_no_residual_by_encoders_is_told(run_without_arm):
     result, recorder = run_without_arm
     assert "by the encoders" not in result_table([result], 1)
