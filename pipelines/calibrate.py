@@ -1,6 +1,6 @@
 """Measure where the camera stands and how high the table lies, by moving the arm about slowly.
 
-The networks find the TCP in the camera's frame, whatever they are told of its pose; the encoders give it in the arm's.
+The networks find the TCP in the camera's frame, whatever they believe of its pose; the encoders give it in the arm's.
 The rigid motion between the two is the camera's pose; the table that is seen from there gives its height in the base
 frame, which is not 0 for a base on a plate. Both go into a file of their own, for --calibration of the other commands;
 trained models stay valid. What cannot be measured is an error that the networks make everywhere alike.
@@ -29,7 +29,7 @@ from perception.calibration.rigid_fit import fit_rigid_robust
 from perception.calibration.table_height import measure_table
 from perception.cameras.camera import Camera
 from perception.estimator.estimator import PositionEstimator
-from perception.estimator.mounted import seen_from_table
+from perception.estimator.table_plane import seen_from_table
 from pipelines.run_real import ask_operator
 from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.devices import TWIN, DeviceNames, open_devices
@@ -45,7 +45,7 @@ MAX_RESIDUAL_MM = 15.0
 REFINEMENTS = 4
 LEAST_POSES = 8
 FAR_TABLE_M = 0.03
-"""Farther from z = 0 the estimator may miss the table, or take something else for it, until it is told."""
+"""Farther from z = 0 the estimator may miss the table, or take something else for it, until it knows the height."""
 
 
 class SlowArm(Protocol):
@@ -123,8 +123,8 @@ def locate_camera(
     """``T_base_camera`` (4x4), and the residuals ``(N, 3)`` m, base frame, of the sightings that agree.
 
     The first look finds the TCP in the camera's frame without any pose: it begins. The second look, which works in the
-    base frame, is told the pose found so far, and its answers are taken back into the camera's frame by that pose.
-    ``table_z_m`` is all that it is told of the table.
+    base frame, is given the pose found so far, and its answers are taken back into the camera's frame by that pose.
+    ``table_z_m`` is all that it knows of the table.
 
     Raises:
         DataError: what is seen does not fit the encoders.
@@ -132,8 +132,8 @@ def locate_camera(
     truth = np.array([sighting.tcp for sighting in sightings])
     pose = estimator.rig.t_base_camera
     for round_ in range(1 + REFINEMENTS):
-        told = seen_from_table(pose, table_z_m)
-        found = [estimator.locate(each.frame.cut, told, intrinsics) for each in sightings]
+        t_table_camera = seen_from_table(pose, table_z_m)
+        found = [estimator.locate(each.frame.cut, t_table_camera, intrinsics) for each in sightings]
         answers = [each.glance if round_ == 0 else each.fovea for each in found]
         seen = np.array(
             [transform(invert(each.t_base_camera), answer.xyz) for each, answer in zip(found, answers, strict=True)]
@@ -173,8 +173,8 @@ def measured(
     pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str, table_z_m: float = 0.0
 ) -> Calibration:
     """The calibration file's content."""
-    rows = [tuple(float(value) for value in row) for row in pose]
-    return Calibration(tuple(rows), poses, round(1e3 * _rms(residuals), 3), words, table_z_m)  # type: ignore[arg-type]
+    residual_mm = round(1e3 * _rms(residuals), 3)
+    return Calibration.of_pose(pose, words, poses=poses, residual_mm=residual_mm, table_z_m=table_z_m)
 
 
 def difference(pose: NDArray[np.floating], other: NDArray[np.floating]) -> str:
@@ -233,11 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 raise
             intrinsics = devices.camera.intrinsics
             true_pose = None if devices.twin is None else devices.twin.world.t_base_camera
-        pose, residuals, table_z_m, table = locate_camera_and_table(
-            sightings,
-            setup.estimator,  # type: ignore[arg-type]
-            intrinsics,
-        )
+        pose, residuals, table_z_m, table = locate_camera_and_table(sightings, setup.estimator, intrinsics)
         words = f"{time.strftime('%Y-%m-%d %H:%M')}, {'twin' if names.is_twin else options.arm}"
         calibration = measured(pose, residuals, len(places), words, table_z_m)
         calibration.save(options.out)

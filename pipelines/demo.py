@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--policy", metavar="FOLDER|p", help="default: params/runtime.yaml")
+    parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args(arguments)
     with command_line(PROG):

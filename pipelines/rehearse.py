@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default=REHEARSAL_PATH, metavar="FILE", help="default: %(default)s")
-    parser.add_argument("--policy", metavar="FOLDER|p", help="default: params/runtime.yaml")
+    parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
     parser.add_argument("--goals", type=int, metavar="N", help="fewer or more goals than the file says")
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE", help="another twin (default: %(default)s)")
     parser.add_argument("--out", metavar="DIR", help="default: the file's output")

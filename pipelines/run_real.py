@@ -82,7 +82,9 @@ def parser() -> OneLineParser:
     careful.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
     what = options.add_argument_group("what runs")
     what.add_argument(
-        "--policy", metavar="FOLDER|p", help="p: the proportional controller (default: params/runtime.yaml)"
+        "--policy",
+        metavar="FOLDER|proportional",
+        help="proportional, or p: the proportional controller (default: params/runtime.yaml)",
     )
     what.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
     what.add_argument("--record", type=Path, metavar="DIR", help="write frames, estimates, commands and events there")

@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=60.0, metavar="N", help="how long (default 60)")
     parser.add_argument("--every", type=float, default=5.0, metavar="S", help="seconds between looks (default 5)")
     parser.add_argument("--seed", type=seed, default=0, help="of the goals (default 0)")
-    parser.add_argument("--policy", metavar="FOLDER|p", help="default: params/runtime.yaml")
+    parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
     parser.add_argument("--record", type=Path, default=RECORDINGS, metavar="DIR", help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args(arguments)

@@ -18,6 +18,7 @@ class AbsentArm(Arm):
     """
 
     is_connected = True
+    is_passive = True
 
     def __init__(self, rig: Rig, fence: Fence) -> None:
         self._home = np.asarray(Kinematics().tcp(rig.home_joints_rad), dtype=float)

@@ -12,7 +12,13 @@ Vector = NDArray[np.float64]
 
 
 class Arm(Device):
-    """An arm whose TCP is moved by displacements of its last target; ``disconnect`` leaves it at rest."""
+    """An arm whose TCP is moved by displacements of its last target; ``disconnect`` leaves it at rest.
+
+    Attributes:
+        is_passive: it never moves; :meth:`move` says what would be sent.
+    """
+
+    is_passive = False
 
     @property
     @abstractmethod

@@ -13,9 +13,10 @@ from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 from datasets.store.recording import Recording
-from perception.estimator.mounted import MOST_TABLE_Z_M
+from perception.estimator.table_plane import MOST_TABLE_Z_M
 
 Row = tuple[float, float, float, float]
+NOT_MEASURED = "none given: the camera must stand where params/rig.yaml says"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Calibration:
         t_base_camera: rows of the 4x4 pose, m.
         poses: how many arm positions it was measured at.
         residual_mm: root mean square of what the measured pose leaves unexplained.
-        measured: when and how, in words.
+        measured: when and how, in words; :data:`NOT_MEASURED` of the rig's own values.
         table_z_m: of the table in the base frame, m; negative where the base stands on a plate.
     """
 
@@ -56,14 +57,41 @@ class Calibration:
         """``T_base_camera`` (4x4)."""
         return np.array(self.t_base_camera, dtype=float)
 
+    def __str__(self) -> str:
+        if self.measured == NOT_MEASURED:
+            return self.measured
+        return (
+            f"{self.measured}: {self.poses} poses, residual {self.residual_mm:.1f} mm, "
+            f"table at z = {1e3 * self.table_z_m:.1f} mm"
+        )
+
+    @classmethod
+    def of_pose(
+        cls,
+        pose: NDArray[np.floating],
+        measured: str,
+        *,
+        poses: int = 0,
+        residual_mm: float = 0.0,
+        table_z_m: float = 0.0,
+    ) -> Self:
+        """With the pose as an array (4x4)."""
+        rows = tuple(tuple(map(float, row)) for row in pose)
+        return cls(rows, poses, residual_mm, measured, table_z_m)  # type: ignore[arg-type]
+
+    @classmethod
+    def of_rig(cls, rig: Rig) -> Self:
+        """Where the rig says that the camera stands, with the table at z = 0."""
+        return cls.of_pose(rig.t_base_camera, NOT_MEASURED)
+
     @classmethod
     def load(cls, path: str | Path) -> "Calibration":
         """Read a file that :meth:`save` wrote; raises ConfigError naming what is wrong."""
         return load_params(path, cls)
 
     @classmethod
-    def of_recording(cls, path: str | Path, rig: Rig) -> Self | None:
-        """What a run was told of camera and table when it was recorded; None where that is what the rig says.
+    def of_recording(cls, path: str | Path, rig: Rig) -> Self:
+        """What a run knew of camera and table when it was recorded; the rig's own values where that was the same.
 
         Args:
             path: of the recording, as in ``runs/NAME/frames``.
@@ -75,13 +103,12 @@ class Calibration:
         path = Path(path)
         stored = Recording(str(path.parent), path.name)
         if not stored.frames:
-            return None
+            return cls.of_rig(rig)
         pose = stored.read("T_base_camera_told", 0, 1)[0]
         table_z_m = float(stored.attributes.get("table_z_m", 0.0))
         if table_z_m == 0 and np.allclose(pose, rig.t_base_camera, atol=1e-9):
-            return None
-        rows = tuple(tuple(map(float, row)) for row in pose)
-        return cls(rows, 0, 0.0, f"as recorded in {path}", table_z_m)  # type: ignore[arg-type]
+            return cls.of_rig(rig)
+        return cls.of_pose(pose, f"as recorded in {path}", table_z_m=table_z_m)
 
     def save(self, path: str | Path) -> None:
         """Write YAML, whole or not at all."""

@@ -11,8 +11,7 @@ from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics, Window
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import Look
-from perception.estimator.mounted import MOST_TABLE_Z_M
-from perception.estimator.table_plane import TableFit, fit_table
+from perception.estimator.table_plane import MOST_TABLE_Z_M, TableFit, fit_table
 
 BIN_M = 0.01
 """Two of these hold most of a table seen with a D435's noise and half a degree of tilt."""

@@ -3,8 +3,13 @@
 from abc import abstractmethod
 
 from datasets.common.device import Device
+from datasets.common.errors import DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
+
+
+class RecordingEnded(DeviceError):
+    """All frames of a recording, or of the goal that was begun, have been given."""
 
 
 class Camera(Device):
@@ -22,3 +27,13 @@ class Camera(Device):
     @abstractmethod
     def read_latest(self, max_age_s: float) -> Frame:
         """The newest frame, within 50 ms; raises DeviceError when it is older than ``max_age_s``."""
+
+    def begin_goal(self, index: int) -> None:
+        """Say that the arm is at rest, to set out for another goal (from 0): older frames are not to be acted on.
+
+        A live camera waits for a new frame; one that plays a run goes on to the frames of that goal.
+
+        Raises:
+            DeviceError: no frame comes.
+        """
+        self.read()

@@ -7,7 +7,7 @@ from datasets.common.errors import DeviceError
 from datasets.rig.frame import Frame
 
 
-class Mailbox:
+class LatestFrame:
     """Holds one frame or one fault; a new frame replaces either."""
 
     def __init__(self) -> None:

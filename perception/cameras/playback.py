@@ -1,7 +1,6 @@
-"""A recording as a camera: the same calls, the same frames, at the pace they were taken or as fast as they are read."""
+"""A recording as a camera: the same calls and the same frames, as fast as they are read."""
 
 import atexit
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,15 +9,10 @@ from pathlib import Path
 from datasets.common.errors import DataError, DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
-from perception.cameras.camera import Camera
-from perception.cameras.latest_frame import Mailbox
+from perception.cameras.camera import Camera, RecordingEnded
 from perception.cameras.realsense.recording import RealSenseRecording, Recording
 from perception.cameras.realsense.settings import CameraSettings
-from perception.cameras.run_recording import RunRecording
-
-
-class RecordingEnded(DeviceError):
-    """All frames of a recording have been given."""
+from perception.cameras.run_recording import RecordedFrame, RunRecording
 
 
 def open_recording(path: Path, rig: Intrinsics, settings: CameraSettings) -> Recording:
@@ -36,30 +30,21 @@ def open_recording(path: Path, rig: Intrinsics, settings: CameraSettings) -> Rec
 
 
 class PlaybackCamera(Camera):
-    """Plays a recording.
+    """Plays a recording; time advances by being looked at.
 
-    In real time a frame appears when it was taken, counted from ``connect``, and a slow reader misses some, as live.
-    Otherwise time advances by being looked at: every ``read`` and every ``read_latest`` gives the next frame, none is
-    missed, and it counts as taken now.
+    Every ``read`` and every ``read_latest`` gives the next frame, none is missed, and it counts as taken now. Of a
+    recorded run the first goal is shown the first goal's frames, and so on.
 
     Args:
         open_recording: opens it from its beginning: ``lambda: open_recording(path, rig.camera, settings)``.
-        real_time: at the pace of the recording.
-        read_timeout_s: longest wait of ``read`` in real time.
     """
 
-    def __init__(
-        self, open_recording: Callable[[], Recording], real_time: bool = True, read_timeout_s: float = 1.0
-    ) -> None:
+    def __init__(self, open_recording: Callable[[], Recording]) -> None:
         self._open_recording = open_recording
-        self._real_time = real_time
-        self._read_timeout_s = read_timeout_s
         self._recording: Recording | None = None
-        self._first: Frame | None = None
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self._mailbox = Mailbox()
-        self._given = 0
+        self._ahead: Frame | None = None
+        self._taken = 0
+        self._goal_index: int | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -88,39 +73,36 @@ class PlaybackCamera(Camera):
         except BaseException:
             recording.close()
             raise
-        self._recording, self._first = recording, first
-        self._given = 0
-        self._stopping.clear()
-        self._mailbox = Mailbox()
-        if self._real_time:
-            begin_s = time.monotonic()
-            self._mailbox.post(replace(first, timestamp=begin_s))
-            self._thread = threading.Thread(
-                target=self._play, args=(recording, first, begin_s), name="playback", daemon=True
-            )
-            self._thread.start()
+        self._recording, self._ahead, self._taken, self._goal_index = recording, first, 1, None
         atexit.register(self.disconnect)  # as for a live camera: no thread inside librealsense at the very end
 
+    def begin_goal(self, index: int) -> None:
+        """Go on to the frames that were recorded on the way to a goal; one frame on where they tell no goals.
+
+        Raises:
+            RecordingEnded: no frame of it or of a later goal is left.
+        """
+        self._goal_index = index
+        if not isinstance(self._next(), RecordedFrame):
+            self.read()
+            return
+        while isinstance(frame := self._next(), RecordedFrame) and frame.goal_index < index:
+            self._ahead = None
+
     def read(self) -> Frame:
-        """The next frame; raises RecordingEnded after the last."""
-        if self._real_time:
-            self._require()
-            return self._mailbox.take(self._read_timeout_s)
-        return self._step()
+        """The next frame; raises RecordingEnded after the last, of the recording or of the goal that was begun."""
+        frame = self._next()
+        if isinstance(frame, RecordedFrame) and self._goal_index is not None and frame.goal_index > self._goal_index:
+            raise RecordingEnded("it holds no more frames of this goal")
+        self._ahead = None
+        return replace(frame, timestamp=time.monotonic())
 
     def read_latest(self, max_age_s: float) -> Frame:
-        """The newest frame; raises RecordingEnded after the last."""
-        if self._real_time:
-            self._require()
-            return self._mailbox.latest(max_age_s)
-        return self._step()
+        """The next frame, as :meth:`read`: it is of now, however old it may be."""
+        return self.read()
 
     def disconnect(self) -> None:
         """Close the recording; idempotent, never raises."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
         if self._recording is not None:
             self._recording.close()
             self._recording = None
@@ -131,29 +113,12 @@ class PlaybackCamera(Camera):
             raise DeviceError("the recording is not open; call connect() first")
         return self._recording
 
-    def _step(self) -> Frame:
+    def _next(self) -> Frame:
+        """The frame that comes next; it stays so until it is given."""
         recording = self._require()
-        frame = self._first if self._given == 0 else recording.next()
-        if frame is None:
-            raise self._ended()
-        self._given += 1
-        return replace(frame, timestamp=time.monotonic())
-
-    def _play(self, recording: Recording, first: Frame, begin_s: float) -> None:
-        self._given, last_s, period_s = 1, first.timestamp, 0.0
-        to_ours_s = begin_s - first.timestamp
-        try:
-            while (frame := recording.next()) is not None:
-                if self._stopping.wait(max(0.0, to_ours_s + frame.timestamp - time.monotonic())):
-                    return
-                self._mailbox.post(replace(frame, timestamp=to_ours_s + frame.timestamp))
-                period_s, last_s = frame.timestamp - last_s, frame.timestamp
-                self._given += 1
-            # The last frame stays in view as long as the one before it did.
-            self._stopping.wait(max(0.0, to_ours_s + last_s + period_s - time.monotonic()))
-            self._mailbox.fail(self._ended())
-        except Exception as error:  # whatever it is, it must reach those who read, not end in this thread
-            self._mailbox.fail(DeviceError(str(error)))
-
-    def _ended(self) -> RecordingEnded:
-        return RecordingEnded(f"the recording has ended after {self._given} frames")
+        if self._ahead is None:
+            self._ahead = recording.next()
+            if self._ahead is None:
+                raise RecordingEnded(f"the recording has ended after {self._taken} frames")
+            self._taken += 1
+        return self._ahead

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Intrinsics
 
 
 @dataclass(frozen=True)
@@ -24,15 +23,10 @@ class PositionEstimate:
 
 
 class Estimator(Protocol):
-    """Anything that locates the TCP in a frame."""
+    """Anything that locates the TCP in the frames of one camera."""
 
-    def estimate(
-        self,
-        frame: Frame,
-        t_base_camera: NDArray[np.float64] | None = None,
-        intrinsics: Intrinsics | None = None,
-    ) -> PositionEstimate:
-        """Locate the TCP; the camera's calibrated pose (4x4) and intrinsics default to the rig's own.
+    def estimate(self, frame: Frame) -> PositionEstimate:
+        """Locate the TCP.
 
         Raises:
             DataError: the frame's size or type does not fit what the networks were trained for.

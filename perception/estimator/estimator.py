@@ -6,8 +6,10 @@ Both looks are ONNX graphs that begin with the raw pixels of a window: the prepr
 
 import json
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import onnxruntime
@@ -19,7 +21,7 @@ from datasets.rig.projection import Array, Intrinsics, Window, backproject, inve
 from datasets.rig.rig import Rig
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.pose_check import check_pose
-from perception.estimator.table_plane import FAR_M, fit_table
+from perception.estimator.table_plane import FAR_M, fit_table, seen_from_table
 
 MODEL_FOLDER = Path("models/estimator")
 CHANNELS = ["rgb", "depth"]
@@ -76,8 +78,8 @@ class Location:
         fovea: the second look's estimate, base frame: the answer.
         window: the part of the image that the second look saw.
         base: where the glance sees the arm's base (``BASE_TARGET_M``), camera frame; None without that target.
-        moved: probability that the camera is not where it was told to be.
-        t_base_camera: the pose (4x4) that placed both answers in the base frame: as told, or corrected by the check.
+        moved: probability that the camera is not where it was calibrated to be.
+        t_base_camera: the pose (4x4) that placed both answers in the base frame: as given, or corrected by the check.
     """
 
     glance: PositionEstimate
@@ -107,7 +109,16 @@ def rig_part(rig: Rig) -> dict:
 
 
 class PositionEstimator:
-    """Glance, window, fovea: ONNX Runtime on one thread. Not thread-safe: each thread loads its own."""
+    r"""Glance, window, fovea: ONNX Runtime on one thread. Not thread-safe: each thread loads its own.
+
+    It is bound to a camera, whose pose and intrinsics it believes, and to a table: after :meth:`load` to the rig's own,
+    with the table at z = 0, by :meth:`bound` to others. The check of the camera's pose
+    (:mod:`perception.estimator.pose_check`) lays the table that it sees on z = 0 and nothing else in here knows where
+    z = 0 is. For a base that stands on a plate, the networks therefore work in the base frame moved to the table's
+    height :math:`h`, and their answer is brought back:
+
+    .. math:: \hat x = \mathrm{locate}(T_{-h}\, T_{base, camera}) + h\, e_z
+    """
 
     def __init__(self, folder: Path, rig: Rig) -> None:
         self.rig = rig
@@ -116,6 +127,8 @@ class PositionEstimator:
         self._sessions = {look: _open(folder / name) for look, name in GRAPHS.items()}
         scale = self.description["sigma_scale"]
         self._sigma_scale = {name: np.asarray(scale[name], dtype=float) for name in SIGMAS}
+        self._t_table_camera: Array = rig.t_base_camera
+        self._intrinsics, self._table_m = rig.camera, np.zeros(3)
 
     @classmethod
     def load(cls, folder: str | Path = MODEL_FOLDER, rig: Rig | None = None) -> "PositionEstimator":
@@ -126,18 +139,24 @@ class PositionEstimator:
         """
         return cls(Path(folder), Rig.load() if rig is None else rig)
 
-    def estimate(
-        self,
-        frame: Frame,
-        t_base_camera: Array | None = None,
-        intrinsics: Intrinsics | None = None,
-    ) -> PositionEstimate:
-        """Locate the TCP in a whole frame; the camera's pose (4x4) and intrinsics default to the rig's own.
+    def bound(self, t_base_camera: Array, intrinsics: Intrinsics, table_z_m: float = 0.0) -> Self:
+        """The same networks, which stay loaded once, for the camera at a pose (4x4) and a table in the base frame.
+
+        Args:
+            table_z_m: height of the table; negative where the base stands on a plate.
+        """
+        other = copy(self)
+        other._t_table_camera = seen_from_table(t_base_camera, table_z_m)
+        other._intrinsics, other._table_m = intrinsics, np.array([0.0, 0.0, table_z_m])
+        return other
+
+    def estimate(self, frame: Frame) -> PositionEstimate:
+        """Locate the TCP in a whole frame of the camera that this is bound to, base frame.
 
         Raises:
             DataError: the frame's size is not that of the intrinsics.
         """
-        intrinsics = self.rig.camera if intrinsics is None else intrinsics
+        intrinsics = self._intrinsics
         if frame.depth.shape != (intrinsics.height, intrinsics.width):
             height, width = frame.depth.shape
             raise DataError(
@@ -149,18 +168,19 @@ class PositionEstimator:
             columns, rows = window.sample_pixels(size_px)
             return Look(*frame.cut(window, size_px), columns.astype(float), rows.astype(float))
 
-        return self._locate(look, t_base_camera, intrinsics).fovea
+        found = self._locate(look, self._t_table_camera, intrinsics).fovea
+        return PositionEstimate(found.xyz + self._table_m, found.sigma)
 
-    def locate(
-        self,
-        photograph: Photograph,
-        t_base_camera: Array | None = None,
-        intrinsics: Intrinsics | None = None,
-    ) -> Location:
+    def locate(self, photograph: Photograph, t_base_camera: Array, intrinsics: Intrinsics) -> Location:
         """Locate the TCP by asking for each look's window alone: two small pictures instead of one whole frame.
 
-        ``photograph`` is called with a window of the native image and a size, as
-        :meth:`datasets.scene.photographer.Studio.photograph` draws it.
+        Whatever this is bound to: the camera may be another in every call, and the table lies at z = 0.
+
+        Args:
+            photograph: is called with a window of the native image and a size, as
+                :meth:`datasets.scene.photographer.Studio.photograph` draws it.
+            t_base_camera: the camera's calibrated pose (4x4).
+            intrinsics: of the native image.
         """
 
         def look(window: Window, size_px: int) -> Look:
@@ -169,12 +189,9 @@ class PositionEstimator:
                 *photograph(window, size_px), window.left + centres * window.width, window.top + centres * window.height
             )
 
-        return self._locate(look, t_base_camera, self.rig.camera if intrinsics is None else intrinsics)
+        return self._locate(look, np.asarray(t_base_camera, dtype=float), intrinsics)
 
-    def _locate(
-        self, look: Callable[[Window, int], Look], t_base_camera: Array | None, intrinsics: Intrinsics
-    ) -> Location:
-        pose = self.rig.t_base_camera if t_base_camera is None else np.asarray(t_base_camera, dtype=float)
+    def _locate(self, look: Callable[[Window, int], Look], pose: Array, intrinsics: Intrinsics) -> Location:
         size = self.rig.input_px
         whole = Window.central_square(intrinsics, self.rig.glance_side_px)
         first = look(whole, size)

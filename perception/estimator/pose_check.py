@@ -1,8 +1,8 @@
-r"""Checks the camera's told pose against what every frame shows of it, the table and the arm's base; corrects it.
+r"""Checks the camera's pose against what every frame shows of it, the table and the arm's base; corrects it.
 
 The table gives height and tilts to a tenth of a millimetre and is always believed
 (:mod:`perception.estimator.table_plane`). The base is seen less well, so it counts only when the camera
-seems to stand elsewhere than told. Two hypotheses explain what is seen,
+seems to stand elsewhere than calibrated. Two hypotheses explain what is seen,
 
 .. math:: H_0: \text{calibrated}, \qquad H_1: \text{moved},
 
@@ -49,7 +49,7 @@ class CheckedPose:
 
     Attributes:
         t_base_camera: corrected, 4x4.
-        moved: probability that the camera is not where the told pose says.
+        moved: probability that the camera is not where the pose says.
         base_sigma_m: ``(2,)`` m, how well the base fixed x and y.
     """
 
@@ -65,11 +65,11 @@ class CheckedPose:
         return np.asarray(np.sqrt(variance))
 
 
-def check_pose(told: Array, table: TableFit | None, base_camera: Array | None, base_sigma: Array | None) -> CheckedPose:
-    """Correct ``told`` (4x4) by the table and by where the glance sees the base (camera frame, m, with its sigma)."""
-    pose, log_odds = told, float(np.log(PRIOR_MOVED / (1 - PRIOR_MOVED)))
+def check_pose(pose: Array, table: TableFit | None, base_camera: Array | None, base_sigma: Array | None) -> CheckedPose:
+    """Correct a calibrated ``pose`` (4x4) by the table and by where the glance sees the base (camera frame, m)."""
+    log_odds = float(np.log(PRIOR_MOVED / (1 - PRIOR_MOVED)))
     if table is not None:
-        pose = correction(table) @ told
+        pose = correction(table) @ pose
         seen = np.array([table.height_m, *table.slope])
         log_odds += _log_ratio(
             seen,

@@ -1,8 +1,9 @@
 r"""Corrects the camera's pose by the table, which the base frame puts at z = 0 and the camera sees in every frame.
 
-Points near the told table are fitted with a plane :math:`n \cdot p = d`, by least squares on z reweighted after Tukey
-(Beaton & Tukey 1974), so that clutter, holes and the arm weigh nothing. The smallest rigid motion that brings the plane
-to z = 0 corrects the camera's height and its two tilts; the table does not tell the other three degrees of freedom.
+Points near the table, as the calibrated pose has it, are fitted with a plane :math:`n \cdot p = d`, by least squares on
+z reweighted after Tukey (Beaton & Tukey 1974), so that clutter, holes and the arm weigh nothing. The smallest rigid
+motion that brings the plane to z = 0 corrects the camera's height and its two tilts; the table does not tell the other
+three degrees of freedom.
 """
 
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import numpy as np
 from datasets.rig.projection import Array
 
 FAR_M = 3.0
+MOST_TABLE_Z_M = 0.3
+"""A table farther than this above or below the base is a wrong unit or another surface."""
 
 
 @dataclass(frozen=True)
 class TableFit:
-    """What the table says of the told pose.
+    """What the table says of the calibrated pose.
 
     Attributes:
         height_m: of the seen table above z = 0, at ``centre_m``.
@@ -58,7 +61,7 @@ def fit_table(points_base: Array, scales_m: tuple[float, ...] = SCALES_M) -> Tab
 
 
 def correction(fit: TableFit) -> Array:
-    """The motion (4x4) of the base frame that lays the seen table on z = 0; it goes to the left of the told pose."""
+    """The motion (4x4) of the base frame that lays the seen table on z = 0; it goes to the left of the pose."""
     normal = np.array([-fit.slope[0], -fit.slope[1], 1.0])
     normal /= np.linalg.norm(normal)
     axis = np.cross(normal, [0.0, 0.0, 1.0])
@@ -69,3 +72,10 @@ def correction(fit: TableFit) -> Array:
     motion[:3, :3] = rotation
     motion[:3, 3] = np.array([*CENTRE_M, 0.0]) - rotation @ seen
     return motion
+
+
+def seen_from_table(t_base_camera: Array, table_z_m: float) -> Array:
+    """The camera's pose (4x4) in the base frame moved up to the table's height."""
+    pose = np.array(t_base_camera, dtype=float)
+    pose[2, 3] -= table_z_m
+    return pose

@@ -32,7 +32,7 @@ class LiveView:
     """Observes a run and shows it; Rerun sends from a thread of its own.
 
     Args:
-        t_base_camera: the pose that the estimator is told (4x4).
+        t_base_camera: the camera's calibrated pose (4x4).
         save: a ``.rrd`` file to write in place of opening the viewer.
 
     Raises:

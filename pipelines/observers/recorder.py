@@ -79,7 +79,7 @@ class RunRecorder:
         self._given = 0
         self._failure: DataError | None = None
         self._arm, self._began_s = arm, time.monotonic()
-        self._told: tuple[float, str] | None = None
+        self._last_event: tuple[float, str] | None = None
         self._camera: dict[str, ArrayLike] = {}
         if t_base_camera is not None:
             self._camera |= dict.fromkeys(("T_base_camera", "T_base_camera_told"), t_base_camera)
@@ -152,11 +152,11 @@ class RunRecorder:
     def _tell_of_the_arm(self) -> None:
         """What the arm did since the last time, while the run goes on: a kill would take what waits for its end."""
         events = tuple(getattr(self._arm, "events", ()))
-        begin = next((i + 1 for i in reversed(range(len(events))) if events[i] is self._told), 0)
+        begin = next((i + 1 for i in reversed(range(len(events))) if events[i] is self._last_event), 0)
         for time_s, event in events[begin:]:
             if time_s >= self._began_s:
                 self.log.note("arm", time_s, detail=event)
-        self._told = events[-1] if events else None
+        self._last_event = events[-1] if events else None
 
     def _row(self, tick: Tick, stopped: bool) -> dict[str, Any]:
         values = {

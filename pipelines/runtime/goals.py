@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from control.arms.arm import Arm
-from datasets.common.errors import DeviceError, SafetyStop
 from pipelines.runtime.interrupt import Interruption
 from pipelines.runtime.loop import Runtime
-from pipelines.runtime.stops import Stop, StopReason, timed
+from pipelines.runtime.stops import Stop, StopReason, faults_as, timed
 from pipelines.runtime.tick import GoalResult, Vector
 
 
@@ -37,6 +36,7 @@ def run_goals(
         finished: is shown each result, with all its ticks, as it comes.
         keep_ticks: the results returned have theirs too; without, a run of many hours holds what one of minutes does.
     """
+    interrupted = Interruption() if interrupted is None else interrupted
     results: list[GoalResult] = []
     for index, goal in enumerate(goals):
         before(index)
@@ -52,20 +52,17 @@ def run_goals(
     return results
 
 
-def _home(arm: Arm, goal: Vector, interrupted: Interruption | None) -> GoalResult | None:
+def _home(arm: Arm, goal: Vector, interrupted: Interruption) -> GoalResult | None:
     """Go home; what became of ``goal`` if a stop prevented it. Whatever prevents it stops the arm."""
     try:
-        arm.home()
-        if interrupted is None or not interrupted.is_set():
+        with faults_as(StopReason.ARM, "on the way home: {}"):
+            arm.home()
+        if not interrupted.is_set():
             return None
-        times = timed(arm.stop)
-        stop = interrupted.stop(" on the way home")
+        raise interrupted.stop(" on the way home")
     except BaseException as error:
         times = timed(arm.stop)
-        if not isinstance(error, DeviceError | SafetyStop):
+        if not isinstance(error, Stop):
             raise
-        if interrupted is not None and interrupted.is_set():
-            stop = interrupted.stop(" on the way home")
-        else:
-            stop = error if isinstance(error, Stop) else Stop(StopReason.ARM, f"on the way home: {error}")
+        stop = interrupted.stop(" on the way home") if interrupted.is_set() else error
     return GoalResult(np.asarray(goal, dtype=float), [], np.full(3, np.nan), np.inf, None, stop, *times)

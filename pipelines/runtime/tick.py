@@ -1,5 +1,6 @@
 """What one tick of the control loop saw and did, and what came of one goal."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -10,6 +11,10 @@ from datasets.rig.frame import Frame
 from pipelines.runtime.stops import Stop
 
 Vector = NDArray[np.float64]
+
+
+def _unknown() -> Vector:
+    return np.full(3, np.nan)
 
 
 @dataclass(frozen=True)
@@ -27,42 +32,68 @@ class Timing:
     """
 
     age: float
-    estimate: float = 0.0
-    act: float = 0.0
-    move: float = 0.0
-    reaction: float = 0.0
-    busy: float = 0.0
+    estimate: float
+    act: float
+    move: float
+    reaction: float
+    busy: float
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, kw_only=True)
 class Tick:
     """One step of one goal; positions ``(3,)`` m in the base frame, times s on ``time.monotonic``.
 
+    The loop fills it in as it goes, and shows it to others when it is done with it. What a tick did not come to before
+    a stop is not a number, and nothing was sent.
+
     Attributes:
+        time_s: when it began; ``due_s``: when it should have.
+        frame_time_s: when its frame was taken by the camera; ``taken_s``: by the loop.
         held: the frame had been seen before, so nothing was estimated (``estimate`` is not a number).
         command: what the policy asked for; zero, to stay at the last target, when held.
         sent: what the arm took after fence and limits (in shadow: what it would have taken).
         tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken; not numbers without an arm.
+        estimated_s, acted_s, done_s: when the estimate was there, the command went out, and the arm had answered.
     """
 
     goal_index: int
     step: int
-    time_s: float
-    frame_time_s: float
     goal: Vector
-    estimate: Vector
-    sigma: Vector
-    command: Vector
-    sent: Vector
-    tcp: Vector
-    tcp_at_frame: Vector
-    held: bool
-    timing: Timing
+    time_s: float
+    due_s: float
+    frame_time_s: float
+    taken_s: float
+    held: bool = False
+    estimate: Vector = field(default_factory=_unknown)
+    sigma: Vector = field(default_factory=_unknown)
+    command: Vector = field(default_factory=_unknown)
+    sent: Vector = field(default_factory=lambda: np.zeros(3))
+    tcp: Vector = field(default_factory=_unknown)
+    tcp_at_frame: Vector = field(default_factory=_unknown)
+    estimated_s: float = math.nan
+    acted_s: float = math.nan
+    done_s: float = math.nan
+
+    @property
+    def timing(self) -> Timing:
+        """Where its time went."""
+        return Timing(
+            age=self.taken_s - self.frame_time_s,
+            estimate=self.estimated_s - self.taken_s,
+            act=self.acted_s - self.estimated_s,
+            move=self.done_s - self.acted_s,
+            reaction=self.done_s - self.taken_s,
+            busy=self.done_s - self.due_s,
+        )
 
     @property
     def error_m(self) -> float:
         """Distance of the estimate to the goal, m."""
         return float(np.linalg.norm(self.estimate - self.goal))
+
+
+Seen = tuple[Tick, Frame]
+"""A tick and the frame that it acts on."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +120,7 @@ class GoalResult:
     stop: Stop | None = None
     noticed_s: float = float("nan")
     stopped_in_s: float | None = None
-    broken_off: tuple[Tick, Frame] | None = field(default=None, repr=False)
+    broken_off: Seen | None = field(default=None, repr=False)
     steps: int = 0
     last_seen: Tick | None = field(default=None, repr=False)
 

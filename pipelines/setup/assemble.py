@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from control.arms.absent import AbsentArm
-from control.arms.arm import Arm
-from control.arms.xarm.shadow import ShadowArm
 from control.policies.policy import Policy
 from pipelines.observers.console import step_line
 from pipelines.observers.live import LiveView, require_live
@@ -17,9 +15,11 @@ from pipelines.observers.recorder import RunRecorder, require_recordable
 from pipelines.observers.runlog import RunLog
 from pipelines.observers.step_prompt import StepPrompt
 from pipelines.runtime.goals import run_goals
+from pipelines.runtime.hooks import Hooks, Observer
 from pipelines.runtime.interrupt import Interruption, stop_on_signals
-from pipelines.runtime.loop import Observer, Preview, Runtime, View
+from pipelines.runtime.loop import LoopSettings, Runtime
 from pipelines.runtime.monitor import Monitor
+from pipelines.runtime.stepping import StepGate, preview_of
 from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.devices import DeviceNames, Devices, open_devices
 from pipelines.setup.setup import Setup
@@ -81,7 +81,7 @@ def run(
             hearing.append(recorder.finished)
             injected.log = recorder.log
         if options.live:
-            view = LiveView(setup.fence, _told_pose(setup), devices.camera.intrinsics, options.live_file)
+            view = LiveView(setup.fence, setup.calibration.pose, devices.camera.intrinsics, options.live_file)
             stack.callback(view.close)
             watching.append(view)
         if devices.twin is not None and options.faults:
@@ -99,11 +99,6 @@ def run(
             finished=lambda result: _tell_all(hearing, result),
             keep_ticks=options.keep_ticks,
         )
-
-
-def _told_pose(setup: Setup) -> Vector:
-    measured = setup.calibration
-    return np.asarray(setup.rig.t_base_camera if measured is None else measured.pose, dtype=float)
 
 
 def _tell_all(hearing: Sequence[Callable[[GoalResult], None]], result: GoalResult) -> None:
@@ -135,10 +130,9 @@ def _recorder(
         "settings": asdict(setup.settings),
         "arm_params": asdict(setup.arm),
         "max_speed_m_s": setup.rig.max_speed_m_s if setup.max_speed_m_s is None else setup.max_speed_m_s,
-        "table_z_m": 0.0 if setup.calibration is None else setup.calibration.table_z_m,
+        "table_z_m": setup.calibration.table_z_m,
     }
-    pose = None if setup.calibration is None else setup.calibration.pose
-    return RunRecorder(folder, setup.rig, devices.arm, about, pose, devices.camera.intrinsics)
+    return RunRecorder(folder, setup.rig, devices.arm, about, setup.calibration.pose, devices.camera.intrinsics)
 
 
 def make_runtime(
@@ -151,37 +145,27 @@ def make_runtime(
     step: bool = False,
 ) -> Runtime:
     """The control loop of a set-up on connected devices."""
-    settings, rig = setup.settings, setup.rig
+    settings, rig, camera, arm = setup.settings, setup.rig, devices.camera, devices.arm
     limits = settings.limits
-    pose = None if setup.calibration is None else setup.calibration.pose
-    absent = isinstance(devices.arm, AbsentArm)
-    moving = not (absent or isinstance(devices.arm, ShadowArm))
+    has_encoders = not isinstance(arm, AbsentArm)
     interrupted = Interruption() if interrupted is None else interrupted
-    return Runtime(
-        devices.camera,
-        setup.estimator,
-        policy,
-        devices.arm,
-        Monitor(limits, setup.fence.low_m, setup.fence.high_m, rig.max_speed_m_s, has_encoders=not absent),
-        rate_hz=rig.rate_hz,
-        horizon=settings.horizon_steps,
-        settle_s=settings.settle_s,
-        max_frame_age_s=limits.max_frame_age_s,
-        watchdog_s=settings.watchdog_s,
-        view=View(pose, devices.camera.intrinsics),
-        observers=observers,
-        gate=StepPrompt(interrupted, devices.arm.why_stopped) if step else None,
-        preview=_preview(setup, devices.arm, moving),
-        moving=moving,
-        interrupted=interrupted,
+    gate = StepGate(
+        ask=StepPrompt(interrupted, arm.why_stopped),
+        preview=preview_of(arm, setup.fence),
+        max_frame_age_s=np.inf if arm.is_passive else limits.max_frame_age_s,
     )
-
-
-def _preview(setup: Setup, arm: Arm, moving: bool) -> Preview:
-    """What an arm would make of a command; one that never moves says so when it is told."""
-
-    def clipped(command: Vector, last_sent: Vector) -> Vector:
-        target = arm.target
-        return np.asarray(setup.fence.next_target(target, command, last_sent) - target, dtype=float)
-
-    return clipped if moving else lambda command, last_sent: np.asarray(arm.move(command), dtype=float)
+    return Runtime(
+        camera,
+        setup.bound_estimator(camera.intrinsics),
+        policy,
+        arm,
+        Monitor(limits, setup.fence.low_m, setup.fence.high_m, rig.max_speed_m_s, has_encoders),
+        LoopSettings(
+            rate_hz=rig.rate_hz,
+            horizon=settings.horizon_steps,
+            settle_s=settings.settle_s,
+            max_frame_age_s=limits.max_frame_age_s,
+            watchdog_s=settings.watchdog_s,
+        ),
+        Hooks(observers, gate if step else None, interrupted),
+    )

@@ -60,15 +60,8 @@ def _on_paper(setup: Setup) -> Iterator[Verdict]:
     home = Kinematics().tcp(rig.home_joints_rad)
     yield Verdict("home inside the fence", fence.contains(home), _point(home))
     yield Verdict("estimator and policy", True, "trained for this rig")
-    measured = setup.calibration
-    yield Verdict(
-        "camera calibration",
-        measured is None or measured.residual_mm < _MM * setup.settings.limits.max_drift_m,
-        "none given: the camera must stand where params/rig.yaml says"
-        if measured is None
-        else f"{measured.measured}: {measured.poses} poses, residual {measured.residual_mm:.1f} mm, "
-        f"table at z = {_MM * measured.table_z_m:.1f} mm",
-    )
+    fits = setup.calibration.residual_mm < _MM * setup.settings.limits.max_drift_m
+    yield Verdict("camera calibration", fits, str(setup.calibration))
 
 
 def _judge(item: str, look: Callable[[], str]) -> Verdict:
@@ -87,8 +80,8 @@ def _controller(host: str, setup: Setup) -> str:
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
         check_controller(api, setup.arm.mode)
         version, warning = ".".join(map(str, api.version_number)), api.warn_code
-        told = f"no error, warning {describe_warning(warning)}" if warning else "no error or warning"
-        return f"firmware {version}, {told}, not in simulation mode, mode {setup.arm.mode} available"
+        state = f"no error, warning {describe_warning(warning)}" if warning else "no error or warning"
+        return f"firmware {version}, {state}, not in simulation mode, mode {setup.arm.mode} available"
     finally:
         close_apis(api)
 
@@ -107,14 +100,14 @@ def _intrinsics(devices: Devices, setup: Setup) -> str:
 
 def _frames(devices: Devices, setup: Setup) -> Iterator[Verdict]:
     """What comes of some frames: age, depth, the time an estimate takes, its sigma, its agreement with the encoders."""
-    pose = None if setup.calibration is None else setup.calibration.pose
+    estimator = setup.bound_estimator(devices.camera.intrinsics)
     ages, readings, seconds, sigmas, misses = [], [], [], [], []
     for _ in range(FRAMES):
         frame = devices.camera.read()
         ages.append(time.monotonic() - frame.timestamp)
         readings.append(float(np.mean(frame.depth > 0)))
         began = time.monotonic()
-        estimate = setup.estimator.estimate(frame, pose, devices.camera.intrinsics)
+        estimate = estimator.estimate(frame)
         seconds.append(time.monotonic() - began)
         sigmas.append(float(np.max(estimate.sigma)))
         misses.append(estimate.xyz - devices.arm.tcp_at(frame.timestamp))

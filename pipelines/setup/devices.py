@@ -81,10 +81,10 @@ class DeviceNames:
         path = Path(self.camera)
         return path / FRAMES if (path / FRAMES).is_dir() else path
 
-    def recorded_calibration(self, rig: Rig) -> Calibration | None:
-        """What a recorded run that is played was told of camera and table; None where that is what the rig says."""
-        plays = not self.is_twin and not self.is_live
-        return Calibration.of_recording(self.recording, rig) if plays and self.recording.is_dir() else None
+    def recorded_calibration(self, rig: Rig) -> Calibration:
+        """What a recorded run that is played knew of camera and table; of any other camera, what the rig says."""
+        plays = not self.is_twin and not self.is_live and self.recording.is_dir()
+        return Calibration.of_recording(self.recording, rig) if plays else Calibration.of_rig(rig)
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,8 @@ def make_camera(names: DeviceNames, setup: Setup) -> Camera:
     """The RealSense camera or the recording that is named, not yet connected."""
     if names.is_live:
         return RealSenseCamera(setup.rig.camera, setup.camera, names.camera.partition(":")[2] or None)
-    # Frame by frame, because a run's recording has gaps where the arm homed.
     path = names.recording
-    return PlaybackCamera(lambda: open_recording(path, setup.rig.camera, setup.camera), real_time=False)
+    return PlaybackCamera(lambda: open_recording(path, setup.rig.camera, setup.camera))
 
 
 def make_arm(host: str, setup: Setup, shadow: bool = False) -> Arm:

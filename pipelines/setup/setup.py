@@ -8,15 +8,16 @@ from control.arms.params import ArmParams
 from control.policies.policy import Policy
 from control.policies.shipped import ProportionalPolicy, load_policy
 from datasets.common.errors import SafetyStop
+from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
 from perception.calibration.calibration import Calibration
 from perception.cameras.realsense.settings import CameraSettings
 from perception.estimator.estimate import Estimator
 from perception.estimator.estimator import PositionEstimator
-from perception.estimator.mounted import MountedEstimator
 from pipelines.setup.settings import RuntimeSettings
 
-PROPORTIONAL = "p"
+PROPORTIONAL = "proportional"
+"""Names the proportional controller in place of a trained policy's folder; ``p`` does so, too."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,20 @@ class Setup:
     Attributes:
         rig: that the models were trained for.
         settings: of the models that were loaded, wherever they were named.
+        estimator: not bound to this camera yet (:meth:`bound_estimator`).
         fence: of :attr:`site`.
+        calibration: where the camera stands and how high the table lies: as measured, or as the rig says.
     """
 
     rig: Rig
     settings: RuntimeSettings
     arm: ArmParams
     camera: CameraSettings
-    estimator: Estimator
+    estimator: PositionEstimator
     policy: Policy
     fence: Fence
+    calibration: Calibration
     max_speed_m_s: float | None = None
-    calibration: Calibration | None = None
 
     @classmethod
     def load(
@@ -52,6 +55,9 @@ class Setup:
     ) -> "Setup":
         """Load what the settings name, unless named here.
 
+        Args:
+            calibration: its file or itself; None: the rig's own values.
+
         Raises:
             ConfigError: a parameter file does not fit.
             ModelError: a model is missing or was trained for another rig.
@@ -62,27 +68,30 @@ class Setup:
             settings, estimator=str(estimator or settings.estimator), policy=str(policy or settings.policy)
         )
         arm = ArmParams.load()
-        measured = Calibration.load(calibration) if isinstance(calibration, str | Path) else calibration
-        table_z_m = 0.0 if measured is None else measured.table_z_m
+        if not isinstance(calibration, Calibration):
+            calibration = Calibration.of_rig(rig) if calibration is None else Calibration.load(calibration)
         fence = make_fence(settings.site(rig), arm, max_speed_m_s)
-        check_clearance(fence, table_z_m)
-        eyes = PositionEstimator.load(settings.estimator, rig)
+        check_clearance(fence, calibration.table_z_m)
         return cls(
             rig,
             settings,
             arm,
             CameraSettings.load(),
-            MountedEstimator(eyes, table_z_m) if table_z_m else eyes,
+            PositionEstimator.load(settings.estimator, rig),
             make_policy(settings.policy, rig, settings),
             fence,
+            calibration,
             max_speed_m_s,
-            measured,
         )
 
     @property
     def site(self) -> Rig:
         """The rig with the workspace that the TCP keeps to here."""
         return self.settings.site(self.rig)
+
+    def bound_estimator(self, intrinsics: Intrinsics) -> Estimator:
+        """The estimator for the camera as calibrated, with the intrinsics that the camera itself reports."""
+        return self.estimator.bound(self.calibration.pose, intrinsics, self.calibration.table_z_m)
 
 
 def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> Fence:
@@ -102,7 +111,7 @@ def check_clearance(fence: Fence, table_z_m: float) -> None:
 
 
 def make_policy(name: str, rig: Rig, settings: RuntimeSettings) -> Policy:
-    """The policy of a folder, or the proportional controller for ``p``; raises ModelError."""
-    if name == PROPORTIONAL:
+    """The policy of a folder, or the proportional controller by its name; raises ModelError."""
+    if name in (PROPORTIONAL, "p"):
         return ProportionalPolicy(settings.proportional_gain, rig.max_displacement_m)
     return load_policy(name, rig)

@@ -54,7 +54,7 @@ class Looks:
 
     def __call__(self, frame: Frame, scene: Scene) -> object:
         with patch.object(Frame, "cut", lambda *inputs: self._timed_cut(*inputs)):
-            return self.estimator.estimate(frame, scene.t_base_camera_told, scene.intrinsics)
+            return self.estimator.bound(scene.t_base_camera_told, scene.intrinsics).estimate(frame)
 
     def _timed(self, name: str, call: Callable) -> Callable:
         def timed(*inputs: object) -> object:

@@ -17,12 +17,15 @@ from datasets.common.errors import DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
+from perception.calibration.calibration import Calibration
 from perception.cameras.camera import Camera
 from perception.cameras.realsense.settings import CameraSettings
 from perception.estimator.estimate import PositionEstimate
+from pipelines.runtime.hooks import Hooks, Observer
 from pipelines.runtime.interrupt import Interruption
-from pipelines.runtime.loop import Runtime
+from pipelines.runtime.loop import LoopSettings, Runtime
 from pipelines.runtime.monitor import Monitor
+from pipelines.runtime.stepping import StepGate
 from pipelines.runtime.tick import Tick
 from pipelines.setup import devices
 from pipelines.setup.settings import RuntimeSettings
@@ -134,7 +137,14 @@ class PointCamera(Camera):
     def disconnect(self) -> None: ...
 
 
-class PointEstimator:
+class Unbound:
+    """An estimator that needs to know nothing of the camera."""
+
+    def bound(self, t_base_camera, intrinsics, table_z_m=0.0):
+        return self
+
+
+class PointEstimator(Unbound):
     """Knows the arm's position, and can be made wrong, unsure, slow or broken."""
 
     def __init__(self, arm: PointArm) -> None:
@@ -144,7 +154,7 @@ class PointEstimator:
         self.delay_s = 0.0
         self.fault: Exception | None = None
 
-    def estimate(self, frame, t_base_camera=None, intrinsics=None) -> PositionEstimate:
+    def estimate(self, frame: Frame) -> PositionEstimate:
         time.sleep(self.delay_s)
         if self.fault is not None:
             raise self.fault
@@ -181,8 +191,7 @@ class PointWorld:
     at_step: dict[int, Callable[["PointWorld"], None]] = field(default_factory=dict)
     interrupted: Interruption = field(default_factory=Interruption)
     injected_at: float = 0.0
-    gate: Callable | None = None
-    moving: bool = True
+    ask: Callable | None = None
 
     def __post_init__(self) -> None:
         self.arm = PointArm(self.rig)
@@ -190,8 +199,9 @@ class PointWorld:
         self.estimator = PointEstimator(self.arm)
         self.policy = HalfwayPolicy()
         self.ticks: list[Tick] = []
+        self.observers: tuple[Observer, ...] = (self.observe,)
 
-    def _observe(self, tick: Tick, frame: Frame) -> None:
+    def observe(self, tick: Tick, frame: Frame) -> None:
         self.ticks.append(tick)
         if tick.step in self.at_step:
             self.injected_at = time.monotonic()
@@ -206,16 +216,21 @@ class PointWorld:
             self.policy,
             self.arm,
             Monitor(limits, box.low, box.high, self.rig.max_speed_m_s * self.rate_hz / self.rig.rate_hz),
-            rate_hz=self.rate_hz,
-            horizon=self.horizon,
-            settle_s=0.0,
-            max_frame_age_s=limits.max_frame_age_s,
-            watchdog_s=self.settings.watchdog_s,
-            observers=(self._observe,),
-            gate=self.gate,
-            moving=self.moving,
-            interrupted=self.interrupted,
+            LoopSettings(
+                rate_hz=self.rate_hz,
+                horizon=self.horizon,
+                settle_s=0.0,
+                max_frame_age_s=limits.max_frame_age_s,
+                watchdog_s=self.settings.watchdog_s,
+            ),
+            Hooks(self.observers, self._gate(), self.interrupted),
         )
+
+    def _gate(self) -> StepGate | None:
+        if self.ask is None:
+            return None
+        age_s = np.inf if self.arm.is_passive else self.settings.limits.max_frame_age_s
+        return StepGate(self.ask, lambda command, last_sent: command, age_s)
 
 
 @pytest.fixture
@@ -263,14 +278,14 @@ def undisturbed(held_up: Callable[[], float], monkeypatch: pytest.MonkeyPatch) -
     return judge
 
 
-class Knowing:
+class Knowing(Unbound):
     """Takes the TCP from the emulated joints, as a camera would see it that may have been pushed aside."""
 
     def __init__(self, rig):
         self.rig, self.kinematics, self.twin = rig, Kinematics(), None
         self.rng = np.random.default_rng(0)
 
-    def estimate(self, frame, t_base_camera=None, intrinsics=None):
+    def estimate(self, frame):
         pushed = self.twin.world.t_base_camera[:3, 3] - self.rig.t_base_camera[:3, 3]
         tcp = self.kinematics.tcp(self.twin.controller.joints(frame.timestamp))
         return PositionEstimate(tcp - pushed + self.rng.normal(0, 0.001, 3), np.full(3, 0.002))
@@ -312,7 +327,7 @@ def shipped_setup(rig, settings, monkeypatch):
     camera = replace(CameraSettings.load(), warm_up_frames=3)
     arm = replace(ArmParams.load(), slow_speed_m_s=0.25)
     settings = replace(settings, horizon_steps=20, settle_s=0.3)
-    return Setup(rig, settings, arm, camera, knowing, Gentle(), make_fence(rig, arm))
+    return Setup(rig, settings, arm, camera, knowing, Gentle(), make_fence(rig, arm), Calibration.of_rig(rig))
 
 
 @pytest.fixture

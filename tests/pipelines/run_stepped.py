@@ -19,7 +19,7 @@ def main(file):
     fcntl.ioctl(sys.stdin, termios.TIOCSCTTY, 0)  # whose Ctrl-C is this process's
     world = PointWorld(Rig.load(), RuntimeSettings.load(), rate_hz=10.0)
     with stop_on_signals(world.arm.stop) as world.interrupted:
-        world.gate = StepPrompt(world.interrupted, world.arm.why_stopped)
+        world.ask = StepPrompt(world.interrupted, world.arm.why_stopped)
         result = world.runtime().reach(np.array([0.45, 0.08, 0.30]))
     sent = [move.tolist() for move in world.arm.moves]
     Path(file).write_text(json.dumps({"stop": str(result.stop), "sent": sent}))

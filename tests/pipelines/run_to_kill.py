@@ -9,11 +9,12 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from conftest import grey_pictures, patient  # this folder is a script's first place to look
+from conftest import Unbound, grey_pictures, patient  # this folder is a script's first place to look
 
 from control.arms.params import ArmParams
 from control.arms.xarm.shadow import ShadowArm
 from datasets.rig.rig import Rig
+from perception.calibration.calibration import Calibration
 from perception.cameras.realsense.camera import RealSenseCamera
 from perception.cameras.realsense.settings import CameraSettings
 from perception.estimator.estimate import PositionEstimate
@@ -27,11 +28,11 @@ from pipelines.twin.controller.controller import point_sdk_at_emulators
 STEP_M, STEPS_ROUND = 0.02, 20
 
 
-class Listening:
+class Listening(Unbound):
     def __init__(self, arm):
         self.arm = arm
 
-    def estimate(self, frame, t_base_camera=None, intrinsics=None):
+    def estimate(self, frame):
         return PositionEstimate(self.arm.tcp_at(frame.timestamp), np.full(3, 0.002))
 
 
@@ -53,7 +54,7 @@ def main(host, mode, folder):
     seeing = replace(CameraSettings.load(), fps=15, warm_up_frames=3)
     fence = make_fence(rig, arm)
     with ShadowArm(host, rig, fence, arm) as ears, CameraTwin(rig.camera, lambda: grey_pictures(None)) as camera:
-        setup = Setup(rig, settings, arm, seeing, Listening(ears), Circling(), fence)
+        setup = Setup(rig, settings, arm, seeing, Listening(ears), Circling(), fence, Calibration.of_rig(rig))
         Setup.load = lambda *given, **named: setup
         devices.RealSenseCamera = partial(RealSenseCamera, context=camera.context)
         named = ["--arm", host, "--camera", "realsense", "--yes", "--record", folder]

@@ -20,7 +20,7 @@ from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
 from pipelines.rehearsal.scores import scores, timings
 from pipelines.rehearse import RehearsalSettings
 from pipelines.runtime.stops import Stop, StopReason
-from pipelines.runtime.tick import GoalResult, Tick, Timing
+from pipelines.runtime.tick import GoalResult, Tick
 
 ROOT = Path(__file__).parents[2]
 KEYS = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}
@@ -110,16 +110,19 @@ def test_settings_that_make_no_rehearsal_are_refused(change):
         replace(good, **change)
 
 
-QUICK = Timing(0.13, 0.006, 0.001, 0.001, 0.008, 0.009)
-
-
-def make_tick(rig, **changes):
+def make_tick(rig, time_s=1.0, move_s=0.001, **changes):
+    """One whose frame was 130 ms old, seen in 6 ms and acted on in 1 ms, begun 1 ms late."""
     tcp = np.array([0.42, 0.03, 0.25])
     values = {
         "goal_index": 0,
         "step": 3,
-        "time_s": 1.0,
-        "frame_time_s": 0.9,
+        "time_s": time_s,
+        "due_s": time_s - 0.001,
+        "frame_time_s": time_s - 0.13,
+        "taken_s": time_s,
+        "estimated_s": time_s + 0.006,
+        "acted_s": time_s + 0.007,
+        "done_s": time_s + 0.007 + move_s,
         "goal": np.array([0.45, 0.10, 0.30]),
         "estimate": tcp,
         "sigma": np.array([0.002, 0.003, 0.001]),
@@ -128,7 +131,6 @@ def make_tick(rig, **changes):
         "tcp": tcp,
         "tcp_at_frame": tcp,
         "held": False,
-        "timing": QUICK,
     }
     return Tick(**{**values, **changes})
 
@@ -157,8 +159,7 @@ def test_the_table_says_how_each_goal_ended(rig):
 
 
 def test_reaction_is_told_apart_where_the_controller_stalled(rig):
-    slow = Timing(0.13, 0.006, 0.001, 0.030, 0.037, 0.038)
-    ticks = [make_tick(rig, time_s=1.0 + 0.1 * step, timing=slow if step == 4 else QUICK) for step in range(10)]
+    ticks = [make_tick(rig, 1.0 + 0.1 * step, move_s=0.030 if step == 4 else 0.001) for step in range(10)]
     result = GoalResult(ticks[0].goal, ticks, ticks[0].goal, 0.0)
     assert "frame_to_command_outside_stalls" not in timings([result])
     found = timings([result], [(0.2, 0.39), (1.33, 1.52)])  # the second meets the steps at 1.4 and 1.5 s

@@ -28,6 +28,8 @@ class ShadowArm(Arm):
     counts from where the TCP is, because targets that nobody follows would run away.
     """
 
+    is_passive = True
+
     def __init__(self, host: str, rig: Rig, fence: Fence, params: ArmParams) -> None:
         self._host, self._fence, self._params = host, fence, params
         self._kinematics = Kinematics()

@@ -13,7 +13,7 @@ from datasets.common.silence_timer import Silence
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from perception.cameras.camera import Camera
-from perception.cameras.latest_frame import Mailbox
+from perception.cameras.latest_frame import LatestFrame
 from perception.cameras.realsense.aligned_stream import AlignedStream, Rejected
 from perception.cameras.realsense.exposure import FRAMES_TO_TAKE_EFFECT, warn_of_brightness
 from perception.cameras.realsense.settings import CameraSettings
@@ -59,7 +59,7 @@ class RealSenseCamera(Camera):
         self._stream: AlignedStream | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._mailbox = Mailbox()
+        self._newest = LatestFrame()
         self.reopened = 0
         """How often the device was closed and opened again since ``connect``."""
 
@@ -70,7 +70,7 @@ class RealSenseCamera(Camera):
 
     @property
     def intrinsics(self) -> Intrinsics:
-        """The colour stream's own intrinsics: what the estimator is to be told."""
+        """The colour stream's own intrinsics: what the estimator is to be bound to."""
         stream = self._stream
         if stream is None:
             raise DeviceError("the camera is not connected, so its intrinsics are not known; call connect() first")
@@ -94,7 +94,7 @@ class RealSenseCamera(Camera):
             return
         self.disconnect()
         self._stopping.clear()
-        self._mailbox = Mailbox()
+        self._newest = LatestFrame()
         self.reopened = 0
         self._stream = self._open(self._record_to)
         self._thread = threading.Thread(target=self._receive, name="realsense", daemon=True)
@@ -105,7 +105,7 @@ class RealSenseCamera(Camera):
     def read(self) -> Frame:
         """Block until a frame newer than the last one read arrives; raises DeviceError when none comes."""
         self._require_thread()
-        return self._mailbox.take(self._settings.read_timeout_s)
+        return self._newest.take(self._settings.read_timeout_s)
 
     def read_latest(self, max_age_s: float) -> Frame:
         """The newest frame; raises DeviceError on a fault, or when it was taken over ``max_age_s`` ago.
@@ -113,7 +113,7 @@ class RealSenseCamera(Camera):
         At once, but where that one is too old: then a newer one has 50 ms to come.
         """
         self._require_thread()
-        return self._mailbox.latest(max_age_s, _CATCH_UP_S)
+        return self._newest.latest(max_age_s, _CATCH_UP_S)
 
     def disconnect(self) -> None:
         """Stop receiving and release the device; idempotent, never raises."""
@@ -139,7 +139,7 @@ class RealSenseCamera(Camera):
                 raise
         except RuntimeError as error:
             raise DeviceError(f"the camera does not open, librealsense says: {error}") from error
-        self._mailbox.post(newest)
+        self._newest.post(newest)
         return stream
 
     def _settle(self, stream: AlignedStream) -> Frame:
@@ -197,7 +197,7 @@ class RealSenseCamera(Camera):
             self._keep_newest()
         except Exception as error:  # whatever it is, it must reach those who read, not end in this thread
             logger.exception("receiving frames failed")
-            self._mailbox.fail(DeviceError(f"receiving frames failed ({error}); connect again"))
+            self._newest.fail(DeviceError(f"receiving frames failed ({error}); connect again"))
 
     def _keep_newest(self) -> None:
         """Keep the newest frame until told to stop, reopening the device when it goes quiet."""
@@ -215,14 +215,14 @@ class RealSenseCamera(Camera):
                 if why:
                     logger.info("camera: frames are fresh again after %.2f s", now_s - last_fresh_s)
                 rejected, last_fresh_s, why = 0, now_s, ""
-                self._mailbox.post(arrived)
+                self._newest.post(arrived)
                 continue
             if isinstance(arrived, Rejected):
                 rejected += 1
                 why = arrived.why
             if rejected >= self._settings.max_rejected or gap_s > self._settings.max_gap_s:
                 reason = why or "nothing arrives (unplugged, a bad cable, or one of its two streams is dead)"
-                self._mailbox.fail(DeviceError(f"the camera gives no fresh frame for {gap_s:.2f} s: {reason}"))
+                self._newest.fail(DeviceError(f"the camera gives no fresh frame for {gap_s:.2f} s: {reason}"))
             if gap_s > self._settings.reopen_after_s:
                 if not self._reopen(why or "nothing arrived"):
                     return
@@ -237,7 +237,7 @@ class RealSenseCamera(Camera):
             nth = f"attempt {attempt} of {attempts}"
             sentence = f"the camera stopped giving fresh frames ({why}); reopening it, {nth}{failure}"
             logger.warning(sentence)
-            self._mailbox.fail(DeviceError(sentence))
+            self._newest.fail(DeviceError(sentence))
             if self._stopping.wait(self._settings.reopen_interval_s):
                 return False
             try:
@@ -252,7 +252,7 @@ class RealSenseCamera(Camera):
             f"the camera is lost after {attempts} attempts to reopen it ({why}){failure}; check it, then connect again"
         )
         logger.error(sentence)
-        self._mailbox.fail(DeviceError(sentence))
+        self._newest.fail(DeviceError(sentence))
         return False
 
 

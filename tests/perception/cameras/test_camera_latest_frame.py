@@ -9,7 +9,7 @@ import pytest
 
 from datasets.common.errors import DeviceError
 from datasets.rig.frame import Frame
-from perception.cameras.latest_frame import Mailbox
+from perception.cameras.latest_frame import LatestFrame
 
 pytestmark = pytest.mark.realtime
 
@@ -19,7 +19,7 @@ def frame(age_s: float = 0.0) -> Frame:
 
 
 def test_take_gives_each_frame_once() -> None:
-    box, first = Mailbox(), frame()
+    box, first = LatestFrame(), frame()
     box.post(first)
     assert box.take(0.0) is first
     with pytest.raises(DeviceError, match="no new frame within"):
@@ -27,14 +27,14 @@ def test_take_gives_each_frame_once() -> None:
 
 
 def test_take_skips_what_was_replaced() -> None:
-    box, newest = Mailbox(), frame()
+    box, newest = LatestFrame(), frame()
     box.post(frame())
     box.post(newest)
     assert box.take(0.0) is newest
 
 
 def test_take_waits_for_a_frame_posted_by_another_thread() -> None:
-    box, late = Mailbox(), frame()
+    box, late = LatestFrame(), frame()
     poster = threading.Timer(0.05, box.post, [late])
     poster.start()
     assert box.take(5.0) is late
@@ -42,7 +42,7 @@ def test_take_waits_for_a_frame_posted_by_another_thread() -> None:
 
 
 def test_take_is_woken_by_a_fault() -> None:
-    box = Mailbox()
+    box = LatestFrame()
     poster = threading.Timer(0.05, box.fail, [DeviceError("unplugged")])
     poster.start()
     with pytest.raises(DeviceError, match="unplugged"):
@@ -51,14 +51,14 @@ def test_take_is_woken_by_a_fault() -> None:
 
 
 def test_latest_gives_the_same_frame_until_a_newer_one_comes() -> None:
-    box, first = Mailbox(), frame()
+    box, first = LatestFrame(), frame()
     box.post(first)
     assert box.latest(1.0) is first
     assert box.latest(1.0) is first
 
 
 def test_read_after_latest_waits_for_a_newer_one() -> None:
-    box = Mailbox()
+    box = LatestFrame()
     box.post(frame())
     box.latest(1.0)
     with pytest.raises(DeviceError, match="no new frame"):
@@ -67,7 +67,7 @@ def test_read_after_latest_waits_for_a_newer_one() -> None:
 
 @pytest.mark.parametrize("max_age_s", [0.1, 0.0, float("nan")])
 def test_latest_refuses_a_stale_frame(max_age_s: float) -> None:
-    box, began = Mailbox(), time.monotonic()
+    box, began = LatestFrame(), time.monotonic()
     box.post(frame(age_s=0.5))
     with pytest.raises(DeviceError) as refused:
         box.latest(max_age_s)
@@ -76,7 +76,7 @@ def test_latest_refuses_a_stale_frame(max_age_s: float) -> None:
 
 
 def test_latest_gives_a_newer_frame_a_moment_when_the_newest_is_stale() -> None:
-    box, newer = Mailbox(), frame(age_s=-5.0)
+    box, newer = LatestFrame(), frame(age_s=-5.0)
     box.post(frame(age_s=1.0))
     poster = threading.Timer(0.05, box.post, [newer])
     poster.start()
@@ -85,7 +85,7 @@ def test_latest_gives_a_newer_frame_a_moment_when_the_newest_is_stale() -> None:
 
 
 def test_latest_waiting_for_a_newer_frame_is_woken_by_a_fault() -> None:
-    box = Mailbox()
+    box = LatestFrame()
     box.post(frame(age_s=1.0))
     poster = threading.Timer(0.05, box.fail, [DeviceError("unplugged")])
     poster.start()
@@ -96,14 +96,14 @@ def test_latest_waiting_for_a_newer_frame_is_woken_by_a_fault() -> None:
 
 def test_latest_before_any_frame() -> None:
     with pytest.raises(DeviceError, match="not given a frame yet"):
-        Mailbox().latest(1.0)
+        LatestFrame().latest(1.0)
 
 
 def test_a_fault_hides_the_frame_until_a_newer_one_comes() -> None:
     class Special(DeviceError):
         pass
 
-    box, fresh = Mailbox(), frame()
+    box, fresh = LatestFrame(), frame()
     box.post(frame())
     box.fail(Special("dead"))
     for call in (lambda: box.take(0.0), lambda: box.latest(1.0)):

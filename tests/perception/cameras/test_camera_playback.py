@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from datasets.common.errors import DataError, DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.store.recording import RecordingWriter
-from perception.cameras.playback import PlaybackCamera, RecordingEnded, open_recording
+from perception.cameras.camera import RecordingEnded
+from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense.recording import RealSenseRecording
 from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.run_recording import RecordedFrame
 from perception.cameras.simulated import SimulatedCamera
 
 pytestmark = pytest.mark.realtime
@@ -23,14 +26,14 @@ TINY = Intrinsics(3, 2, 3.0, 3.0, 1.0, 0.5)
 
 
 class ListRecording:
-    """Frames from a list, with a clock of its own."""
+    """Numbered frames with a clock of their own; each of a goal where ``goals`` has one for it."""
 
     intrinsics = TINY
 
-    def __init__(self, count: int, period_s: float = 0.02, broken_at: int | None = None) -> None:
+    def __init__(self, count: int, broken_at: int | None = None, goals: Sequence[int] = ()) -> None:
         self._frames = iter(range(count))
-        self._period_s = period_s
         self._broken_at = broken_at
+        self._goals = goals
         self.closed = 0
 
     def next(self) -> Frame | None:
@@ -39,15 +42,15 @@ class ListRecording:
             return None
         if number == self._broken_at:
             raise DataError("cut short")
-        rgb = np.full((2, 3, 3), number, np.uint8)
-        return Frame(rgb, np.ones((2, 3), np.float32), 1e9 + number * self._period_s)
+        given = np.full((2, 3, 3), number, np.uint8), np.ones((2, 3), np.float32), 1e9 + number * 0.02
+        return RecordedFrame(*given, self._goals[number]) if self._goals else Frame(*given)
 
     def close(self) -> None:
         self.closed += 1
 
 
 def everything(camera: PlaybackCamera) -> list[Frame]:
-    found = []
+    found: list[Frame] = []
     while True:
         try:
             found.append(camera.read())
@@ -56,7 +59,7 @@ def everything(camera: PlaybackCamera) -> list[Frame]:
 
 
 def test_stepped_playback_misses_nothing_and_counts_as_taken_now() -> None:
-    with PlaybackCamera(lambda: ListRecording(5), real_time=False) as camera:
+    with PlaybackCamera(lambda: ListRecording(5)) as camera:
         before = time.monotonic()
         first = camera.read_latest(0.1)
         assert before <= first.timestamp <= time.monotonic()
@@ -65,43 +68,48 @@ def test_stepped_playback_misses_nothing_and_counts_as_taken_now() -> None:
             camera.read_latest(1.0)
 
 
-def test_real_time_playback_keeps_the_pace_of_the_recording() -> None:
-    with PlaybackCamera(lambda: ListRecording(6, period_s=0.05)) as camera:
-        times = [frame.timestamp for frame in everything(camera)]
-    gaps = np.diff(times) / 0.05
-    np.testing.assert_allclose(gaps, np.rint(gaps), atol=0.01)
-    assert np.all(gaps > 0.5)
+def numbers(camera: PlaybackCamera) -> list[int]:
+    return [int(frame.rgb[0, 0, 0]) for frame in everything(camera)]
 
 
-def test_real_time_playback_in_a_slow_reader_misses_frames() -> None:
-    with PlaybackCamera(lambda: ListRecording(250, period_s=0.005)) as camera:
-        seen = []
-        for _ in range(5):
-            seen.append(int(camera.read().rgb[0, 0, 0]))
-            time.sleep(0.1)
-    assert np.max(np.diff(seen)) > 5
-
-
-def test_a_gap_in_the_recording_is_stale_as_it_was_live() -> None:
-    with PlaybackCamera(lambda: ListRecording(2, period_s=60.0), read_timeout_s=0.05) as camera:
-        camera.read()
-        with pytest.raises(DeviceError, match="no new frame"):
+def test_each_goal_is_shown_its_own_frames_whatever_was_left_of_the_one_before() -> None:
+    with PlaybackCamera(lambda: ListRecording(8, goals=[0, 0, 0, 1, 1, 3, 3, 3])) as camera:
+        camera.begin_goal(0)
+        assert camera.read_latest(0.1).rgb[0, 0, 0] == 0
+        camera.begin_goal(1)
+        assert numbers(camera) == [3, 4]
+        with pytest.raises(RecordingEnded, match="it holds no more frames of this goal"):
             camera.read()
-        with pytest.raises(DeviceError, match="ms old"):
-            camera.read_latest(0.01)
+        camera.begin_goal(2)
+        with pytest.raises(RecordingEnded, match="it holds no more frames of this goal"):
+            camera.read()
+        camera.begin_goal(3)
+        before = time.monotonic()
+        assert camera.read().timestamp >= before
+        assert numbers(camera) == [6, 7]
+        with pytest.raises(RecordingEnded, match="the recording has ended after 8 frames"):
+            camera.begin_goal(4)
+
+
+def test_where_frames_tell_no_goals_another_goal_begins_at_the_next_frame() -> None:
+    with PlaybackCamera(lambda: ListRecording(5)) as camera:
+        camera.begin_goal(0)
+        assert camera.read().rgb[0, 0, 0] == 1
+        camera.begin_goal(1)
+        assert numbers(camera) == [3, 4]
+
+
+def test_before_any_goal_all_frames_are_shown() -> None:
+    with PlaybackCamera(lambda: ListRecording(4, goals=[0, 0, 1, 1])) as camera:
+        assert numbers(camera) == [0, 1, 2, 3]
 
 
 def test_damage_in_the_middle_is_told() -> None:
-    with PlaybackCamera(lambda: ListRecording(5, broken_at=3), real_time=False) as camera:
+    with PlaybackCamera(lambda: ListRecording(5, broken_at=3)) as camera:
         for _ in range(3):
             camera.read()
         with pytest.raises(DataError, match="cut short"):
             camera.read()
-    with (
-        PlaybackCamera(lambda: ListRecording(5, period_s=0.001, broken_at=3)) as camera,
-        pytest.raises(DeviceError, match="cut short"),
-    ):
-        everything(camera)
 
 
 def test_an_empty_recording_leaves_nothing_open() -> None:
@@ -113,10 +121,9 @@ def test_an_empty_recording_leaves_nothing_open() -> None:
     assert not camera.is_connected
 
 
-@pytest.mark.parametrize("real_time", [False, True])
-def test_disconnect_is_idempotent_and_playing_again_begins_again(real_time: bool) -> None:
+def test_disconnect_is_idempotent_and_playing_again_begins_again() -> None:
     before = set(threading.enumerate())
-    camera = PlaybackCamera(lambda: ListRecording(3, period_s=10.0), real_time)
+    camera = PlaybackCamera(lambda: ListRecording(3))
     camera.disconnect()
     for _ in range(2):
         camera.connect()
@@ -157,16 +164,11 @@ def run(tmp_path, rig) -> Path:
     return tmp_path / "runs" / "first"
 
 
-@pytest.mark.parametrize("real_time", [False, True])
-def test_a_recorded_run_is_played_with_its_own_intrinsics(run: Path, rig, real_time: bool) -> None:
-    with PlaybackCamera(lambda: open_recording(run, rig.camera, CameraSettings()), real_time) as camera:
+def test_a_recorded_run_is_played_with_its_own_intrinsics(run: Path, rig) -> None:
+    with PlaybackCamera(lambda: open_recording(run, rig.camera, CameraSettings())) as camera:
         assert camera.intrinsics == Intrinsics(640, 480, 612.0, 613.0, 321.0, 241.0)
         frames = everything(camera)
-    steps = [int(frame.rgb[0, 0, 0]) for frame in frames]
-    if real_time:  # a busy machine may miss some, as live
-        assert steps == sorted(set(steps) & {0, 2, 3, 4})
-    else:
-        assert steps == [0, 2, 3, 4]
+    assert [int(frame.rgb[0, 0, 0]) for frame in frames] == [0, 2, 3, 4]
     assert all(np.all(frame.depth == np.float32(1.25)) for frame in frames)
 
 

@@ -31,7 +31,7 @@ def faults_of(looks: Iterable[tuple[float, bool]], rig: Rig, monkeypatch: pytest
 
     monkeypatch.setattr("perception.cameras.realsense.camera.time", SimpleNamespace(monotonic=lambda: clock))
     monkeypatch.setattr(camera, "_stream", SimpleNamespace(next=look))
-    monkeypatch.setattr(camera._mailbox, "fail", fail)
+    monkeypatch.setattr(camera._newest, "fail", fail)
     camera._keep_newest()
     return faults
 

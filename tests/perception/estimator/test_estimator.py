@@ -141,14 +141,14 @@ def test_a_damaged_network_is_refused(packed: Path, tmp_path: Path) -> None:
 
 
 def test_a_frame_of_another_size_is_refused(packed: Path, rig: Rig) -> None:
-    estimator = PositionEstimator.load(packed)
+    estimator = PositionEstimator.load(packed).bound(rig.t_base_camera, Intrinsics(1280, 720, 900, 900, 640, 360))
     with pytest.raises(DataError, match="640x480 px but the camera is described as 1280x720"):
-        estimator.estimate(frame(rig), intrinsics=Intrinsics(1280, 720, 900, 900, 640, 360))
+        estimator.estimate(frame(rig))
 
 
 def test_pose_and_intrinsics_default_to_the_rigs(packed: Path, rig: Rig) -> None:
     estimator = PositionEstimator.load(packed)
-    given = estimator.estimate(frame(rig), rig.t_base_camera, rig.camera)
+    given = estimator.bound(rig.t_base_camera, rig.camera).estimate(frame(rig))
     default = estimator.estimate(frame(rig))
     np.testing.assert_array_equal(given.xyz, default.xyz)
     assert np.all(default.sigma > 0)
@@ -159,7 +159,7 @@ def test_the_committed_model_sees_the_tcp_in_whole_frames_and_in_windows(studio:
     whole, windows = [], []
     for scene in scenes:
         seen = Frame(*studio.photograph_native(scene), 0.0)
-        whole.append(estimator.estimate(seen, scene.t_base_camera_told, scene.intrinsics).xyz - scene.tcp)
+        whole.append(estimator.bound(scene.t_base_camera_told, scene.intrinsics).estimate(seen).xyz - scene.tcp)
         camera = SceneCamera(studio, scene)
         windows.append(estimator.locate(camera, scene.t_base_camera_told, scene.intrinsics).fovea.xyz - scene.tcp)
     assert np.median(np.linalg.norm(whole, axis=1)) < 0.008

@@ -18,7 +18,6 @@ from datasets.scene.photographer import Studio
 from perception.calibration.calibration import Calibration
 from perception.calibration.table_height import measure_table
 from perception.estimator.estimator import PositionEstimator
-from perception.estimator.mounted import MountedEstimator
 from pipelines import calibrate, run_real
 from pipelines.calibrate import Sighting, choose_places, locate_camera_and_table, measured
 from pipelines.setup.check import check
@@ -107,8 +106,8 @@ def test_a_plate_is_measured_and_leaves_no_error_in_the_run(looks, plate_m, tmp_
     assert "12 frames" in said
     measured(pose, residuals, 12, "today", table_z_m).save(tmp_path / "c.yaml")
     setup = setup_of(tmp_path / "c.yaml")
-    told = setup.calibration.pose
-    misses = [setup.estimator.estimate(each.frame, told).xyz - each.tcp for each in raised(looks, plate_m)]
+    estimator = setup.bound_estimator(RIG.camera)
+    misses = [estimator.estimate(each.frame).xyz - each.tcp for each in raised(looks, plate_m)]
     assert np.abs(np.median(misses, axis=0)[2]) < 0.003
 
 
@@ -150,11 +149,14 @@ def written(tmp_path, **values) -> str:
     return str(path)
 
 
-def test_a_file_of_before_keeps_the_plain_estimator(tmp_path):
+def test_in_a_file_of_before_the_table_is_at_zero(looks, tmp_path):
     setup = setup_of(written(tmp_path))
     assert setup.calibration.table_z_m == 0.0
-    assert type(setup.estimator) is PositionEstimator
-    assert type(setup_of(written(tmp_path, table_z_m=-0.01)).estimator) is MountedEstimator
+    frame, plain = looks[0].frame, PositionEstimator.load("models/estimator", RIG)
+    here = setup.bound_estimator(RIG.camera).estimate(frame)
+    np.testing.assert_array_equal(here.xyz, plain.bound(setup.calibration.pose, RIG.camera).estimate(frame).xyz)
+    raised = setup_of(written(tmp_path, table_z_m=-0.01)).bound_estimator(RIG.camera).estimate(frame)
+    assert not np.array_equal(raised.xyz, here.xyz)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.31, 10.0, "10 mm", None, [0.01]])

@@ -9,15 +9,17 @@ from control.arms.params import ArmParams
 from datasets.common.errors import ConfigError
 from datasets.rig.frame import Frame
 from pipelines.observers.live import LiveView
-from pipelines.runtime.tick import Tick, Timing
+from pipelines.runtime.tick import Tick
 from pipelines.setup.setup import make_fence
 
 
 def make_tick(rig, step, held=False):
     tcp = np.array([0.42, 0.03 + 0.01 * step, 0.25])
     goal, sigma = np.array([0.45, 0.1, 0.3]), np.array([0.002, 0.003, 0.001])
-    timing = Timing(0.13, 0.006, 0.001, 0.001, 0.008, 0.009)
-    return Tick(0, step, 10.0 + step, 9.9 + step, goal, tcp, sigma, sigma, sigma, tcp, tcp, held, timing)
+    times = {name: 10.0 + step for name in ("time_s", "due_s", "taken_s", "estimated_s", "acted_s", "done_s")}
+    places = {"goal": goal, "estimate": tcp, "tcp": tcp, "tcp_at_frame": tcp}
+    places |= dict.fromkeys(("sigma", "command", "sent"), sigma)
+    return Tick(goal_index=0, step=step, frame_time_s=9.9 + step, held=held, **times, **places)
 
 
 def test_a_run_is_written_for_the_viewer(rig, tmp_path):

@@ -19,7 +19,7 @@ from datasets.store.store import FrameStore
 from perception.cameras.run_recording import RunRecording
 from pipelines.observers.recorder import FRAMES, RunRecorder
 from pipelines.observers.rotation import RotatingRecorder
-from pipelines.runtime.tick import Tick, Timing
+from pipelines.runtime.tick import Tick
 from pipelines.setup.assemble import _recorder
 from pipelines.setup.devices import DeviceNames
 
@@ -31,7 +31,9 @@ def give(recorder, steps, begin=0):
     """Hand ``steps`` ticks to a recorder, at no pace."""
     point = np.array([0.4, 0.0, 0.228])
     for step in range(begin, begin + steps):
-        tick = Tick(0, step, step / 10, 1.0, point, point, point, point, point, point, point, False, Timing(0.0))
+        times = dict.fromkeys(("due_s", "frame_time_s", "taken_s", "estimated_s", "acted_s", "done_s"), 1.0)
+        places = dict.fromkeys(("goal", "estimate", "sigma", "command", "sent", "tcp", "tcp_at_frame"), point)
+        tick = Tick(goal_index=0, step=step, time_s=step / 10, **times, **places)
         recorder(tick, PICTURE)
 
 

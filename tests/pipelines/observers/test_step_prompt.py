@@ -166,7 +166,7 @@ def test_a_step_chosen_on_a_picture_that_grew_old_is_chosen_anew(impatient):
             time.sleep(0.3)
             impatient.arm.position = GOAL + np.array([0.0, 0.0, 0.01])
 
-    impatient.gate = think
+    impatient.ask = think
     result = impatient.runtime().reach(GOAL)
     assert result.stop is None
     assert len(shown) == 2
@@ -184,7 +184,7 @@ def test_the_same_step_on_a_newer_picture_is_not_asked_for_again(impatient):
         time.sleep(0.3)
         impatient.arm.position = impatient.arm.position + np.array([0.0, 0.001, 0.0])
 
-    impatient.gate = think
+    impatient.ask = think
     assert impatient.runtime().reach(GOAL).stop is None
     assert len(shown) == 1
     (sent,) = impatient.arm.moves
@@ -196,14 +196,38 @@ def test_a_camera_that_was_covered_while_the_operator_thought_stops(impatient):
         impatient.estimator.sigma = np.full(3, 0.2)
         time.sleep(0.3)
 
-    impatient.gate = think
+    impatient.ask = think
     assert impatient.runtime().reach(GOAL).stop.reason is StopReason.UNCERTAIN
+    assert not impatient.arm.moves
+
+
+def test_in_shadow_an_old_picture_is_not_looked_at_again(impatient):
+    shown = []
+
+    def think(step):
+        shown.append(step)
+        time.sleep(0.3)
+        impatient.arm.position = GOAL.copy()
+
+    impatient.arm.is_passive, impatient.ask = True, think
+    assert impatient.runtime().reach(GOAL).stop is None
+    assert len(shown) == len(impatient.policy.seen) == 1
+    np.testing.assert_array_equal(impatient.ticks[0].command, shown[0])
+
+
+def test_a_camera_that_froze_while_the_operator_thought_stops(impatient):
+    def think(step):
+        impatient.camera.frozen = impatient.camera.newest
+        time.sleep(0.3)
+
+    impatient.ask = think
+    assert impatient.runtime().reach(GOAL).stop.reason is StopReason.STALE_FRAME
     assert not impatient.arm.moves
 
 
 def test_to_stay_where_it_is_needs_no_answer(world):
     shown = []
-    world.horizon, world.gate = 4, shown.append
+    world.horizon, world.ask = 4, shown.append
     world.at_step = {
         0: lambda w: setattr(w.camera, "frozen", w.camera.newest),
         1: lambda w: setattr(w.camera, "frozen", None),

@@ -11,7 +11,7 @@ from datasets.common.errors import DeviceError
 from pipelines.observers.loop_times import LoopTimes
 from pipelines.runtime.goals import run_goals
 from pipelines.runtime.stops import StopReason
-from pipelines.runtime.tick import Tick, Timing
+from pipelines.runtime.tick import Tick
 
 pytestmark = pytest.mark.realtime
 
@@ -26,9 +26,8 @@ def quick(world):
 
 def test_of_each_goal_its_last_tick_alone_is_kept(quick):
     ticks, told = weakref.WeakSet(), []
-    runtime = quick.runtime()
-    runtime._observers = (lambda tick, frame: ticks.add(tick.timing),)
-    results = run_goals(quick.arm, runtime, GOALS, finished=lambda result: told.append(len(result.ticks)))
+    quick.observers = (lambda tick, frame: ticks.add(tick),)
+    results = run_goals(quick.arm, quick.runtime(), GOALS, finished=lambda result: told.append(len(result.ticks)))
     gc.collect()
     assert told == [5] * len(GOALS)
     assert len(ticks) == len(GOALS)
@@ -62,11 +61,11 @@ def test_the_loops_times_are_told_without_the_ticks():
     times, rng = LoopTimes(0.1), np.random.default_rng(0)
     assert str(times) == "no frame was acted on"
     nowhere = np.zeros(3)
-    tick = Tick(0, 0, 0.0, 0.0, *[nowhere] * 7, False, Timing(0.13))
+    tick = Tick(goal_index=0, step=0, goal=nowhere, time_s=0.0, due_s=0.0, frame_time_s=-0.13, taken_s=0.0)
     reactions = rng.uniform(0.005, 0.025, 5000)
     for reaction in reactions:
-        times(replace(tick, timing=Timing(0.13, reaction=reaction, busy=0.05)), None)
-    times(replace(tick, timing=Timing(0.13, reaction=7.0, busy=7.0)), None)
+        times(replace(tick, done_s=reaction), None)
+    times(replace(tick, done_s=7.0), None)
     times(replace(tick, held=True), None)
     words = str(times)
     assert words.startswith("frames 130 ms old (median); frame to command ")

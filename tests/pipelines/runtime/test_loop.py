@@ -56,7 +56,7 @@ def test_what_ctrl_c_brings_about_in_mid_tick_is_the_operators_stop(world):
         world.interrupted.set()
         world.arm.fault = SafetyStop("the arm was stopped")
 
-    world.gate = interrupt
+    world.ask = interrupt
     result = world.runtime().reach(GOAL)
     assert result.stop.reason is StopReason.OPERATOR
     assert "interrupted (Ctrl-C); then arm fault: the arm was stopped" in str(result.stop)
@@ -209,7 +209,7 @@ def test_a_refused_step_stops(world):
     def refuse(command):
         raise Stop(StopReason.OPERATOR, "said no")
 
-    world.gate = refuse
+    world.ask = refuse
     result = world.runtime().reach(GOAL)
     assert result.stop.reason is StopReason.OPERATOR
     assert not world.arm.moves
@@ -217,14 +217,14 @@ def test_a_refused_step_stops(world):
 
 def test_waiting_for_the_operator_is_no_overrun(world):
     world.horizon = 3
-    world.gate = lambda command: time.sleep(0.3)
+    world.ask = lambda command: time.sleep(0.3)
     runtime = world.runtime()
     assert runtime.reach(GOAL).stop is None
     assert runtime.overruns == 0
 
 
 def test_in_shadow_the_policy_is_told_that_nothing_moved(world):
-    world.moving = False
+    world.arm.is_passive = True
     world.horizon = 5
     world.at_step = {1: freeze, 3: thaw}
     result = world.runtime().reach(GOAL)

@@ -14,7 +14,6 @@ from datasets.store.recording import STOPPED, Recording
 from perception.estimator.estimate import PositionEstimate
 from pipelines.observers.console import stop_words
 from pipelines.observers.recorder import FRAMES, RunRecorder
-from pipelines.runtime.draft import Draft
 from pipelines.runtime.stops import StopReason
 from pipelines.setup.assemble import RunOptions, run
 from pipelines.setup.devices import DeviceNames
@@ -42,9 +41,8 @@ def pictured(world):
 
 def record(world, folder):
     with RunRecorder(folder, world.rig, world.arm, {}) as recorder:
-        runtime = world.runtime()
-        runtime._observers += (recorder,)
-        result = runtime.reach(GOAL)
+        world.observers += (recorder,)
+        result = world.runtime().reach(GOAL)
         recorder.finished(result)
     return result, recorder, Recording(str(recorder.path), FRAMES)
 
@@ -106,7 +104,6 @@ def test_without_a_frame_there_is_none_to_keep(pictured, tmp_path):
     result, _, stored = record(pictured, tmp_path)
     assert result.broken_off is None
     assert stored.frames == 4
-    assert Draft(0, 0, GOAL, 0.0).broken_off(0.0) is None
 
 
 def test_a_stop_after_a_whole_tick_repeats_no_frame(pictured, tmp_path):
@@ -120,7 +117,10 @@ def test_a_stop_after_a_whole_tick_repeats_no_frame(pictured, tmp_path):
 class Doubtful:
     """Reads the position off a picture, and is unsure far from home, as it was when it was recorded."""
 
-    def estimate(self, frame, t_base_camera=None, intrinsics=None):
+    def bound(self, t_base_camera, intrinsics, table_z_m):
+        return self
+
+    def estimate(self, frame):
         xyz = frame.depth[0, :3].astype(float) - 1
         return PositionEstimate(xyz, np.full(3, 0.2 if xyz[1] > 0.05 else 0.002))
 
@@ -154,7 +154,7 @@ def test_the_frame_of_a_stop_is_not_learnt_from(pictured, tmp_path):
 def test_a_network_that_gives_no_number_is_not_the_camera_s_fault(pictured):
     """What the estimator does with a pixel that is none: the picture refuses the window about it."""
 
-    def blind(frame, t_base_camera=None, intrinsics=None):
+    def blind(frame):
         window = Window.around([np.nan, np.nan], 96, pictured.rig.camera)
         with np.errstate(invalid="ignore"):
             frame.cut(window, 84)

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from datasets.common.errors import DataError
 from datasets.recorded_split import cut_recording
 from datasets.rig.frame import Frame
 from datasets.store.recording import Recording
+from perception.calibration.calibration import Calibration
 from pipelines.observers.console import result_table
 from pipelines.observers.recorder import FRAMES, RunRecorder
 from pipelines.setup.assemble import make_runtime
@@ -33,11 +33,11 @@ def run_without_arm(world, tmp_path):
     world.camera.read_latest = lambda max_age_s: Frame(*picture, fresh(max_age_s).timestamp)
     fence = make_fence(world.rig, ArmParams.load())
     settings = replace(world.settings.with_horizon(12), settle_s=0.0)
-    setup = Setup(world.rig, settings, ArmParams.load(), None, world.estimator, world.policy, fence)
+    calibration = Calibration.of_rig(world.rig)
+    setup = Setup(world.rig, settings, ArmParams.load(), None, world.estimator, world.policy, fence, calibration)
     arm = AbsentArm(world.rig, fence)
     with RunRecorder(tmp_path, world.rig, arm, {}) as recorder:
-        devices = Devices(SimpleNamespace(**{**vars(world.camera), "intrinsics": None}), arm, None)
-        devices.camera.read = lambda: world.camera.read_latest(np.inf)
+        devices = Devices(world.camera, arm, None)
         result = make_runtime(setup, devices, world.policy, (recorder,)).reach(GOAL)
         recorder.finished(result)
     assert result.stop is None
@@ -53,6 +53,12 @@ def test_its_frames_carry_no_labels_to_learn_from(world, run_without_arm, tmp_pa
     assert np.isfinite(stored.read("estimate")).all()
     with pytest.raises(DataError, match="nothing to learn from"):
         cut_recording(stored, str(tmp_path), "train", world.rig)
+
+
+def test_its_policy_hears_that_nothing_was_sent(world, run_without_arm):
+    result, _ = run_without_arm
+    assert any(np.any(tick.sent) for tick in result.ticks)
+    assert not np.any([observation.last_command for observation in world.policy.seen])
 
 
 def test_no_residual_by_encoders_is_told(run_without_arm):

@@ -105,9 +105,8 @@ def test_a_disk_that_fails_ends_the_recording_and_not_the_run(world, tmp_path):
     recorder._writer.append = fail
     world.horizon = 5
     with recorder:
-        runtime = world.runtime()
-        runtime._observers = (recorder,)
-        result = runtime.reach(GOALS[0])
+        world.observers = (recorder,)
+        result = world.runtime().reach(GOALS[0])
         recorder.finished(result)
     assert result.stop is None
     assert recorder.dropped == 5
@@ -140,7 +139,7 @@ def test_only_a_stop_that_was_confirmed_has_a_time(world, tmp_path, confirms):
 
 @pytest.mark.parametrize("table_z_m", [None, 0.0, -0.012])
 def test_a_run_is_played_back_with_the_camera_and_the_table_it_was_told_of(world, knowing_setup, tmp_path, table_z_m):
-    told = None
+    told = Calibration.of_rig(world.rig)
     if table_z_m is not None:
         pose = np.array(world.rig.t_base_camera)
         pose[:3, 3] += 0.004
@@ -150,23 +149,23 @@ def test_a_run_is_played_back_with_the_camera_and_the_table_it_was_told_of(world
     opened = SimpleNamespace(arm=world.arm, camera=world.camera)
     with _recorder(tmp_path, replace(knowing_setup, calibration=told), DeviceNames(), GOALS, opened) as recorder:
         world.camera.frozen = Frame(np.zeros((*shape, 3), np.uint8), np.ones(shape, np.float32), time.monotonic())
-        runtime = world.runtime()
-        runtime._observers = (recorder,)
-        runtime.reach(GOALS[0])
+        world.observers = (recorder,)
+        world.runtime().reach(GOALS[0])
     for path in (recorder.path, recorder.path / "frames"):
         found = DeviceNames.of(str(path), None, shadow=True).recorded_calibration(world.rig)
-        if told is None:
-            assert found is None
-        else:
-            np.testing.assert_allclose(found.pose, told.pose)
-            assert found.table_z_m == table_z_m
-    assert DeviceNames().recorded_calibration(world.rig) is None
+        np.testing.assert_allclose(found.pose, told.pose)
+        assert found.table_z_m == (table_z_m or 0.0)
+        assert (found == told) is (table_z_m is None)
+    assert DeviceNames().recorded_calibration(world.rig) == Calibration.of_rig(world.rig)
 
 
 class Pictured:
     """Reads the TCP off pictures whose first depths are its coordinates and a metre each."""
 
-    def estimate(self, frame, t_base_camera=None, intrinsics=None):
+    def bound(self, t_base_camera, intrinsics, table_z_m):
+        return self
+
+    def estimate(self, frame):
         return PositionEstimate(frame.depth[0, :3].astype(float) - 1, np.full(3, 0.002))
 
 
@@ -188,8 +187,9 @@ def test_each_goal_of_a_recorded_run_is_replayed_with_its_own_frames(
     monkeypatch.setattr(world.camera, "read_latest", picture)
     world.horizon, world.rate_hz = 10, 20.0
     with RunRecorder(tmp_path, world.rig, world.arm, {}) as recorder:
+        world.observers += (recorder,)
         runtime = world.runtime()
-        runtime._observers, runtime._goal_index = (world._observe, recorder), 4  # as of a rotated recording
+        runtime._goal_index = 4  # as of a rotated recording
         recorded = run_goals(world.arm, runtime, goals)
     assert [result.stop for result in recorded] == [None, None]
     assert sum(tick.held for tick in world.ticks) == (0 if held is None else 2)
@@ -213,8 +213,8 @@ def test_what_the_arm_does_is_in_the_log_before_the_run_ends(world, tmp_path):
     world.arm.events = deque(maxlen=2)
     world.horizon = 1
     with RunRecorder(tmp_path, world.rig, world.arm, {}) as recorder:
+        world.observers = (recorder,)
         runtime = world.runtime()
-        runtime._observers = (recorder,)
         for event in ("a warning", "a fault", "a fault"):
             world.arm.events.append((time.monotonic(), event))
             runtime.reach(GOALS[0])

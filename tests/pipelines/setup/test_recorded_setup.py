@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from control.policies.policy import Observation
 from datasets.store.recording import Recording
+from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import PositionEstimator
 from pipelines.observers.recorder import FRAMES
 from pipelines.setup import setup as setting_up
@@ -35,6 +37,14 @@ def test_the_models_that_were_loaded_are_the_ones_it_names(world, tmp_path, monk
     wanted = {"estimator": shipped.estimator, "policy": shipped.policy} | named
     assert loaded == wanted
     assert {name: told[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("name", ["proportional", "p"])
+def test_the_proportional_controller_has_two_names(rig, settings, name):
+    policy = setting_up.make_policy(name, rig, settings)
+    estimate = PositionEstimate(GOAL - [0.01, 0.0, 0.0], np.full(3, 0.002))
+    step = policy.act(Observation(estimate, GOAL, np.zeros(3)))
+    np.testing.assert_allclose(step, [0.01 * settings.proportional_gain, 0.0, 0.0], atol=1e-12)
 
 
 def test_speed_drive_mode_and_the_way_it_was_begun_are_told(world, knowing_setup, tmp_path):

@@ -14,6 +14,7 @@ def test_a_hand_may_lead_it_a_little_out_of_the_fence(rig, monkeypatch, outside_
     fence = make_fence(rig, ArmParams.load())
     arm = ShadowArm("127.0.0.1", rig, fence, ArmParams.load())
     here = np.array([fence.high_m[0] + outside_m, 0.0, 0.3])
+    assert arm.is_passive
     monkeypatch.setattr(ShadowArm, "tcp_at", lambda self, time_s: here)
     np.testing.assert_allclose(arm.move([0.01, 0.02, 0.0]), [0.0, 0.02, 0.0])
     np.testing.assert_allclose(arm.move([-0.01, 0.0, 0.0]), [-0.01, 0.0, 0.0])

@@ -16,7 +16,7 @@ from perception.cameras.simulated import SimulatedCamera
 
 pytestmark = pytest.mark.realtime
 
-KINDS = ["simulated", "realsense", "playback", "stepped playback"]
+KINDS = ["simulated", "realsense", "playback"]
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +31,14 @@ def camera(request, make_bench: Callable, record: Callable, recording) -> Iterat
     """A camera of each kind, not yet connected."""
     bench = make_bench()
     kind: str = request.param
-    if "playback" in kind and not recording.exists():
+    if kind == "playback" and not recording.exists():
         record(bench, recording, 60)
     if kind == "simulated":
         made: Camera = SimulatedCamera(bench.rig.camera, bench.picture.renderer, latency_s=0.01)
     elif kind == "realsense":
         made = bench.camera
     else:
-        made = PlaybackCamera(
-            lambda: RealSenseRecording(recording, bench.rig.camera, bench.settings),
-            real_time=kind == "playback",
-            read_timeout_s=30.0,
-        )
+        made = PlaybackCamera(lambda: RealSenseRecording(recording, bench.rig.camera, bench.settings))
     yield made
     made.disconnect()
 

@@ -1,0 +1,59 @@
+"""What ``--step`` does to a tick: the operator agrees to its step, at a picture that is not too old by then."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from control.arms.arm import Arm
+from control.arms.fence import Fence
+from pipelines.runtime.stops import StopReason, faults_as
+from pipelines.runtime.tick import Seen, Vector
+from pipelines.runtime.watchdog import Watchdog
+
+_SAME_STEP_M, _SAME_STEP_SHARE = 1e-3, 0.5
+"""A step this near to the one that the operator agreed to, or by this share of its length, is not asked for again."""
+
+
+@dataclass(frozen=True)
+class StepGate:
+    """Asks before every command that moves; where the frame grew too old meanwhile, another is looked at.
+
+    Attributes:
+        ask: shows the operator the step ``(3,)`` m that would be sent; raises :class:`Stop` when it is refused.
+        preview: the step that the arm would make of a command, given the step sent before; all ``(3,)`` m.
+        max_frame_age_s: of a frame that may be acted on; infinite in shadow, where nothing is.
+    """
+
+    ask: Callable[[Vector], None]
+    preview: Callable[[Vector, Vector], Vector]
+    max_frame_age_s: float
+
+    def __call__(self, seen: Seen, last_sent: Vector, look: Callable[[], Seen], watchdog: Watchdog) -> Seen:
+        """What to go on with: ``seen``, or a later ``look`` whose step is the same, or was agreed to as well."""
+        while True:
+            shown = self._step(seen, last_sent)
+            watchdog.rest()
+            self.ask(shown)
+            watchdog.feed()
+            if time.monotonic() - seen[1].timestamp <= self.max_frame_age_s:
+                return seen
+            seen = look()  # at a new frame: it refuses the one before, which is too old
+            change_m = float(np.linalg.norm(self._step(seen, last_sent) - shown))
+            if change_m <= max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))):
+                return seen
+
+    def _step(self, seen: Seen, last_sent: Vector) -> Vector:
+        with faults_as(StopReason.ARM):
+            return self.preview(seen[0].command, last_sent)
+
+
+def preview_of(arm: Arm, fence: Fence) -> Callable[[Vector, Vector], Vector]:
+    """The step that an arm within a fence would make; one that never moves says so itself."""
+
+    def clipped(command: Vector, last_sent: Vector) -> Vector:
+        target = arm.target
+        return np.asarray(fence.next_target(target, command, last_sent) - target, dtype=float)
+
+    return (lambda command, last_sent: arm.move(command)) if arm.is_passive else clipped
