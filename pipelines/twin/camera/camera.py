@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import cv2
@@ -17,8 +18,6 @@ from numpy.typing import NDArray
 from datasets.common.config import require_ranges
 from datasets.common.errors import DataError, DeviceError
 from datasets.rig.projection import Intrinsics
-from perception.cameras.simulated import Render as Render
-from perception.cameras.simulated import Renderer
 from pipelines.twin.camera.faults import CameraFault, FaultSchedule
 from pipelines.twin.camera.software_realsense import Shot, SoftwareRealSense
 from pipelines.twin.startable import Startable
@@ -26,6 +25,12 @@ from pipelines.twin.startable import Startable
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.01
+
+Render = Callable[[float], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+"""From a time (s, ``time.monotonic``) to ``rgb (H, W, 3)`` uint8 and ``depth (H, W)`` float32 m, 0 = no reading."""
+
+Renderer = Callable[[], AbstractContextManager[Render]]
+"""Sets up a ``Render`` for as long as its context lasts, in the thread that enters it."""
 
 
 @dataclass(frozen=True)
