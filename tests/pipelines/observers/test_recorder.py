@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from datasets.generation.splits import WindowJitter
-from datasets.recorded_split import cut_recording
+from datasets.recorded_split import cut_recordings
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Window, invert, project, transform
 from datasets.store.recording import Recording
@@ -52,7 +52,7 @@ def test_a_recording_is_replayed_and_learnt_from_with_the_camera_s_own_intrinsic
         give(recorder, 3)
     assert RunRecording(recorder.path / FRAMES, rig.camera).intrinsics == seen
     stored = Recording(str(recorder.path), FRAMES)
-    assert cut_recording(stored, str(tmp_path), "train", rig, WindowJitter(sigma_px=0, tail_share=0)) == 3
+    assert cut_recordings([stored], str(tmp_path), "train", rig, WindowJitter(sigma_px=0, tail_share=0)) == 3
     split = FrameStore(str(tmp_path), "train")
     np.testing.assert_array_equal(split.read("intrinsics"), [seen.as_array()] * 3)
     pixel = project(transform(invert(rig.t_base_camera), world.arm.tcp), seen)
