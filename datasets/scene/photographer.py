@@ -16,7 +16,7 @@ from datasets.scene.world import build_world
 Picture = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
-class Studio:
+class Photographer:
     """Owns one world and one GL context; belongs to the thread that made it."""
 
     def __init__(self, rig: Rig, arm: ArmName = "own") -> None:

@@ -159,7 +159,7 @@ class PositionEstimator:
         """Locate the TCP by asking for each look's window alone: two small pictures instead of one whole frame.
 
         ``photograph`` is called with a window of the native image and a size, as
-        :meth:`datasets.scene.photographer.Studio.photograph` draws it.
+        :meth:`datasets.scene.photographer.Photographer.photograph` draws it.
         """
 
         def look(window: Window, size_px: int) -> Look:
