@@ -84,7 +84,7 @@ def _furnish(rig: Rig, settings: TwinSettings) -> Scene:
     noise = settings.depth_noise
     ranges = Randomization(arm=settings.arm, camera=camera, look=settings.look, depth_noise=(noise, noise))
     scene = SceneSampler(rig, ranges).sample(settings.seed)
-    positions = scene.look.positions.copy()
+    positions = scene.appearance.positions.copy()
     clutter = positions[_CLUTTER]
     margin_m = 0.1
     in_the_way = np.all(
@@ -96,4 +96,4 @@ def _furnish(rig: Rig, settings: TwinSettings) -> Scene:
     turn = mink.SO3.exp(np.radians(settings.camera_rotation_deg)).as_matrix()
     pose[:3, :3] = turn @ pose[:3, :3]
     pose[:3, 3] += settings.camera_offset_m
-    return replace(scene, look=replace(scene.look, positions=positions), t_base_camera=pose)
+    return replace(scene, appearance=replace(scene.appearance, positions=positions), t_base_camera=pose)

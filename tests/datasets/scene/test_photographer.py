@@ -108,7 +108,7 @@ def test_told_and_true_camera_differ_as_much_as_the_split_says(rig):
         assert np.array_equal(scene.t_base_camera_told, rig.t_base_camera)
 
 
-def test_moving_the_arm_keeps_the_look(photographer, sampler, rig):
+def test_moving_the_arm_keeps_the_appearance(photographer, sampler, rig):
     scene = sampler.sample(3)
     moved = dataclasses.replace(scene, joints_rad=np.array(rig.home_joints_rad))
     before, _ = photographer.photograph(scene, rig.glance_window, 84)
