@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from datasets.common.config import require_ranges
 from datasets.common.errors import DataError, DeviceError
 from datasets.rig.projection import Intrinsics
-from pipelines.twin.camera.faults import CameraFault, FaultSchedule
+from pipelines.twin.camera.faults import ActiveFaults, CameraFault
 from pipelines.twin.camera.software_realsense import Shot, SoftwareRealSense
-from pipelines.twin.startable import Startable
+from pipelines.twin.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class TwinCameraSettings:
         require_ranges(self, ranges)
 
 
-class CameraTwin(Startable):
+class CameraTwin(Service):
     """A RealSense camera that photographs a simulated world; give its ``context`` to ``RealSenseCamera``.
 
     Two threads: one captures (it alone enters ``renderer`` and calls what that gives, so a GL context can live there),
@@ -96,7 +96,7 @@ class CameraTwin(Startable):
         self._renderer = renderer
         self._on_delivery = on_delivery or (lambda shot: None)
         self._device: SoftwareRealSense | None = None
-        self._faults = FaultSchedule()
+        self._faults = ActiveFaults()
         self._shots: queue.SimpleQueue[tuple[float, Shot]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._ready = threading.Event()

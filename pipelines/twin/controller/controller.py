@@ -31,7 +31,7 @@ from pipelines.twin.controller.reports import (
     real_report,
     rich_report,
 )
-from pipelines.twin.startable import Startable
+from pipelines.twin.service import Service
 
 FIRMWARE = "v2.5.0"
 CONTROL_PORT = 50502
@@ -61,7 +61,7 @@ def point_sdk_at_emulators(on: bool = True) -> None:
     XCONF.SocketConf.TCP_CONTROL_PORT = CONTROL_PORT if on else XARM_CONTROL_PORT
 
 
-class ControllerTwin(Startable):
+class ControllerTwin(Service):
     """An emulated xArm7 controller; used as a context manager or by :meth:`start` and :meth:`stop`.
 
     Args:
