@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from datasets.common.cli import command_line
 from datasets.rig.projection import Window, invert, project, transform
 from datasets.rig.rig import RIG_PATH, Rig
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 
@@ -38,11 +38,11 @@ def window_at_tcp(scene: Scene, side_px: int) -> Window:
     return Window.around(uv, side_px, scene.intrinsics)
 
 
-def rig_picture(studio: Studio, rig: Rig, seed: int = 9) -> Image:
+def rig_picture(photographer: Photographer, rig: Rig, seed: int = 9) -> Image:
     """The whole view and both looks, in colour and depth, with their windows drawn: ``(480, 1600, 3)``."""
     bright = LookRandomization(wild_arm=0, occluder=0, arm_shade=(1, 1), key_light=(0.6, 0.7), ambient=(0.4, 0.5))
     scene = SceneSampler(rig, Randomization(look=bright, depth_noise=(1, 1))).sample(seed)
-    rgb, _ = studio.photograph_native(scene)
+    rgb, _ = photographer.photograph_native(scene)
     fovea = window_at_tcp(scene, rig.fovea_side_px)
     whole = rgb.copy()
     for window, colour in ((rig.glance_window, (255, 255, 255)), (fovea, (255, 200, 0))):
@@ -50,32 +50,33 @@ def rig_picture(studio: Studio, rig: Rig, seed: int = 9) -> Image:
         cv2.rectangle(whole, corner.tolist(), (corner + int(window.width) - 1).tolist(), colour, 2)
     columns = [whole]
     for window in (rig.glance_window, fovea):
-        look, depth = studio.photograph(scene, window, rig.input_px)
+        look, depth = photographer.photograph(scene, window, rig.input_px)
         columns.append(np.vstack([_enlarged(look, 240), _enlarged(depth_colours(depth), 240)]))
     return np.hstack(columns)
 
 
-def randomized_picture(studio: Studio, rig: Rig, rows: int = 3, columns: int = 8) -> Image:
+def randomized_picture(photographer: Photographer, rig: Rig, rows: int = 3, columns: int = 8) -> Image:
     """A grid of glances of training scenes."""
     sampler = SceneSampler(rig, Randomization(camera=CameraRandomization(0.05, 3.0, 0.015)))
     looks = [
-        studio.photograph(sampler.sample(seed), rig.glance_window, rig.input_px)[0] for seed in range(rows * columns)
+        photographer.photograph(sampler.sample(seed), rig.glance_window, rig.input_px)[0]
+        for seed in range(rows * columns)
     ]
     grid = [np.hstack([_enlarged(look, 168) for look in looks[row * columns :][:columns]]) for row in range(rows)]
     return np.vstack(grid)
 
 
-def depth_noise_picture(studio: Studio, rig: Rig, levels: Sequence[float] = (0.0, 0.5, 1.0, 1.5)) -> Image:
+def depth_noise_picture(photographer: Photographer, rig: Rig, levels: Sequence[float] = (0.0, 0.5, 1.0, 1.5)) -> Image:
     """The fovea's depth at several levels of noise, clean first, for three scenes."""
     sampler = SceneSampler(rig, Randomization(look=LookRandomization(occluder=0)))
     rows = []
     for seed in (1, 4, 6):
         scene = sampler.sample(seed)
         window = window_at_tcp(scene, rig.fovea_side_px)
-        row = [_enlarged(studio.photograph(scene, window, rig.input_px)[0], 252)]
+        row = [_enlarged(photographer.photograph(scene, window, rig.input_px)[0], 252)]
         for level in levels:
             noisy = dataclasses.replace(scene, depth_noise=level)
-            row.append(_enlarged(depth_colours(studio.photograph(noisy, window, rig.input_px)[1]), 252))
+            row.append(_enlarged(depth_colours(photographer.photograph(noisy, window, rig.input_px)[1]), 252))
         rows.append(np.hstack(row))
     return np.vstack(rows)
 
@@ -93,16 +94,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line("datasets.gallery"):
         rig = Rig.load(options.rig)
         options.out.mkdir(parents=True, exist_ok=True)
-        studio = Studio(rig)
+        photographer = Photographer(rig)
         for name, draw in (
             ("rig", rig_picture),
             ("randomized", randomized_picture),
             ("depth_noise", depth_noise_picture),
         ):
             path = options.out / f"{name}.png"
-            cv2.imwrite(str(path), np.ascontiguousarray(draw(studio, rig)[..., ::-1]))
+            cv2.imwrite(str(path), np.ascontiguousarray(draw(photographer, rig)[..., ::-1]))
             print(path)
-        studio.close()
+        photographer.close()
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Arms behind one interface: the xArm7 over its SDK and the simulated one."""
+"""Arms behind one interface: the xArm7 over its SDK, and the one that a recording moves."""

@@ -1,6 +1,5 @@
 """Policies as they are shipped: the trained actor without its trainer, and the proportional controllers beside it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from control.policies.features import SIZE, FeatureEncoder
 from control.policies.policy import Observation, Policy
 from datasets.common.errors import ModelError
 from datasets.rig.rig import Rig
+from perception.estimator.model_folder import open_graph, read_description, require_same_rig
 
 POLICY_FOLDER = Path("models/policy")
 GRAPH = "actor.onnx"
@@ -96,7 +96,7 @@ def rig_part(rig: Rig) -> dict:
 
 
 def describe(rig: Rig, kind: str = KIND) -> dict:
-    """The part of ``policy.json`` that :func:`open_graph` checks."""
+    """The part of ``policy.json`` that :func:`open_actor` checks."""
     return {"kind": kind, "features": SIZE, "rig": rig_part(rig)}
 
 
@@ -107,34 +107,20 @@ def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None) -> P
         ModelError: a file is missing or damaged, or the policy was trained for another rig or other inputs.
     """
     rig = Rig.load() if rig is None else rig
-    return ActorPolicy(open_graph(Path(folder), rig, KIND), rig)
+    return ActorPolicy(open_actor(Path(folder), rig, KIND), rig)
 
 
-def open_graph(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSession:
+def open_actor(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSession:
     """The checked network of a policy's folder; raises ModelError."""
     again = "train it with `python -m control.train`, or take the repository's models"
-    for name in (DESCRIPTION, GRAPH):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder / name}: no such policy file; {again}")
-    try:
-        description = json.loads((folder / DESCRIPTION).read_text())
-        trained, features, trained_kind = description["rig"], description["features"], description["kind"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / DESCRIPTION}: damaged description of a policy ({error!r}); {again}") from error
+
+    def parse(description: dict) -> tuple[dict, int, str]:
+        return description["rig"], description["features"], description["kind"]
+
+    trained, features, trained_kind = read_description(folder, (DESCRIPTION, GRAPH), "policy", again, parse)
     if trained_kind != kind:
         raise ModelError(f"{folder}: holds a policy of kind {trained_kind!r}, where {kind!r} is expected")
     if features != SIZE:
         raise ModelError(f"{folder}: trained on {features} features, but this version computes {SIZE}; {again}")
-    for key, value in rig_part(rig).items():
-        if trained.get(key) != value:
-            raise ModelError(
-                f"{folder}: trained for another rig: {key} was {trained.get(key)} and is {value} now; "
-                "restore params/rig.yaml or train the policy again"
-            )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own, undocumented types; each one means an unusable file
-        raise ModelError(f"{folder / GRAPH}: not a network that ONNX Runtime can open ({error}); {again}") from error
+    require_same_rig(folder, trained, rig_part(rig), "restore params/rig.yaml or train the policy again")
+    return open_graph(folder / GRAPH, again)

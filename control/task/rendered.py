@@ -14,7 +14,7 @@ from datasets.common.config import load_params
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.projection import Array, Window
 from datasets.rig.rig import Rig
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import Randomization
 from datasets.scene.scene import SceneSampler
 from perception.estimator.estimate import PositionEstimate
@@ -55,7 +55,7 @@ class Rooms:
         if change is not None:
             randomization = change(randomization)
         self._sampler = SceneSampler(rig, randomization)
-        self._studio = Studio(rig, randomization.arm)
+        self._photographer = Photographer(rig, randomization.arm)
         self._kinematics = Kinematics()
         self._home = np.array(rig.home_joints_rad)
         self.enter(0)
@@ -73,16 +73,16 @@ class Rooms:
         """What takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
         self._place_arm(tcp)
         self._pictures += 1
-        return partial(self._studio.photograph, self.scene, noise_seed=self._pictures)
+        return partial(self._photographer.photograph, self.scene, noise_seed=self._pictures)
 
     def colour(self, tcp: Array, window: Window, size_px: int) -> NDArray[np.uint8]:
         """The ``rgb (S, S, 3)`` that :meth:`camera`'s would give, without the time that its depth takes."""
         self._place_arm(tcp)
-        return self._studio.photograph_colour(self.scene, window, size_px)
+        return self._photographer.photograph_colour(self.scene, window, size_px)
 
     def close(self) -> None:
         """Free the GL context."""
-        self._studio.close()
+        self._photographer.close()
 
     def _place_arm(self, tcp: Array) -> None:
         joints = self._kinematics.step(self.scene.joints_rad, tcp, iterations=3)

@@ -1,1 +1,1 @@
-"""Fits the shapes of the project's own arm to the official one and measures how alike they are."""
+"""Fits the shapes of the project's own arm to the official one."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from datasets.generation.splits import SplitPlan
 from datasets.rig.projection import Window, invert, project, transform
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.scene import SceneSampler
 from datasets.store.store import Columns, depth_to_units, schema
 
@@ -42,7 +42,7 @@ class SceneDrawer:
     def __init__(self, plan: SplitPlan) -> None:
         self._plan = plan
         self._sampler = SceneSampler(plan.rig, plan.randomization)
-        self._studio = Studio(plan.rig, plan.randomization.arm) if plan.looks else None
+        self._photographer = Photographer(plan.rig, plan.randomization.arm) if plan.looks else None
 
     def draw(self, index: int) -> Columns:
         """One row of every array in the split's schema."""
@@ -57,24 +57,24 @@ class SceneDrawer:
             "T_base_camera_told": scene.t_base_camera_told,
             "scene_seed": np.array(seed, np.uint64),
         }
-        if self._studio is None:
+        if self._photographer is None:
             return row
         if "glance" in self._plan.looks:
-            rgb, depth = self._studio.photograph(scene, rig.glance_window, rig.input_px)
+            rgb, depth = self._photographer.photograph(scene, rig.glance_window, rig.input_px)
             row |= {"glance/rgb": rgb, "glance/depth": depth_to_units(depth)}
         if "fovea" in self._plan.looks:
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_JITTER_STREAM,)))
             pixel = project(transform(invert(scene.t_base_camera), scene.tcp), scene.intrinsics)
             window = Window.around(pixel + self._plan.window_jitter.sample(rng), rig.fovea_side_px, scene.intrinsics)
-            rgb, depth = self._studio.photograph(scene, window, rig.input_px, _FOVEA_NOISE_SEED)
+            rgb, depth = self._photographer.photograph(scene, window, rig.input_px, _FOVEA_NOISE_SEED)
             row |= {"fovea/rgb": rgb, "fovea/depth": depth_to_units(depth), "fovea/window": window.as_array()}
         return row
 
     def close(self) -> None:
         """Free the GL context."""
-        if self._studio is not None:
-            self._studio.close()
-            self._studio = None
+        if self._photographer is not None:
+            self._photographer.close()
+            self._photographer = None
 
 
 def draw_rows(drawer: Drawer, plan: SplitPlan, rows: range) -> Columns:

@@ -1,6 +1,5 @@
 """The physical set-up (``params/rig.yaml``): the one description that simulation, training and runtime share."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -120,7 +119,3 @@ class Rig(Checked):
     def to_json(self) -> dict:
         """Plain values, as stored beside models and frames."""
         return json.loads(json.dumps(asdict(self)))
-
-    def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that change when any value of the rig changes."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]

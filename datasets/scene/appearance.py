@@ -20,7 +20,7 @@ _PAINT = np.array([[level] * 3 for level in ARM_COLOURS.values()])
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """Everything in view besides the arm's posture. Arrays by surface follow ``SURFACES``, arm colours ``ARM_COLOURS``.
 
     Attributes:
@@ -43,8 +43,8 @@ class Look:
     ambient: Array
 
 
-def sample_look(rng: np.random.Generator, ranges: LookRandomization, tcp_m: Array, camera_m: Array) -> Look:
-    """Draw a look; clutter keeps 0.12 m away from the gripper, the occluder crosses the way from camera to TCP."""
+def sample_appearance(rng: np.random.Generator, ranges: LookRandomization, tcp_m: Array, camera_m: Array) -> Appearance:
+    """Draw one; clutter keeps 0.12 m away from the gripper, the occluder crosses the way from camera to TCP."""
     count = len(SURFACES)
     positions = np.tile(_HIDDEN, (count, 1))
     sizes = np.full((count, 3), 0.03)
@@ -85,7 +85,7 @@ def sample_look(rng: np.random.Generator, ranges: LookRandomization, tcp_m: Arra
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     tint = 1 + rng.normal(0, 0.06, (LIGHTS, 3))
     strengths = rng.uniform(*ranges.key_light) * np.array([1.0, *rng.uniform(0, 0.6, LIGHTS - 1)])
-    return Look(
+    return Appearance(
         positions=positions,
         yaws=yaws,
         sizes=sizes,
@@ -104,8 +104,8 @@ def _length(vectors: Array) -> Array:
     return np.sqrt(np.einsum("nk,nk->n", vectors, vectors))
 
 
-class Dresser:
-    """Writes a look into a compiled world."""
+class AppearanceWriter:
+    """Writes an appearance into a compiled world."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self._model = model
@@ -118,27 +118,28 @@ class Dresser:
         self._gloss = np.array([model.material(f"gloss{index}").id for index in range(3)])
         self._upright = model.geom_quat[self._surfaces].copy()
 
-    def dress(self, look: Look) -> None:
+    def write(self, appearance: Appearance) -> None:
         """Set places, sizes, colours and lights; call before MuJoCo's kinematics."""
         model, surfaces = self._model, self._surfaces
-        model.geom_pos[surfaces] = look.positions
-        model.geom_size[surfaces] = look.sizes
-        model.geom_rgba[surfaces, :3] = look.colours
-        model.geom_matid[surfaces] = np.where(look.textures >= 0, self._textures[look.textures], -1)
+        model.geom_pos[surfaces] = appearance.positions
+        model.geom_size[surfaces] = appearance.sizes
+        model.geom_rgba[surfaces, :3] = appearance.colours
+        model.geom_matid[surfaces] = np.where(appearance.textures >= 0, self._textures[appearance.textures], -1)
         turned = self._upright.copy()
-        turned[3:] = np.stack([np.cos(look.yaws / 2), *np.zeros((2, len(surfaces))), np.sin(look.yaws / 2)], axis=1)[3:]
+        half = appearance.yaws / 2
+        turned[3:] = np.stack([np.cos(half), *np.zeros((2, len(surfaces))), np.sin(half)], axis=1)[3:]
         # The occluder is a bar: lying across the view, it turns about the base's x axis.
-        half = look.yaws[self._occluder] / 2
-        turned[self._occluder] = [np.cos(half), np.sin(half), 0, 0]
+        bar = half[self._occluder]
+        turned[self._occluder] = [np.cos(bar), np.sin(bar), 0, 0]
         model.geom_quat[surfaces] = turned
-        for geoms, colour in zip(self._arm, look.arm_colours, strict=True):
+        for geoms, colour in zip(self._arm, appearance.arm_colours, strict=True):
             model.geom_rgba[geoms, :3] = colour
             model.geom_rgba[geoms, 3] = 1
-            model.geom_matid[geoms] = self._gloss[look.arm_gloss]
-        model.light_pos[:] = look.light_positions
-        model.light_dir[:] = look.light_directions
-        model.light_diffuse[:] = look.light_colours
-        model.light_specular[:] = 0.3 * look.light_colours
+            model.geom_matid[geoms] = self._gloss[appearance.arm_gloss]
+        model.light_pos[:] = appearance.light_positions
+        model.light_dir[:] = appearance.light_directions
+        model.light_diffuse[:] = appearance.light_colours
+        model.light_specular[:] = 0.3 * appearance.light_colours
         model.light_ambient[:] = 0
-        model.vis.headlight.ambient[:] = look.ambient
-        model.vis.headlight.diffuse[:] = 0.5 * look.ambient
+        model.vis.headlight.ambient[:] = appearance.ambient
+        model.vis.headlight.diffuse[:] = 0.5 * appearance.ambient

@@ -1,4 +1,4 @@
-"""Photographs scenes: places the arm, dresses the room, and takes what an RGB-D camera would give."""
+"""Photographs scenes: places the arm, sets the appearance, and takes what an RGB-D camera would give."""
 
 import mujoco
 import numpy as np
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from datasets.arm.model import ARM_JOINTS, GRIPPER_JOINTS, ArmName
 from datasets.rig.projection import Intrinsics, Window, window_intrinsics
 from datasets.rig.rig import Rig
-from datasets.scene.appearance import Dresser
+from datasets.scene.appearance import AppearanceWriter
 from datasets.scene.depth_sensor import add_depth_noise
 from datasets.scene.renderer import Renderer
 from datasets.scene.scene import Scene
@@ -16,13 +16,13 @@ from datasets.scene.world import build_world
 Picture = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
-class Studio:
+class Photographer:
     """Owns one world and one GL context; belongs to the thread that made it."""
 
     def __init__(self, rig: Rig, arm: ArmName = "own") -> None:
         self._model = build_world(arm)
         self._data = mujoco.MjData(self._model)
-        self._dresser = Dresser(self._model)
+        self._appearance = AppearanceWriter(self._model)
         self._renderer = Renderer(self._model, rig.camera.width, rig.camera.height)
         self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
         self._gripper = np.array([self._model.joint(name).qposadr[0] for name in GRIPPER_JOINTS])
@@ -71,8 +71,8 @@ class Studio:
     def _arrange(self, scene: Scene) -> None:
         if scene is self._scene:
             return
-        if self._scene is None or scene.look is not self._scene.look:
-            self._dresser.dress(scene.look)
+        if self._scene is None or scene.appearance is not self._scene.appearance:
+            self._appearance.write(scene.appearance)
         self._data.qpos[self._joints] = scene.joints_rad
         self._data.qpos[self._gripper] = scene.gripper_rad
         mujoco.mj_kinematics(self._model, self._data)

@@ -9,13 +9,13 @@ from datasets.arm.kinematics import TILT_TOLERANCE_RAD, Kinematics, pointing_dow
 from datasets.arm.model import GRIPPER_CLOSED_RAD
 from datasets.rig.projection import Array, Intrinsics
 from datasets.rig.rig import Rig
-from datasets.scene.appearance import Look, sample_look
+from datasets.scene.appearance import Appearance, sample_appearance
 from datasets.scene.randomization import CameraRandomization, Randomization
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Posture, camera and look of one picture; ``dataclasses.replace`` the posture to move the arm within it.
+    """Posture, camera and appearance of one picture; ``dataclasses.replace`` the posture to move the arm within it.
 
     Attributes:
         seed: what it was drawn from.
@@ -34,7 +34,7 @@ class Scene:
     intrinsics: Intrinsics
     t_base_camera: Array
     t_base_camera_told: Array
-    look: Look
+    appearance: Appearance
     depth_noise: float
 
 
@@ -59,7 +59,7 @@ class SceneSampler:
             intrinsics=intrinsics,
             t_base_camera=true,
             t_base_camera_told=told,
-            look=sample_look(rng, self._ranges.look, tcp, true[:3, 3]),
+            appearance=sample_appearance(rng, self._ranges.look, tcp, true[:3, 3]),
             depth_noise=float(rng.uniform(*self._ranges.depth_noise)),
         )
 

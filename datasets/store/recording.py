@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -42,6 +43,8 @@ SEGMENT_S = 0.8
 """A step is on its way to the disk this long after it was taken; with the writing itself it stays under a second."""
 WAITING_STEPS = 64
 """Steps that may wait for a slow disk (100 MB) before recording gives up."""
+FRAMES = "frames"
+"""Under this name a recorded run keeps its recording, in a folder of its own."""
 STOPPED = "stopped"
 """The further column that is not 0 at the step in whose middle the run was stopped: something was wrong with it."""
 
@@ -194,6 +197,21 @@ class Recording(GroupReader):
 
     Segments at the end that are missing or damaged are left out: ``frames`` counts what can be read.
     """
+
+    @classmethod
+    def at(cls, path: Path) -> "Recording":
+        """The recording of a run's folder, or the recording at ``path`` itself.
+
+        Raises:
+            DataError: there is none.
+        """
+        path = path / FRAMES if (path / FRAMES).is_dir() else path
+        if not path.is_dir():
+            raise DataError(f"{path}: no such folder; name that of a recorded run, such as runs/real/DATE-TIME")
+        recording = cls(str(path.parent), path.name)
+        if "native/rgb" not in recording.arrays:
+            raise DataError(f"{path}: holds no native frames; name the folder of a recorded run")
+        return recording
 
     @cached_property
     def frames(self) -> int:

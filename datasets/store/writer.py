@@ -26,11 +26,17 @@ _PROGRESS_KEYS = ("complete", "stored_bytes")
 
 
 def found_description(url: str, split: str) -> dict[str, Any] | None:
-    """What the split that is there was drawn with; None when there is none, or only a beginning without frames."""
+    """What the split that is there was drawn with; None when there is none, or only a beginning without frames.
+
+    Raises:
+        DataError: what is there is a recording.
+    """
     try:
         group = zarr.open_group(open_store(url), path=split, mode="r")
     except (GroupNotFoundError, FileNotFoundError):
         return None
+    if "segment_frames" in group.attrs:
+        raise DataError(f"{url}/{split} is a recording; choose another name or place for frames")
     if _MARKS not in group:
         return None
     return {key: value for key, value in group.attrs.items() if key not in _PROGRESS_KEYS}

@@ -1,1 +1,1 @@
-"""RGB-D cameras behind one interface: RealSense, recording and simulation."""
+"""RGB-D cameras behind one interface: RealSense and recording."""

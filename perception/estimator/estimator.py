@@ -4,7 +4,6 @@ Both looks are ONNX graphs that begin with the raw pixels of a window: the prepr
 (:mod:`perception.networks.preprocess`) is inside the graph, so simulation and reality cannot drift apart.
 """
 
-import json
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from datasets.common.errors import DataError, ModelError
@@ -20,6 +18,7 @@ from datasets.rig.frame import Frame
 from datasets.rig.projection import Array, Intrinsics, Window, backproject, invert, project, transform
 from datasets.rig.rig import Rig
 from perception.estimator.estimate import PositionEstimate
+from perception.estimator.model_folder import open_graph, read_description, require_same_rig
 from perception.estimator.pose_check import check_pose
 from perception.estimator.table_plane import FAR_M, fit_table, seen_from_table
 
@@ -124,7 +123,7 @@ class PositionEstimator:
         self.rig = rig
         self.folder = folder
         self.description = _read_description(folder, rig)
-        self._sessions = {look: _open(folder / name) for look, name in GRAPHS.items()}
+        self._sessions = {look: open_graph(folder / name, "train it again") for look, name in GRAPHS.items()}
         scale = self.description["sigma_scale"]
         self._sigma_scale = {name: np.asarray(scale[name], dtype=float) for name in SIGMAS}
         self._t_table_camera: Array = rig.t_base_camera
@@ -178,7 +177,7 @@ class PositionEstimator:
 
         Args:
             photograph: is called with a window of the native image and a size, as
-                :meth:`datasets.scene.photographer.Studio.photograph` draws it.
+                :meth:`datasets.scene.photographer.Photographer.photograph` draws it.
             t_base_camera: the camera's calibrated pose (4x4).
             intrinsics: of the native image.
         """
@@ -234,38 +233,21 @@ class PositionEstimator:
         return xyz[0].astype(float), np.nan_to_num(sigma[0].astype(float), nan=LOST_SIGMA_M)
 
 
-def _open(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own, undocumented types; each one means an unusable file
-        raise ModelError(f"{path}: not a network that ONNX Runtime can open ({error}); train it again") from error
-
-
 def _read_description(folder: Path, rig: Rig) -> dict:
     again = "train it with `make reproduce`, or take the repository's models/estimator"
-    for name in (DESCRIPTION, *GRAPHS.values()):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder / name}: no such model file; {again}")
-    try:
-        description = json.loads((folder / DESCRIPTION).read_text())
-        trained, channels = description["rig"], description["channels"]
+
+    def parse(description: dict) -> tuple[dict, dict, list[str], list[Exact]]:
         scales = [np.asarray(description["sigma_scale"][name], dtype=float) for name in SIGMAS]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / DESCRIPTION}: damaged description of a model ({error!r}); {again}") from error
+        return description, description["rig"], description["channels"], scales
+
+    files = (DESCRIPTION, *GRAPHS.values())
+    description, trained, channels, scales = read_description(folder, files, "model", again, parse)
     if any(scale.shape != (3,) or not np.all(scale > 0) for scale in scales):
         raise ModelError(
             f"{folder / DESCRIPTION}: sigma_scale must hold three positive numbers for each of {SIGMAS}; {again}"
         )
     if channels != CHANNELS:
         raise ModelError(f"{folder}: trained for the channels {channels}, but frames carry {CHANNELS}; {again}")
-    here = rig_part(rig)
-    for key, value in here.items():
-        if trained.get(key) != value:
-            raise ModelError(
-                f"{folder}: trained for another rig: {key} was {trained.get(key)} and is {value} now; "
-                "restore the rig (a measured pose belongs into the calibration file) or train again"
-            )
+    remedy = "restore the rig (a measured pose belongs into the calibration file) or train again"
+    require_same_rig(folder, trained, rig_part(rig), remedy)
     return description

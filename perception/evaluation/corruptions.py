@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from datasets.generation.splits import SplitPlan
 from datasets.rig.projection import Array, Window, invert, project, transform
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimator import PositionEstimator
 
@@ -24,7 +24,7 @@ WRONG_M = 0.050
 SURE_M = 0.020
 
 
-def bad_photograph(studio: Studio, scene: Scene, kind: str, seed: int) -> Callable[[Window, int], Picture]:
+def bad_photograph(photographer: Photographer, scene: Scene, kind: str, seed: int) -> Callable[[Window, int], Picture]:
     """A photograph of ``scene``, spoilt in one of the ``KINDS``; to be given to ``PositionEstimator.locate``."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "turned_away":
@@ -37,7 +37,7 @@ def bad_photograph(studio: Studio, scene: Scene, kind: str, seed: int) -> Callab
 
     def photograph(window: Window, size_px: int) -> Picture:
         nonlocal noise_seed
-        take = studio.photograph_empty if kind == "no_arm" else studio.photograph
+        take = photographer.photograph_empty if kind == "no_arm" else photographer.photograph
         rgb, depth = take(scene, window, size_px, noise_seed)
         noise_seed += 1
         if kind in ("black", "capped"):
@@ -80,15 +80,15 @@ def measure_bad_frames(folder: Path, plan: SplitPlan, frames: int, seed: int = S
     """How often the estimator in ``folder`` is sure of a wrong answer; scenes are drawn as the split's, seeds apart."""
     estimator = PositionEstimator.load(folder, plan.rig)
     sampler = SceneSampler(plan.rig, plan.randomization)
-    studio = Studio(plan.rig, plan.randomization.arm)
+    photographer = Photographer(plan.rig, plan.randomization.arm)
     errors, sigmas = [], []
     for index in tqdm(range(frames), desc="bad frames", unit="frame"):
         scene = sampler.sample(int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]))
-        photograph = bad_photograph(studio, scene, KINDS[index % len(KINDS)], index)
+        photograph = bad_photograph(photographer, scene, KINDS[index % len(KINDS)], index)
         found = estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
         errors.append(found.xyz - scene.tcp)
         sigmas.append(found.sigma)
-    studio.close()
+    photographer.close()
     error, sigma = np.array(errors), np.array(sigmas)
     by_kind = {
         kind: round(confidently_wrong(error[i :: len(KINDS)], sigma[i :: len(KINDS)]), 4)

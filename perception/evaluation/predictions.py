@@ -12,7 +12,7 @@ from datasets.common.workers import Pool, in_order
 from datasets.generation.splits import SplitPlan
 from datasets.rig.projection import Array, Window, invert, transform
 from datasets.rig.rig import BASE_TARGET_M, Rig
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import PositionEstimator
@@ -80,12 +80,12 @@ def run_trials(folder: Path, plan: SplitPlan, pool: Pool) -> Trials:
 def run_task(task: Task) -> Trials:
     """The trials of one task, in this process."""
     estimator = _estimator(task.folder, task.plan.rig)
-    studio = _studio(task.plan.rig, task.plan.randomization.arm)
+    photographer = _photographer(task.plan.rig, task.plan.randomization.arm)
     sampler = _sampler(task.plan)
     rows = []
     for index in range(task.start, task.stop):
         scene = sampler.sample(task.plan.scene_seed(index))
-        found = estimator.locate(SceneCamera(studio, scene), scene.t_base_camera_told, scene.intrinsics)
+        found = estimator.locate(SceneCamera(photographer, scene), scene.t_base_camera_told, scene.intrinsics)
         base = transform(invert(scene.t_base_camera), BASE_TARGET_M).astype(np.float64)
         seen = found.base or PositionEstimate(base, np.ones(3))
         estimates = (found.glance.xyz, found.glance.sigma, found.fovea.xyz, found.fovea.sigma)
@@ -97,13 +97,13 @@ def run_task(task: Task) -> Trials:
 class SceneCamera:
     """Photographs one scene window by window."""
 
-    def __init__(self, studio: Studio, scene: Scene) -> None:
-        self._studio, self._scene = studio, scene
+    def __init__(self, photographer: Photographer, scene: Scene) -> None:
+        self._photographer, self._scene = photographer, scene
         self._noise_seed = FIRST_NOISE_SEED
 
     def __call__(self, window: Window, size_px: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """The next picture."""
-        picture = self._studio.photograph(self._scene, window, size_px, self._noise_seed)
+        picture = self._photographer.photograph(self._scene, window, size_px, self._noise_seed)
         self._noise_seed += 1
         return picture
 
@@ -114,8 +114,8 @@ def _estimator(folder: Path, rig: Rig) -> PositionEstimator:
 
 
 @cache
-def _studio(rig: Rig, arm: str) -> Studio:
-    return Studio(rig, arm)  # type: ignore[arg-type]
+def _photographer(rig: Rig, arm: str) -> Photographer:
+    return Photographer(rig, arm)  # type: ignore[arg-type]
 
 
 @cache

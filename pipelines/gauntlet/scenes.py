@@ -85,13 +85,13 @@ class GapRooms(Rooms):
         return noise < np.quantile(noise, self._gap.depth_holes)
 
     def _move_bar(self) -> None:
-        look, camera_m = self.scene.look, self.scene.t_base_camera[:3, 3]
+        appearance, camera_m = self.scene.appearance, self.scene.t_base_camera[:3, 3]
         time_s = self._pictures / self._rig.rate_hz
         middle = 0.5 * (self._home_tcp + camera_m)
         middle[1] += self._side * BAR_SPEED_M_S * (time_s - self.crosses_s)
-        positions, sizes, yaws = look.positions.copy(), look.sizes.copy(), look.yaws.copy()
+        positions, sizes, yaws = appearance.positions.copy(), appearance.sizes.copy(), appearance.yaws.copy()
         positions[-1], sizes[-1], yaws[-1] = middle, [BAR_RADIUS_M, BAR_HALF_LENGTH_M, 0], 0.0
-        self.scene = replace(self.scene, look=replace(look, positions=positions, sizes=sizes, yaws=yaws))
+        self.scene = replace(self.scene, appearance=replace(appearance, positions=positions, sizes=sizes, yaws=yaws))
 
 
 class GapSource:

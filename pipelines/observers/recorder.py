@@ -18,13 +18,13 @@ from datasets.common.errors import DataError, DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
-from datasets.store.recording import STOPPED, RecordingWriter
+from datasets.store.recording import FRAMES, STOPPED, RecordingWriter
 from pipelines.observers.runlog import RunLog
 from pipelines.runtime.tick import GoalResult, Tick, Timing, Vector
 
 logger = logging.getLogger(__name__)
 
-FRAMES, EVENTS = "frames", "events.jsonl"
+EVENTS = "events.jsonl"
 COLUMNS: dict[str, tuple[int, ...]] = {
     "time": (),
     "goal_index": (),

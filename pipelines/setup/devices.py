@@ -12,11 +12,11 @@ from control.arms.xarm.driver import XArm
 from control.arms.xarm.shadow import ShadowArm
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
+from datasets.store.recording import FRAMES
 from perception.calibration.calibration import Calibration
 from perception.cameras.camera import Camera
 from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense.camera import RealSenseCamera
-from pipelines.observers.recorder import FRAMES
 from pipelines.setup.memory import limit_heaps
 from pipelines.setup.setup import Setup
 from pipelines.twin.controller.controller import FIRMWARE

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from datasets.rig.rig import Rig
 from pipelines.twin.camera.camera import CameraTwin
 from pipelines.twin.controller.controller import FIRMWARE, ControllerTwin
+from pipelines.twin.service import Service
 from pipelines.twin.settings import TwinSettings
-from pipelines.twin.startable import Startable
 from pipelines.twin.world import TwinWorld
 
 
-class Twin(Startable):
+class Twin(Service):
     """A controller emulator and a software RealSense of one world; a context manager.
 
     Args:

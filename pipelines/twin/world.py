@@ -13,7 +13,7 @@ from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 from datasets.scene.appearance import SURFACES
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from pipelines.twin.camera.camera import Render
@@ -57,18 +57,18 @@ class TwinWorld:
     @contextmanager
     def renderer(self) -> Iterator[Render]:
         """From a time to the picture taken then; enter and use it in one thread."""
-        studio = Studio(self._rig, self._settings.arm)
+        photographer = Photographer(self._rig, self._settings.arm)
         pictures = 0
 
         def render(time_s: float) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
             nonlocal pictures
             pictures += 1
-            return studio.photograph_native(self.scene_at(time_s), pictures)
+            return photographer.photograph_native(self.scene_at(time_s), pictures)
 
         try:
             yield render
         finally:
-            studio.close()
+            photographer.close()
 
     def scene_at(self, time_s: float) -> Scene:
         """The scene as it was at a moment that the controller still remembers."""
@@ -84,7 +84,7 @@ def _furnish(rig: Rig, settings: TwinSettings) -> Scene:
     noise = settings.depth_noise
     ranges = Randomization(arm=settings.arm, camera=camera, look=settings.look, depth_noise=(noise, noise))
     scene = SceneSampler(rig, ranges).sample(settings.seed)
-    positions = scene.look.positions.copy()
+    positions = scene.appearance.positions.copy()
     clutter = positions[_CLUTTER]
     margin_m = 0.1
     in_the_way = np.all(
@@ -96,4 +96,4 @@ def _furnish(rig: Rig, settings: TwinSettings) -> Scene:
     turn = mink.SO3.exp(np.radians(settings.camera_rotation_deg)).as_matrix()
     pose[:3, :3] = turn @ pose[:3, :3]
     pose[:3, 3] += settings.camera_offset_m
-    return replace(scene, look=replace(scene.look, positions=positions), t_base_camera=pose)
+    return replace(scene, appearance=replace(scene.appearance, positions=positions), t_base_camera=pose)

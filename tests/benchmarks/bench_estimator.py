@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Rig
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator import estimator as estimator_module
@@ -99,11 +99,11 @@ def blur(frame: Frame, scene: Scene) -> object:
 
 def draw(rig: Rig, count: int) -> list[tuple[Frame, Scene]]:
     """Native frames of as many scenes."""
-    studio, sampler, drawn = Studio(rig), SceneSampler(rig, Randomization()), []
+    photographer, sampler, drawn = Photographer(rig), SceneSampler(rig, Randomization()), []
     for seed in tqdm(range(count), desc="drawing", unit="frame"):
         scene = sampler.sample(seed)
-        drawn.append((Frame(*studio.photograph_native(scene), 0.0), scene))
-    studio.close()
+        drawn.append((Frame(*photographer.photograph_native(scene), 0.0), scene))
+    photographer.close()
     return drawn
 
 

@@ -21,7 +21,7 @@ from datasets.arm.model import arm_spec
 from datasets.arm.official import menagerie_available
 from datasets.gallery import window_at_tcp
 from datasets.rig.rig import Rig
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, Randomization
 from datasets.scene.scene import SceneSampler
 
@@ -35,19 +35,19 @@ class Drawing:
     def __init__(self, rig: Rig, arm: str = "own") -> None:
         self.rig = rig
         self.sampler = SceneSampler(rig, Randomization(arm=arm, camera=CameraRandomization(0.05, 3.0, 0.015)))
-        self.studio = Studio(rig, arm)
+        self.photographer = Photographer(rig, arm)
 
     def glance(self, seed: int) -> None:
-        self.studio.photograph(self.sampler.sample(seed), self.rig.glance_window, self.rig.input_px)
+        self.photographer.photograph(self.sampler.sample(seed), self.rig.glance_window, self.rig.input_px)
 
     def fovea(self, seed: int) -> None:
         scene = self.sampler.sample(seed)
-        self.studio.photograph(scene, window_at_tcp(scene, self.rig.fovea_side_px), self.rig.input_px)
+        self.photographer.photograph(scene, window_at_tcp(scene, self.rig.fovea_side_px), self.rig.input_px)
 
     def both(self, seed: int) -> None:
         scene = self.sampler.sample(seed)
-        self.studio.photograph(scene, self.rig.glance_window, self.rig.input_px)
-        self.studio.photograph(scene, window_at_tcp(scene, self.rig.fovea_side_px), self.rig.input_px)
+        self.photographer.photograph(scene, self.rig.glance_window, self.rig.input_px)
+        self.photographer.photograph(scene, window_at_tcp(scene, self.rig.fovea_side_px), self.rig.input_px)
 
 
 class PlainRenderer:

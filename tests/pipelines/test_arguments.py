@@ -8,12 +8,13 @@ import pytest
 from datasets.common.cli import require_writable
 from datasets.common.errors import ConfigError, DeviceError
 from perception.estimator.estimator import PositionEstimator
-from pipelines import calibrate, rehearse, soak
+from pipelines import calibrate, rehearse
 from pipelines.setup import assemble as run
 from pipelines.setup.assemble import RunOptions
 from pipelines.setup.devices import DeviceNames
 from pipelines.setup.settings import RUNTIME_PATH
 from pipelines.twin.settings import TwinSettings
+from soak import run as soak
 
 REAL = ("--arm", "192.168.1.203", "--camera", "realsense", "--yes")
 

@@ -5,19 +5,22 @@ import mmap
 import socket
 import threading
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from datasets.rig.frame import Frame
 from datasets.store.recording import Recording
-from pipelines import soak as soak_command
-from pipelines.endurance.process_watch import Holdings, ProcessWatch
-from pipelines.endurance.soak_report import left_behind, memory_slope_mb_s, metrics, plot_soak
+from pipelines import soak as launcher
 from pipelines.observers.recorder import FRAMES, RunRecorder
-from pipelines.observers.rotation import RotatingRecorder
-from pipelines.soak import RECORDINGS_KEPT, soak
 from pipelines.twin.settings import TwinSettings
+from soak import run as soak_command
+from soak.process_watch import Holdings, ProcessWatch
+from soak.report import left_behind, memory_slope_mb_s, metrics, plot_soak
+from soak.rotation import RotatingRecorder
+from soak.run import RECORDINGS_KEPT, soak
 
 
 def holdings(time_s=0.0, memory_mb=300.0, threads=2, names=("MainThread",), sockets=0, files=3):
@@ -113,6 +116,14 @@ def test_only_the_newest_recordings_are_kept(world, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_steps_that_any_recording_lost_are_counted(tmp_path):
+    recorder = RotatingRecorder(1)
+    for lost in (2, 0, 3):
+        recorder.rotate(partial(SimpleNamespace, path=tmp_path / f"{lost}", dropped=lost, close=lambda: None))
+    recorder.close()
+    assert recorder.dropped == 5
+
+
 class FixedName:
     def __init__(self, name):
         self.name = name
@@ -127,6 +138,15 @@ class FixedName:
 @pytest.mark.parametrize("arguments", [["--minutes", "0"], ["--every", "-1"], ["--minutes", "nan"]])
 def test_bad_options_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as refused:
-        soak_command.main(arguments)
+        launcher.main(arguments)
     assert refused.value.code == 2
     assert "give a positive number" in capsys.readouterr().err
+
+
+def test_without_a_clone_one_sentence_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(launcher, "BENCHMARKS", tmp_path)
+    with pytest.raises(SystemExit) as refused:
+        launcher.main([])
+    assert refused.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"pipelines.soak: error: {tmp_path / 'soak'} is missing: it comes with a clone")

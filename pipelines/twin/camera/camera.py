@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,15 +19,19 @@ from numpy.typing import NDArray
 from datasets.common.config import Checked, Within
 from datasets.common.errors import DataError, DeviceError
 from datasets.rig.projection import Intrinsics
-from perception.cameras.simulated import Render as Render
-from perception.cameras.simulated import Renderer
-from pipelines.twin.camera.faults import CameraFault, FaultSchedule
+from pipelines.twin.camera.faults import ActiveFaults, CameraFault
 from pipelines.twin.camera.software_realsense import Shot, SoftwareRealSense
-from pipelines.twin.startable import Startable
+from pipelines.twin.service import Service
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.01
+
+Render = Callable[[float], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+"""From a time (s, ``time.monotonic``) to ``rgb (H, W, 3)`` uint8 and ``depth (H, W)`` float32 m, 0 = no reading."""
+
+Renderer = Callable[[], AbstractContextManager[Render]]
+"""Sets up a ``Render`` for as long as its context lasts, in the thread that enters it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class TwinCameraSettings(Checked):
     seed: int = 0
 
 
-class CameraTwin(Startable):
+class CameraTwin(Service):
     """A RealSense camera that photographs a simulated world; give its ``context`` to ``RealSenseCamera``.
 
     Two threads: one captures (it alone enters ``renderer`` and calls what that gives, so a GL context can live there),
@@ -83,7 +88,7 @@ class CameraTwin(Startable):
         self._renderer = renderer
         self._on_delivery = on_delivery or (lambda shot: None)
         self._device: SoftwareRealSense | None = None
-        self._faults = FaultSchedule()
+        self._faults = ActiveFaults()
         self._shots: queue.SimpleQueue[tuple[float, Shot]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._ready = threading.Event()

@@ -53,7 +53,7 @@ class CameraFault(StrEnum):
             raise ConfigError(f"no camera fault is called {name!r}; there are {', '.join(cls)}") from None
 
 
-class FaultSchedule:
+class ActiveFaults:
     """Which faults are active now; safe to use from several threads."""
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ from control.arms.xarm.sdk import load_sdk
 from datasets.common.errors import DeviceError
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
+from pipelines.twin.controller.connections import Client, Connections
 from pipelines.twin.controller.faults import ControllerFaults
 from pipelines.twin.controller.firmware import MOVING, Firmware
 from pipelines.twin.controller.protocol import Register, Request, RequestReader, Status, motion_feedback
@@ -30,7 +31,7 @@ from pipelines.twin.controller.reports import (
     real_report,
     rich_report,
 )
-from pipelines.twin.startable import Startable
+from pipelines.twin.service import Service
 
 FIRMWARE = "v2.5.0"
 CONTROL_PORT = 50502
@@ -60,30 +61,7 @@ def point_sdk_at_emulators(on: bool = True) -> None:
     XCONF.SocketConf.TCP_CONTROL_PORT = CONTROL_PORT if on else XARM_CONTROL_PORT
 
 
-class Client:
-    """One control connection."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.feedback_mask = 0
-        self.commands_motion = False
-        self.asked: list[tuple[int, int]] = []
-        """Transactions and registers of tasks whose end the client wants to hear of."""
-        self._lock = threading.Lock()
-
-    def send(self, data: bytes) -> None:
-        """Send all or nothing that matters: a client that is gone is noticed by its reader."""
-        with self._lock, contextlib.suppress(OSError):
-            self.connection.sendall(data)
-
-    def close(self) -> None:
-        """Close the connection as a broken cable's peer would see it; idempotent."""
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
-        self.connection.close()
-
-
-class ControllerTwin(Startable):
+class ControllerTwin(Service):
     """An emulated xArm7 controller; used as a context manager or by :meth:`start` and :meth:`stop`.
 
     Args:
@@ -104,15 +82,13 @@ class ControllerTwin(Startable):
     ) -> None:
         start = rig.home_joints_rad if joints_rad is None else joints_rad
         self.firmware = Firmware(start, clock, firmware, rig.tool.tcp_offset_m)  # type: ignore[arg-type]
-        self.faults = ControllerFaults(self)
+        self._connections = Connections()
+        self.faults = ControllerFaults(self.firmware, self._connections)
         self.log: deque[tuple[float, Request]] = deque(maxlen=10_000)
-        self.clients: list[Client] = []
         self._host = host
         self._clock = clock
         self._listeners: dict[int, socket.socket] = {}
-        self._report_clients: dict[int, list[socket.socket]] = {NORMAL_PORT: [], RICH_PORT: [], REAL_PORT: []}
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
         self._stopping = threading.Event()
 
     @property
@@ -121,6 +97,11 @@ class ControllerTwin(Startable):
         if self._host is None:
             raise DeviceError("the controller emulator has no address yet; start it first")
         return self._host
+
+    @property
+    def clients(self) -> list[Client]:
+        """The control connections."""
+        return self._connections.clients
 
     def joints(self, time_s: float | None = None) -> Array:
         """Joints ``(7,)`` rad now, or at a past moment of the clock."""
@@ -161,27 +142,18 @@ class ControllerTwin(Startable):
             return
         self._stopping.set()
         self.faults.clear()
-        for client in list(self.clients):
-            client.close()
+        self._connections.drop_clients()
         for thread in self._threads:
             thread.join(2.0)
         for listener in self._listeners.values():
             listener.close()
-        self.drop_reports()
+        self._connections.drop_reports()
         self._listeners.clear()
         self._threads.clear()
         with _running_lock:
             _running -= 1
             if _running == 0:
                 point_sdk_at_emulators(False)
-
-    def drop_reports(self) -> None:
-        """Close every report stream."""
-        with self._lock:
-            for connections in self._report_clients.values():
-                for connection in connections:
-                    connection.close()
-                connections.clear()
 
     def _listen(self, host: str) -> bool:
         opened: dict[int, socket.socket] = {}
@@ -221,9 +193,7 @@ class ControllerTwin(Startable):
                     elif self.faults.refuses_reports:
                         connection.close()
                     else:
-                        connection.settimeout(0.05)
-                        with self._lock:
-                            self._report_clients[key.data].append(connection)
+                        self._connections.add_report(key.data, connection)
 
     def _serve(self, client: Client) -> None:
         reader = RequestReader()
@@ -275,8 +245,7 @@ class ControllerTwin(Startable):
             slow = due >= slow_due  # by the clock: a busy machine skips some of the quick ones
             if slow:
                 slow_due = max(slow_due + _SLOW_PERIOD_S, due)
-            with self._lock:
-                wanted = [port for port, all_ in self._report_clients.items() if all_ and (slow or port == REAL_PORT)]
+            wanted = [port for port in self._connections.report_ports() if slow or port == REAL_PORT]
             if not wanted:
                 continue
             waiting.append((time.monotonic() + self.faults.lateness_s(), self.firmware.snapshot(), wanted))
@@ -284,13 +253,4 @@ class ControllerTwin(Startable):
                 _, snapshot, ports = waiting.popleft()
                 for port in ports:
                     make = {REAL_PORT: real_report, NORMAL_PORT: normal_report, RICH_PORT: rich_report}[port]
-                    self._send_report(port, make(snapshot))
-
-    def _send_report(self, port: int, report: bytes) -> None:
-        with self._lock:
-            for connection in list(self._report_clients[port]):
-                try:
-                    connection.sendall(report)
-                except OSError:
-                    connection.close()
-                    self._report_clients[port].remove(connection)
+                    self._connections.send_report(port, make(snapshot))

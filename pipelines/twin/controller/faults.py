@@ -21,18 +21,14 @@
 ==================  =====================================================================================
 """
 
-from __future__ import annotations
-
 import random
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from datasets.common.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pipelines.twin.controller.controller import Client, ControllerTwin
+from pipelines.twin.controller.connections import Client, Connections
+from pipelines.twin.controller.firmware import Firmware
 
 STALL_S = 0.19
 """A stall that others measured on a real xArm7, about every 10 s."""
@@ -55,8 +51,8 @@ class ControllerFaults:
         stalls_s: when each ``stall`` began and ended, ``time.monotonic``.
     """
 
-    def __init__(self, twin: ControllerTwin) -> None:
-        self._twin = twin
+    def __init__(self, firmware: Firmware, connections: Connections) -> None:
+        self._firmware, self._connections = firmware, connections
         self._over = threading.Event()
         self._stall = threading.Event()
         self.silent = False
@@ -71,7 +67,7 @@ class ControllerFaults:
         """Let the fault happen now; raises ConfigError for a name there is not."""
         if name not in CONTROLLER_FAULTS:
             raise ConfigError(f"no controller fault is called {name!r}; there are: {', '.join(CONTROLLER_FAULTS)}")
-        firmware = self._twin.firmware
+        firmware, connections = self._firmware, self._connections
         if name[0] == "c" and name[1:].isdigit():
             firmware.fail(int(name[1:]))
             return
@@ -88,8 +84,8 @@ class ControllerFaults:
             "jitter": lambda: setattr(self, "jitter", True),
             "silent": self._fall_silent,
             "silent_motion": lambda: setattr(self, "silent_motion", True),
-            "drop_control": lambda: self._drop(motion_only=False),
-            "drop_motion": lambda: self._drop(motion_only=True),
+            "drop_control": connections.drop_clients,
+            "drop_motion": lambda: connections.drop_clients(motion_only=True),
             "drop_reports": self._drop_reports,
             "mute_reports": lambda: setattr(self, "mutes_reports", True),
         }
@@ -100,8 +96,8 @@ class ControllerFaults:
         self.silent = self.silent_motion = self.slow = self.latency = self.jitter = False
         self.mutes_reports = self.refuses_reports = False
         self._stall.clear()
-        self._twin.firmware.ignores_moves = False
-        self._twin.firmware.press_emergency_stop(False)
+        self._firmware.ignores_moves = False
+        self._firmware.press_emergency_stop(False)
 
     def hold_reply(self, client: Client) -> bool:
         """Wait as long as the reply to ``client`` must; False when there will be none."""
@@ -120,17 +116,12 @@ class ControllerFaults:
         return (SLOW_S if self.latency else 0.0) + (self._random.uniform(0, JITTER_S) if self.jitter else 0.0)
 
     def _find_no_solution(self) -> None:
-        self._twin.firmware.ignores_moves = True
-        self._twin.firmware.warn(NO_SOLUTION)
+        self._firmware.ignores_moves = True
+        self._firmware.warn(NO_SOLUTION)
 
     def _fall_silent(self) -> None:
         self.silent = self.mutes_reports = True
 
-    def _drop(self, motion_only: bool) -> None:
-        for client in list(self._twin.clients):
-            if client.commands_motion or not motion_only:
-                client.close()
-
     def _drop_reports(self) -> None:
         self.refuses_reports = True
-        self._twin.drop_reports()
+        self._connections.drop_reports()

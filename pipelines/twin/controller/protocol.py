@@ -81,12 +81,6 @@ class Request:
         """``count`` little-endian int32 of the payload; raises ``struct.error`` when it is too short."""
         return struct.unpack_from(f"<{count}i", self.payload)
 
-    def to_bytes(self) -> bytes:
-        """The request as it goes over the wire."""
-        return _HEADER.pack(self.transaction, self.protocol, 1 + len(self.payload)) + (
-            bytes([self.register]) + self.payload
-        )
-
     def reply(self, status: Status, payload: bytes = b"") -> bytes:
         """The reply that answers this request."""
         return _HEADER.pack(self.transaction, self.protocol, 2 + len(payload)) + (

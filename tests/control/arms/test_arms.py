@@ -1,16 +1,14 @@
-"""What every arm promises: the simulated one, and the real driver in both modes on the emulated controller."""
+"""What every arm promises: the real driver in both modes on the emulated controller."""
 
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from control.arms.arm import Arm
 from control.arms.params import ArmParams
-from control.arms.simulated import SimulatedArm
 from control.arms.xarm.driver import XArm
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
@@ -22,16 +20,12 @@ pytestmark = pytest.mark.realtime
 ARRIVED_M = 1.5e-3
 
 
-@pytest.fixture(scope="module", params=["simulated", "online_line", "velocity"])
+@pytest.fixture(scope="module", params=["online_line", "velocity"])
 def arm(request: pytest.FixtureRequest, rig: Rig) -> Iterator[Arm]:
     # Of the deadlines on the wire test_xarm_faults.py tells; here a busy machine is no fault.
-    params = ArmParams(slow_speed_m_s=0.25, report_deadline_s=1.0, command_deadline_s=1.0)
-    if request.param == "simulated":
-        with SimulatedArm(rig, params) as simulated:
-            yield simulated
-    else:
-        with ControllerTwin(rig) as twin, XArm(twin.host, rig, replace(params, mode=request.param)) as arm:
-            yield arm
+    params = ArmParams(mode=request.param, slow_speed_m_s=0.25, report_deadline_s=1.0, command_deadline_s=1.0)
+    with ControllerTwin(rig) as twin, XArm(twin.host, rig, params) as arm:
+        yield arm
 
 
 @pytest.fixture
@@ -153,11 +147,11 @@ def test_disconnect_any_number_of_times_and_use_after_it_is_an_error(ready: Arm)
 
 
 def test_nothing_is_known_of_an_arm_never_connected(rig: Rig) -> None:
-    for arm in (SimulatedArm(rig), XArm("127.0.0.1", rig)):
-        arm.disconnect()
-        arm.stop()
-        assert not arm.is_connected
-        with pytest.raises(DeviceError, match="connect it first"):
-            _ = arm.tcp
-        with pytest.raises(DeviceError, match="connect it first"):
-            _ = arm.target
+    arm = XArm("127.0.0.1", rig)
+    arm.disconnect()
+    arm.stop()
+    assert not arm.is_connected
+    with pytest.raises(DeviceError, match="connect it first"):
+        _ = arm.tcp
+    with pytest.raises(DeviceError, match="connect it first"):
+        _ = arm.target

@@ -10,7 +10,6 @@ from datasets.arm.model import ARM_JOINTS, GRIPPER_JOINTS, TCP_SITE, arm_spec, c
 from datasets.arm.shapes import load_shapes
 from datasets.arm_fitting.fit_shapes import fit_link, official_surfaces
 from datasets.arm_fitting.fit_shapes import main as fit
-from datasets.arm_fitting.likeness import likeness, reachable_poses
 from datasets.common.errors import DataError
 
 at_hand = pytest.mark.skipif(menagerie_available() is not None, reason=str(menagerie_available()))
@@ -55,9 +54,8 @@ def test_official_arm_has_the_same_groups_weight_and_base(official):
 
 @at_hand
 @pytest.mark.slow
-def test_own_arm_looks_like_the_official_one(rig):
-    poses = reachable_poses(rig, 200, seed=3)
-    alike = likeness(arm_spec("own"), arm_spec("menagerie", decimate=False), rig, poses).summary()
+def test_own_arm_looks_like_the_official_one(likeness):
+    alike = likeness(arm_spec("own"), arm_spec("menagerie", decimate=False), 200, seed=3)
     assert alike["view_iou_median"] >= 0.98
     assert alike["view_iou_p5"] >= 0.97
     assert alike["window_iou_median"] >= 0.97
@@ -66,9 +64,8 @@ def test_own_arm_looks_like_the_official_one(rig):
 
 @at_hand
 @pytest.mark.slow
-def test_decimation_keeps_the_look(rig):
-    poses = reachable_poses(rig, 100, seed=4)
-    alike = likeness(arm_spec("menagerie"), arm_spec("menagerie", decimate=False), rig, poses).summary()
+def test_decimation_keeps_the_look(likeness):
+    alike = likeness(arm_spec("menagerie"), arm_spec("menagerie", decimate=False), 100, seed=4)
     assert alike["view_iou_p5"] >= 0.98
     assert alike["window_iou_median"] >= 0.98
 

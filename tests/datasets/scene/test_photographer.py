@@ -9,7 +9,7 @@ import pytest
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import ConfigError
 from datasets.rig.projection import Window, backproject, invert, project, transform
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.renderer import Renderer
 from datasets.scene.scene import SceneSampler
@@ -18,10 +18,10 @@ CLEAN = Randomization(depth_noise=(0, 0), camera=CameraRandomization(0.03, 2, 0.
 
 
 @pytest.fixture(scope="module")
-def studio(rig):
-    studio = Studio(rig)
-    yield studio
-    studio.close()
+def photographer(rig):
+    photographer = Photographer(rig)
+    yield photographer
+    photographer.close()
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +29,18 @@ def sampler(rig) -> SceneSampler:
     return SceneSampler(rig, Randomization())
 
 
-def test_same_seed_same_scene_same_pictures(studio, sampler, rig):
-    first = studio.photograph(sampler.sample(7), rig.glance_window, 84)
-    studio.photograph(sampler.sample(8), rig.glance_window, 84)
-    again = studio.photograph(sampler.sample(7), rig.glance_window, 84)
+def test_same_seed_same_scene_same_pictures(photographer, sampler, rig):
+    first = photographer.photograph(sampler.sample(7), rig.glance_window, 84)
+    photographer.photograph(sampler.sample(8), rig.glance_window, 84)
+    again = photographer.photograph(sampler.sample(7), rig.glance_window, 84)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_other_seeds_and_other_times_differ(studio, sampler, rig):
+def test_other_seeds_and_other_times_differ(photographer, sampler, rig):
     scene = sampler.sample(7)
-    rgb, depth = studio.photograph(scene, rig.glance_window, 84)
-    later_rgb, later_depth = studio.photograph(scene, rig.glance_window, 84, noise_seed=1)
-    other_rgb, _ = studio.photograph(sampler.sample(9), rig.glance_window, 84)
+    rgb, depth = photographer.photograph(scene, rig.glance_window, 84)
+    later_rgb, later_depth = photographer.photograph(scene, rig.glance_window, 84, noise_seed=1)
+    other_rgb, _ = photographer.photograph(sampler.sample(9), rig.glance_window, 84)
     assert np.array_equal(rgb, later_rgb)
     assert not np.array_equal(depth, later_depth)
     assert not np.array_equal(rgb, other_rgb)
@@ -56,14 +56,14 @@ def test_labels_are_the_kinematics_and_lie_in_the_workspace(sampler, rig):
         assert pose[:3, 2] @ [0, 0, -1] > np.cos(np.radians(4 * np.sqrt(2)) + 0.03)
 
 
-def test_a_window_shows_what_the_native_image_shows_there(studio, rig):
+def test_a_window_shows_what_the_native_image_shows_there(photographer, rig):
     sampler = SceneSampler(rig, CLEAN)
     for seed in range(4):
         scene = sampler.sample(seed)
         uv = project(transform(invert(scene.t_base_camera), scene.tcp), scene.intrinsics)
         window = Window.around(uv, 96, scene.intrinsics)
-        _, crop = studio.photograph(scene, window, 96)
-        _, native = studio.photograph_native(scene)
+        _, crop = photographer.photograph(scene, window, 96)
+        _, native = photographer.photograph_native(scene)
         columns, rows = window.sample_pixels(96)
         difference = np.abs(crop - native[np.ix_(rows, columns)])
         assert np.quantile(difference, 0.98) < 1e-3
@@ -108,12 +108,12 @@ def test_told_and_true_camera_differ_as_much_as_the_split_says(rig):
         assert np.array_equal(scene.t_base_camera_told, rig.t_base_camera)
 
 
-def test_moving_the_arm_keeps_the_look(studio, sampler, rig):
+def test_moving_the_arm_keeps_the_appearance(photographer, sampler, rig):
     scene = sampler.sample(3)
     moved = dataclasses.replace(scene, joints_rad=np.array(rig.home_joints_rad))
-    before, _ = studio.photograph(scene, rig.glance_window, 84)
-    after, _ = studio.photograph(moved, rig.glance_window, 84)
-    back, _ = studio.photograph(scene, rig.glance_window, 84)
+    before, _ = photographer.photograph(scene, rig.glance_window, 84)
+    after, _ = photographer.photograph(moved, rig.glance_window, 84)
+    back, _ = photographer.photograph(scene, rig.glance_window, 84)
     assert not np.array_equal(before, after)
     assert np.array_equal(before, back)
 
@@ -137,7 +137,7 @@ def test_impossible_ranges_are_refused(bad):
 
 def test_closing_one_studio_leaves_the_pictures_of_another_as_they_are(rig):
     scene = SceneSampler(rig, CLEAN).sample(3)
-    first, second = Studio(rig), Studio(rig)
+    first, second = Photographer(rig), Photographer(rig)
     before = second.photograph(scene, rig.glance_window, rig.input_px)
     first.close()
     first.close()

@@ -7,18 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import zarr
 
 from datasets.common.errors import DataError
-from datasets.generation.splits import WindowJitter
-from datasets.recorded_split import cut_recording
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Window, invert, project, transform
-from datasets.store.datamodule import FramesDataModule
 from datasets.store.recording import Recording, RecordingWriter
 
 
@@ -197,38 +192,3 @@ def test_what_does_not_fit_is_refused(tmp_path, rig):
             writer.append(small, {})
     with pytest.raises(DataError, match="no frames there"):
         Recording(str(tmp_path), "d")
-
-
-def test_training_reads_a_recording_as_labelled_frames(tmp_path, rig):
-    record(tmp_path, rig, 12)
-    recording = Recording(str(tmp_path), "run")
-    for split in ("train", "val"):
-        assert cut_recording(recording, str(tmp_path), split, rig, WindowJitter(sigma_px=0, tail_share=0)) == 11
-    batch = next(iter(FramesDataModule("fovea", str(tmp_path), batch_size=11).val_dataloader()))
-    assert batch["tcp"][:3, 1].tolist() == pytest.approx([0.0, 0.01, 0.03])
-    pixel = project(transform(invert(rig.t_base_camera), [0.4, 0.03, 0.2]), rig.camera)
-    window = Window.around(pixel, rig.fovea_side_px, rig.camera)
-    np.testing.assert_array_equal(batch["window"][2], window.as_array())
-    np.testing.assert_array_equal(batch["rgb"][2], frame(3).cut(window, rig.input_px)[0])
-    with pytest.raises(DataError, match="another rig"):
-        cut_recording(recording, str(tmp_path), "other", replace(rig, fovea_side_px=80))
-
-
-def test_training_reads_the_intrinsics_that_were_recorded(tmp_path, rig):
-    seen = replace(rig.camera, fx=600.0, cx=330.0)
-    tcp = np.array([0.4, 0.05, 0.2])
-    with RecordingWriter(str(tmp_path), "run", rig) as writer:
-        labels = {"tcp": tcp, "joints": rig.home_joints_rad, "intrinsics": seen.as_array()}
-        writer.append(frame(0), labels)
-    cut_recording(Recording(str(tmp_path), "run"), str(tmp_path), "val", rig, WindowJitter(sigma_px=0, tail_share=0))
-    (batch,) = FramesDataModule("fovea", str(tmp_path), batch_size=1).val_dataloader()
-    np.testing.assert_allclose(batch["intrinsics"], [seen.as_array()])
-    window = Window.around(project(transform(invert(rig.t_base_camera), tcp), seen), rig.fovea_side_px, seen)
-    np.testing.assert_array_equal(batch["window"], [window.as_array()])
-
-
-def test_recording_without_labels_teaches_nothing(tmp_path, rig):
-    with RecordingWriter(str(tmp_path), "run", rig) as writer:
-        writer.append(frame(0), {})
-    with pytest.raises(DataError, match="nothing to learn from"):
-        cut_recording(Recording(str(tmp_path), "run"), str(tmp_path), "train", rig)

@@ -1,9 +1,8 @@
-"""Playing recordings, whatever they are stored in; and the camera that photographs on demand."""
+"""Playing recordings, whatever they are stored in."""
 
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense.recording import RealSenseRecording
 from perception.cameras.realsense.settings import CameraSettings
 from perception.cameras.run_recording import RecordedFrame
-from perception.cameras.simulated import SimulatedCamera
 
 pytestmark = pytest.mark.realtime
 
@@ -182,50 +180,3 @@ def test_a_path_without_a_recording_is_refused_in_one_line(tmp_path, rig, name: 
     with pytest.raises(DataError) as error:
         open_recording(tmp_path / name, rig.camera, CameraSettings())
     assert "\n" not in str(error.value)
-
-
-class Darkroom:
-    """Renders the time it is asked for, and remembers whether it was closed."""
-
-    def __init__(self) -> None:
-        self.asked: list[float] = []
-        self.open = 0
-
-    @contextmanager
-    def renderer(self):
-        self.open += 1
-        yield self.render
-        self.open -= 1
-
-    def render(self, t: float):
-        self.asked.append(t)
-        return np.zeros((2, 3, 3), np.uint8), np.ones((2, 3), np.float32)
-
-
-def test_simulated_camera_photographs_the_world_as_it_was_a_latency_ago() -> None:
-    room = Darkroom()
-    with SimulatedCamera(TINY, room.renderer, latency_s=0.1) as camera:
-        before = time.monotonic()
-        frame = camera.read()
-        assert frame.timestamp == room.asked[-1]
-        assert before - 0.1 <= frame.timestamp <= time.monotonic() - 0.1
-        assert camera.read_latest(5.0).timestamp > frame.timestamp
-        with pytest.raises(DeviceError, match="ms old, at most 50 ms"):
-            camera.read_latest(0.05)
-    assert room.open == 0
-
-
-def test_simulated_camera_connects_once_and_disconnects_any_number_of_times() -> None:
-    room = Darkroom()
-    camera = SimulatedCamera(TINY, room.renderer)
-    with pytest.raises(DeviceError, match="not connected"):
-        camera.read()
-    camera.disconnect()
-    for _ in range(2):
-        camera.connect()
-        camera.connect()
-        assert room.open == 1
-        assert camera.intrinsics == TINY
-        camera.disconnect()
-        camera.disconnect()
-        assert room.open == 0

@@ -8,7 +8,7 @@ import pytest
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimator import PositionEstimator
@@ -27,10 +27,10 @@ def estimator() -> PositionEstimator:
 def views() -> list[tuple[Frame, Scene]]:
     plain = LookRandomization(wild_arm=0, occluder=0)
     sampler = SceneSampler(Rig.load(), Randomization(camera=CameraRandomization(), look=plain, depth_noise=(1, 1)))
-    studio = Studio(Rig.load())
+    photographer = Photographer(Rig.load())
     scenes = [sampler.sample(seed) for seed in range(100, 108)]
-    seen = [(Frame(*studio.photograph_native(scene), 0.0), scene) for scene in scenes]
-    studio.close()
+    seen = [(Frame(*photographer.photograph_native(scene), 0.0), scene) for scene in scenes]
+    photographer.close()
     return seen
 
 

@@ -14,7 +14,7 @@ from datasets.common.errors import DataError, ModelError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimator import DESCRIPTION, SIGMAS, PositionEstimator
@@ -41,8 +41,8 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def studio() -> Studio:
-    return Studio(Rig.load())
+def photographer() -> Photographer:
+    return Photographer(Rig.load())
 
 
 @pytest.fixture(scope="module")
@@ -154,23 +154,25 @@ def test_pose_and_intrinsics_default_to_the_rigs(packed: Path, rig: Rig) -> None
     assert np.all(default.sigma > 0)
 
 
-def test_the_committed_model_sees_the_tcp_in_whole_frames_and_in_windows(studio: Studio, scenes: list[Scene]) -> None:
+def test_the_committed_model_sees_the_tcp_in_whole_frames_and_in_windows(
+    photographer: Photographer, scenes: list[Scene]
+) -> None:
     estimator = PositionEstimator.load(MODEL)
     whole, windows = [], []
     for scene in scenes:
-        seen = Frame(*studio.photograph_native(scene), 0.0)
+        seen = Frame(*photographer.photograph_native(scene), 0.0)
         whole.append(estimator.bound(scene.t_base_camera_told, scene.intrinsics).estimate(seen).xyz - scene.tcp)
-        camera = SceneCamera(studio, scene)
+        camera = SceneCamera(photographer, scene)
         windows.append(estimator.locate(camera, scene.t_base_camera_told, scene.intrinsics).fovea.xyz - scene.tcp)
     assert np.median(np.linalg.norm(whole, axis=1)) < 0.008
     assert np.median(np.linalg.norm(windows, axis=1)) < 0.008
 
 
-def test_the_committed_model_is_unsure_of_bad_frames(studio: Studio, scenes: list[Scene]) -> None:
+def test_the_committed_model_is_unsure_of_bad_frames(photographer: Photographer, scenes: list[Scene]) -> None:
     estimator = PositionEstimator.load(MODEL)
     errors, sigmas = [], []
     for index, scene in enumerate(scenes):
-        photograph = bad_photograph(studio, scene, KINDS[index % len(KINDS)], index)
+        photograph = bad_photograph(photographer, scene, KINDS[index % len(KINDS)], index)
         found = estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
         errors.append(found.xyz - scene.tcp)
         sigmas.append(found.sigma)

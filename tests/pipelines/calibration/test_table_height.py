@@ -14,7 +14,7 @@ from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import ConfigError, DataError, SafetyStop
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Rig
-from datasets.scene.photographer import Studio
+from datasets.scene.photographer import Photographer
 from perception.calibration.calibration import Calibration
 from perception.calibration.table_height import measure_table
 from perception.estimator.estimator import PositionEstimator
@@ -79,13 +79,13 @@ def looks() -> list[Sighting]:
     kinematics, fence = Kinematics(), make_fence(RIG, ArmParams.load())
     joints = [kinematics.solve(place, RIG.home_joints_rad) for place in choose_places(RIG, fence, 12, 0)]
     world = TwinWorld(RIG, TwinSettings(), lambda time_s: joints[int(time_s)])
-    studio = Studio(RIG)
+    photographer = Photographer(RIG)
     scenes = [world.scene_at(float(index)) for index in range(len(joints))]
     seen = [
-        Sighting(Frame(*studio.photograph_native(scene, index), float(index)), np.array(scene.tcp))
+        Sighting(Frame(*photographer.photograph_native(scene, index), float(index)), np.array(scene.tcp))
         for index, scene in enumerate(scenes)
     ]
-    studio.close()
+    photographer.close()
     return seen
 
 

@@ -28,7 +28,7 @@ def test_the_camera_moves_by_as_much_as_the_gap_says_in_the_same_room_and_nobody
         off = moved.scene.t_base_camera[:3, 3] - rig.t_base_camera[:3, 3]
         assert np.linalg.norm(off) == pytest.approx(0.03, abs=1e-6)
         assert np.array_equal(moved.scene.t_base_camera_told, rig.t_base_camera)
-        assert np.array_equal(moved.scene.look.colours, nominal.scene.look.colours)
+        assert np.array_equal(moved.scene.appearance.colours, nominal.scene.appearance.colours)
         assert moved.scene.gripper_rad == nominal.scene.gripper_rad
     nominal.close()
     moved.close()
@@ -68,7 +68,7 @@ def test_the_bar_crosses_the_view_once(rig):
     places = []
     for _ in range(50):
         rooms.camera(home)
-        places.append(rooms.scene.look.positions[-1][1])
+        places.append(rooms.scene.appearance.positions[-1][1])
     rooms.close()
     steps = np.diff(places)
     assert np.allclose(steps, steps[0])

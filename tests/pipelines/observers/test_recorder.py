@@ -11,14 +11,13 @@ import pytest
 import zarr
 
 from datasets.generation.splits import WindowJitter
-from datasets.recorded_split import cut_recording
+from datasets.recorded_split import cut_recordings
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Window, invert, project, transform
 from datasets.store.recording import Recording
 from datasets.store.store import FrameStore
 from perception.cameras.run_recording import RunRecording
 from pipelines.observers.recorder import FRAMES, RunRecorder
-from pipelines.observers.rotation import RotatingRecorder
 from pipelines.runtime.tick import Tick
 from pipelines.setup.assemble import _recorder
 from pipelines.setup.devices import DeviceNames
@@ -54,7 +53,7 @@ def test_a_recording_is_replayed_and_learnt_from_with_the_camera_s_own_intrinsic
         give(recorder, 3)
     assert RunRecording(recorder.path / FRAMES, rig.camera).intrinsics == seen
     stored = Recording(str(recorder.path), FRAMES)
-    assert cut_recording(stored, str(tmp_path), "train", rig, WindowJitter(sigma_px=0, tail_share=0)) == 3
+    assert cut_recordings([stored], str(tmp_path), "train", rig, WindowJitter(sigma_px=0, tail_share=0)) == 3
     split = FrameStore(str(tmp_path), "train")
     np.testing.assert_array_equal(split.read("intrinsics"), [seen.as_array()] * 3)
     pixel = project(transform(invert(rig.t_base_camera), world.arm.tcp), seen)
@@ -113,16 +112,13 @@ def test_what_a_slow_disk_took_is_written_at_the_end_or_counted(world, tmp_path,
         return put(*given, **named)
 
     monkeypatch.setattr("datasets.store.recording.WAITING_STEPS", 5)
-    rotating = RotatingRecorder(2)
-    rotating.rotate(lambda: RunRecorder(tmp_path, world.rig, world.arm, {}))
-    recorder = rotating._recorder
+    recorder = RunRecorder(tmp_path, world.rig, world.arm, {})
     monkeypatch.setattr("zarr.storage._local._put", wait)
-    give(rotating, 40)
+    give(recorder, 40)
     free.set()
-    rotating.close()
+    recorder.close()
     missing, reasons = told_and_missing(recorder, 40)
     assert "the disk is too slow, 5 frames wait" in reasons[0]
-    assert rotating.dropped == missing
     if fails:
         assert missing == 40
         assert "Input/output error" in reasons[1]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from datasets.common.errors import DataError, DeviceError
-from datasets.recorded_split import cut_recording
+from datasets.recorded_split import cut_recordings
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Window
 from datasets.store.recording import STOPPED, Recording
@@ -148,7 +148,7 @@ def test_a_stop_at_the_first_frame_is_played_again(pictured, knowing_setup, tmp_
 def test_the_frame_of_a_stop_is_not_learnt_from(pictured, tmp_path):
     pictured.at_step = {3: STOPS["disagrees"][0]}
     _, _, stored = record(pictured, tmp_path / "runs")
-    assert cut_recording(stored, str(tmp_path), "train", pictured.rig) == stored.frames - 1 == 4
+    assert cut_recordings([stored], str(tmp_path), "train", pictured.rig) == stored.frames - 1 == 4
 
 
 def test_a_network_that_gives_no_number_is_not_the_camera_s_fault(pictured):

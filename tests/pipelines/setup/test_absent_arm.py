@@ -9,7 +9,7 @@ import pytest
 from control.arms.absent import AbsentArm
 from control.arms.params import ArmParams
 from datasets.common.errors import DataError
-from datasets.recorded_split import cut_recording
+from datasets.recorded_split import cut_recordings
 from datasets.rig.frame import Frame
 from datasets.store.recording import Recording
 from perception.calibration.calibration import Calibration
@@ -52,7 +52,7 @@ def test_its_frames_carry_no_labels_to_learn_from(world, run_without_arm, tmp_pa
         assert np.isnan(stored.read(name)).all(), name
     assert np.isfinite(stored.read("estimate")).all()
     with pytest.raises(DataError, match="nothing to learn from"):
-        cut_recording(stored, str(tmp_path), "train", world.rig)
+        cut_recordings([stored], str(tmp_path), "train", world.rig)
 
 
 def test_its_policy_hears_that_nothing_was_sent(world, run_without_arm):

@@ -14,7 +14,7 @@ from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.rig import Rig
 from pipelines.twin.camera.camera import CameraTwin, TwinCameraSettings
-from pipelines.twin.camera.faults import CameraFault, FaultSchedule
+from pipelines.twin.camera.faults import ActiveFaults, CameraFault
 from pipelines.twin.camera.software_realsense import Shot
 
 pytestmark = pytest.mark.realtime
@@ -154,11 +154,11 @@ def test_unknown_keys_are_refused_by_name(tmp_path) -> None:
 
 def test_unknown_faults_are_refused_with_the_names_there_are() -> None:
     with pytest.raises(ConfigError, match=r"'dead_color'.*dead_colour.*camera_unplugged"):
-        FaultSchedule().begin("dead_color")
+        ActiveFaults().begin("dead_color")
 
 
 def test_a_fault_lasts_as_long_as_asked() -> None:
-    schedule = FaultSchedule()
+    schedule = ActiveFaults()
     begin_s = schedule.begin(CameraFault.STALL, 0.2)
     assert schedule.active(CameraFault.STALL) or time.monotonic() - begin_s >= 0.2
     assert wait_until(lambda: not schedule.active(CameraFault.STALL), 5.0)

@@ -1,4 +1,4 @@
-"""What every camera promises, whatever it is: simulated, RealSense, or a recording of one."""
+"""What every camera promises, whatever it is: RealSense, or a recording of one."""
 
 import itertools
 import threading
@@ -12,11 +12,10 @@ from datasets.common.errors import DeviceError
 from perception.cameras.camera import Camera
 from perception.cameras.playback import PlaybackCamera
 from perception.cameras.realsense.recording import RealSenseRecording
-from perception.cameras.simulated import SimulatedCamera
 
 pytestmark = pytest.mark.realtime
 
-KINDS = ["simulated", "realsense", "playback"]
+KINDS = ["realsense", "playback"]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +32,8 @@ def camera(request, make_bench: Callable, record: Callable, recording) -> Iterat
     kind: str = request.param
     if kind == "playback" and not recording.exists():
         record(bench, recording, 60)
-    if kind == "simulated":
-        made: Camera = SimulatedCamera(bench.rig.camera, bench.picture.renderer, latency_s=0.01)
-    elif kind == "realsense":
-        made = bench.camera
+    if kind == "realsense":
+        made: Camera = bench.camera
     else:
         made = PlaybackCamera(lambda: RealSenseRecording(recording, bench.rig.camera, bench.settings))
     yield made

@@ -13,9 +13,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import theilslopes
 
-from pipelines.endurance.process_watch import Holdings
-from pipelines.observers.rotation import RotatingRecorder
 from pipelines.runtime.tick import GoalResult
+from soak.process_watch import Holdings
+from soak.rotation import RotatingRecorder
 
 MOST_GROWTH_MB = 30.0
 """Over the whole run, by the slope of memory; a frame kept by mistake at every tick would be 55 000 MB in an hour."""

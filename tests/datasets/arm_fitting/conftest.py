@@ -1,10 +1,11 @@
 """How alike two models of the arm look from the rig's camera: overlap of their masks and difference of their depths."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from datasets.arm.kinematics import Kinematics, ReachError, pointing_down
@@ -14,8 +15,7 @@ from datasets.rig.rig import Rig
 from datasets.scene.renderer import Renderer
 
 
-@dataclass(frozen=True)
-class Pose:
+class Pose(NamedTuple):
     """Joints ``(7,)`` rad, the gripper's angle rad, and where that brings the TCP, ``(3,)`` m."""
 
     joints_rad: Array
@@ -23,27 +23,31 @@ class Pose:
     tcp_m: Array
 
 
-@dataclass(frozen=True)
-class Likeness:
-    """Per pose: IoU of the masks over the glance's view and in the fovea's window around the TCP, and depth there.
+@pytest.fixture
+def likeness(rig: Rig) -> Callable[..., dict[str, float]]:
+    """Compares two arms over ``count`` poses; leaves both specifications set up for drawing.
 
-    ``depth_m`` is the median absolute difference over those pixels of the fovea's window that both arms cover.
+    Median and fifth percentile over the poses of the masks' IoU in the glance's view and in the fovea's window around
+    the TCP; there also the depths' median absolute difference, over the pixels that both arms cover.
     """
 
-    view_iou: Array
-    window_iou: Array
-    depth_m: Array
-
-    def summary(self) -> dict[str, float]:
-        """Median and fifth percentile of the overlaps, median and 95th percentile of the depth difference."""
+    def compare(ours: mujoco.MjSpec, theirs: mujoco.MjSpec, count: int, seed: int) -> dict[str, float]:
+        poses = reachable_poses(rig, count, seed)
+        first = list(two_looks(ours, rig, poses))  # not interleaved: one GL context at a time is current
+        rows = []
+        for (view_a, near_a), (view_b, near_b) in zip(first, two_looks(theirs, rig, poses), strict=True):
+            both = (near_a > 0) & (near_b > 0)
+            difference = float(np.median(np.abs(near_a[both] - near_b[both]))) if both.any() else np.nan
+            rows.append([overlap(view_a, view_b), overlap(near_a > 0, near_b > 0), difference])
+        view_iou, window_iou, depth_m = np.array(rows).T
         return {
-            "view_iou_median": float(np.median(self.view_iou)),
-            "view_iou_p5": float(np.percentile(self.view_iou, 5)),
-            "window_iou_median": float(np.median(self.window_iou)),
-            "window_iou_p5": float(np.percentile(self.window_iou, 5)),
-            "window_depth_median_mm": float(np.nanmedian(self.depth_m)) * 1000,
-            "window_depth_p95_mm": float(np.nanpercentile(self.depth_m, 95)) * 1000,
+            "view_iou_median": float(np.median(view_iou)),
+            "view_iou_p5": float(np.percentile(view_iou, 5)),
+            "window_iou_median": float(np.median(window_iou)),
+            "window_depth_median_mm": float(np.nanmedian(depth_m)) * 1000,
         }
+
+    return compare
 
 
 def reachable_poses(rig: Rig, count: int, seed: int) -> list[Pose]:
@@ -81,30 +85,19 @@ def depth_images(spec: mujoco.MjSpec, rig: Rig, poses: list[Pose]) -> Iterator[N
         renderer.close()
 
 
-def likeness(ours: mujoco.MjSpec, theirs: mujoco.MjSpec, rig: Rig, poses: list[Pose]) -> Likeness:
-    """Compare two arms over the poses; leaves both specifications set up for drawing."""
-    first = list(_two_looks(ours, rig, poses))  # not interleaved: one GL context at a time is current
-    rows = []
-    for (view_a, near_a), (view_b, near_b) in zip(first, _two_looks(theirs, rig, poses), strict=True):
-        both = (near_a > 0) & (near_b > 0)
-        difference = float(np.median(np.abs(near_a[both] - near_b[both]))) if both.any() else np.nan
-        rows.append([_overlap(view_a, view_b), _overlap(near_a > 0, near_b > 0), difference])
-    return Likeness(*np.array(rows).T)
-
-
-def _two_looks(
+def two_looks(
     spec: mujoco.MjSpec, rig: Rig, poses: list[Pose]
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float32]]]:
     """Mask of the glance's view, and depth in the fovea's window, at each pose."""
     for pose, depth in zip(poses, depth_images(spec, rig, poses), strict=True):
         uv = project(transform(invert(rig.t_base_camera), pose.tcp_m), rig.camera)
-        yield _cut(depth, rig.glance_window) > 0, _cut(depth, Window.around(uv, rig.fovea_side_px, rig.camera)).copy()
+        yield cut(depth, rig.glance_window) > 0, cut(depth, Window.around(uv, rig.fovea_side_px, rig.camera)).copy()
 
 
-def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return float((a & b).sum() / max((a | b).sum(), 1))
 
 
-def _cut(image: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
+def cut(image: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
     left, top = round(window.left + 0.5), round(window.top + 0.5)
     return image[top : top + round(window.height), left : left + round(window.width)]

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Startable(ABC):
+class Service(ABC):
     """Something that runs between :meth:`start` and :meth:`stop`; a context manager of the two."""
 
     @abstractmethod

@@ -1,1 +1,0 @@
-"""What a long run holds of the machine, watched and reported."""
