@@ -1,0 +1,68 @@
+"""Every command that README and docs quote starts, knows the options it is given there, and names what exists."""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+LINES = [line.split("#")[0] for line in re.findall(r"`([^`\n]+)`", TEXT) + TEXT.splitlines()]
+
+
+def quoted(pattern: str) -> set[tuple[str, ...]]:
+    """The groups of ``pattern`` wherever a page quotes it."""
+    return {match.groups() for line in LINES for match in re.finditer(pattern, line)}
+
+
+MODULES = sorted({module for (module,) in quoted(r"python -m ((?:datasets|perception|control|pipelines)[\w.]*)")})
+OPTIONS = sorted(
+    {
+        (module, option)
+        for module, rest in quoted(r"python -m ((?:datasets|perception|control|pipelines)[\w.]*)([^`|;&]*)")
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest)
+    }
+)
+
+
+@cache
+def help_of(module: str) -> str:
+    """What ``python -m MODULE --help`` prints; the command must end well."""
+    command = [sys.executable, "-m", module, "--help"]
+    if module == "perception.train":  # Lightning's command line has a subcommand that takes the options
+        command.insert(-1, "fit")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+def test_a_quoted_command_starts_and_explains_itself(module):
+    assert len(help_of(module).split()) > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "option"), OPTIONS)
+def test_a_quoted_option_is_known(module, option):
+    assert re.search(rf"{re.escape(option)}\b", help_of(module))
+
+
+def test_quoted_make_targets_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {target for (target,) in quoted(r"\bmake ([a-z-]+)\b")} - {"it", "sure", "room"} <= targets
+
+
+def test_quoted_stages_exist():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert {stage for (stage,) in quoted(r"dvc repro (?:--?[\w-]+ )*([a-z_]+)\b(?!/)")} <= set(stages)
+
+
+@pytest.mark.parametrize("path", sorted({path for (path,) in quoted(r"(?<![\w/.])((?:params|models|docs)/[\w./]+\w)")}))
+def test_quoted_files_exist_or_are_written_by_the_user(path):
+    assert (ROOT / path).exists() or path in {"params/calibration.yaml"}
