@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from control.learning.ddpg import BottleneckDDPG
+from control.learning.pretrained import ControlParams, tune
+from control.learning.study import Rows, add_options, read_table, run_rows
 from control.learning.trainer import AgentParams, learn, run_agent
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy
-from control.study import Rows, add_options, read_table, run_rows
 from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams, ReachEnv
 from control.task.episode_seeds import VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, run_episodes, summarize
 from control.task.sources import ErrorModel, Surrogate, TrueState
-from control.train import ControlParams, tune
 from datasets.common.cli import command_line
 from datasets.common.config import load_params
 from datasets.common.errors import DataError

@@ -20,14 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from control.end_to_end import METRICS, EndToEndParams
-from control.end_to_end import run as run_end_to_end
 from control.learning.ddpg import BottleneckDDPG
+from control.learning.end_to_end import METRICS, EndToEndParams
+from control.learning.end_to_end import run as run_end_to_end
+from control.learning.pretrained import ControlParams, make_true_env, run
+from control.learning.study import Rows, add_options, read_table, run_rows
 from control.learning.trainer import learn, run_agent
-from control.study import Rows, add_options, read_table, run_rows
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, summarize
-from control.train import ControlParams, make_true_env, run
 from datasets.common.cli import command_line
 from datasets.common.config import load_params
 from datasets.common.errors import DataError

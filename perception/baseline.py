@@ -23,10 +23,10 @@ from datasets.rig.rig import Rig
 from datasets.store.datamodule import FramesDataModule
 from datasets.store.store import FrameStore
 from datasets.store.writer import changed_keys
-from perception.evaluate import LocateParams
 from perception.evaluation.comparison import frames_digest
 from perception.evaluation.metrics import summarize
 from perception.evaluation.package import load_look
+from perception.evaluation.params import LocateParams
 from perception.networks.preprocess import Pixels, grid_coordinates
 from perception.training.coarse_estimates import transform
 from perception.training.regressor import Regressor

@@ -23,7 +23,8 @@ from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from perception import train
 from perception.estimator.estimator import GRAPHS
-from perception.evaluate import LocateParams, evaluate
+from perception.evaluation.measure import evaluate
+from perception.evaluation.params import LocateParams
 from perception.training.summary import FILE, TrainingSummary
 
 PROG = "python -m perception.seeds"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
+from control.learning.pretrained import ControlParams
 from control.policies.shipped import DESCRIPTION
-from control.train import ControlParams
 from datasets.arm.official import menagerie_available
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError, DataError

@@ -5,7 +5,7 @@ import yaml
 
 from control import ablation
 from control.ablation import CONDITIONS
-from control.train import ControlParams
+from control.learning.pretrained import ControlParams
 from datasets.common.config import load_params
 
 METRICS = {

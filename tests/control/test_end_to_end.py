@@ -11,8 +11,8 @@ import yaml
 from stable_baselines3.common.env_checker import check_env
 
 from control import train
-from control.end_to_end import EndToEndParams
-from control.end_to_end import _agent as make_image_agent
+from control.learning.end_to_end import EndToEndParams
+from control.learning.end_to_end import _agent as make_image_agent
 from control.learning.export import export_image_actor
 from control.learning.extractors import BottleneckExtractor, StateExtractor
 from control.learning.trainer import AgentParams, make_agent

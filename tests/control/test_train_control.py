@@ -5,6 +5,8 @@ import pytest
 import yaml
 
 from control import train
+from control.learning import pretrained
+from control.learning.pretrained import ControlParams
 from control.policies.shipped import load_policy
 from control.task.sources import ErrorModel, Surrogate
 
@@ -51,7 +53,7 @@ def without_times(metrics: dict) -> dict:
 
 @pytest.mark.slow
 def test_the_stage_leaves_all_that_it_promises_and_the_same_for_the_same_seed(tmp_path, monkeypatch, rig):
-    monkeypatch.setattr(train, "RenderedSource", Rooms)
+    monkeypatch.setattr(pretrained, "RenderedSource", Rooms)
     train.main(["--config", str(write(tmp_path))])
     metrics = json.loads((tmp_path / "results/metrics.json").read_text())
     keys = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}
@@ -77,7 +79,7 @@ def test_the_stage_leaves_all_that_it_promises_and_the_same_for_the_same_seed(tm
 def test_the_shipped_parameters_fit():
     from datasets.common.config import load_params
 
-    params = load_params("params/control.yaml", train.ControlParams)
+    params = load_params("params/control.yaml", ControlParams)
     assert params.evaluation.interval % params.env.horizon == 0
 
 
@@ -103,13 +105,13 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(tmp_path, changes
 
 @pytest.mark.slow
 def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(train, "RenderedSource", Rooms)
+    monkeypatch.setattr(pretrained, "RenderedSource", Rooms)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "tune", interrupt)
+        patch.setattr(pretrained, "tune", interrupt)
         with pytest.raises(SystemExit) as stopped:
             train.main(["--config", str(write(tmp_path))])
     assert stopped.value.code == 130
@@ -119,7 +121,7 @@ def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path, monkeypatch, cap
     def never(*_: object, **__: object) -> None:
         raise AssertionError("what was learnt or measured is not done again")
 
-    monkeypatch.setattr(train, "fit_error_model", never)
+    monkeypatch.setattr(pretrained, "fit_error_model", never)
     monkeypatch.setattr("control.learning.trainer.make_agent", never)
     train.main(["--config", str(write(tmp_path))])
     assert (tmp_path / "results/metrics.json").is_file()

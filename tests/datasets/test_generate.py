@@ -19,8 +19,9 @@ import yaml
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
 from datasets.common.workers import LocalProcesses, ThisProcess
-from datasets.generate import Run, main
+from datasets.generate import main
 from datasets.generation.labelled_frame import SceneDrawer
+from datasets.generation.run import Run
 from datasets.generation.splits import FramesParams, SplitParams, SplitPlan, WindowJitter
 from datasets.rig.projection import Window, invert, project, transform
 from datasets.scene.randomization import CameraRandomization
@@ -231,7 +232,7 @@ def test_unknown_protocol_is_refused(rig):
 def test_another_program_may_not_go_on_with_an_interrupted_run(tmp_path, rig, monkeypatch):
     with pytest.raises(DataError):
         draw(tmp_path, rig, FullDisk)
-    monkeypatch.setattr("datasets.generate.code_digest", lambda *modules: "another")
+    monkeypatch.setattr("datasets.generation.run.code_digest", lambda *modules: "another")
     with pytest.raises(DataError, match=r"other code .* --fresh"):
         draw(tmp_path, rig)
     assert draw(tmp_path, rig, existing="redraw") == (36, 36)
@@ -267,7 +268,7 @@ def test_official_arm_is_drawn_once_it_is_at_hand_and_kept_after(tmp_path, rig, 
     plan = SplitPlan.of(FramesParams({"menagerie": split}), "menagerie", rig)
 
     def frames(reason, **options):
-        monkeypatch.setattr("datasets.generate.menagerie_available", lambda: reason)
+        monkeypatch.setattr("datasets.generation.run.menagerie_available", lambda: reason)
         Run(str(tmp_path), [plan], make_drawer=FakeDrawer, **options).draw(ThisProcess(), quiet=True)
         return FrameStore(str(tmp_path), "menagerie").frames
 
@@ -290,7 +291,7 @@ MENAGERIE = {"frames": 3, "seed": 4, "arm": "menagerie", "looks": ["glance"], "c
 
 
 def test_command_draws_what_the_parameters_say(tmp_path, monkeypatch, capsys, rig):
-    monkeypatch.setattr("datasets.generate.menagerie_available", lambda: "no meshes here")
+    monkeypatch.setattr("datasets.generation.run.menagerie_available", lambda: "no meshes here")
     main(["--config", write_config(tmp_path), "--out", str(tmp_path / "out"), "--workers", "1"])
     assert "menagerie: not drawn, no meshes here" in capsys.readouterr().out
     missing = FrameStore(str(tmp_path / "out"), "menagerie")

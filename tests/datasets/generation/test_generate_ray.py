@@ -11,8 +11,9 @@ import pytest
 
 from datasets.common.errors import ConfigError, DataError
 from datasets.common.workers import LocalProcesses, RayCluster, ThisProcess
-from datasets.generate import Run, main
+from datasets.generate import main
 from datasets.generation.labelled_frame import SceneDrawer
+from datasets.generation.run import Run
 from datasets.generation.splits import FramesParams, SplitParams, SplitPlan
 from datasets.scene.randomization import CameraRandomization
 from datasets.store.store import FrameStore

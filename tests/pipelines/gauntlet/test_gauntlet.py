@@ -18,12 +18,12 @@ import yaml
 
 from control.learning.export import export_image_actor
 from control.learning.extractors import BottleneckExtractor, StateExtractor
+from control.learning.pretrained import ControlParams
 from control.learning.trainer import AgentParams, make_agent
 from control.task.env import EnvParams
 from control.task.episodes import Episode
 from control.task.image_env import ImageReachEnv
 from control.task.rendered import RenderedParams
-from control.train import ControlParams
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
 from pipelines.gauntlet import __main__ as gauntlet

@@ -133,7 +133,7 @@ def run_digest(params: EndToEndParams, rig: Rig) -> str:
         ConfigError: the parameters of the rooms are wrong.
     """
     rooms = [rooms_digest(params.frames, split, rig) for split in (params.train_split, params.test_split)]
-    return fingerprint([asdict(params), rig.to_json(), rooms, code_digest("control.train")])
+    return fingerprint([asdict(params), rig.to_json(), rooms, code_digest("control.learning.end_to_end")])
 
 
 def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, folder: Path | None) -> BottleneckDDPG:

@@ -1,0 +1,122 @@
+"""One run of frame generation: what is drawn, where to, and what becomes of what is there already."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import zarr
+from tqdm import tqdm
+from zarr.errors import GroupNotFoundError
+
+from datasets.arm.official import menagerie_available
+from datasets.common.code_digest import code_digest
+from datasets.common.errors import DataError
+from datasets.common.workers import Pool
+from datasets.generation.labelled_frame import DrawerFactory, SceneDrawer
+from datasets.generation.shards import Shard, ShardDrawer
+from datasets.generation.splits import SplitPlan
+from datasets.store.store import FrameStore, StoredFiles, open_store, schema, storage_errors
+from datasets.store.writer import SplitWriter, changed_keys, found_description
+
+Existing = Literal["resume", "redraw"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of this command: what to draw, where to, and what to do with what is there already.
+
+    ``existing`` "resume" keeps finished splits, goes on with unfinished ones and refuses those of other parameters;
+    "redraw" goes on with an interrupted run of the same parameters and program, and draws everything else anew.
+    """
+
+    url: str
+    plans: Sequence[SplitPlan]
+    existing: Existing = "resume"
+    fresh: bool = False
+    make_drawer: DrawerFactory = SceneDrawer
+
+    def draw(self, pool: Pool, quiet: bool = False) -> tuple[int, int]:
+        """Draw what is missing; how many frames were drawn, and how many there are now.
+
+        Raises:
+            DataError: what is there does not fit, a worker died, or the place cannot be written.
+        """
+        writers = self._begin()
+        total = sum(writer.frames for writer in writers.values())
+        pending = {name: [] if writer.complete else writer.pending() for name, writer in writers.items()}
+        missing = sum(len(writers[name].rows(shard)) for name, shards in pending.items() for shard in shards)
+        draw_shard = ShardDrawer(self.url, self.make_drawer)
+        with tqdm(total=total, initial=total - missing, unit="frame", smoothing=0.05, disable=quiet) as bar:
+            for plan in self.plans:
+                bar.set_description(plan.name)
+                for _, frames in pool.run(draw_shard, [Shard(plan, index) for index in pending[plan.name]]):
+                    bar.update(frames)
+                if not writers[plan.name].complete:
+                    writers[plan.name].finish()
+        StoredFiles(self.url).remove_partial()  # of workers that outlived an earlier run by a moment
+        self._root().attrs.put({"complete": True})
+        return missing, total
+
+    def _root(self) -> zarr.Group:
+        return zarr.open_group(open_store(self.url, read_only=False), mode="a")
+
+    def _begin(self) -> dict[str, SplitWriter]:
+        """Clear away what must go and open all splits; what is to be refused is refused before anything is touched."""
+        program = code_digest("datasets.generation.labelled_frame")
+        with storage_errors(f"writing {self.url}"):
+            attributes = self._attributes()
+            interrupted = attributes.get("complete") is False
+            same_program = attributes.get("program") == program
+            if interrupted and not same_program and self.existing == "resume" and not self.fresh:
+                raise DataError(
+                    f"{self.url}: an interrupted run was drawn by other code than today's; start again with --fresh"
+                )
+            anew = self.fresh or (self.existing == "redraw" and not (interrupted and same_program))
+            descriptions = {plan.name: self._description(plan, anew) for plan in self.plans}
+            unfit = [name for name, wanted in descriptions.items() if anew or self._unfit(name, wanted)]
+            for name in unfit:
+                StoredFiles(self.url, name).remove()
+            StoredFiles(self.url).remove_partial()
+            writers = {}
+            for plan in self.plans:
+                columns = schema(plan.looks, plan.rig.input_px)
+                writers[plan.name] = SplitWriter.begin(self.url, plan.name, columns, descriptions[plan.name])
+            self._root().attrs.put({"complete": False, "program": program})
+        return writers
+
+    def _attributes(self) -> dict[str, Any]:
+        try:
+            return dict(zarr.open_group(open_store(self.url), mode="r").attrs)
+        except (GroupNotFoundError, FileNotFoundError):
+            return {}
+
+    def _description(self, plan: SplitPlan, anew: bool) -> Mapping[str, Any]:
+        """What the split's group is to say of itself; no frames, and why, where the official arm is not at hand."""
+        wanted = {"arm_model": plan.randomization.arm, **plan.description()}
+        reason = menagerie_available() if plan.randomization.arm == "menagerie" else None
+        drawn = found_description(self.url, plan.name) is not None and not changed_keys(self.url, plan.name, wanted)
+        if not reason or (drawn and not anew):
+            return wanted
+        print(f"{plan.name}: not drawn, {reason}")
+        return {**wanted, "frames": 0, "reason": reason}
+
+    def _unfit(self, split: str, wanted: Mapping[str, Any]) -> bool:
+        """Whether the split that is there must be deleted before it is drawn.
+
+        Raises:
+            DataError: it has other parameters, and is not to be deleted without being told to.
+        """
+        found = found_description(self.url, split)
+        if found is None:
+            return False
+        if changed_keys(self.url, split, wanted):
+            if self.existing == "redraw" or "reason" in found:
+                return True
+            SplitWriter.begin(self.url, split, {}, wanted)  # raises, naming what differs
+        if SplitWriter(self.url, split).complete:
+            try:
+                FrameStore(self.url, split)
+            except DataError as error:
+                print(f"{error}\n{split}: drawing it again")
+                return True
+        return False

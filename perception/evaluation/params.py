@@ -1,0 +1,47 @@
+"""What is packed into an estimator, and where it is measured (``params/locate.yaml``)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from datasets.common.config import Checked, Within
+from datasets.common.errors import ConfigError
+from datasets.rig.rig import RIG_PATH
+
+
+@dataclass(frozen=True)
+class LocateParams(Checked):
+    """What is packed, and where it is measured.
+
+    Attributes:
+        glance, fovea: folders of the two training runs.
+        frames: the parameter file that defines the splits.
+        calibration_split: sigma's scale is fitted on it; never a test split.
+        splits: test splits.
+        mapped_split: the split of the error map.
+        frames_per_split: measure only this many frames of each (None: all).
+        bad_frames: how many frames that cannot be answered are tried.
+        workers: processes.
+        rig: the rig file.
+        estimator: folder of the packed estimator.
+        results: folder of metrics and pictures.
+    """
+
+    glance: str
+    fovea: str
+    frames: str
+    calibration_split: str
+    splits: tuple[str, ...]
+    mapped_split: str
+    frames_per_split: Annotated[int, Within(1)] | None = None
+    bad_frames: Annotated[int, Within(1)] = 500
+    workers: Annotated[int, Within(1)] = 2
+    rig: str = str(RIG_PATH)
+    estimator: str = "models/estimator"
+    results: str = "results/perception"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.calibration_split in self.splits:
+            raise ConfigError(f"calibration_split {self.calibration_split!r} must not be one of the test splits")
+        if self.mapped_split not in self.splits:
+            raise ConfigError(f"mapped_split {self.mapped_split!r} is none of the splits {list(self.splits)}")
