@@ -8,7 +8,7 @@ from stable_baselines3.common.save_util import load_from_pkl, save_to_pkl
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from control.arms.fence import Fence
-from control.learning.buffers import DEPTH_UNIT_M, FrameHerReplayBuffer, FrameStore, memory_bytes
+from control.learning.buffers import DEPTH_UNIT_M, FrameHerReplayBuffer, FrameRing, memory_bytes
 from control.task.env import ReachEnv
 from control.task.goals import GoalSampler
 from control.task.rendered import Rooms
@@ -107,12 +107,12 @@ def test_memory_is_at_most_half_of_sb3_s_own_buffer(rig, vec_env, keys):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_frames_that_cannot_be_packed_come_back_the_same(dtype):
-    store = FrameStore(10, 5, 1, (3, 84, 84), np.dtype(dtype))
+    ring = FrameRing(10, 5, 1, (3, 84, 84), np.dtype(dtype))
     noise = np.random.default_rng(0).integers(0, 255, (1, 3, 84, 84)).astype(dtype)
     if dtype == np.float32:
         noise *= np.float32(DEPTH_UNIT_M)
-    store.put_before(0, noise)
-    assert np.allclose(store.take(store.before[0], np.zeros(1, dtype=np.int64)), noise, atol=DEPTH_UNIT_M / 2)
+    ring.put_before(0, noise)
+    assert np.allclose(ring.take(ring.before[0], np.zeros(1, dtype=np.int64)), noise, atol=DEPTH_UNIT_M / 2)
 
 
 def test_saved_and_loaded_it_goes_on(vec_env, tmp_path):
