@@ -36,7 +36,7 @@ from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.rig import RIG_PATH, Rig
 from perception.estimator.estimator import GRAPHS, SIGMAS
 from perception.evaluation.comparison import beside, draw_comparison, frames_digest
-from perception.evaluation.corruptions import measure_bad_frames
+from perception.evaluation.corruptions import measure_corruptions
 from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
 from perception.evaluation.package import describe, load_look, pack
 from perception.evaluation.pictures import draw_histogram, draw_map
@@ -130,7 +130,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
         metrics["axes"][split] = per_axis(errors)
         metrics["conditions"][split] = _conditions(trials)
         metrics["moved"][split] = round(float((trials.moved > 0.5).mean()), 4)
-    metrics["bad_frames"] = measure_bad_frames(estimator, plans[params.mapped_split], params.bad_frames)
+    metrics["bad_frames"] = measure_corruptions(estimator, plans[params.mapped_split], params.bad_frames)
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
     metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}
     metrics["seed"] = summaries[0].seed

@@ -12,7 +12,7 @@ from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
 from perception.networks.locator import Channels, Locator, LookName, LookSettings
 from perception.networks.preprocess import Pixels, View, grid_coordinates
-from perception.training.augment import AugmentSettings, ColourChange, punch_holes, spoil
+from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
 from perception.training.coarse_estimates import (
     GlanceError,
     draw_first_estimate,
@@ -73,7 +73,7 @@ class Regressor(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch of frames, augmented."""
         pixel = self._tcp_in_picture(batch)
-        rgb, depth, seen = spoil(self._colour(batch["rgb"]), batch["depth"], pixel, self.augment.spoilt)
+        rgb, depth, seen = corrupt(self._colour(batch["rgb"]), batch["depth"], pixel, self.augment.spoilt)
         depth = punch_holes(depth, self.augment.holes)
         view, target, moved = self._view_and_target(batch | {"rgb": rgb, "depth": depth}, seen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
