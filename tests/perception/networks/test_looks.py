@@ -1,4 +1,4 @@
-"""Networks, losses, augmentation and first estimates."""
+"""Networks, losses, augmentation and coarse estimates."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from perception.training.augment import AugmentSettings, ColourChange, corrupt, 
 from perception.training.coarse_estimates import (
     GlanceError,
     backproject,
-    draw_first_estimate,
+    draw_coarse_estimate,
     inverse_transform,
     project,
     transform,
@@ -145,12 +145,12 @@ def test_colours_change_the_same_way_for_the_same_seed() -> None:
     assert not torch.equal(changed[0], rgb)
 
 
-def test_first_estimates_lie_within_their_windows_middle_pixel_unless_at_the_edge() -> None:
+def test_coarse_estimates_lie_within_their_windows_middle_pixel_unless_at_the_edge() -> None:
     intrinsics = torch.tensor([[615.0, 615, 320, 240]]).repeat(2, 1)
     window = torch.tensor([[199.5, 150.5, 96, 96], [-0.5, 150.5, 96, 96]])
     tcp = backproject(torch.tensor([[250.0, 200], [5.0, 200]]), torch.tensor([[1.1], [1.1]]), intrinsics)
     torch.manual_seed(0)
-    estimate = draw_first_estimate(tcp, window, intrinsics, (640, 480), GlanceError(tail_share=0))
+    estimate = draw_coarse_estimate(tcp, window, intrinsics, (640, 480), GlanceError(tail_share=0))
     pixel = project(estimate, intrinsics)
     assert float((pixel[0] - torch.tensor([247.5, 198.5])).abs().max()) <= 0.5
     assert abs(float(pixel[1, 0]) - 5) < 20  # the window was pushed inwards: its middle says nothing
