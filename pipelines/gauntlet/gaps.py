@@ -73,7 +73,7 @@ class Gap:
     def randomization(self, nominal: Randomization) -> Randomization:
         """The split's randomization with this gap in it; raises ConfigError for a key that it does not have.
 
-        The camera is not in it: see :class:`pipelines.gauntlet.scenes.GapRooms`.
+        The camera is not in it: see :class:`pipelines.gauntlet.scenes.GapScenes`.
         """
         return replace(
             nominal,
