@@ -40,7 +40,7 @@ def measure(run: Path, store: str, params: LocateParams) -> dict[str, Any]:
     """Figures of the look trained in ``run``, by split of ``params``.
 
     Raises:
-        ModelError: it was trained as a fovea, which needs a first estimate: give it to ``perception.evaluate`` instead.
+        ModelError: it was trained as a fovea, which needs a coarse estimate: use ``perception.evaluate`` instead.
         DataError: the store holds other frames than the parameters tell.
     """
     rig, frames = Rig.load(params.rig), load_params(params.frames, FramesParams)

@@ -69,7 +69,7 @@ class Rehearsal:
 def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: TwinSettings) -> Rehearsal:
     """Run the goals by the set-up's policy, then the first of them by the proportional controller.
 
-    Each goal is reached in a room of its own, with a calibration error of its own, the same for every policy.
+    Each goal is reached in a scene of its own, with a calibration error of its own, the same for every policy.
     After a stop the devices are opened anew, as an operator would, and the next goal is begun.
 
     Raises:
@@ -100,7 +100,7 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
                         each[len(results) :],
                         home_after=False,
                         interrupted=over,
-                        before=_furnisher(devices, twin.seed + len(results)),
+                        before=_scene_drawer(devices, twin.seed + len(results)),
                         finished=tell,
                         keep_ticks=True,
                     )
@@ -114,14 +114,14 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
     return Rehearsal(runs, overruns, stalls_s)
 
 
-def _furnisher(devices: Devices, seed: int) -> Callable[[int], None]:
-    """Gives goal ``index`` the room of ``seed + index``."""
+def _scene_drawer(devices: Devices, seed: int) -> Callable[[int], None]:
+    """Gives goal ``index`` the scene of ``seed + index``."""
 
-    def furnish(index: int) -> None:
+    def draw(index: int) -> None:
         if devices.twin is not None:
-            devices.twin.world.furnish(seed + index)
+            devices.twin.world.draw(seed + index)
 
-    return furnish
+    return draw
 
 
 def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> dict:

@@ -17,7 +17,7 @@ DEPTH_UNIT_M = 1e-4
 """Depth is kept as uint16 in 0.1 mm, as in the frame stores: up to 6.55 m."""
 
 
-class FrameStore:
+class FrameRing:
     """A ring of frames that consecutive transitions share: the picture after a step is the picture before the next.
 
     An episode of T transitions has T + 1 frames, so that frames kept once, as they are, take (T + 1) / 2T of what a
@@ -87,24 +87,24 @@ class FrameStore:
 
 
 class FrameView:
-    """One of the two roles of a store's frames, in the place where a replay buffer keeps an array per key."""
+    """One of the two roles of a ring's frames, in the place where a replay buffer keeps an array per key."""
 
-    def __init__(self, store: FrameStore, is_after: bool):
-        self._store = store
+    def __init__(self, ring: FrameRing, is_after: bool):
+        self._ring = ring
         self._is_after = is_after
 
     @property
     def nbytes(self) -> int:
         """Counted once for both roles."""
-        return 0 if self._is_after else self._store.nbytes
+        return 0 if self._is_after else self._ring.nbytes
 
     def __setitem__(self, row: int, frames: NDArray) -> None:
-        (self._store.put_after if self._is_after else self._store.put_before)(row, frames)
+        (self._ring.put_after if self._is_after else self._ring.put_before)(row, frames)
 
     def __getitem__(self, where: tuple[NDArray[np.int64], NDArray[np.int64], slice]) -> NDArray:
         rows, envs, _ = where
-        numbers = (self._store.after if self._is_after else self._store.before)[rows, envs]
-        return self._store.take(numbers, envs)
+        numbers = (self._ring.after if self._is_after else self._ring.before)[rows, envs]
+        return self._ring.take(numbers, envs)
 
 
 def memory_bytes(buffer: DictReplayBuffer) -> int:
@@ -144,15 +144,15 @@ class FrameHerReplayBuffer(HerReplayBuffer):
         rest = spaces.Dict({key: space for key, space in observation_space.items() if key not in frame_keys})
         super().__init__(buffer_size, rest, action_space, env, device, n_envs, **kwargs)
         self.observation_space = observation_space
-        self.stores: Mapping[str, FrameStore] = {}
+        self.rings: Mapping[str, FrameRing] = {}
         for key in frame_keys:
             space = observation_space[key]
             assert space.shape is not None
             assert space.dtype is not None
-            store = FrameStore(self.buffer_size, episode_length, n_envs, space.shape, np.dtype(space.dtype))
-            self.stores = {**self.stores, key: store}
-            self.observations[key] = FrameView(store, is_after=False)  # type: ignore[assignment]
-            self.next_observations[key] = FrameView(store, is_after=True)  # type: ignore[assignment]
+            ring = FrameRing(self.buffer_size, episode_length, n_envs, space.shape, np.dtype(space.dtype))
+            self.rings = {**self.rings, key: ring}
+            self.observations[key] = FrameView(ring, is_after=False)  # type: ignore[assignment]
+            self.next_observations[key] = FrameView(ring, is_after=True)  # type: ignore[assignment]
 
     def add(  # type: ignore[override]
         self,
@@ -165,11 +165,11 @@ class FrameHerReplayBuffer(HerReplayBuffer):
     ) -> None:
         """Store a transition of each environment."""
         super().add(obs, next_obs, action, reward, done, infos)
-        for store in self.stores.values():
-            store.starting = np.array(done, dtype=bool)
+        for ring in self.rings.values():
+            ring.starting = np.array(done, dtype=bool)
 
     def truncate_last_trajectory(self) -> None:
         """After loading: the unfinished episode ends here, and the next transition brings its own first frame."""
         super().truncate_last_trajectory()
-        for store in self.stores.values():
-            store.starting[:] = True
+        for ring in self.rings.values():
+            ring.starting[:] = True

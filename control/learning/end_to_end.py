@@ -35,7 +35,7 @@ from datasets.common.code_digest import code_digest, fingerprint
 from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
-from datasets.generation.splits import rooms_digest
+from datasets.generation.splits import scenes_digest
 from datasets.rig.rig import Rig
 
 METRICS = "metrics.json"
@@ -73,7 +73,7 @@ class EndToEndParams(Checked):
 
 
 def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
-    """Learn from images, test in rooms of ``test_split``; returns the metrics it wrote."""
+    """Learn from images, test in scenes of ``test_split``; returns the metrics it wrote."""
     th.set_num_threads(1)
     started = time.monotonic()
     folder = Path(params.runs) / run_digest(params, rig)
@@ -127,13 +127,13 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
 
 
 def run_digest(params: EndToEndParams, rig: Rig) -> str:
-    """Names a run by all that its figures follow from: parameters, rig, rooms and program.
+    """Names a run by all that its figures follow from: parameters, rig, scenes and program.
 
     Raises:
-        ConfigError: the parameters of the rooms are wrong.
+        ConfigError: the parameters of the scenes are wrong.
     """
-    rooms = [rooms_digest(params.frames, split, rig) for split in (params.train_split, params.test_split)]
-    return fingerprint([asdict(params), rig.to_json(), rooms, code_digest("control.learning.end_to_end")])
+    scenes = [scenes_digest(params.frames, split, rig) for split in (params.train_split, params.test_split)]
+    return fingerprint([asdict(params), rig.to_json(), scenes, code_digest("control.learning.end_to_end")])
 
 
 def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, folder: Path | None) -> BottleneckDDPG:

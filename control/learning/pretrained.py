@@ -22,7 +22,7 @@ from control.learning.trainer import AgentParams, Curve, learn
 from control.policies.policy import Policy
 from control.policies.shipped import POLICY_FOLDER, FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.env import EnvParams, ReachEnv
-from control.task.episode_seeds import ROOMS_SEED, TEST_SEED, TUNING_SEED, VALIDATION_SEED
+from control.task.episode_seeds import SCENES_SEED, TEST_SEED, TUNING_SEED, VALIDATION_SEED
 from control.task.episodes import Episode, paired_difference, run_episodes, summarize
 from control.task.goals import GoalSampler
 from control.task.rendered import RenderedParams, RenderedSource, fit_error_model
@@ -32,7 +32,7 @@ from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.common.workers import Workers
-from datasets.generation.splits import rooms_digest
+from datasets.generation.splits import scenes_digest
 from datasets.rig.rig import Rig
 
 TRUE_STATE = "ddpg_true_state"
@@ -50,7 +50,7 @@ class EvaluationParams(Checked):
         tuning_episodes: per gain of the proportional controllers.
         gains: that are tried for them.
         interval: steps between evaluations while learning, each of them a checkpoint.
-        rooms: in which the estimator's errors are measured.
+        rooms: how many scenes, in which the estimator's errors are measured.
         workers: processes that run episodes.
     """
 
@@ -108,7 +108,7 @@ def make_true_env(params: EnvParams, rig: Rig) -> ReachEnv:
 
 
 def make_rendered_env(params: EnvParams, rooms: RenderedParams, rig: Rig) -> ReachEnv:
-    """Positions from the estimator, looking at rendered rooms."""
+    """Positions from the estimator, looking at rendered scenes."""
     return ReachEnv(params, RenderedSource(rooms, rig), rig)
 
 
@@ -159,14 +159,14 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers |
 
 
 def run_digest(params: ControlParams, rig: Rig) -> str:
-    """Names a run by all that its figures follow from: parameters, rig, rooms, networks and program.
+    """Names a run by all that its figures follow from: parameters, rig, scenes, networks and program.
 
     Raises:
-        ConfigError: the parameters of the rooms are wrong.
+        ConfigError: the parameters of the scenes are wrong.
     """
     networks = [path for path in sorted(Path(params.rooms.estimator).glob("*")) if path.is_file()]
-    rooms = rooms_digest(params.rooms.frames, params.rooms.split, rig)
-    return fingerprint([asdict(params), rig.to_json(), rooms, code_digest("control.learning.pretrained")], *networks)
+    scenes = scenes_digest(params.rooms.frames, params.rooms.split, rig)
+    return fingerprint([asdict(params), rig.to_json(), scenes, code_digest("control.learning.pretrained")], *networks)
 
 
 def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, folder: Path) -> ErrorModel:
@@ -177,7 +177,7 @@ def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, fol
     goals, rng = GoalSampler(rig, Fence.from_rig(rig), params.env.goal_radius_m), np.random.default_rng(params.seed)
     places = np.array([goals.sample(rng) for _ in range(params.evaluation.rooms)])
     with tqdm(total=len(places), desc="estimator's errors", unit="room") as bar:
-        model = fit_error_model(source, places, ROOMS_SEED, progress=lambda: bar.update())
+        model = fit_error_model(source, places, SCENES_SEED, progress=lambda: bar.update())
     write_whole(file, json.dumps(asdict(model)))
     return model
 

@@ -175,7 +175,7 @@ def run_agent(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> list[Episod
     return [roll_out(lambda seen: np.asarray(agent.predict(seen, deterministic=True)[0]), env, seed) for seed in seeds]
 
 
-class Keeper(BaseCallback):
+class EvaluationCallback(BaseCallback):
     """Evaluates, keeps the best actor, and saves all that is needed to go on, every ``interval`` steps.
 
     Only an actor that has been updated can be the best: what a residual actor starts from is a baseline of its own.
@@ -210,26 +210,26 @@ class Keeper(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         if self.num_timesteps % self._interval == 0:
-            self.keep()
+            self.evaluate()
 
     def _on_training_end(self) -> None:
-        self.keep()
+        self.evaluate()
 
-    def keep(self) -> None:
+    def evaluate(self) -> None:
         """Evaluate and save, once per number of steps."""
         assert isinstance(self.model, BottleneckDDPG)
         if self.num_timesteps == self._last or (self.curve.rows and self.curve.rows[-1]["step"] == self.num_timesteps):
             return
         self._last = self.num_timesteps
-        found = score(self.model, self._env, self._seeds)
-        self.curve.rows.append({"step": self.num_timesteps, **found})
-        for key, value in found.items():
+        scores = score(self.model, self._env, self._seeds)
+        self.curve.rows.append({"step": self.num_timesteps, **scores})
+        for key, value in scores.items():
             self.logger.record(f"evaluation/{key}", value)
         self.logger.dump(self.num_timesteps)
-        self._bar.set_postfix_str(f"{found['median_mm']:.1f} mm, reward {found['mean_reward']:.2f}")
+        self._bar.set_postfix_str(f"{scores['median_mm']:.1f} mm, reward {scores['mean_reward']:.2f}")
         learnt = self.model._n_updates > self.model.actor_starts
-        if found["mean_reward"] > self.curve.best and learnt:
-            self.curve.best, self.curve.best_step = found["mean_reward"], self.num_timesteps
+        if scores["mean_reward"] > self.curve.best and learnt:
+            self.curve.best, self.curve.best_step = scores["mean_reward"], self.num_timesteps
             self.model.save(self._folder / "best.zip")
         save_checkpoint(self._folder, self.model, self.curve, self._episodes.number)
 
@@ -285,20 +285,20 @@ def learn(
         closing(make_env()) as evaluation,
         tqdm(total=params.steps, desc=label, unit="step", smoothing=0.05) as bar,
     ):
-        keeper = Keeper(evaluation, seeds, interval, folder, episodes, bar)
+        callback = EvaluationCallback(evaluation, seeds, interval, folder, episodes, bar)
         resumed = state_file.is_file()
         if resumed:
             state = pickle.loads(state_file.read_bytes())
             agent = BottleneckDDPG.load(folder / f"agent_{state['step']}.zip", env=episodes, device="cpu")
             agent.load_replay_buffer(folder / f"buffer_{state['step']}.pkl")
             episodes.number = state["episodes"] - 1
-            keeper.curve = Curve(**state["curve"])
-            keeper.restored = state
+            callback.curve = Curve(**state["curve"])
+            callback.restored = state
             bar.update(state["step"])
         else:
             agent = make(episodes, params, seed, logs or folder)
         remaining = params.steps - agent.num_timesteps
         if remaining > 0:
-            agent.learn(remaining, callback=keeper, reset_num_timesteps=not resumed, tb_log_name="tensorboard")
-    (folder / "curve.json").write_text(json.dumps(keeper.curve.rows, indent=1))
-    return keeper.curve
+            agent.learn(remaining, callback=callback, reset_num_timesteps=not resumed, tb_log_name="tensorboard")
+    (folder / "curve.json").write_text(json.dumps(callback.curve.rows, indent=1))
+    return callback.curve

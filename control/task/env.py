@@ -103,7 +103,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Start at home with a new goal, arm and room; the same seed gives the same episode."""
+        """Start at home with a new goal, arm and scene; the same seed gives the same episode."""
         super().reset(seed=seed)
         goal = self._goals.sample(self.np_random)
         self._goal = goal if not options or "goal" not in options else np.asarray(options["goal"], dtype=float)

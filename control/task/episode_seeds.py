@@ -6,7 +6,7 @@ VALIDATION_SEED = 2_000_000_000
 """Choosing the best checkpoint."""
 TUNING_SEED = 2_020_000_000
 """Tuning the proportional controllers' gains."""
-ROOMS_SEED = 2_040_000_000
+SCENES_SEED = 2_040_000_000
 """Measuring the estimator's errors."""
 TEST_SEED = 2_060_000_000
 """The reported figures."""

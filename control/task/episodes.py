@@ -26,7 +26,7 @@ class Episode:
     """How one episode went.
 
     Attributes:
-        seed: of its goal, arm and room.
+        seed: of its goal, arm and scene.
         final_m: distance of the true TCP from the goal at the horizon.
         arrival_s: from when on the TCP stayed within 10 mm to the end; NaN if it never did.
         reward: sum over the episode.

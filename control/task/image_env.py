@@ -7,7 +7,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from control.task.env import STATE_SIZE, EnvParams, Observations, ReachEnv
-from control.task.rendered import Rooms
+from control.task.rendered import EpisodeScenes
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 
@@ -19,13 +19,13 @@ class ImageReachEnv(ReachEnv):
     before. There is no ``observation``; ``achieved_goal`` and ``state`` stay privileged. The goal is never drawn into
     the image, so hindsight replay may exchange it.
 
-    :param room_steps: steps after which another room is drawn, within the episode; 0: one room per episode. Learning
-        sees more rooms so, and its pictures are less alike
+    :param room_steps: steps after which another scene is drawn, within the episode; 0: one scene per episode. Learning
+        sees more scenes so, and its pictures are less alike
     """
 
     def __init__(self, params: EnvParams, frames: str, split: str, room_steps: int = 0, rig: Rig | None = None) -> None:
         super().__init__(params, rig=rig)
-        self._rooms = Rooms(frames, split, self.rig)
+        self._scenes = EpisodeScenes(frames, split, self.rig)
         self._room_steps = room_steps
         size = self.rig.input_px
         self.observation_space = spaces.Dict(
@@ -41,19 +41,19 @@ class ImageReachEnv(ReachEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Start at home with a new goal, arm and room; the same seed gives the same episode."""
+        """Start at home with a new goal, arm and scene; the same seed gives the same episode."""
         self._entered = False
         return super().reset(seed=seed, options=options)
 
     def _look(self, sent: Array) -> tuple[dict[str, NDArray], Array]:
         if not self._entered:
-            self._rooms.enter(int(self.np_random.integers(2**31)))
+            self._scenes.draw(int(self.np_random.integers(2**31)))
             self._entered = True
         elif self._room_steps and self._steps % self._room_steps == 0:
-            self._rooms.redecorate(int(self.np_random.integers(2**31)))
-        rgb = self._rooms.colour(self._seen_tcp, self.rig.glance_window, self.rig.input_px)
+            self._scenes.redraw(int(self.np_random.integers(2**31)))
+        rgb = self._scenes.colour(self._seen_tcp, self.rig.glance_window, self.rig.input_px)
         return {"image": rgb.transpose(2, 0, 1).copy(), "command": sent}, np.zeros(3)
 
     def close(self) -> None:
         """Free the GL context."""
-        self._rooms.close()
+        self._scenes.close()

@@ -1,4 +1,4 @@
-"""The estimator itself as the policy's source of positions: a room per episode, drawn and looked at twice per step."""
+"""The estimator itself as the policy's source of positions: a scene per episode, drawn and looked at twice per step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,12 +23,12 @@ from perception.estimator.estimator import MODEL_FOLDER, Photograph, PositionEst
 
 @dataclass(frozen=True)
 class RenderedParams:
-    """Which rooms are drawn, and which networks look at them.
+    """Which scenes are drawn, and which networks look at them.
 
     Attributes:
         estimator: folder of the networks.
         frames: parameter file of the splits.
-        split: whose randomization of camera, looks and depth noise the rooms follow; seeds are the episodes' own.
+        split: whose randomization of camera, appearance and depth noise the scenes follow; seeds are the episodes' own.
     """
 
     estimator: str = str(MODEL_FOLDER)
@@ -36,13 +36,13 @@ class RenderedParams:
     split: str = "nominal"
 
 
-class Rooms:
-    """Rooms drawn from seeds, photographed with the arm wherever an episode has it.
+class EpisodeScenes:
+    """Scenes drawn from seeds, photographed with the arm wherever an episode has it.
 
     The gripper points straight down at home's yaw, as the controller holds it in Cartesian motion; everything else of
-    the room, with the camera's own error, stays as drawn. The depth sensor's noise is new in every picture.
+    the scene, with the camera's own error, stays as drawn. The depth sensor's noise is new in every picture.
 
-    :param change: made to the split's randomization, for rooms that differ from all that was trained on
+    :param change: made to the split's randomization, for scenes that differ from all that was trained on
 
     Raises (on construction):
         ConfigError: no such split.
@@ -58,15 +58,15 @@ class Rooms:
         self._photographer = Photographer(rig, randomization.arm)
         self._kinematics = Kinematics()
         self._home = np.array(rig.home_joints_rad)
-        self.enter(0)
+        self.draw(0)
 
-    def enter(self, seed: int) -> None:
-        """Draw a room with its camera error; the arm stands at home."""
+    def draw(self, seed: int) -> None:
+        """Draw a scene with its camera error; the arm stands at home."""
         self.scene = replace(self._sampler.sample(seed), joints_rad=self._home)
         self._pictures = 0
 
-    def redecorate(self, seed: int) -> None:
-        """Draw another room around the arm where it is."""
+    def redraw(self, seed: int) -> None:
+        """Draw another scene around the arm where it is."""
         self.scene = replace(self._sampler.sample(seed), joints_rad=self.scene.joints_rad, tcp=self.scene.tcp)
 
     def camera(self, tcp: Array) -> Photograph:
@@ -99,29 +99,29 @@ class RenderedSource:
 
     def __init__(self, params: RenderedParams, rig: Rig) -> None:
         self._estimator = PositionEstimator.load(Path(params.estimator), rig)
-        self._rooms = Rooms(params.frames, params.split, rig)
+        self._scenes = EpisodeScenes(params.frames, params.split, rig)
 
     def reset(self, seed: int) -> None:
-        """Draw a room with its camera error."""
-        self._rooms.enter(seed)
+        """Draw a scene with its camera error."""
+        self._scenes.draw(seed)
 
     def estimate(self, tcp: Array) -> PositionEstimate:
         """Two looks at the arm with its TCP at ``tcp`` ``(3,)`` m."""
-        photograph = self._rooms.camera(tcp)
-        scene = self._rooms.scene
+        photograph = self._scenes.camera(tcp)
+        scene = self._scenes.scene
         return self._estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
 
     def close(self) -> None:
         """Free the GL context."""
-        self._rooms.close()
+        self._scenes.close()
 
 
 def fit_error_model(
     source: PositionSource, places: Array, seed: int, step_m: float = 0.05, progress: Callable[[], object] = int
 ) -> ErrorModel:
-    r"""Measure an :class:`ErrorModel` of the estimator, with four looks in each of ``len(places)`` rooms.
+    r"""Measure an :class:`ErrorModel` of the estimator, with four looks in each of ``len(places)`` scenes.
 
-    In every room the TCP is put at a place twice, ``step_m`` beside it, and at the next room's place. With the errors
+    In every scene the TCP is put at a place twice, ``step_m`` beside it, and at the next scene's place. With the errors
     :math:`e_1, e_2` (same place), :math:`e_3` (near) and :math:`e_4` (far), per axis:
 
     .. math::
@@ -133,11 +133,11 @@ def fit_error_model(
     """
     rng = np.random.default_rng(seed)
     errors, sigmas = [], []
-    for room, place in enumerate(places):
-        source.reset(seed + room)
+    for number, place in enumerate(places):
+        source.reset(seed + number)
         direction = rng.standard_normal(3)
         near = place + step_m * direction / np.linalg.norm(direction)
-        estimates = [(source.estimate(tcp), tcp) for tcp in (place, place, near, places[room - 1])]
+        estimates = [(source.estimate(tcp), tcp) for tcp in (place, place, near, places[number - 1])]
         errors.append([estimate.xyz - tcp for estimate, tcp in estimates])
         progress()
         sigmas.append([np.linalg.norm(estimate.sigma) for estimate, _ in estimates])

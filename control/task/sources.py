@@ -14,7 +14,7 @@ class PositionSource(Protocol):
     """Gives an estimate of the TCP, as the policy gets it."""
 
     def reset(self, seed: int) -> None:
-        """Begin an episode: another room, another camera error."""
+        """Begin an episode: another scene, another camera error."""
         ...
 
     def estimate(self, tcp: Array) -> PositionEstimate:

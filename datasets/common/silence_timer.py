@@ -1,7 +1,7 @@
 """How long something has been silent, counted only while this process ran."""
 
 
-class Silence:
+class SilenceTimer:
     """Time without news, as seen by a watch that looks often.
 
     A process that the machine held up for half a second has not seen half a second of silence: what it waits for may

@@ -127,8 +127,8 @@ class SplitPlan:
 
 
 @cache
-def rooms_digest(frames: str, split: str, rig: Rig) -> str:
-    """Twelve hexadecimal digits of how ``split`` of the parameter file ``frames`` randomizes rooms.
+def scenes_digest(frames: str, split: str, rig: Rig) -> str:
+    """Twelve hexadecimal digits of how ``split`` of the parameter file ``frames`` randomizes scenes.
 
     Raises:
         ConfigError: as :func:`datasets.common.config.load_params`; no such split.

@@ -47,7 +47,7 @@ class Photographer:
         return self._shoot(scene, scene.intrinsics, noise_seed)
 
     def photograph_empty(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
-        """As :meth:`photograph`, of the room without its arm."""
+        """As :meth:`photograph`, of the scene without its arm."""
         self._arrange(scene)
         shown = self._model.geom_rgba[self._arm, 3].copy()
         self._model.geom_rgba[self._arm, 3] = 0

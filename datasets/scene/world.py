@@ -1,4 +1,4 @@
-"""The room in which the arm stands: table, floor, walls, lights and clutter around the arm, as one MuJoCo model."""
+"""The world in which the arm stands: table, floor, walls, lights and clutter around the arm, as one MuJoCo model."""
 
 import mujoco
 import numpy as np
@@ -20,7 +20,7 @@ _CLUTTER_SHAPES = (
 
 
 def build_world(arm: ArmName = "own") -> mujoco.MjModel:
-    """Compile the room with the arm's base at the origin and the table's top at z = 0.
+    """Compile the world with the arm's base at the origin and the table's top at z = 0.
 
     Geoms that vary are named: ``table``, ``floor``, ``wall``, ``clutter0``.., ``occluder``; materials ``texture0``..;
     lights ``light0``... Their places, sizes and colours are set scene by scene.

@@ -24,8 +24,10 @@ WRONG_M = 0.050
 SURE_M = 0.020
 
 
-def bad_photograph(photographer: Photographer, scene: Scene, kind: str, seed: int) -> Callable[[Window, int], Picture]:
-    """A photograph of ``scene``, spoilt in one of the ``KINDS``; to be given to ``PositionEstimator.locate``."""
+def corrupted_photograph(
+    photographer: Photographer, scene: Scene, kind: str, seed: int
+) -> Callable[[Window, int], Picture]:
+    """A photograph of ``scene``, corrupted in one of the ``KINDS``; to be given to ``PositionEstimator.locate``."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     if kind == "turned_away":
         away = scene.t_base_camera.copy()
@@ -76,7 +78,7 @@ class _Board:
         depth[inside] = self._distance + noise
 
 
-def measure_bad_frames(folder: Path, plan: SplitPlan, frames: int, seed: int = SEED) -> dict[str, Any]:
+def measure_corruptions(folder: Path, plan: SplitPlan, frames: int, seed: int = SEED) -> dict[str, Any]:
     """How often the estimator in ``folder`` is sure of a wrong answer; scenes are drawn as the split's, seeds apart."""
     estimator = PositionEstimator.load(folder, plan.rig)
     sampler = SceneSampler(plan.rig, plan.randomization)
@@ -84,7 +86,7 @@ def measure_bad_frames(folder: Path, plan: SplitPlan, frames: int, seed: int = S
     errors, sigmas = [], []
     for index in tqdm(range(frames), desc="bad frames", unit="frame"):
         scene = sampler.sample(int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]))
-        photograph = bad_photograph(photographer, scene, KINDS[index % len(KINDS)], index)
+        photograph = corrupted_photograph(photographer, scene, KINDS[index % len(KINDS)], index)
         found = estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
         errors.append(found.xyz - scene.tcp)
         sigmas.append(found.sigma)

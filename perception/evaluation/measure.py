@@ -32,12 +32,12 @@ from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import GRAPHS, SIGMAS
 from perception.evaluation.comparison import beside, draw_comparison, frames_digest
-from perception.evaluation.corruptions import measure_bad_frames
+from perception.evaluation.corruptions import measure_corruptions
 from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
 from perception.evaluation.package import describe, load_look, pack
 from perception.evaluation.params import LocateParams
 from perception.evaluation.pictures import draw_histogram, draw_map
-from perception.evaluation.predictions import Trials, run_trials
+from perception.evaluation.predictions import Predictions, predict
 from perception.training.summary import TrainingSummary
 
 
@@ -59,31 +59,31 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     part = estimator.with_name(estimator.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, part)
-    trials = run_trials(part, plans[params.calibration_split], pool)
+    predictions = predict(part, plans[params.calibration_split], pool)
     scale = {
-        "glance": sigma_scale(trials.glance - trials.tcp, trials.glance_sigma).mean().repeat(3),
-        "base": sigma_scale(trials.base_error, trials.base_sigma),
-        "fovea": sigma_scale(trials.fovea - trials.tcp, trials.fovea_sigma),
+        "glance": sigma_scale(predictions.glance - predictions.tcp, predictions.glance_sigma).mean().repeat(3),
+        "base": sigma_scale(predictions.base_error, predictions.base_sigma),
+        "fovea": sigma_scale(predictions.fovea - predictions.tcp, predictions.fovea_sigma),
     }
     describe(looks, rig, scale, part)
     _install(part, estimator)
 
     metrics: dict[str, Any] = {name: {} for name in ("default", "glance", "sigma", "axes", "conditions", "moved")}
-    measured: dict[str, Trials] = {}
+    measured: dict[str, Predictions] = {}
     for split in params.splits:
         reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
         if reason is not None:
             metrics["default"][split] = {"n": 0, "reason": reason}
             continue
-        measured[split] = trials = run_trials(estimator, plans[split], pool)
-        errors = trials.fovea - trials.tcp
+        measured[split] = predictions = predict(estimator, plans[split], pool)
+        errors = predictions.fovea - predictions.tcp
         metrics["default"][split] = summarize(errors)
-        metrics["glance"][split] = summarize(trials.glance - trials.tcp)
-        metrics["sigma"][split] = coverage(errors, trials.fovea_sigma)
+        metrics["glance"][split] = summarize(predictions.glance - predictions.tcp)
+        metrics["sigma"][split] = coverage(errors, predictions.fovea_sigma)
         metrics["axes"][split] = per_axis(errors)
-        metrics["conditions"][split] = _conditions(trials)
-        metrics["moved"][split] = round(float((trials.moved > 0.5).mean()), 4)
-    metrics["bad_frames"] = measure_bad_frames(estimator, plans[params.mapped_split], params.bad_frames)
+        metrics["conditions"][split] = _conditions(predictions)
+        metrics["moved"][split] = round(float((predictions.moved > 0.5).mean()), 4)
+    metrics["bad_frames"] = measure_corruptions(estimator, plans[params.mapped_split], params.bad_frames)
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
     metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}
     metrics["seed"] = summaries[0].seed
@@ -115,6 +115,6 @@ def _install(part: Path, folder: Path) -> None:
     part.rmdir()
 
 
-def _conditions(trials: Trials) -> dict[str, Any]:
-    errors, near = trials.fovea - trials.tcp, trials.distance < np.median(trials.distance)
+def _conditions(predictions: Predictions) -> dict[str, Any]:
+    errors, near = predictions.fovea - predictions.tcp, predictions.distance < np.median(predictions.distance)
     return {"near": summarize(errors[near]), "far": summarize(errors[~near])}

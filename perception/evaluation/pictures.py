@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from datasets.rig.rig import Rig
-from perception.evaluation.predictions import Trials
+from perception.evaluation.predictions import Predictions
 
 matplotlib.use("Agg")
 
@@ -15,14 +15,14 @@ LARGEST_MM = 30.0
 CELL_M = 0.05
 
 
-def draw_histogram(trials: dict[str, Trials], path: Path) -> None:
+def draw_histogram(predictions: dict[str, Predictions], path: Path) -> None:
     """Distances of both looks' estimates from the truth, one curve a split."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     bins = np.linspace(0, LARGEST_MM, 61)
     for axis, look in zip(axes, ("glance", "fovea"), strict=True):
-        for name, trial in trials.items():
-            distance = 1000 * np.linalg.norm(getattr(trial, look) - trial.tcp, axis=1)
+        for name, predicted in predictions.items():
+            distance = 1000 * np.linalg.norm(getattr(predicted, look) - predicted.tcp, axis=1)
             weights = np.full(len(distance), 100 / len(distance))
             axis.hist(distance.clip(0, LARGEST_MM), bins, weights=weights, histtype="step", label=name)
         axis.set(xlabel="error, mm", title=f"after the {look}", xlim=(0, LARGEST_MM))
@@ -31,15 +31,15 @@ def draw_histogram(trials: dict[str, Trials], path: Path) -> None:
     _save(figure, path)
 
 
-def draw_map(trial: Trials, split: str, rig: Rig, path: Path) -> None:
+def draw_map(predicted: Predictions, split: str, rig: Rig, path: Path) -> None:
     """Median error of the answer over the workspace, seen from above and from the side."""
-    distance = 1000 * np.linalg.norm(trial.fovea - trial.tcp, axis=1)
+    distance = 1000 * np.linalg.norm(predicted.fovea - predicted.tcp, axis=1)
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots(1, 2)
     top = max(float(np.quantile(distance, 0.9)), 1.0)
     for axis, (across, up) in zip(axes, ((1, 0), (1, 2)), strict=True):
         low, high = rig.workspace.low, rig.workspace.high
-        extent, values = _medians(trial.tcp[:, [across, up]], distance, low, high, across, up)
+        extent, values = _medians(predicted.tcp[:, [across, up]], distance, low, high, across, up)
         image = axis.imshow(values, origin="lower", extent=extent, vmin=0, vmax=top, cmap="viridis")
         axis.set(xlabel=f"{'xyz'[across]}, m", ylabel=f"{'xyz'[up]}, m")
     figure.colorbar(image, ax=axes, label="median error, mm")

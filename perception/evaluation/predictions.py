@@ -23,7 +23,7 @@ FIRST_NOISE_SEED = 0
 
 
 @dataclass(frozen=True)
-class Trials:
+class Predictions:
     """Estimates beside the truth, one row a frame; positions and sigmas ``(N, 3)`` m, base frame.
 
     Attributes:
@@ -46,7 +46,7 @@ class Trials:
     moved: Array
 
     @classmethod
-    def joined(cls, parts: list["Trials"]) -> "Trials":
+    def joined(cls, parts: list["Predictions"]) -> "Predictions":
         """The rows of all parts, in order."""
         names = cls.__dataclass_fields__
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
@@ -62,7 +62,7 @@ class Task:
     stop: int
 
 
-def run_trials(folder: Path, plan: SplitPlan, pool: Pool) -> Trials:
+def predict(folder: Path, plan: SplitPlan, pool: Pool) -> Predictions:
     """Locate the TCP in every frame of a split; the result does not depend on how many processes do it.
 
     Raises:
@@ -71,27 +71,27 @@ def run_trials(folder: Path, plan: SplitPlan, pool: Pool) -> Trials:
     tasks = [Task(folder, plan, i, min(i + CHUNK, plan.frames)) for i in range(0, plan.frames, CHUNK)]
     parts = []
     with tqdm(total=plan.frames, desc=plan.name, unit="frame") as bar:
-        for part in in_order(pool.run(run_task, tasks)):
+        for part in in_order(pool.run(predict_task, tasks)):
             parts.append(part)
             bar.update(len(part.tcp))
-    return Trials.joined(parts)
+    return Predictions.joined(parts)
 
 
-def run_task(task: Task) -> Trials:
-    """The trials of one task, in this process."""
+def predict_task(task: Task) -> Predictions:
+    """The predictions of one task, in this process."""
     estimator = _estimator(task.folder, task.plan.rig)
     photographer = _photographer(task.plan.rig, task.plan.randomization.arm)
     sampler = _sampler(task.plan)
     rows = []
     for index in range(task.start, task.stop):
         scene = sampler.sample(task.plan.scene_seed(index))
-        found = estimator.locate(SceneCamera(photographer, scene), scene.t_base_camera_told, scene.intrinsics)
+        location = estimator.locate(SceneCamera(photographer, scene), scene.t_base_camera_told, scene.intrinsics)
         base = transform(invert(scene.t_base_camera), BASE_TARGET_M).astype(np.float64)
-        seen = found.base or PositionEstimate(base, np.ones(3))
-        estimates = (found.glance.xyz, found.glance.sigma, found.fovea.xyz, found.fovea.sigma)
+        seen = location.base or PositionEstimate(base, np.ones(3))
+        estimates = (location.glance.xyz, location.glance.sigma, location.fovea.xyz, location.fovea.sigma)
         distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
-        rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, distance, np.array(found.moved)))
-    return Trials(*(np.stack(column) for column in zip(*rows, strict=True)))
+        rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, distance, np.array(location.moved)))
+    return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
 class SceneCamera:

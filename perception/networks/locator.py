@@ -31,7 +31,7 @@ class LookSettings:
     """What one look's network is built from.
 
     Attributes:
-        look: ``glance`` works in the camera's frame, ``fovea`` in the base frame about a first estimate.
+        look: ``glance`` works in the camera's frame, ``fovea`` in the base frame about a coarse estimate.
         backbone: see :func:`perception.networks.build_backbone`.
         channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
         distance_m: from the camera to the middle of what it looks at; origin of the glance's view.
@@ -130,7 +130,7 @@ class FoveaGraph(nn.Module):
         pose: Tensor,
         estimate: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Pixels, ``T_base_camera`` ``(B, 4, 4)`` and the first estimate ``(B, 3)`` m in the base frame."""
+        """Pixels, ``T_base_camera`` ``(B, 4, 4)`` and the coarse estimate ``(B, 3)`` m in the base frame."""
         view = fovea_view(Pixels(rgb, depth, columns, rows, intrinsics), pose, estimate, FOVEA_UNIT_M)
         answer = self.locator.answer(view)
         return answer.xyz + estimate[:, None], sigma(answer)

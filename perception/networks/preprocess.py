@@ -15,7 +15,7 @@ from torch import Tensor
 FARTHEST_M = 3.0
 """Readings beyond this are no part of the set-up; the D435's own range ends near there (Intel D400 data sheet)."""
 FOVEA_DEPTH_M = 0.15
-"""Points farther than this from the first estimate, along the view, are background to the fovea."""
+"""Points farther than this from the coarse estimate, along the view, are background to the fovea."""
 
 
 class Pixels(NamedTuple):

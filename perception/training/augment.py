@@ -1,7 +1,7 @@
 """What happens to training frames between the store and the network, besides what the renderer randomized.
 
 Colours are changed by albumentations, which works on single images: groups of frames are stacked into one tall image,
-so that the cost is paid once a group. A share of frames is spoilt on purpose (blacked out, without depth, occluded,
+so that the cost is paid once a group. A share of frames is corrupted on purpose (blacked out, without depth, occluded,
 looking elsewhere), so that the network learns to say when it cannot know.
 """
 
@@ -16,7 +16,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network fo
 
 import albumentations
 
-SPOILERS = ("black", "no_depth", "occluded", "elsewhere", "capped")
+CORRUPTIONS = ("black", "no_depth", "occluded", "elsewhere", "capped")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def punch_holes(depth: Tensor, share: float) -> Tensor:
     return depth.masked_fill(inside, 0.0)
 
 
-def spoil(rgb: Tensor, depth: Tensor, tcp_pixel: Tensor, share: float) -> tuple[Tensor, Tensor, Tensor]:
+def corrupt(rgb: Tensor, depth: Tensor, tcp_pixel: Tensor, share: float) -> tuple[Tensor, Tensor, Tensor]:
     """Make a ``share`` of frames unusable.
 
     Args:
@@ -83,22 +83,22 @@ def spoil(rgb: Tensor, depth: Tensor, tcp_pixel: Tensor, share: float) -> tuple[
         The pictures, and ``seen (B,)``: 1 where the TCP can still be found.
     """
     batch, size = depth.shape[:2]
-    kind = torch.where(torch.rand(batch) < share, torch.randint(len(SPOILERS), (batch,)), -1)
+    kind = torch.where(torch.rand(batch) < share, torch.randint(len(CORRUPTIONS), (batch,)), -1)
     rgb, depth = rgb.clone(), depth.clone()
     for index in torch.nonzero(kind >= 0)[:, 0].tolist():
-        spoiler = SPOILERS[int(kind[index])]
-        if spoiler in ("black", "capped"):
+        corruption = CORRUPTIONS[int(kind[index])]
+        if corruption in ("black", "capped"):
             rgb[index] = torch.randint(0, 12, (1,), dtype=torch.uint8)
-        if spoiler in ("no_depth", "capped"):
+        if corruption in ("no_depth", "capped"):
             depth[index] = 0.0
-        if spoiler == "occluded":
+        if corruption == "occluded":
             _occlude(rgb[index], depth[index], tcp_pixel[index])
-        if spoiler == "elsewhere":
+        if corruption == "elsewhere":
             rows, columns = _elsewhere(tcp_pixel[index], size)
             rgb[index] = rgb[index][rows][:, columns]
             depth[index] = depth[index][rows][:, columns]
     # Colour alone may be lost and the point map still tell; whoever sees colour alone learns it from its likelihood.
-    blind = (kind >= 0) & (kind != SPOILERS.index("black"))
+    blind = (kind >= 0) & (kind != CORRUPTIONS.index("black"))
     return rgb, depth, (~blind).to(depth.dtype)
 
 

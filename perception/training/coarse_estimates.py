@@ -52,10 +52,10 @@ def inverse_transform(pose: Tensor, points: Tensor) -> Tensor:
     return torch.einsum("bji,bj->bi", pose[:, :3, :3], points - pose[:, :3, 3])
 
 
-def draw_first_estimate(
+def draw_coarse_estimate(
     tcp_camera: Tensor, window: Tensor, intrinsics: Tensor, image_px: tuple[int, int], error: GlanceError
 ) -> Tensor:
-    """Camera-frame first estimates ``(B, 3)`` m that could have chosen the windows that were drawn.
+    """Camera-frame coarse estimates ``(B, 3)`` m that could have chosen the windows that were drawn.
 
     A window is centred on the estimate's whole pixel, so the estimate's pixel is known to half a pixel; but at the
     image's edge windows are pushed inwards, and say nothing about the pixel along that axis.

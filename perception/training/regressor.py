@@ -12,10 +12,10 @@ from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
 from perception.networks.locator import Channels, Locator, LookName, LookSettings
 from perception.networks.preprocess import Pixels, View, grid_coordinates
-from perception.training.augment import AugmentSettings, ColourChange, punch_holes, spoil
+from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
 from perception.training.coarse_estimates import (
     GlanceError,
-    draw_first_estimate,
+    draw_coarse_estimate,
     inverse_transform,
     project,
     transform,
@@ -35,7 +35,7 @@ class Regressor(pl.LightningModule):
         weight_decay: of AdamW.
         loss: weights of the loss's terms.
         augment: what happens to frames on their way.
-        glance_error: of the first estimates that the fovea is trained on.
+        glance_error: of the coarse estimates that the fovea is trained on.
         autocast: compute in bfloat16 where this processor is faster at it.
     """
 
@@ -73,7 +73,7 @@ class Regressor(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch of frames, augmented."""
         pixel = self._tcp_in_picture(batch)
-        rgb, depth, seen = spoil(self._colour(batch["rgb"]), batch["depth"], pixel, self.augment.spoilt)
+        rgb, depth, seen = corrupt(self._colour(batch["rgb"]), batch["depth"], pixel, self.augment.spoilt)
         depth = punch_holes(depth, self.augment.holes)
         view, target, moved = self._view_and_target(batch | {"rgb": rgb, "depth": depth}, seen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
@@ -83,7 +83,7 @@ class Regressor(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Keep the errors of one batch; the fovea's first estimates are the same at every validation."""
+        """Keep the errors of one batch; the fovea's coarse estimates are the same at every validation."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(batch_index)
             view, target, moved = self._view_and_target(batch, torch.ones(len(batch["tcp"])))
@@ -143,9 +143,9 @@ class Regressor(pl.LightningModule):
             targets = torch.stack([camera, base], dim=1)[:, : self.locator.targets]
             return view, targets - self.locator.origin(targets), torch.zeros_like(targets)
         image_px = (self.rig.camera.width, self.rig.camera.height)
-        first = draw_first_estimate(camera, batch["window"], batch["intrinsics"], image_px, self.glance_error)
-        first = torch.where(seen[:, None] > 0, first, _at_what_is_there(first, batch["depth"]))
-        estimate = transform(pose, first)
+        coarse = draw_coarse_estimate(camera, batch["window"], batch["intrinsics"], image_px, self.glance_error)
+        coarse = torch.where(seen[:, None] > 0, coarse, _at_what_is_there(coarse, batch["depth"]))
+        estimate = transform(pose, coarse)
         view = self.locator.view(pixels, pose, estimate)
         moved = transform(told, camera) - batch["tcp"]
         moved[:, 2] = 0.0  # at run time the table corrects the told pose's height

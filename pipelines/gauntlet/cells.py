@@ -21,11 +21,11 @@ from datasets.common.code_digest import code_digest, fingerprint
 from datasets.common.errors import ConfigError, DataError, SafetyStop
 from datasets.common.files import write_whole
 from datasets.common.workers import Workers
-from datasets.generation.splits import rooms_digest
+from datasets.generation.splits import scenes_digest
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import PositionEstimator
 from pipelines.gauntlet.gaps import Gap
-from pipelines.gauntlet.scenes import GapEnv, GapRooms, GapSource
+from pipelines.gauntlet.scenes import GapEnv, GapScenes, GapSource
 
 Kind = Literal["end_to_end", "actor", "proportional", "proportional_fused", "true_state"]
 
@@ -105,14 +105,14 @@ class Cell:
         ]
         folders = [self.method.model]
         if self.method.looks:
-            values += [gap, rooms_digest(self.rooms.frames, self.rooms.split, self.rig)]
+            values += [gap, scenes_digest(self.rooms.frames, self.rooms.split, self.rig)]
         if self.method.estimates:
             folders.append(self.rooms.estimator)
         files = [file for folder in folders if folder for file in sorted(Path(folder).glob("*")) if file.is_file()]
         return fingerprint(values, *files)
 
     def run(self, seeds: Sequence[int]) -> list[Episode]:
-        """The episodes of ``seeds``; goal, arm, room and noise of a seed are the same for every method.
+        """The episodes of ``seeds``; goal, arm, scene and noise of a seed are the same for every method.
 
         Raises:
             ModelError: a network is missing or made for another rig.
@@ -122,14 +122,14 @@ class Cell:
             env = GapEnv(self.env, self.gap, TrueState(), self.rig)
             return [run_episode(self._policy(None), env, seed) for seed in seeds]
         estimator = PositionEstimator.load(self.rooms.estimator, self.rig) if self.method.estimates else None
-        rooms = GapRooms(self.rooms, self.gap, self.rig)
+        scenes = GapScenes(self.rooms, self.gap, self.rig)
         try:
-            source = GapSource(rooms, estimator, self.rig)
+            source = GapSource(scenes, estimator, self.rig)
             env = GapEnv(self.env, self.gap, source, self.rig)
             policy = self._policy(source)
             return [run_episode(policy, env, seed) for seed in seeds]
         finally:
-            rooms.close()
+            scenes.close()
 
     def _policy(self, source: GapSource | None) -> Policy:
         method, longest = self.method, self.rig.max_displacement_m

@@ -66,7 +66,7 @@ class Gap(Checked):
     def randomization(self, nominal: Randomization) -> Randomization:
         """The split's randomization with this gap in it; raises ConfigError for a key that it does not have.
 
-        The camera is not in it: see :class:`pipelines.gauntlet.scenes.GapRooms`.
+        The camera is not in it: see :class:`pipelines.gauntlet.scenes.GapScenes`.
         """
         return replace(
             nominal,

@@ -17,7 +17,7 @@ from control.task.goals import GoalSampler
 from datasets.rig.rig import Rig
 from pipelines.gauntlet.cells import Cell
 from pipelines.gauntlet.reading import LIMIT_MM, TOLERATED, Metrics, camera_line, gap_names, method_names
-from pipelines.gauntlet.scenes import GapRooms
+from pipelines.gauntlet.scenes import GapScenes
 
 COLOURS = ("#d55e00", "#e69f00", "#0072b2", "#009e73", "#56b4e9", "#000000")
 SHADES = "RdYlGn"
@@ -83,13 +83,13 @@ def draw_gaps(cells: Sequence[Cell], seed: int, rig: Rig, path: Path) -> None:
         axes.axis("off")
     home = GoalSampler(rig, Fence.from_rig(rig), 0.01).home
     for axes, cell in zip(every.flat, shown, strict=False):
-        rooms = GapRooms(cell.rooms, cell.gap, rig)
-        rooms.enter(seed)
-        frames = round(rooms.crosses_s * rig.rate_hz) if cell.gap.passing_bar else 1
+        scenes = GapScenes(cell.rooms, cell.gap, rig)
+        scenes.draw(seed)
+        frames = round(scenes.crosses_s * rig.rate_hz) if cell.gap.passing_bar else 1
         for _ in range(frames):
-            photograph = rooms.camera(home)
+            photograph = scenes.camera(home)
         rgb, depth = photograph(rig.glance_window, PICTURE_PX)
-        rooms.close()
+        scenes.close()
         if cell.gap.depth_holes or cell.gap.depth_noise:  # what these change is not in the colours
             axes.imshow(np.where(depth > 0, depth, np.nan), cmap="viridis", vmin=0.5, vmax=2.0)
             axes.set_facecolor("black")

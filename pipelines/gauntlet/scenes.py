@@ -1,4 +1,4 @@
-"""The gaps carried out: rooms, pictures and arms that differ from the nominal ones."""
+"""The gaps carried out: scenes, pictures and arms that differ from the nominal ones."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from control.task.dynamics import ArmDynamics
 from control.task.env import EnvParams, ReachEnv
-from control.task.rendered import RenderedParams, Rooms
+from control.task.rendered import EpisodeScenes, RenderedParams
 from control.task.sources import PositionSource
 from datasets.rig.projection import Array, Intrinsics, Window
 from datasets.rig.rig import Rig
@@ -28,10 +28,10 @@ BAR_CROSSES_S = (0.5, 4.5)
 """When it is before the home position: within the 5 s of an episode."""
 
 
-class GapRooms(Rooms):
-    """Rooms with a gap: what :class:`datasets.scene.scene.SceneSampler` cannot draw is done to its scenes here.
+class GapScenes(EpisodeScenes):
+    """Scenes with a gap: what :class:`datasets.scene.scene.SceneSampler` cannot draw is done to its scenes here.
 
-    The camera is moved afterwards and by a stream of its own, so that a seed gives the same room in every gap.
+    The camera is moved afterwards and by a stream of its own, so that a seed gives the same scene in every gap.
     """
 
     def __init__(self, params: RenderedParams, gap: Gap, rig: Rig) -> None:
@@ -47,9 +47,9 @@ class GapRooms(Rooms):
         """What the estimator believes the camera to be."""
         return self._rig.camera if self._gap.focal_fraction else self.scene.intrinsics
 
-    def enter(self, seed: int) -> None:
-        """Draw a room with its camera error; the arm stands at home."""
-        super().enter(seed)
+    def draw(self, seed: int) -> None:
+        """Draw a scene with its camera error; the arm stands at home."""
+        super().draw(seed)
         self._rng = np.random.default_rng([seed, 2])
         if self._camera is not None:
             pose, told, intrinsics = sample_camera(self._rng, self._rig, self._camera)
@@ -95,7 +95,7 @@ class GapRooms(Rooms):
 
 
 class GapSource:
-    """Positions by the estimator in a gap's rooms; or the bare picture, for actors that find the position themselves.
+    """Positions by the estimator in a gap's scenes; or the bare picture, for actors that find the position themselves.
 
     A picture that is seen again (a dropped frame) gives the very same answer again.
 
@@ -104,14 +104,14 @@ class GapSource:
 
     NOTHING = PositionEstimate(np.zeros(3), np.ones(3))
 
-    def __init__(self, rooms: GapRooms, estimator: PositionEstimator | None, rig: Rig) -> None:
-        self._rooms = rooms
+    def __init__(self, scenes: GapScenes, estimator: PositionEstimator | None, rig: Rig) -> None:
+        self._scenes = scenes
         self._estimator = estimator
         self._rig = rig
 
     def reset(self, seed: int) -> None:
-        """Draw a room with its camera error."""
-        self._rooms.enter(seed)
+        """Draw a scene with its camera error."""
+        self._scenes.draw(seed)
         self._seen: Array | None = None
 
     def estimate(self, tcp: Array) -> PositionEstimate:
@@ -119,15 +119,15 @@ class GapSource:
         # The environment hands over the same array when the frame was dropped.
         if tcp is not self._seen:
             self._seen = tcp
-            self._answer = self._look(self._rooms.camera(tcp))
+            self._answer = self._look(self._scenes.camera(tcp))
         return self._answer
 
     def _look(self, photograph: Photograph) -> PositionEstimate:
         if self._estimator is None:
             self.picture, _ = photograph(self._rig.glance_window, self._rig.input_px)
             return self.NOTHING
-        told = self._rooms.scene.t_base_camera_told
-        return self._estimator.locate(photograph, told, self._rooms.intrinsics_told).fovea
+        told = self._scenes.scene.t_base_camera_told
+        return self._estimator.locate(photograph, told, self._scenes.intrinsics_told).fovea
 
 
 class NoisyArm(ArmDynamics):

@@ -24,7 +24,7 @@ _AWAY = np.array([0.0, 0.0, -5.0])
 
 
 class TwinWorld:
-    """One room, drawn from a seed, whose arm stands as ``joints_at`` (s, ``time.monotonic``) tells.
+    """One scene, drawn from a seed, whose arm stands as ``joints_at`` (s, ``time.monotonic``) tells.
 
     Only ``renderer`` touches graphics, in the thread that enters it; everything else may be called from anywhere.
     """
@@ -33,7 +33,7 @@ class TwinWorld:
         self._rig, self._settings, self._joints_at = rig, settings, joints_at
         self._kinematics = Kinematics()
         self._changing = threading.Lock()
-        self._scene = _furnish(rig, settings)
+        self._scene = _draw_scene(rig, settings)
 
     @property
     def t_base_camera(self) -> NDArray[np.float64]:
@@ -41,9 +41,9 @@ class TwinWorld:
         with self._changing:
             return np.array(self._scene.t_base_camera, dtype=float)
 
-    def furnish(self, seed: int) -> None:
-        """Another room, and another error of the camera's calibration, from the next picture on."""
-        scene = _furnish(self._rig, replace(self._settings, seed=seed))
+    def draw(self, seed: int) -> None:
+        """Another scene, and another error of the camera's calibration, from the next picture on."""
+        scene = _draw_scene(self._rig, replace(self._settings, seed=seed))
         with self._changing:
             self._scene = scene
 
@@ -78,8 +78,8 @@ class TwinWorld:
         return replace(scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
 
 
-def _furnish(rig: Rig, settings: TwinSettings) -> Scene:
-    """The room of a seed, cleared of what the arm would run into, its camera where the settings put it."""
+def _draw_scene(rig: Rig, settings: TwinSettings) -> Scene:
+    """The scene of a seed, cleared of what the arm would run into, its camera where the settings put it."""
     camera = CameraRandomization(calibration_m=settings.calibration_m, calibration_deg=settings.calibration_deg)
     noise = settings.depth_noise
     ranges = Randomization(arm=settings.arm, camera=camera, look=settings.look, depth_noise=(noise, noise))

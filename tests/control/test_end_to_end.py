@@ -38,7 +38,7 @@ def test_passes_the_checker(env):
 
 def test_pictures_are_those_that_come_with_a_depth(env):
     image = env.reset(seed=5)[0]["image"]
-    rgb, _ = env._rooms.camera(env._seen_tcp)(env.rig.glance_window, env.rig.input_px)
+    rgb, _ = env._scenes.camera(env._seen_tcp)(env.rig.glance_window, env.rig.input_px)
     np.testing.assert_array_equal(rgb.transpose(2, 0, 1), image)
 
 

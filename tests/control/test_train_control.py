@@ -25,8 +25,8 @@ SMALL = {
 }
 
 
-class Rooms(Surrogate):
-    """Stands in for the rendered rooms, which need trained networks."""
+class StandIn(Surrogate):
+    """Stands in for the rendered scenes, which need trained networks."""
 
     def __init__(self, params, rig) -> None:
         super().__init__(ErrorModel())
@@ -53,7 +53,7 @@ def without_times(metrics: dict) -> dict:
 
 @pytest.mark.slow
 def test_the_stage_leaves_all_that_it_promises_and_the_same_for_the_same_seed(tmp_path, monkeypatch, rig):
-    monkeypatch.setattr(pretrained, "RenderedSource", Rooms)
+    monkeypatch.setattr(pretrained, "RenderedSource", StandIn)
     train.main(["--config", str(write(tmp_path))])
     metrics = json.loads((tmp_path / "results/metrics.json").read_text())
     keys = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}
@@ -105,7 +105,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(tmp_path, changes
 
 @pytest.mark.slow
 def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(pretrained, "RenderedSource", Rooms)
+    monkeypatch.setattr(pretrained, "RenderedSource", StandIn)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

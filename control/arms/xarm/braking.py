@@ -18,7 +18,7 @@ def speed_within(room_m: Vector, speed_m_s: Vector, duration_s: float, braking_m
     return speed
 
 
-def left_of(velocity_m_s: Vector, since_s: float, braking_m_s2: float) -> Vector:
+def remaining_velocity(velocity_m_s: Vector, since_s: float, braking_m_s2: float) -> Vector:
     """What of a velocity ``(3,)`` is left so long after its end; all of it before."""
     size = float(np.linalg.norm(velocity_m_s))
     left = max(0.0, size - braking_m_s2 * max(0.0, since_s))

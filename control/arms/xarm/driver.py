@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from control.arms.arm import Arm, Vector
 from control.arms.fence import REACH_M, Fence, check_start, check_tcp
 from control.arms.params import ArmParams
-from control.arms.xarm.braking import left_of, limit_change, speed_within
+from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
 from control.arms.xarm.controller_errors import describe_return
 from control.arms.xarm.link import READY_STATES, ControllerLink
 from control.arms.xarm.sdk import call_sdk, run_bounded, wait_until
@@ -277,7 +277,7 @@ class XArm(Arm):
         if size > speed_m_s:
             velocity *= speed_m_s / size
         time_s = time.monotonic()
-        now = left_of(self._last_velocity, time_s - self._velocity_ends_s, braking)
+        now = remaining_velocity(self._last_velocity, time_s - self._velocity_ends_s, braking)
         passed = min(period, max(0.0, time_s - (self._velocity_ends_s - duration)))
         velocity = limit_change(velocity, now, self._params.acceleration_m_s2 * passed)
         # Were this the last command, the arm would go on for the whole duration and then brake: all of it inside.

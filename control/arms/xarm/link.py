@@ -25,7 +25,7 @@ from control.arms.xarm.pose_history import Pose, PoseHistory
 from control.arms.xarm.sdk import call_sdk, close_apis, is_wire_up, open_api, run_bounded, wait_until
 from control.arms.xarm.sender import CommandSender
 from datasets.common.errors import DeviceError, SafetyStop
-from datasets.common.silence_timer import Silence
+from datasets.common.silence_timer import SilenceTimer
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class ControllerLink:
         self._sender: CommandSender[Callable[[], int]] | None = None
         self._watch_thread: threading.Thread | None = None
         self._closing = threading.Event()
-        self._silences = (Silence(), Silence(), Silence())
+        self._silences = (SilenceTimer(), SilenceTimer(), SilenceTimer())
         self._fault_lock, self._stop_lock = threading.RLock(), threading.RLock()
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyrealsense2 as rs
 
 from datasets.common.errors import DeviceError
-from datasets.common.silence_timer import Silence
+from datasets.common.silence_timer import SilenceTimer
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from perception.cameras.camera import Camera
@@ -201,7 +201,7 @@ class RealSenseCamera(Camera):
 
     def _keep_newest(self) -> None:
         """Keep the newest frame until told to stop, reopening the device when it goes quiet."""
-        rejected, why, fresh, silence = 0, "", 0, Silence()
+        rejected, why, fresh, silence = 0, "", 0, SilenceTimer()
         looked_s = last_fresh_s = time.monotonic()
         while not self._stopping.is_set():
             stream = self._stream
@@ -226,7 +226,7 @@ class RealSenseCamera(Camera):
             if gap_s > self._settings.reopen_after_s:
                 if not self._reopen(why or "nothing arrived"):
                     return
-                rejected, why, silence = 0, "", Silence()
+                rejected, why, silence = 0, "", SilenceTimer()
                 looked_s = last_fresh_s = time.monotonic()
 
     def _reopen(self, why: str) -> bool:

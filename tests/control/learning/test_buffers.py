@@ -8,10 +8,10 @@ from stable_baselines3.common.save_util import load_from_pkl, save_to_pkl
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from control.arms.fence import Fence
-from control.learning.buffers import DEPTH_UNIT_M, FrameHerReplayBuffer, FrameStore, memory_bytes
+from control.learning.buffers import DEPTH_UNIT_M, FrameHerReplayBuffer, FrameRing, memory_bytes
 from control.task.env import ReachEnv
 from control.task.goals import GoalSampler
-from control.task.rendered import Rooms
+from control.task.rendered import EpisodeScenes
 
 SPACE = spaces.Dict(
     {
@@ -76,30 +76,30 @@ def test_samples_are_those_of_the_original(vec_env, n_envs, steps):
 
 @pytest.mark.parametrize("keys", [("image",), ("image", "depth")])
 def test_memory_is_at_most_half_of_sb3_s_own_buffer(rig, vec_env, keys):
-    """Of rooms' pictures at the size that is learnt from, with one episode in each; everything counted in both."""
+    """Of scenes' pictures at the size that is learnt from, with one episode in each; everything counted in both."""
     size, length = 100, 50
     px = rig.input_px
     shapes = {"image": spaces.Box(0, 255, (3, px, px), np.uint8), "depth": spaces.Box(0, 6, (1, px, px), np.float32)}
     space = spaces.Dict({key: shapes[key] for key in keys} | {key: SPACE[key] for key in GOALS})
     theirs = DictReplayBuffer(size, space, ACTIONS, device="cpu")
     ours = FrameHerReplayBuffer(size, space, ACTIONS, vec_env, device="cpu", frame_keys=keys, episode_length=length)
-    rooms = Rooms("params/frames.yaml", "nominal", rig)
+    scenes = EpisodeScenes("params/frames.yaml", "nominal", rig)
 
     def look() -> dict[str, np.ndarray]:
-        rooms.redecorate(int(rng.integers(2**31)))
-        rgb, depth = rooms.camera(home + rng.uniform(-0.15, 0.15, 3))(rig.glance_window, px)
+        scenes.redraw(int(rng.integers(2**31)))
+        rgb, depth = scenes.camera(home + rng.uniform(-0.15, 0.15, 3))(rig.glance_window, px)
         seen = {"image": rgb.transpose(2, 0, 1), "depth": depth[None]} | dict.fromkeys(GOALS, np.zeros(3))
         return {key: np.asarray(seen[key], dtype=space[key].dtype)[None] for key in space}
 
     rng, home = np.random.default_rng(0), GoalSampler(rig, Fence.from_rig(rig), 0.2).home
-    rooms.enter(0)
+    scenes.draw(0)
     after = look()
     for step in range(1, size + 1):
         seen = look() if step % length == 1 else after
         after, done = look(), np.array([step % length == 0])
         for buffer in (theirs, ours):
             buffer.add(dict(seen), dict(after), np.zeros((1, 3)), np.zeros(1), done, [{}])
-    rooms.close()
+    scenes.close()
     assert memory_bytes(ours) <= 0.5 * memory_bytes(theirs)
     kept = {**theirs.observations, **theirs.next_observations}
     assert memory_bytes(theirs) > 2 * sum(one.nbytes for one in kept.values()), "both roles of every key are counted"
@@ -107,12 +107,12 @@ def test_memory_is_at_most_half_of_sb3_s_own_buffer(rig, vec_env, keys):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_frames_that_cannot_be_packed_come_back_the_same(dtype):
-    store = FrameStore(10, 5, 1, (3, 84, 84), np.dtype(dtype))
+    ring = FrameRing(10, 5, 1, (3, 84, 84), np.dtype(dtype))
     noise = np.random.default_rng(0).integers(0, 255, (1, 3, 84, 84)).astype(dtype)
     if dtype == np.float32:
         noise *= np.float32(DEPTH_UNIT_M)
-    store.put_before(0, noise)
-    assert np.allclose(store.take(store.before[0], np.zeros(1, dtype=np.int64)), noise, atol=DEPTH_UNIT_M / 2)
+    ring.put_before(0, noise)
+    assert np.allclose(ring.take(ring.before[0], np.zeros(1, dtype=np.int64)), noise, atol=DEPTH_UNIT_M / 2)
 
 
 def test_saved_and_loaded_it_goes_on(vec_env, tmp_path):

@@ -6,7 +6,7 @@ import torch as th
 from torch import nn
 
 from control.learning.ddpg import BottleneckDDPG
-from control.learning.trainer import AgentParams, Keeper, learn
+from control.learning.trainer import AgentParams, EvaluationCallback, learn
 from control.task.env import ReachEnv
 from control.task.sources import ErrorModel, Surrogate
 from datasets.common.errors import ConfigError
@@ -29,7 +29,7 @@ class Killed(Exception):
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
     whole = run(tmp_path / "whole")
 
-    on_step = Keeper._on_step
+    on_step = EvaluationCallback._on_step
 
     def dies(self):
         if self.num_timesteps == 270:
@@ -37,7 +37,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
         return on_step(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "_on_step", dies)
+        patch.setattr(EvaluationCallback, "_on_step", dies)
         with pytest.raises(Killed):
             run(tmp_path / "killed")
     resumed = run(tmp_path / "killed")
@@ -79,7 +79,7 @@ def test_environments_are_closed_when_the_learning_ends_however_it_ends(tmp_path
     def dies(_):
         raise Killed
 
-    monkeypatch.setattr(Keeper, "_on_step", dies)
+    monkeypatch.setattr(EvaluationCallback, "_on_step", dies)
     with pytest.raises(Killed):
         learn(make, PARAMS, 3, range(10**9, 10**9 + 2), 100, tmp_path / "killed", "learning")
     assert len(made) == 4

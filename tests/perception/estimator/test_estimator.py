@@ -18,7 +18,7 @@ from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimator import DESCRIPTION, SIGMAS, PositionEstimator
-from perception.evaluation.corruptions import KINDS, bad_photograph, confidently_wrong
+from perception.evaluation.corruptions import KINDS, confidently_wrong, corrupted_photograph
 from perception.evaluation.package import pack
 from perception.evaluation.predictions import SceneCamera
 from perception.networks.locator import Locator, LookSettings, graph, zero_inputs
@@ -168,11 +168,11 @@ def test_the_committed_model_sees_the_tcp_in_whole_frames_and_in_windows(
     assert np.median(np.linalg.norm(windows, axis=1)) < 0.008
 
 
-def test_the_committed_model_is_unsure_of_bad_frames(photographer: Photographer, scenes: list[Scene]) -> None:
+def test_the_committed_model_is_unsure_of_corrupted_frames(photographer: Photographer, scenes: list[Scene]) -> None:
     estimator = PositionEstimator.load(MODEL)
     errors, sigmas = [], []
     for index, scene in enumerate(scenes):
-        photograph = bad_photograph(photographer, scene, KINDS[index % len(KINDS)], index)
+        photograph = corrupted_photograph(photographer, scene, KINDS[index % len(KINDS)], index)
         found = estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
         errors.append(found.xyz - scene.tcp)
         sigmas.append(found.sigma)

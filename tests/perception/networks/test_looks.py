@@ -1,4 +1,4 @@
-"""Networks, losses, augmentation and first estimates."""
+"""Networks, losses, augmentation and coarse estimates."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ from datasets.rig.rig import Rig
 from perception.networks import Answer, build_backbone
 from perception.networks.locator import Locator, LookSettings
 from perception.networks.preprocess import View
-from perception.training.augment import AugmentSettings, ColourChange, punch_holes, spoil
+from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
 from perception.training.coarse_estimates import (
     GlanceError,
     backproject,
-    draw_first_estimate,
+    draw_coarse_estimate,
     inverse_transform,
     project,
     transform,
@@ -98,32 +98,32 @@ def pictures(batch: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return rgb, torch.full((batch, SIZE, SIZE), 1.2), torch.full((batch, 2), 40.0)
 
 
-def test_nothing_is_spoilt_unless_asked() -> None:
+def test_nothing_is_corrupted_unless_asked() -> None:
     rgb, depth, pixel = pictures()
-    spoilt_rgb, spoilt_depth, seen = spoil(rgb, depth, pixel, share=0.0)
-    assert torch.equal(rgb, spoilt_rgb)
-    assert torch.equal(depth, spoilt_depth)
+    corrupted_rgb, corrupted_depth, seen = corrupt(rgb, depth, pixel, share=0.0)
+    assert torch.equal(rgb, corrupted_rgb)
+    assert torch.equal(depth, corrupted_depth)
     assert seen.tolist() == [1.0] * 6
 
 
-def test_spoilt_frames_are_marked_and_the_originals_left_alone() -> None:
+def test_corrupted_frames_are_marked_and_the_originals_left_alone() -> None:
     torch.manual_seed(0)
     rgb, depth, pixel = pictures(64)
     kept_rgb, kept_depth = rgb.clone(), depth.clone()
-    spoilt_rgb, spoilt_depth, seen = spoil(rgb, depth, pixel, share=1.0)
+    corrupted_rgb, corrupted_depth, seen = corrupt(rgb, depth, pixel, share=1.0)
     assert torch.equal(rgb, kept_rgb)
     assert torch.equal(depth, kept_depth)
-    assert spoilt_rgb.shape == rgb.shape
-    assert spoilt_depth.shape == depth.shape
-    blackened = (spoilt_rgb.amax((1, 2, 3)) < 12) & (spoilt_depth.amin((1, 2)) > 0)
+    assert corrupted_rgb.shape == rgb.shape
+    assert corrupted_depth.shape == depth.shape
+    blackened = (corrupted_rgb.amax((1, 2, 3)) < 12) & (corrupted_depth.amin((1, 2)) > 0)
     assert torch.equal(seen > 0, blackened)  # colour alone may go: the point map still shows the arm
 
 
 @settings(max_examples=20)
 @given(u=st.floats(-30, 120), v=st.floats(-30, 120))
-def test_spoiling_copes_with_a_tcp_outside_the_picture(u: float, v: float) -> None:
+def test_corruption_copes_with_a_tcp_outside_the_picture(u: float, v: float) -> None:
     rgb, depth, _ = pictures(12)
-    spoil(rgb, depth, torch.tensor([[u, v]]).repeat(12, 1), share=1.0)
+    corrupt(rgb, depth, torch.tensor([[u, v]]).repeat(12, 1), share=1.0)
 
 
 def test_holes_only_take_readings_away() -> None:
@@ -145,12 +145,12 @@ def test_colours_change_the_same_way_for_the_same_seed() -> None:
     assert not torch.equal(changed[0], rgb)
 
 
-def test_first_estimates_lie_within_their_windows_middle_pixel_unless_at_the_edge() -> None:
+def test_coarse_estimates_lie_within_their_windows_middle_pixel_unless_at_the_edge() -> None:
     intrinsics = torch.tensor([[615.0, 615, 320, 240]]).repeat(2, 1)
     window = torch.tensor([[199.5, 150.5, 96, 96], [-0.5, 150.5, 96, 96]])
     tcp = backproject(torch.tensor([[250.0, 200], [5.0, 200]]), torch.tensor([[1.1], [1.1]]), intrinsics)
     torch.manual_seed(0)
-    estimate = draw_first_estimate(tcp, window, intrinsics, (640, 480), GlanceError(tail_share=0))
+    estimate = draw_coarse_estimate(tcp, window, intrinsics, (640, 480), GlanceError(tail_share=0))
     pixel = project(estimate, intrinsics)
     assert float((pixel[0] - torch.tensor([247.5, 198.5])).abs().max()) <= 0.5
     assert abs(float(pixel[1, 0]) - 5) < 20  # the window was pushed inwards: its middle says nothing

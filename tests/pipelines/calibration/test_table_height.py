@@ -75,7 +75,7 @@ def test_what_is_no_table_is_refused(frames, word):
 
 @pytest.fixture(scope="module")
 def looks() -> list[Sighting]:
-    """A calibration's looks into the twin's room, whose table is at z = 0."""
+    """A calibration's looks into the twin's world, whose table is at z = 0."""
     kinematics, fence = Kinematics(), make_fence(RIG, ArmParams.load())
     joints = [kinematics.solve(place, RIG.home_joints_rad) for place in choose_places(RIG, fence, 12, 0)]
     world = TwinWorld(RIG, TwinSettings(), lambda time_s: joints[int(time_s)])

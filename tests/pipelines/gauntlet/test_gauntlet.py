@@ -122,7 +122,7 @@ def image_model(tmp_path_factory, rig):
 
 
 @has_models
-def test_goal_arm_and_room_are_those_of_the_seed_for_every_method(rig, image_model, monkeypatch):
+def test_goal_arm_and_scene_are_those_of_the_seed_for_every_method(rig, image_model, monkeypatch):
     seen = []
     look = GapSource._look
 
@@ -131,7 +131,7 @@ def test_goal_arm_and_room_are_those_of_the_seed_for_every_method(rig, image_mod
         return look(source, photograph)
 
     monkeypatch.setattr(GapSource, "_look", watched)
-    # Controllers that hardly move end where they began: equal distances mean equal goals, equal pictures equal rooms.
+    # Controllers that hardly move end where they began: equal distances mean equal goals, equal pictures equal scenes.
     still = [Method("proportional", "x", gain=1e-9), Method("proportional_fused", "x", gain=1e-9)]
     found, pictures = [], []
     for method in (*still, Method("actor", "x", "models/policy"), Method("end_to_end", "x", str(image_model))):

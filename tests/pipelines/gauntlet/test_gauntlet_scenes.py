@@ -1,4 +1,4 @@
-"""What the gaps do to rooms, pictures and arms."""
+"""What the gaps do to scenes, pictures and arms."""
 
 from types import SimpleNamespace
 
@@ -10,21 +10,21 @@ from control.task.env import EnvParams
 from control.task.rendered import RenderedParams
 from perception.estimator.estimate import PositionEstimate
 from pipelines.gauntlet.gaps import ActionNoise, Gap
-from pipelines.gauntlet.scenes import GapEnv, GapRooms, GapSource, NoisyArm
+from pipelines.gauntlet.scenes import GapEnv, GapScenes, GapSource, NoisyArm
 
 NOMINAL = Gap("Nominal", "nominal")
 UNNOTICED = {"exact": True, "told_rig": True, "calibration_m": 0.0, "calibration_deg": 0.0}
 
 
-def rooms_of(rig, gap):
-    return GapRooms(RenderedParams(), gap, rig)
+def scenes_of(rig, gap):
+    return GapScenes(RenderedParams(), gap, rig)
 
 
-def test_the_camera_moves_by_as_much_as_the_gap_says_in_the_same_room_and_nobody_is_told(rig):
-    nominal, moved = rooms_of(rig, NOMINAL), rooms_of(rig, Gap("x", "camera", camera={**UNNOTICED, "offset_m": 0.03}))
+def test_the_camera_moves_as_the_gap_says_in_the_same_scene_and_nobody_is_told(rig):
+    nominal, moved = scenes_of(rig, NOMINAL), scenes_of(rig, Gap("x", "camera", camera={**UNNOTICED, "offset_m": 0.03}))
     for seed in (1, 2):
-        nominal.enter(seed)
-        moved.enter(seed)
+        nominal.draw(seed)
+        moved.draw(seed)
         off = moved.scene.t_base_camera[:3, 3] - rig.t_base_camera[:3, 3]
         assert np.linalg.norm(off) == pytest.approx(0.03, abs=1e-6)
         assert np.array_equal(moved.scene.t_base_camera_told, rig.t_base_camera)
@@ -35,41 +35,41 @@ def test_the_camera_moves_by_as_much_as_the_gap_says_in_the_same_room_and_nobody
 
 
 def test_the_focal_length_is_off_and_the_estimator_believes_the_rig(rig):
-    rooms = rooms_of(rig, Gap("x", "camera", focal_fraction=0.02))
+    scenes = scenes_of(rig, Gap("x", "camera", focal_fraction=0.02))
     factors = set()
     for seed in range(6):
-        rooms.enter(seed)
-        factors.add(round(rooms.scene.intrinsics.fx / rig.camera.fx, 6))
-        assert rooms.intrinsics_told == rig.camera
-    rooms.close()
+        scenes.draw(seed)
+        factors.add(round(scenes.scene.intrinsics.fx / rig.camera.fx, 6))
+        assert scenes.intrinsics_told == rig.camera
+    scenes.close()
     assert factors == {0.98, 1.02}
 
 
 def test_holes_take_the_share_of_depth_and_lie_at_the_same_place_in_every_window(rig):
-    plain, torn = rooms_of(rig, NOMINAL), rooms_of(rig, Gap("x", "picture", depth_holes=0.3))
+    plain, torn = scenes_of(rig, NOMINAL), scenes_of(rig, Gap("x", "picture", depth_holes=0.3))
     home = np.array([0.4, 0.0, 0.228])
     lost = []
-    for rooms in (plain, torn):
-        rooms.enter(3)
-        photograph = rooms.camera(home)
+    for scenes in (plain, torn):
+        scenes.draw(3)
+        photograph = scenes.camera(home)
         rgb, depth = photograph(rig.glance_window, 84)
         lost.append(float(np.mean(depth == 0)))
         again = photograph(rig.glance_window, 84)[1]
         assert np.array_equal(again == 0, depth == 0)
         assert rgb.any()
-        rooms.close()
+        scenes.close()
     assert lost[1] - lost[0] * 0.7 == pytest.approx(0.3, abs=0.06)
 
 
 def test_the_bar_crosses_the_view_once(rig):
-    rooms = rooms_of(rig, Gap("x", "picture", passing_bar=True))
-    rooms.enter(4)
+    scenes = scenes_of(rig, Gap("x", "picture", passing_bar=True))
+    scenes.draw(4)
     home = np.array([0.4, 0.0, 0.228])
     places = []
     for _ in range(50):
-        rooms.camera(home)
-        places.append(rooms.scene.appearance.positions[-1][1])
-    rooms.close()
+        scenes.camera(home)
+        places.append(scenes.scene.appearance.positions[-1][1])
+    scenes.close()
     steps = np.diff(places)
     assert np.allclose(steps, steps[0])
     assert min(places) < 0 < max(places)
@@ -90,14 +90,14 @@ class Answers:
 @pytest.mark.parametrize("dropped", [0.0, 0.5])
 def test_a_frame_is_looked_at_once_and_only_dropped_ones_are_seen_again(rig, delay_s, dropped):
     dynamics = DynamicsParams(camera_delay_s=(delay_s, delay_s), dropped_frames=(dropped, dropped))
-    estimator, rooms = Answers(), rooms_of(rig, NOMINAL)
-    env = GapEnv(EnvParams(horizon=12, dynamics=dynamics), NOMINAL, GapSource(rooms, estimator, rig), rig)
+    estimator, scenes = Answers(), scenes_of(rig, NOMINAL)
+    env = GapEnv(EnvParams(horizon=12, dynamics=dynamics), NOMINAL, GapSource(scenes, estimator, rig), rig)
     env.reset(seed=5)
     answers = [env.policy_observation.estimate.xyz[0]]
     for _ in range(12):
         env.step(np.array([0.2, 0.1, 0.1], np.float32))
         answers.append(env.policy_observation.estimate.xyz[0])
-    rooms.close()
+    scenes.close()
     assert len(set(answers)) == estimator.looks
     assert (estimator.looks == 13) if dropped == 0 else (2 <= estimator.looks <= 12)
 

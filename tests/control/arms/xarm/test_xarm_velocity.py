@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.arms.params import ArmParams
-from control.arms.xarm.braking import left_of, limit_change, speed_within
+from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
 from control.arms.xarm.driver import _WIRE_S, XArm
 from control.arms.xarm.pose_history import Pose
 from datasets.rig.rig import Rig
@@ -61,7 +61,7 @@ class FlyingArm:
         """Wish for a velocity, as a step from a target at which the arm already is, and let time pass."""
         self.driver._link.history.add(Pose(self._now, self.xyz.copy(), np.zeros(7)))
         ends_s, last = self.driver._velocity_ends_s, self.driver._last_velocity
-        before = left_of(last, self._now - ends_s, self.params.velocity_braking_m_s2)
+        before = remaining_velocity(last, self._now - ends_s, self.params.velocity_braking_m_s2)
         self.driver._send_velocity(self.xyz + velocity_m_s * PERIOD_S, velocity_m_s * PERIOD_S, SPEED_M_S)
         self.sent.append(Sent(self.xyz.copy(), before, self._wanted.copy()))
         for _ in range(round(wait_s / TICK_S)):
@@ -118,10 +118,10 @@ def test_a_limited_change_leads_straight_towards_the_wish(wished, now, change) -
 
 def test_what_is_left_of_a_velocity_brakes_to_rest() -> None:
     velocity = np.array([0.0, 0.3, 0.4])
-    np.testing.assert_array_equal(left_of(velocity, -1.0, 2.0), velocity)
-    np.testing.assert_allclose(left_of(velocity, 0.125, 2.0), velocity / 2)
-    np.testing.assert_array_equal(left_of(velocity, 1.0, 2.0), np.zeros(3))
-    np.testing.assert_array_equal(left_of(np.zeros(3), 1.0, 2.0), np.zeros(3))
+    np.testing.assert_array_equal(remaining_velocity(velocity, -1.0, 2.0), velocity)
+    np.testing.assert_allclose(remaining_velocity(velocity, 0.125, 2.0), velocity / 2)
+    np.testing.assert_array_equal(remaining_velocity(velocity, 1.0, 2.0), np.zeros(3))
+    np.testing.assert_array_equal(remaining_velocity(np.zeros(3), 1.0, 2.0), np.zeros(3))
 
 
 @pytest.mark.realtime
