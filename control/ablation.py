@@ -43,19 +43,22 @@ COMPARISON_SEED = 2_120_000_000
 :mod:`control.task.episode_seeds`."""
 
 
-def variants(agent: AgentParams) -> dict[str, tuple[AgentParams, School]]:
-    """Agents to compare, and what they learn on; all are tested on estimates, with delays and on an ideal arm."""
-    plain = replace(agent, residual_gain=0.0, actor_starts=0, warm_up=agent.steps // 10, gamma=0.5, learning_rate=2e-3)
-    return {
-        "ddpg": (agent, "estimates"),
-        "no_controller_beneath": (plain, "estimates"),
-        "no_controller_beneath_learnt_on_an_ideal_arm": (plain, IDEAL),
-        "larger_correction": (replace(agent, residual_scale=3 * agent.residual_scale), "estimates"),
-        "short_sighted": (replace(agent, gamma=0.5), "estimates"),
-        "critic_without_head_start": (replace(agent, actor_starts=0), "estimates"),
-        "learnt_on_true_state": (agent, "true_state"),
-        "learnt_on_an_ideal_arm": (agent, IDEAL),
-    }
+def _bare(agent: AgentParams) -> AgentParams:
+    """An actor without a controller beneath, with the settings that suit it."""
+    return replace(agent, residual_gain=0.0, actor_starts=0, warm_up=agent.steps // 10, gamma=0.5, learning_rate=2e-3)
+
+
+VARIANTS: dict[str, tuple[Callable[[AgentParams], AgentParams], School]] = {
+    "ddpg": (lambda agent: agent, "estimates"),
+    "no_controller_beneath": (_bare, "estimates"),
+    "no_controller_beneath_learnt_on_an_ideal_arm": (_bare, IDEAL),
+    "larger_correction": (lambda agent: replace(agent, residual_scale=3 * agent.residual_scale), "estimates"),
+    "short_sighted": (lambda agent: replace(agent, gamma=0.5), "estimates"),
+    "critic_without_head_start": (lambda agent: replace(agent, actor_starts=0), "estimates"),
+    "learnt_on_true_state": (lambda agent: agent, "true_state"),
+    "learnt_on_an_ideal_arm": (lambda agent: agent, IDEAL),
+}
+"""What is made of the agent, and what it learns on; all are tested on estimates, with delays and on an ideal arm."""
 
 
 def conditions_of(env: EnvParams) -> dict[str, EnvParams]:
@@ -72,7 +75,8 @@ def make_env(params: ControlParams, rig: Rig, condition: str, school: School = "
 
 def learn_variant(params: ControlParams, rig: Rig, name: str, seed: int) -> dict[str, Any]:
     """Train a variant; returns its figures by condition, and ``train_s``."""
-    agent, school = variants(params.agent)[name]
+    change, school = VARIANTS[name]
+    agent = change(params.agent)
     learnt_on = partial(make_env, params, rig, IDEAL if school == IDEAL else str(LATENCIES_S[0]), school)
     validation = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
     with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the comparison."""
     parser = argparse.ArgumentParser(prog="python -m control.ablation", description=__doc__)
     parser.add_argument("--config", default="params/control.yaml", help="parameter file (default: %(default)s)")
-    add_options(parser, list(variants(AgentParams())))
+    add_options(parser, list(VARIANTS))
     options = parser.parse_args(arguments)
     with command_line(parser.prog):
         params, rig = load_params(options.config, ControlParams), Rig.load()

@@ -68,7 +68,7 @@ def randomized_picture(photographer: Photographer, rig: Rig, rows: int = 3, colu
 
 def depth_noise_picture(photographer: Photographer, rig: Rig, levels: Sequence[float] = (0.0, 0.5, 1.0, 1.5)) -> Image:
     """The fovea's depth at several levels of noise, clean first, for three scenes."""
-    sampler = SceneSampler(rig, Randomization(look=LookRandomization(occluder=0)))
+    sampler = SceneSampler(rig, Randomization(look=LookRandomization(occluder=0, ambient=(0.15, 0.6))))
     rows = []
     for seed in (1, 4, 6):
         scene = sampler.sample(seed)

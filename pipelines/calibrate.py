@@ -33,9 +33,9 @@ from perception.estimator.table_plane import seen_from_table
 from pipelines.run_real import ask_operator
 from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.devices import TWIN, DeviceNames, open_devices
-from pipelines.setup.settings import RUNTIME_PATH, RuntimeSettings
+from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
 from pipelines.setup.setup import PROPORTIONAL, Setup
-from pipelines.twin.settings import TWIN_PATH, TwinSettings
+from pipelines.twin.settings import TWIN_PATH, TwinParams
 
 PROG = "pipelines.calibrate"
 FRAMES_PER_POSE = 3
@@ -211,10 +211,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP"
             )
         names = DeviceNames.of(options.camera, options.arm)
-        rig, twin = Rig.load(options.rig), TwinSettings.load(options.twin)
+        rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
         setup = Setup.load(
             rig,
-            RuntimeSettings.load(options.runtime),
+            RuntimeParams.load(options.runtime),
             estimator=options.estimator,
             policy=PROPORTIONAL,
             max_speed_m_s=options.max_speed,

@@ -22,9 +22,9 @@ from pipelines.run_real import exit_code
 from pipelines.runtime.tick import Tick
 from pipelines.setup.assemble import RunOptions, run
 from pipelines.setup.devices import DeviceNames
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 
 PROG = "pipelines.demo"
 GOALS = [(0.50, 0.12, 0.30), (0.34, -0.14, 0.36), (0.46, -0.05, 0.16)]
@@ -73,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with command_line(PROG):
         rig = Rig.load()
-        settings = RuntimeSettings.load()
+        settings = RuntimeParams.load()
         setup = Setup.load(rig, settings.with_horizon(STEPS), policy=options.policy)
         goals = check_goals(GOALS, rig)
         film = Film(rig, len(goals))
-        results = run(setup, DeviceNames(), goals, TwinSettings.load(), RunOptions(), observers=(film,))
+        results = run(setup, DeviceNames(), goals, TwinParams.load(), RunOptions(), observers=(film,))
         print(result_table(results, len(goals)))
         if film.pictures:
             gif, strip = film.save(options.out, 1 / rig.rate_hz)

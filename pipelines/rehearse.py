@@ -29,9 +29,9 @@ from pipelines.runtime.stops import StopReason
 from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.assemble import make_runtime
 from pipelines.setup.devices import DeviceNames, Devices, open_devices
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import PROPORTIONAL, Setup, make_policy
-from pipelines.twin.settings import TWIN_PATH, TwinSettings
+from pipelines.twin.settings import TWIN_PATH, TwinParams
 
 PROG = "pipelines.rehearse"
 REHEARSAL_PATH = Path("params/rehearsal.yaml")
@@ -39,13 +39,13 @@ METRICS, PICTURE = "metrics.json", "trajectories.png"
 
 
 @dataclass(frozen=True)
-class RehearsalSettings(Checked):
+class RehearsalParams(Checked):
     """Which goals are rehearsed; each value is explained in ``params/rehearsal.yaml``."""
 
     goals: Annotated[int, Within(1)]
     seed: Annotated[int, Within(0)]
     radius_m: Annotated[float, Within(0, 1, "m", above=True)]
-    homing_speed_m_s: float
+    homing_speed_m_s: Annotated[float, Within(0, 1, "m/s", above=True)]
     baseline_goals: Annotated[int, Within(0)]
     output: str
 
@@ -66,7 +66,7 @@ class Rehearsal:
     stalls_s: dict[str, list[tuple[float, float]]]
 
 
-def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: TwinSettings) -> Rehearsal:
+def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: TwinParams) -> Rehearsal:
     """Run the goals by the set-up's policy, then the first of them by the proportional controller.
 
     Each goal is reached in a scene of its own, with a calibration error of its own, the same for every policy.
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", metavar="DIR", help="default: the file's output")
     options = parser.parse_args(arguments)
     with command_line(PROG):
-        settings = load_params(options.config, RehearsalSettings)
+        settings = load_params(options.config, RehearsalParams)
         if options.goals is not None:
             settings = replace(
                 settings, goals=options.goals, baseline_goals=min(settings.baseline_goals, options.goals)
@@ -165,12 +165,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in (METRICS, PICTURE):
             require_writable(output / name, "--out")
         rig = Rig.load()
-        setup = Setup.load(rig, RuntimeSettings.load(), policy=options.policy)
+        setup = Setup.load(rig, RuntimeParams.load(), policy=options.policy)
         setup = replace(setup, arm=replace(setup.arm, slow_speed_m_s=settings.homing_speed_m_s))
         sampler, rng = GoalSampler(rig, setup.fence, settings.radius_m), np.random.default_rng(settings.seed)
         goals = [np.asarray(sampler.sample(rng), dtype=float) for _ in range(settings.goals)]
         began = time.monotonic()
-        rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinSettings.load(options.twin))
+        rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinParams.load(options.twin))
         found = metrics(rehearsal, setup, settings.seed, time.monotonic() - began)
         output.mkdir(parents=True, exist_ok=True)
         (output / METRICS).write_text(json.dumps(found, indent=2) + "\n")

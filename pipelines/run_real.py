@@ -30,10 +30,10 @@ from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.assemble import RunOptions, run
 from pipelines.setup.check import check, require_all
 from pipelines.setup.devices import NO_ARM, DeviceNames
-from pipelines.setup.settings import RUNTIME_PATH, RuntimeSettings
+from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
 from pipelines.setup.setup import Setup, make_fence
 from pipelines.twin.faults import FAULT_NAMES, PlannedFault
-from pipelines.twin.settings import TWIN_PATH, TwinSettings
+from pipelines.twin.settings import TWIN_PATH, TwinParams
 
 PROG = "pipelines.run_real"
 EXIT_STOPPED = 3
@@ -134,9 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line(PROG), errors_of_the_arm() as errors:
         names = DeviceNames.of(options.camera, options.arm, options.shadow or options.check)
         rig = Rig.load(options.rig)
-        settings = RuntimeSettings.load(options.runtime)
+        settings = RuntimeParams.load(options.runtime)
         site = settings.site(rig)
-        twin = TwinSettings.load(options.twin)
+        twin = TwinParams.load(options.twin)
         faults = tuple(PlannedFault.parse(text) for text in options.fault)
         if faults and not names.is_twin:
             raise ConfigError("--fault: only the twin fails on demand; leave out --arm and --camera")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from control.ablation import variants
-from control.learning.trainer import AgentParams
+from control.ablation import VARIANTS
 from datasets.common.code_digest import PACKAGES, ROOT, code_only, import_closure
 
 NOTHING = code_only("")
@@ -102,7 +101,7 @@ def test_a_plain_repro_leaves_the_studies_alone():
 
 def test_the_ablations_stages_are_its_variants():
     raw = yaml.safe_load((ROOT / "studies/dvc.yaml").read_text())
-    assert raw["stages"]["ablation_seed"]["matrix"]["variant"] == list(variants(AgentParams()))
+    assert raw["stages"]["ablation_seed"]["matrix"]["variant"] == list(VARIANTS)
 
 
 def test_dvc_yaml_is_read_in_a_minute():

@@ -29,7 +29,7 @@ from datasets.common.files import write_whole
 
 @dataclass(frozen=True)
 class AgentParams(Checked):
-    """DDPG's settings; the numbers are those found best in the comparison that ``params/control.yaml`` cites.
+    """DDPG's settings; values and reasons stand in ``params/control.yaml`` and ``params/end_to_end_*.yaml``.
 
     Attributes:
         steps: of the environment; each is followed by one update.
@@ -50,18 +50,18 @@ class AgentParams(Checked):
 
     PART = "agent."
 
-    steps: Annotated[int, Within(1)] = 6000
-    learning_rate: Annotated[float, Within(0, above=True)] = 1e-3
-    batch_size: Annotated[int, Within(1)] = 128
-    buffer_size: Annotated[int, Within(1)] = 50_000
-    warm_up: Annotated[int, Within(0)] = 500
-    actor_starts: Annotated[int, Within(0)] = 0
-    tau: Annotated[float, Within(0, 1, above=True)] = 0.05
-    gamma: Annotated[float, Within(0, 1, below=True)] = 0.5
+    steps: Annotated[int, Within(1)]
+    learning_rate: Annotated[float, Within(0, above=True)]
+    batch_size: Annotated[int, Within(1)]
+    buffer_size: Annotated[int, Within(1)]
+    warm_up: Annotated[int, Within(0)]
+    actor_starts: Annotated[int, Within(0)]
+    tau: Annotated[float, Within(0, 1, above=True)]
+    gamma: Annotated[float, Within(0, 1, below=True)]
+    hidden: Annotated[int, Within(1)]
+    noise: Annotated[tuple[float, float], Within(0, above=True, rising=True)]
     train_freq: Annotated[int, Within(1)] = 1
     bottleneck_weight: Annotated[float, Within(0)] = 0.0
-    hidden: Annotated[int, Within(1)] = 64
-    noise: Annotated[tuple[float, float], Within(0, above=True, rising=True)] = (0.02, 0.3)
     residual_gain: Annotated[float, Within(0)] = 0.0
     residual_scale: Annotated[float, Within(0, above=True)] = 0.5
 

@@ -25,9 +25,9 @@ class WindowJitter(Checked):
 
     PART = "window_jitter."
 
-    sigma_px: Annotated[float, Within(0, unit="px")] = 7.0
-    tail_sigma_px: Annotated[float, Within(0, unit="px")] = 16.0
-    tail_share: Annotated[float, Within(0, 1)] = 0.1
+    sigma_px: Annotated[float, Within(0, unit="px")] = 4.0
+    tail_sigma_px: Annotated[float, Within(0, unit="px")] = 12.0
+    tail_share: Annotated[float, Within(0, 1)] = 0.15
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Displacement ``(2,)`` px."""
@@ -66,7 +66,7 @@ class FramesParams(Checked):
         splits: by name; each becomes a group of the store.
         randomization: shared by all; ``arm`` and ``camera`` are each split's own.
         window_jitter: of the fovea's windows.
-        shard_frames: frames in a file, the unit of work and of what a killed worker loses.
+        shard_frames: frames in a file, the unit of work and of what a killed worker loses. = 250
     """
 
     splits: dict[str, SplitParams]

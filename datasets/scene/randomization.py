@@ -59,7 +59,7 @@ class LookRandomization(Checked):
     clutter: Annotated[tuple[int, int], Within(0, 10, rising=True)] = (0, 10)
     occluder: Annotated[float, Within(0, 1)] = 0.05
     key_light: Annotated[Range, Within(0, rising=True)] = (0.2, 0.9)
-    ambient: Annotated[Range, Within(0, rising=True)] = (0.15, 0.6)
+    ambient: Annotated[Range, Within(0, rising=True)] = (0.1, 0.5)
 
 
 @dataclass(frozen=True)

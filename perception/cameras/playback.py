@@ -11,11 +11,11 @@ from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from perception.cameras.camera import Camera, RecordingEnded
 from perception.cameras.realsense.recording import RealSenseRecording, Recording
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 from perception.cameras.run_recording import RecordedFrame, RunRecording
 
 
-def open_recording(path: Path, rig: Intrinsics, settings: CameraSettings) -> Recording:
+def open_recording(path: Path, rig: Intrinsics, settings: CameraParams) -> Recording:
     """A recording by its path: a ``.db3`` or ``.bag`` file of librealsense, or the folder of a recorded run.
 
     Raises:

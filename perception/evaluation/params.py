@@ -32,9 +32,9 @@ class LocateParams(Checked):
     calibration_split: str
     splits: tuple[str, ...]
     mapped_split: str
+    bad_frames: Annotated[int, Within(1)]
+    workers: Annotated[int, Within(1)]
     frames_per_split: Annotated[int, Within(1)] | None = None
-    bad_frames: Annotated[int, Within(1)] = 500
-    workers: Annotated[int, Within(1)] = 2
     rig: str = str(RIG_PATH)
     estimator: str = "models/estimator"
     results: str = "results/perception"

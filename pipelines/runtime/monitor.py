@@ -19,7 +19,7 @@ from pipelines.runtime.stops import Stop, StopReason
 
 
 @dataclass(frozen=True)
-class Limits(Checked):
+class LimitParams(Checked):
     """What the monitor tolerates before it stops the arm; each value is explained in ``params/runtime.yaml``."""
 
     PART = "limits."
@@ -213,7 +213,7 @@ class Monitor:
     """All checks of one run, under one roof; ``has_encoders`` False when pictures are played back without an arm."""
 
     def __init__(
-        self, limits: Limits, low_m: ArrayLike, high_m: ArrayLike, max_speed_m_s: float, has_encoders: bool = True
+        self, limits: LimitParams, low_m: ArrayLike, high_m: ArrayLike, max_speed_m_s: float, has_encoders: bool = True
     ) -> None:
         self.frame = FrameCheck(limits.max_frame_age_s, limits.repeats_held)
         self.estimate = EstimateCheck(limits.max_sigma_m, limits.max_jump_m, max_speed_m_s)

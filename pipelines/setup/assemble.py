@@ -24,7 +24,7 @@ from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.devices import DeviceNames, Devices, open_devices
 from pipelines.setup.setup import Setup
 from pipelines.twin.faults import OLD_FIRMWARE, OLD_FIRMWARE_VERSION, FaultSchedule, PlannedFault
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def run(
     setup: Setup,
     names: DeviceNames,
     goals: Sequence[Vector],
-    twin_settings: TwinSettings,
+    twin_settings: TwinParams,
     options: RunOptions,
     observers: tuple[Observer, ...] = (),
     finished: Callable[[GoalResult], None] = lambda result: None,

@@ -16,7 +16,7 @@ from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop, Sim2RealError
 from pipelines.setup.devices import NO_ARM, DeviceNames, Devices, open_devices
 from pipelines.setup.setup import Setup
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 
 FRAMES = 20
 _MM = 1e3
@@ -35,7 +35,7 @@ class Verdict:
         return f"{'ok  ' if self.good else 'FAIL'}  {self.item:<34} {self.found}"
 
 
-def check(setup: Setup, names: DeviceNames, twin: TwinSettings) -> Iterator[Verdict]:
+def check(setup: Setup, names: DeviceNames, twin: TwinParams) -> Iterator[Verdict]:
     """Verdicts as they come; what cannot be looked at because an earlier item failed is left out."""
     yield from _on_paper(setup)
     listening = DeviceNames(names.camera, names.arm, shadow=True)

@@ -20,7 +20,7 @@ from perception.cameras.realsense.camera import RealSenseCamera
 from pipelines.setup.memory import limit_heaps
 from pipelines.setup.setup import Setup
 from pipelines.twin.controller.controller import FIRMWARE
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 from pipelines.twin.twin import Twin
 
 TWIN = "twin"
@@ -98,7 +98,7 @@ class Devices:
 
 @contextmanager
 def open_devices(
-    names: DeviceNames, setup: Setup, twin_settings: TwinSettings, firmware: str | None = None
+    names: DeviceNames, setup: Setup, twin_settings: TwinParams, firmware: str | None = None
 ) -> Iterator[Devices]:
     """Connect camera and arm, starting the twin first where it is named; all is closed again on the way out.
 

@@ -7,14 +7,14 @@ from typing import Annotated
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig, Workspace
-from pipelines.runtime.monitor import Limits
+from pipelines.runtime.monitor import LimitParams
 
 RUNTIME_PATH = Path("params/runtime.yaml")
 _LEAST_WATCHDOG_PERIODS = 1.5
 
 
 @dataclass(frozen=True)
-class RuntimeSettings(Checked):
+class RuntimeParams(Checked):
     """What a run needs beside the rig; each value is explained in ``params/runtime.yaml``."""
 
     estimator: str
@@ -23,7 +23,7 @@ class RuntimeSettings(Checked):
     settle_s: Annotated[float, Within(0, 10, "s")]
     watchdog_s: Annotated[float, Within(0, 1, "s", above=True)]
     proportional_gain: Annotated[float, Within(0, 1, above=True)]
-    limits: Limits
+    limits: LimitParams
     keep_within: Workspace | None = None
 
     def __post_init__(self) -> None:
@@ -35,7 +35,7 @@ class RuntimeSettings(Checked):
             )
 
     @classmethod
-    def load(cls, path: str | Path = RUNTIME_PATH) -> "RuntimeSettings":
+    def load(cls, path: str | Path = RUNTIME_PATH) -> "RuntimeParams":
         """Read and check the file; raises ConfigError naming the key."""
         return load_params(path, cls)
 
@@ -64,7 +64,7 @@ class RuntimeSettings(Checked):
             )
         return replace(rig, workspace=box)
 
-    def with_horizon(self, steps: int) -> "RuntimeSettings":
+    def with_horizon(self, steps: int) -> "RuntimeParams":
         """The same with another horizon; drift is averaged over no more of it than there is."""
         limits = replace(self.limits, drift_ticks=min(self.limits.drift_ticks, steps))
         return replace(self, horizon_steps=steps, limits=limits)

@@ -11,10 +11,10 @@ from datasets.common.errors import SafetyStop
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
 from perception.calibration.calibration import Calibration
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 from perception.estimator.estimate import Estimator
 from perception.estimator.estimator import PositionEstimator
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 
 PROPORTIONAL = "proportional"
 """Names the proportional controller in place of a trained policy's folder; ``p`` does so, too."""
@@ -33,9 +33,9 @@ class Setup:
     """
 
     rig: Rig
-    settings: RuntimeSettings
+    settings: RuntimeParams
     arm: ArmParams
-    camera: CameraSettings
+    camera: CameraParams
     estimator: PositionEstimator
     policy: Policy
     fence: Fence
@@ -46,7 +46,7 @@ class Setup:
     def load(
         cls,
         rig: Rig,
-        settings: RuntimeSettings,
+        settings: RuntimeParams,
         *,
         estimator: str | None = None,
         policy: str | None = None,
@@ -76,7 +76,7 @@ class Setup:
             rig,
             settings,
             arm,
-            CameraSettings.load(),
+            CameraParams.load(),
             PositionEstimator.load(settings.estimator, rig),
             make_policy(settings.policy, rig, settings),
             fence,
@@ -110,7 +110,7 @@ def check_clearance(fence: Fence, table_z_m: float) -> None:
         )
 
 
-def make_policy(name: str, rig: Rig, settings: RuntimeSettings) -> Policy:
+def make_policy(name: str, rig: Rig, settings: RuntimeParams) -> Policy:
     """The policy of a folder, or the proportional controller by its name; raises ModelError."""
     if name in (PROPORTIONAL, "p"):
         return ProportionalPolicy(settings.proportional_gain, rig.max_displacement_m)

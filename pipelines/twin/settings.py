@@ -8,29 +8,29 @@ from datasets.arm.model import ArmName
 from datasets.common.config import Checked, Within, load_params
 from datasets.rig.rig import Point
 from datasets.scene.randomization import LookRandomization
-from pipelines.twin.camera.camera import TwinCameraSettings
+from pipelines.twin.camera.camera import TwinCameraParams
 
 TWIN_PATH = Path("params/twin.yaml")
 
 
 @dataclass(frozen=True)
-class TwinSettings(Checked):
+class TwinParams(Checked):
     """What a twin is made of; each value is explained in ``params/twin.yaml``."""
 
-    seed: Annotated[int, Within(0)] = 0
+    seed: Annotated[int, Within(0)] = 9
     arm: ArmName = "own"
     depth_noise: Annotated[float, Within(0)] = 1.0
     calibration_m: Annotated[float, Within(0, unit="m")] = 0.002
     calibration_deg: Annotated[float, Within(0, unit="deg")] = 0.1
     camera_offset_m: Annotated[Point, Within(-0.5, 0.5, "m")] = (0.0, 0.0, 0.0)
-    camera_rotation_deg: Point = (0.0, 0.0, 0.0)
+    camera_rotation_deg: Annotated[Point, Within(-180, 180, "deg")] = (0.0, 0.0, 0.0)
     stall_every_s: Annotated[float, Within(0, unit="s")] = 0.0
     look: LookRandomization = field(
-        default_factory=lambda: LookRandomization(wild_arm=0.0, clutter=(0, 6), occluder=0.0)
+        default_factory=lambda: LookRandomization(wild_arm=0.0, clutter=(0, 6), occluder=0.0, ambient=(0.15, 0.6))
     )
-    camera: TwinCameraSettings = field(default_factory=TwinCameraSettings)
+    camera: TwinCameraParams = field(default_factory=TwinCameraParams)
 
     @classmethod
-    def load(cls, path: str | Path = TWIN_PATH) -> "TwinSettings":
+    def load(cls, path: str | Path = TWIN_PATH) -> "TwinParams":
         """Read and check the file; raises ConfigError naming the key."""
         return load_params(path, cls)

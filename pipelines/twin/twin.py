@@ -12,7 +12,7 @@ from datasets.rig.rig import Rig
 from pipelines.twin.camera.camera import CameraTwin
 from pipelines.twin.controller.controller import FIRMWARE, ControllerTwin
 from pipelines.twin.service import Service
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 from pipelines.twin.world import TwinWorld
 
 
@@ -25,7 +25,7 @@ class Twin(Service):
         firmware: the version that the controller claims to have.
     """
 
-    def __init__(self, rig: Rig, settings: TwinSettings, firmware: str = FIRMWARE) -> None:
+    def __init__(self, rig: Rig, settings: TwinParams, firmware: str = FIRMWARE) -> None:
         self.controller = ControllerTwin(rig, firmware=firmware)
         self.world = TwinWorld(rig, settings, self.controller.joints)
         self.camera = CameraTwin(rig.camera, self.world.renderer, settings.camera)

@@ -17,7 +17,7 @@ from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from pipelines.twin.camera.camera import Render
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 
 _CLUTTER = slice(SURFACES.index("clutter0"), SURFACES.index("occluder"))
 _AWAY = np.array([0.0, 0.0, -5.0])
@@ -29,7 +29,7 @@ class TwinWorld:
     Only ``renderer`` touches graphics, in the thread that enters it; everything else may be called from anywhere.
     """
 
-    def __init__(self, rig: Rig, settings: TwinSettings, joints_at: Callable[[float], Array]) -> None:
+    def __init__(self, rig: Rig, settings: TwinParams, joints_at: Callable[[float], Array]) -> None:
         self._rig, self._settings, self._joints_at = rig, settings, joints_at
         self._kinematics = Kinematics()
         self._changing = threading.Lock()
@@ -78,7 +78,7 @@ class TwinWorld:
         return replace(scene, joints_rad=joints, tcp=self._kinematics.tcp(joints))
 
 
-def _draw_scene(rig: Rig, settings: TwinSettings) -> Scene:
+def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
     """The scene of a seed, cleared of what the arm would run into, its camera where the settings put it."""
     camera = CameraRandomization(calibration_m=settings.calibration_m, calibration_deg=settings.calibration_deg)
     noise = settings.depth_noise

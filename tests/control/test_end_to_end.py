@@ -3,6 +3,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from control.learning.end_to_end import EndToEndParams
 from control.learning.end_to_end import _agent as make_image_agent
 from control.learning.export import export_image_actor
 from control.learning.extractors import BottleneckExtractor, StateExtractor
-from control.learning.trainer import AgentParams, make_agent
+from control.learning.trainer import make_agent
 from control.policies.image_policy import ImagePolicy
 from control.task.env import EnvParams
 from control.task.image_env import ImageReachEnv
@@ -23,6 +24,8 @@ from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 
 FRAMES = "params/frames.yaml"
+
+PARAMS = load_params("params/end_to_end_rgb.yaml", EndToEndParams)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def test_the_goal_is_not_in_the_picture(env):
 
 def test_only_the_picture_moves_the_actor(env):
     keys = {"features_extractor_class": BottleneckExtractor, "critic_features_extractor_class": StateExtractor}
-    agent = make_agent(env, AgentParams(hidden=16, bottleneck_weight=1.0, buffer_size=10), 0, actor_keys=keys)
+    agent = make_agent(env, replace(PARAMS.agent, hidden=16, bottleneck_weight=1.0, buffer_size=10), 0, actor_keys=keys)
     seen = {key: th.as_tensor(value[None]) for key, value in env.reset(seed=0)[0].items()}
     action = agent.actor(seen)
     for key in ("achieved_goal", "state"):
@@ -73,7 +76,7 @@ def test_only_the_picture_moves_the_actor(env):
 
 
 def test_the_shipped_actor_acts_as_the_trained_one(tmp_path, rig, env):
-    params = EndToEndParams("end_to_end", "", "", bf16=False, agent=AgentParams(hidden=16, buffer_size=100))
+    params = replace(PARAMS, bf16=False, agent=replace(PARAMS.agent, hidden=16, buffer_size=100))
     agent = make_image_agent(params, env, params.agent, 0, None)
     export_image_actor(agent.actor, tmp_path / "policy", rig)
     policy = ImagePolicy.load(tmp_path / "policy", rig)

@@ -265,7 +265,7 @@ def test_stopping_the_command_leaves_it_resumable(tmp_path, how):
 
 def test_official_arm_is_drawn_once_it_is_at_hand_and_kept_after(tmp_path, rig, monkeypatch, capsys):
     split = SplitParams(6, 4, CameraRandomization(), arm="menagerie")
-    plan = SplitPlan.of(FramesParams({"menagerie": split}), "menagerie", rig)
+    plan = SplitPlan.of(FramesParams({"menagerie": split}, shard_frames=250), "menagerie", rig)
 
     def frames(reason, **options):
         monkeypatch.setattr("datasets.generation.run.menagerie_available", lambda: reason)

@@ -19,7 +19,7 @@ from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
 from perception.calibration.calibration import Calibration
 from perception.cameras.camera import Camera
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 from perception.estimator.estimate import PositionEstimate
 from pipelines.runtime.hooks import Hooks, Observer
 from pipelines.runtime.interrupt import Interruption
@@ -28,7 +28,7 @@ from pipelines.runtime.monitor import Monitor
 from pipelines.runtime.stepping import StepGate
 from pipelines.runtime.tick import Tick
 from pipelines.setup import devices
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup, make_fence
 from pipelines.twin.twin import Twin
 from pipelines.twin.world import TwinWorld
@@ -185,7 +185,7 @@ class PointWorld:
     """All parts of a run, and what to do at which step."""
 
     rig: Rig
-    settings: RuntimeSettings
+    settings: RuntimeParams
     rate_hz: float = 50.0
     horizon: int = 40
     at_step: dict[int, Callable[["PointWorld"], None]] = field(default_factory=dict)
@@ -234,18 +234,18 @@ class PointWorld:
 
 
 @pytest.fixture
-def settings() -> RuntimeSettings:
-    return RuntimeSettings.load()
+def settings() -> RuntimeParams:
+    return RuntimeParams.load()
 
 
-def patient(settings: RuntimeSettings, **limits: float) -> RuntimeSettings:
+def patient(settings: RuntimeParams, **limits: float) -> RuntimeParams:
     """The same, to which a machine that was busy with something else for a second is no fault."""
     limits = {"max_frame_age_s": 2.0, "overruns_in_row": 1000} | limits
     return replace(settings, watchdog_s=1.0, limits=replace(settings.limits, **limits))
 
 
 @pytest.fixture
-def world(rig: Rig, settings: RuntimeSettings) -> PointWorld:
+def world(rig: Rig, settings: RuntimeParams) -> PointWorld:
     return PointWorld(rig, patient(settings))
 
 
@@ -324,7 +324,7 @@ def shipped_setup(rig, settings, monkeypatch):
 
     monkeypatch.setattr(TwinWorld, "renderer", lambda world: grey_pictures(world))
     monkeypatch.setattr(devices, "Twin", WatchedTwin)
-    camera = replace(CameraSettings.load(), warm_up_frames=3)
+    camera = replace(CameraParams.load(), warm_up_frames=3)
     arm = replace(ArmParams.load(), slow_speed_m_s=0.25)
     settings = replace(settings, horizon_steps=20, settle_s=0.3)
     return Setup(rig, settings, arm, camera, knowing, Gentle(), make_fence(rig, arm), Calibration.of_rig(rig))

@@ -12,12 +12,12 @@ from conftest import PointWorld  # this folder is a script's first place to look
 from datasets.rig.rig import Rig
 from pipelines.observers.step_prompt import StepPrompt
 from pipelines.runtime.interrupt import stop_on_signals
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 
 
 def main(file):
     fcntl.ioctl(sys.stdin, termios.TIOCSCTTY, 0)  # whose Ctrl-C is this process's
-    world = PointWorld(Rig.load(), RuntimeSettings.load(), rate_hz=10.0)
+    world = PointWorld(Rig.load(), RuntimeParams.load(), rate_hz=10.0)
     with stop_on_signals(world.arm.stop) as world.interrupted:
         world.ask = StepPrompt(world.interrupted, world.arm.why_stopped)
         result = world.runtime().reach(np.array([0.45, 0.08, 0.30]))

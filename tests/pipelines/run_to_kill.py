@@ -16,11 +16,11 @@ from control.arms.xarm.shadow import ShadowArm
 from datasets.rig.rig import Rig
 from perception.calibration.calibration import Calibration
 from perception.cameras.realsense.camera import RealSenseCamera
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 from perception.estimator.estimate import PositionEstimate
 from pipelines import run_real
 from pipelines.setup import devices
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup, make_fence
 from pipelines.twin.camera.camera import CameraTwin
 from pipelines.twin.controller.controller import point_sdk_at_emulators
@@ -50,8 +50,8 @@ def main(host, mode, folder):
     point_sdk_at_emulators()
     # A busy machine may hold up either process: here that is no fault.
     rig, arm = Rig.load(), ArmParams(mode=mode, report_deadline_s=1.0, command_deadline_s=1.0)
-    settings = patient(RuntimeSettings.load(), repeats_held=20).with_horizon(1000)
-    seeing = replace(CameraSettings.load(), fps=15, warm_up_frames=3)
+    settings = patient(RuntimeParams.load(), repeats_held=20).with_horizon(1000)
+    seeing = replace(CameraParams.load(), fps=15, warm_up_frames=3)
     fence = make_fence(rig, arm)
     with ShadowArm(host, rig, fence, arm) as ears, CameraTwin(rig.camera, lambda: grey_pictures(None)) as camera:
         setup = Setup(rig, settings, arm, seeing, Listening(ears), Circling(), fence, Calibration.of_rig(rig))

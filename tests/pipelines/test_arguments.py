@@ -13,7 +13,7 @@ from pipelines.setup import assemble as run
 from pipelines.setup.assemble import RunOptions
 from pipelines.setup.devices import DeviceNames
 from pipelines.setup.settings import RUNTIME_PATH
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 from soak import run as soak
 
 REAL = ("--arm", "192.168.1.203", "--camera", "realsense", "--yes")
@@ -69,7 +69,7 @@ def test_where_results_cannot_be_kept_nothing_is_run(closed, places, capsys, mod
 
 def test_recordings_and_the_live_view_are_refused_before_connecting(closed, knowing_setup, places, monkeypatch):
     def begin(**options):
-        run.run(knowing_setup, DeviceNames(), [], TwinSettings(), RunOptions(**options))
+        run.run(knowing_setup, DeviceNames(), [], TwinParams(), RunOptions(**options))
 
     with pytest.raises(ConfigError, match="--record"):
         begin(record=places["below a file"])

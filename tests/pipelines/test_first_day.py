@@ -10,9 +10,9 @@ from control.arms.params import ArmParams
 from control.arms.xarm.setup import MODE_SINCE
 from datasets.arm.kinematics import Kinematics
 from datasets.rig.rig import Rig
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 from pipelines.runtime.stops import StopReason
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/first_day.md").read_text()
@@ -41,8 +41,8 @@ def test_every_message_is_one_of_the_codes(fragment):
 
 
 def test_the_values_are_those_of_the_parameter_files():
-    limits, settings = RuntimeSettings.load().limits, RuntimeSettings.load()
-    arm, camera, rig = ArmParams.load(), CameraSettings.load(), Rig.load()
+    limits, settings = RuntimeParams.load().limits, RuntimeParams.load()
+    arm, camera, rig = ArmParams.load(), CameraParams.load(), Rig.load()
     mm = {"max_sigma_m", "max_jump_m", "max_disagreement_m", "max_drift_m"}
     said = [f"`{name}` {1e3 * getattr(limits, name):.0f} mm" for name in mm]
     said += [

@@ -18,7 +18,7 @@ from pipelines import demo
 from pipelines.observers.console import result_table, step_line
 from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
 from pipelines.rehearsal.scores import scores, timings
-from pipelines.rehearse import RehearsalSettings
+from pipelines.rehearse import RehearsalParams
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import GoalResult, Tick
 
@@ -105,7 +105,7 @@ def test_a_fault_asked_for_stops_with_code_3_and_one_line_of_reason(folder):
 
 @pytest.mark.parametrize("change", [{"goals": 0}, {"baseline_goals": 99}, {"seed": -1}, {"radius_m": 200.0}])
 def test_settings_that_make_no_rehearsal_are_refused(change):
-    good = RehearsalSettings(20, 1, 0.2, 0.25, 10, "results/rehearsal")
+    good = RehearsalParams(20, 1, 0.2, 0.25, 10, "results/rehearsal")
     with pytest.raises(ConfigError, match=next(iter(change))):
         replace(good, **change)
 

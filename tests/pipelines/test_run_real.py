@@ -23,7 +23,7 @@ from pipelines.run_real import ask_operator, choose_goals, exit_code, parser
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import GoalResult
 from pipelines.setup.devices import DeviceNames
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup, make_fence
 
 GOOD = ("--goal", "0.45", "0.1", "0.3")
@@ -165,7 +165,7 @@ def test_a_box_beyond_what_the_models_know_is_refused(folder):
 def test_the_trained_models_serve_a_narrower_box(rig, tmp_path):
     text = (ROOT / "params/runtime.yaml").read_text().replace("keep_within: null", f"keep_within: {NARROWER}")
     (tmp_path / "runtime.yaml").write_text(text)
-    setup = Setup.load(rig, RuntimeSettings.load(tmp_path / "runtime.yaml"))
+    setup = Setup.load(rig, RuntimeParams.load(tmp_path / "runtime.yaml"))
     assert setup.rig == rig
     np.testing.assert_allclose(setup.fence.low_m, [0.30, -0.20, 0.12])
     np.testing.assert_allclose(setup.fence.high_m, [0.50, 0.08, 0.45])

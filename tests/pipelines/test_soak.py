@@ -15,7 +15,7 @@ from datasets.rig.frame import Frame
 from datasets.store.recording import Recording
 from pipelines import soak as launcher
 from pipelines.observers.recorder import FRAMES, RunRecorder
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 from soak import run as soak_command
 from soak.process_watch import Holdings, ProcessWatch
 from soak.report import left_behind, memory_slope_mb_s, metrics, plot_soak
@@ -32,7 +32,7 @@ def holdings(time_s=0.0, memory_mb=300.0, threads=2, names=("MainThread",), sock
 def test_some_seconds_leave_nothing_behind(knowing_setup, tmp_path, monkeypatch):
     monkeypatch.setattr(soak_command, "GOALS_PER_RECORDING", 2)
     setup = replace(knowing_setup, settings=replace(knowing_setup.settings.with_horizon(6), settle_s=0.0))
-    found = soak(setup, TwinSettings(), 3.0, sample_s=0.25, folder=tmp_path / "runs")
+    found = soak(setup, TwinParams(), 3.0, sample_s=0.25, folder=tmp_path / "runs")
     result = metrics(found, 0.1)
     for name in ("nothing left behind", "recording rotated"):  # the slope of memory needs minutes
         assert result["verdicts"][name]["good"], result["verdicts"][name]

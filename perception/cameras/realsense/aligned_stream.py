@@ -16,7 +16,7 @@ from perception.cameras.realsense.device_description import describe
 from perception.cameras.realsense.exposure import lock_exposure
 from perception.cameras.realsense.intrinsics import adopt_intrinsics
 from perception.cameras.realsense.pair_watch import PairWatch, Stamp
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class AlignedStream:
         self,
         start: Callable[[], tuple[rs.pipeline, rs.pipeline_profile]],
         rig: Intrinsics,
-        settings: CameraSettings,
+        settings: CameraParams,
         recorded: bool = False,
     ) -> None:
         self._settings = settings

@@ -16,7 +16,7 @@ from perception.cameras.camera import Camera
 from perception.cameras.latest_frame import LatestFrame
 from perception.cameras.realsense.aligned_stream import AlignedStream, Rejected
 from perception.cameras.realsense.exposure import FRAMES_TO_TAKE_EFFECT, warn_of_brightness
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +45,13 @@ class RealSenseCamera(Camera):
     def __init__(
         self,
         rig: Intrinsics,
-        settings: CameraSettings | None = None,
+        settings: CameraParams | None = None,
         serial: str | None = None,
         context: rs.context | None = None,
         record_to: Path | None = None,
     ) -> None:
         self._rig = rig
-        self._settings = settings or CameraSettings()
+        self._settings = settings or CameraParams()
         self._serial = serial
         self._serial_in_use: str | None = None
         self._context = context

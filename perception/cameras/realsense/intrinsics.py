@@ -7,12 +7,12 @@ import numpy as np
 
 from datasets.common.errors import DeviceError
 from datasets.rig.projection import Intrinsics
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 
 logger = logging.getLogger(__name__)
 
 
-def adopt_intrinsics(reported: Any, rig: Intrinsics, settings: CameraSettings) -> Intrinsics:
+def adopt_intrinsics(reported: Any, rig: Intrinsics, settings: CameraParams) -> Intrinsics:
     """The pinhole intrinsics of a stream, checked against the rig's.
 
     Args:

@@ -10,7 +10,7 @@ from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from perception.cameras.realsense.aligned_stream import AlignedStream
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 
 _LAST_FRAMES_S = 0.5
 
@@ -46,7 +46,7 @@ class RealSenseRecording:
         DeviceError: its intrinsics do not fit the rig's.
     """
 
-    def __init__(self, path: Path, rig: Intrinsics, settings: CameraSettings) -> None:
+    def __init__(self, path: Path, rig: Intrinsics, settings: CameraParams) -> None:
         if not path.is_file():
             raise DataError(f"{path}: no such recording; name a .db3 file written by librealsense")
         self._path, self._settings = path, settings

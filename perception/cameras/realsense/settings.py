@@ -11,7 +11,7 @@ CAMERA_PATH = Path("params/camera.yaml")
 
 
 @dataclass(frozen=True)
-class CameraSettings(Checked):
+class CameraParams(Checked):
     """Rates, patience and tolerances of a camera.
 
     Attributes:
@@ -60,7 +60,7 @@ class CameraSettings(Checked):
                 )
 
     @classmethod
-    def load(cls, path: str | Path = CAMERA_PATH) -> "CameraSettings":
+    def load(cls, path: str | Path = CAMERA_PATH) -> "CameraParams":
         """Read and check a settings file.
 
         Raises:

@@ -35,7 +35,7 @@ Renderer = Callable[[], AbstractContextManager[Render]]
 
 
 @dataclass(frozen=True)
-class TwinCameraSettings(Checked):
+class TwinCameraParams(Checked):
     """How the twin's camera behaves when nothing is wrong with it.
 
     Attributes:
@@ -79,10 +79,10 @@ class CameraTwin(Service):
         self,
         intrinsics: Intrinsics,
         renderer: Renderer,
-        settings: TwinCameraSettings | None = None,
+        settings: TwinCameraParams | None = None,
         on_delivery: Callable[[Shot], None] | None = None,
     ) -> None:
-        self.settings = settings or TwinCameraSettings()
+        self.settings = settings or TwinCameraParams()
         self.context = rs.context()
         self._intrinsics = intrinsics
         self._renderer = renderer

@@ -29,9 +29,9 @@ from pipelines.runtime.stops import StopReason
 from pipelines.runtime.tick import Vector
 from pipelines.setup.assemble import make_runtime
 from pipelines.setup.devices import DeviceNames, open_devices
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 from soak.process_watch import Holdings, ProcessWatch
 from soak.report import Soak, left_behind, metrics, plot_soak
 from soak.rotation import RotatingRecorder
@@ -49,7 +49,7 @@ _MOST_SETTLING_S, _LOOK_AGAIN_S = 10.0, 1.0
 
 
 def soak(
-    setup: Setup, twin: TwinSettings, seconds: float, *, seed: int = 0, sample_s: float = 5.0, folder: Path = RECORDINGS
+    setup: Setup, twin: TwinParams, seconds: float, *, seed: int = 0, sample_s: float = 5.0, folder: Path = RECORDINGS
 ) -> Soak:
     """Run random goals on the twin for ``seconds``, recording to ``folder``.
 
@@ -91,7 +91,7 @@ def soak(
     return found
 
 
-def _session(setup: Setup, twin: TwinSettings, portions: Iterator[list[Vector]], folder: Path, found: Soak) -> None:
+def _session(setup: Setup, twin: TwinParams, portions: Iterator[list[Vector]], folder: Path, found: Soak) -> None:
     """Portions of goals with the devices open, a recording for each, until there are no more or one was stopped."""
     with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as interrupted:
         runtime = make_runtime(setup, devices, setup.policy, (found.recorder,), interrupted)
@@ -157,10 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in (METRICS, PICTURE):
             require_writable(options.out / name, "--out")
         require_recordable(options.record)
-        setup = Setup.load(Rig.load(), RuntimeSettings.load(), policy=options.policy)
+        setup = Setup.load(Rig.load(), RuntimeParams.load(), policy=options.policy)
         found = soak(
             setup,
-            TwinSettings.load(),
+            TwinParams.load(),
             60 * options.minutes,
             seed=options.seed,
             sample_s=options.every,

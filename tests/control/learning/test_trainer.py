@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,12 +7,15 @@ import torch as th
 from torch import nn
 
 from control.learning.ddpg import BottleneckDDPG
-from control.learning.trainer import AgentParams, EvaluationCallback, learn
+from control.learning.pretrained import ControlParams
+from control.learning.trainer import EvaluationCallback, learn
 from control.task.env import ReachEnv
 from control.task.sources import ErrorModel, Surrogate
+from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 
-PARAMS = AgentParams(steps=400, warm_up=60, batch_size=32, hidden=16, buffer_size=300)
+AGENT = load_params("params/control.yaml", ControlParams).agent
+PARAMS = replace(AGENT, steps=400, warm_up=60, actor_starts=0, batch_size=32, hidden=16, buffer_size=300)
 
 
 def make_env() -> ReachEnv:
@@ -105,4 +109,4 @@ def test_the_best_actor_is_one_that_was_updated(tmp_path):
 )
 def test_bad_settings_are_refused_by_name(change, key):
     with pytest.raises(ConfigError, match=key):
-        AgentParams(**{"steps": 1000, "warm_up": 500, **change})
+        replace(AGENT, **{"steps": 1000, "warm_up": 500, "actor_starts": 0, **change})

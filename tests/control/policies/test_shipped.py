@@ -8,16 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.learning.export import export_actor
-from control.learning.trainer import AgentParams, make_agent
+from control.learning.pretrained import ControlParams
+from control.learning.trainer import make_agent
 from control.policies.policy import Observation
 from control.policies.shipped import ActorPolicy, FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams, ReachEnv
 from control.task.sources import TrueState
+from datasets.common.config import load_params
 from datasets.common.errors import ModelError
 from perception.estimator.estimate import PositionEstimate
 
-AGENT = AgentParams(hidden=16, residual_gain=1.0, residual_scale=0.3)
+AGENT = dataclasses.replace(load_params("params/control.yaml", ControlParams).agent, hidden=16, residual_scale=0.3)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from datasets.store.recording import RecordingWriter
 from perception.cameras.camera import RecordingEnded
 from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense.recording import RealSenseRecording
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 from perception.cameras.run_recording import RecordedFrame
 
 pytestmark = pytest.mark.realtime
@@ -141,7 +141,7 @@ def test_a_file_that_is_no_recording_is_refused_in_one_line(tmp_path, rig, conte
     path = tmp_path / "run.db3"
     if content is not None:
         path.write_bytes(content)
-    camera = PlaybackCamera(lambda: RealSenseRecording(path, rig.camera, CameraSettings()))
+    camera = PlaybackCamera(lambda: RealSenseRecording(path, rig.camera, CameraParams()))
     with pytest.raises(DataError, match=sentence) as error:
         camera.connect()
     assert "\n" not in str(error.value)
@@ -163,7 +163,7 @@ def run(tmp_path, rig) -> Path:
 
 
 def test_a_recorded_run_is_played_with_its_own_intrinsics(run: Path, rig) -> None:
-    with PlaybackCamera(lambda: open_recording(run, rig.camera, CameraSettings())) as camera:
+    with PlaybackCamera(lambda: open_recording(run, rig.camera, CameraParams())) as camera:
         assert camera.intrinsics == Intrinsics(640, 480, 612.0, 613.0, 321.0, 241.0)
         frames = everything(camera)
     assert [int(frame.rgb[0, 0, 0]) for frame in frames] == [0, 2, 3, 4]
@@ -172,11 +172,11 @@ def test_a_recorded_run_is_played_with_its_own_intrinsics(run: Path, rig) -> Non
 
 def test_a_run_of_another_size_is_refused(run: Path) -> None:
     with pytest.raises(DataError, match="images are 640x480 px, the rig's 3x2"):
-        open_recording(run, TINY, CameraSettings())
+        open_recording(run, TINY, CameraParams())
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.db3", "nothing.avi", "."])
 def test_a_path_without_a_recording_is_refused_in_one_line(tmp_path, rig, name: str) -> None:
     with pytest.raises(DataError) as error:
-        open_recording(tmp_path / name, rig.camera, CameraSettings())
+        open_recording(tmp_path / name, rig.camera, CameraParams())
     assert "\n" not in str(error.value)

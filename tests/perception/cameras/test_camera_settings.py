@@ -9,9 +9,9 @@ import pytest
 from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.rig import Rig
 from perception.cameras.realsense.intrinsics import adopt_intrinsics
-from perception.cameras.realsense.settings import CAMERA_PATH, CameraSettings
+from perception.cameras.realsense.settings import CAMERA_PATH, CameraParams
 
-SETTINGS = CameraSettings()
+SETTINGS = CameraParams()
 
 
 def reported(**changes: object) -> SimpleNamespace:
@@ -25,8 +25,8 @@ def reported(**changes: object) -> SimpleNamespace:
 
 def test_the_file_names_every_setting() -> None:
     text = CAMERA_PATH.read_text()
-    assert all(f"\n{field.name}:" in text for field in fields(CameraSettings))
-    assert CameraSettings.load() == SETTINGS
+    assert all(f"\n{field.name}:" in text for field in fields(CameraParams))
+    assert CameraParams.load() == SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def test_a_wrong_file_is_refused_by_key(tmp_path, line: str, named: str) -> None
     path = tmp_path / "camera.yaml"
     path.write_text(line)
     with pytest.raises(ConfigError, match=named) as error:
-        CameraSettings.load(path)
+        CameraParams.load(path)
     assert "\n" not in str(error.value)
 
 
 def test_nan_is_no_setting() -> None:
     with pytest.raises(ConfigError, match="max_skew_s"):
-        CameraSettings(max_skew_s=float("nan"))
+        CameraParams(max_skew_s=float("nan"))
 
 
 @pytest.mark.parametrize(("changes", "named"), [({"max_gap_s": 0.05}, "max_gap_s"), ({"fps": 6}, "max_gap_s")])
 def test_patience_must_fit_the_frame_rate(changes: dict, named: str) -> None:
     with pytest.raises(ConfigError, match=f"{named} must be at least"):
-        CameraSettings(**changes)
+        CameraParams(**changes)
 
 
 def test_equal_intrinsics_are_adopted_silently(rig: Rig, caplog) -> None:

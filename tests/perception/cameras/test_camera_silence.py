@@ -10,13 +10,13 @@ from datasets.common.errors import DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Rig
 from perception.cameras.realsense.camera import RealSenseCamera
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 
 
 def faults_of(looks: Iterable[tuple[float, bool]], rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When the camera has a fault, s on a clock of our own, if its looks take so long and find a frame or none."""
     clock, faults = 0.0, []
-    camera, pending = RealSenseCamera(rig.camera, CameraSettings()), iter(looks)
+    camera, pending = RealSenseCamera(rig.camera, CameraParams()), iter(looks)
 
     def look(timeout_s: float) -> Frame | None:
         nonlocal clock

@@ -22,9 +22,9 @@ from pipelines import calibrate, run_real
 from pipelines.calibrate import Sighting, choose_places, locate_camera_and_table, measured
 from pipelines.setup.check import check
 from pipelines.setup.devices import DeviceNames
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import PROPORTIONAL, Setup, check_clearance, make_fence
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 from pipelines.twin.world import TwinWorld
 
 PLATES_M = [0.0, 0.01, 0.03, 0.2]
@@ -78,7 +78,7 @@ def looks() -> list[Sighting]:
     """A calibration's looks into the twin's world, whose table is at z = 0."""
     kinematics, fence = Kinematics(), make_fence(RIG, ArmParams.load())
     joints = [kinematics.solve(place, RIG.home_joints_rad) for place in choose_places(RIG, fence, 12, 0)]
-    world = TwinWorld(RIG, TwinSettings(), lambda time_s: joints[int(time_s)])
+    world = TwinWorld(RIG, TwinParams(), lambda time_s: joints[int(time_s)])
     photographer = Photographer(RIG)
     scenes = [world.scene_at(float(index)) for index in range(len(joints))]
     seen = [
@@ -95,7 +95,7 @@ def raised(looks: list[Sighting], plate_m: float) -> list[Sighting]:
 
 
 def setup_of(path) -> Setup:
-    return Setup.load(RIG, RuntimeSettings.load(), policy=PROPORTIONAL, calibration=path)
+    return Setup.load(RIG, RuntimeParams.load(), policy=PROPORTIONAL, calibration=path)
 
 
 @pytest.mark.parametrize("plate_m", PLATES_M)
@@ -185,5 +185,5 @@ def test_a_fence_at_a_raised_table_is_refused(tmp_path):
 
 
 def test_the_check_tells_the_height(tmp_path):
-    verdicts = check(setup_of(written(tmp_path, table_z_m=-0.01)), DeviceNames(), TwinSettings())
+    verdicts = check(setup_of(written(tmp_path, table_z_m=-0.01)), DeviceNames(), TwinParams())
     assert any("table at z = -10.0 mm" in str(next(verdicts)) for _ in range(4))

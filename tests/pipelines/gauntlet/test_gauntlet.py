@@ -19,7 +19,7 @@ import yaml
 from control.learning.export import export_image_actor
 from control.learning.extractors import BottleneckExtractor, StateExtractor
 from control.learning.pretrained import ControlParams
-from control.learning.trainer import AgentParams, make_agent
+from control.learning.trainer import make_agent
 from control.task.env import EnvParams
 from control.task.episodes import Episode
 from control.task.image_env import ImageReachEnv
@@ -114,7 +114,14 @@ def image_model(tmp_path_factory, rig):
     """An end-to-end actor that was never trained."""
     env = ImageReachEnv(SHORT, "params/frames.yaml", "nominal", rig=rig)
     keys = {"features_extractor_class": BottleneckExtractor, "critic_features_extractor_class": StateExtractor}
-    agent = make_agent(env, AgentParams(hidden=16, bottleneck_weight=1.0, buffer_size=10), 0, actor_keys=keys)
+    agent = make_agent(
+        env,
+        replace(
+            load_params("params/control.yaml", ControlParams).agent, hidden=16, bottleneck_weight=1.0, buffer_size=10
+        ),
+        0,
+        actor_keys=keys,
+    )
     env.close()
     folder = tmp_path_factory.mktemp("image_model")
     export_image_actor(agent.actor, folder, rig)

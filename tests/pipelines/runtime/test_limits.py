@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from datasets.common.errors import ConfigError
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup
 
-GOOD = RuntimeSettings.load()
+GOOD = RuntimeParams.load()
 METRES = [name for name in vars(GOOD.limits) if name.endswith("_m")]
 
 

@@ -13,11 +13,11 @@ from pipelines.runtime.monitor import (
     EstimateCheck,
     FenceCheck,
     FrameCheck,
-    Limits,
+    LimitParams,
     OverrunCheck,
 )
 from pipelines.runtime.stops import Stop, StopReason
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 vectors = st.lists(anything, min_size=3, max_size=3).map(np.array)
@@ -60,7 +60,7 @@ def test_a_frame_older_than_the_last_is_no_new_one():
 
 @given(phase=st.floats(0, 0.1), into=st.floats(0, 1 / 30))
 def test_a_stall_of_190_ms_is_held_through_whatever_its_phase(phase, into):
-    limits, period, latency = RuntimeSettings.load().limits, 1 / 30, 0.14
+    limits, period, latency = RuntimeParams.load().limits, 1 / 30, 0.14
     check = FrameCheck(limits.max_frame_age_s, limits.repeats_held)
     taken = np.arange(60) * period
     begins = 1.0 + into
@@ -150,6 +150,6 @@ def test_overruns_stop_only_in_a_row_and_are_all_counted(late):
     [("max_sigma_m", 0.0), ("max_frame_age_s", float("nan")), ("overruns_in_row", 0), ("max_drift_m", 1.0)],
 )
 def test_limits_that_would_guard_nothing_are_refused(key, value):
-    good = RuntimeSettings.load().limits
+    good = RuntimeParams.load().limits
     with pytest.raises(ConfigError, match=key):
-        Limits(**{**vars(good), key: value})
+        LimitParams(**{**vars(good), key: value})

@@ -17,7 +17,7 @@ from pipelines.observers.recorder import FRAMES, RunRecorder
 from pipelines.runtime.stops import StopReason
 from pipelines.setup.assemble import RunOptions, run
 from pipelines.setup.devices import DeviceNames
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 
 pytestmark = pytest.mark.realtime
 
@@ -131,7 +131,7 @@ def test_playing_the_recording_comes_to_the_same_stop(pictured, knowing_setup, t
     assert result.stop.reason is StopReason.UNCERTAIN
     setup = replace(knowing_setup, estimator=Doubtful())
     names = DeviceNames.of(str(recorder.path), None, shadow=True)
-    (again,) = run(setup, names, [GOAL], TwinSettings(), RunOptions(quiet=True))
+    (again,) = run(setup, names, [GOAL], TwinParams(), RunOptions(quiet=True))
     assert str(again.stop) == str(result.stop)
     assert again.steps == stored.frames - 1
 
@@ -141,7 +141,7 @@ def test_a_stop_at_the_first_frame_is_played_again(pictured, knowing_setup, tmp_
     _, recorder, _ = record(pictured, tmp_path)
     names = DeviceNames.of(str(recorder.path), None, shadow=True)
     setup = replace(knowing_setup, estimator=pictured.estimator)
-    (again,) = run(setup, names, [GOAL], TwinSettings(), RunOptions(quiet=True))
+    (again,) = run(setup, names, [GOAL], TwinParams(), RunOptions(quiet=True))
     assert again.stop.reason is StopReason.UNCERTAIN
 
 

@@ -37,12 +37,12 @@ from pipelines.twin.controller.firmware import STOPPED
 from pipelines.twin.controller.protocol import Register
 from pipelines.twin.controller.reports import rich_report
 from pipelines.twin.faults import PlannedFault
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 
 pytestmark = pytest.mark.realtime
 
 GOALS = [np.array([0.44, 0.05, 0.27]), np.array([0.37, -0.04, 0.25])]
-TWIN = TwinSettings(calibration_m=0.0, calibration_deg=0.0)
+TWIN = TwinParams(calibration_m=0.0, calibration_deg=0.0)
 
 
 def short(setup, steps=12):

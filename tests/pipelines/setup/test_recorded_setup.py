@@ -14,7 +14,7 @@ from pipelines.observers.recorder import FRAMES
 from pipelines.setup import setup as setting_up
 from pipelines.setup.assemble import _recorder
 from pipelines.setup.devices import DeviceNames
-from pipelines.setup.settings import RuntimeSettings
+from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup
 
 GOAL = np.array([0.45, 0.08, 0.30])
@@ -32,7 +32,7 @@ def test_the_models_that_were_loaded_are_the_ones_it_names(world, tmp_path, monk
     loaded = {}
     monkeypatch.setattr(PositionEstimator, "load", lambda folder, rig: loaded.update(estimator=folder))
     monkeypatch.setattr(setting_up, "make_policy", lambda name, rig, settings: loaded.update(policy=name))
-    shipped = RuntimeSettings.load()
+    shipped = RuntimeParams.load()
     told = told_by(Setup.load(world.rig, shipped, **named), world, tmp_path)["settings"]
     wanted = {"estimator": shipped.estimator, "policy": shipped.policy} | named
     assert loaded == wanted

@@ -16,12 +16,12 @@ from pipelines.runtime.stops import StopReason
 from pipelines.runtime.tick import GoalResult
 from pipelines.setup.assemble import make_runtime
 from pipelines.setup.devices import DeviceNames, open_devices
-from pipelines.twin.camera.camera import TwinCameraSettings
+from pipelines.twin.camera.camera import TwinCameraParams
 from pipelines.twin.controller.controller import _MOVES as MOVES
 from pipelines.twin.controller.firmware import STOPPED
 from pipelines.twin.controller.protocol import Register, Request
 from pipelines.twin.faults import FAULT_NAMES, FaultSchedule, PlannedFault
-from pipelines.twin.settings import TwinSettings
+from pipelines.twin.settings import TwinParams
 
 pytestmark = pytest.mark.realtime
 
@@ -84,7 +84,7 @@ def in_mode(setup, mode):
 
 def run_with(setup, name, held_up, fps=FPS):
     happened = [(np.nan, 0.0)]
-    twin_settings = TwinSettings(calibration_m=0.0, camera=TwinCameraSettings(fps=fps))
+    twin_settings = TwinParams(calibration_m=0.0, camera=TwinCameraParams(fps=fps))
     with open_devices(DeviceNames(), setup, twin_settings) as opened:
         connected_s = time.monotonic()  # before, the controller reported without the tool
         assert wait_until(lambda: opened.camera.read().timestamp > connected_s, 5.0)
@@ -156,7 +156,7 @@ def test_what_passes_by_itself_stops_nothing(shipped_setup, undisturbed, held_up
 def test_old_firmware_is_refused_before_anything_moves(shipped_setup):
     with (
         pytest.raises(DeviceError, match=r"1\.6\.0"),
-        open_devices(DeviceNames(), shipped_setup, TwinSettings(), "v1.6.0"),
+        open_devices(DeviceNames(), shipped_setup, TwinParams(), "v1.6.0"),
     ):
         raise AssertionError("connected to it")
 

@@ -13,8 +13,8 @@ import pytest
 from datasets.common.errors import DeviceError
 from datasets.rig.rig import Rig
 from perception.cameras.realsense.camera import RealSenseCamera
-from perception.cameras.realsense.settings import CameraSettings
-from pipelines.twin.camera.camera import CameraTwin, TwinCameraSettings
+from perception.cameras.realsense.settings import CameraParams
+from pipelines.twin.camera.camera import CameraTwin, TwinCameraParams
 from pipelines.twin.camera.software_realsense import Shot
 
 FPS = 30
@@ -49,7 +49,7 @@ class MovingPicture:
 class Bench:
     """A twin and the camera that reads it, with what was really delivered and when."""
 
-    def __init__(self, rig: Rig, twin: TwinCameraSettings, camera: CameraSettings) -> None:
+    def __init__(self, rig: Rig, twin: TwinCameraParams, camera: CameraParams) -> None:
         self.rig = rig
         self.settings = camera
         self.picture = MovingPicture(rig)
@@ -87,8 +87,8 @@ class Bench:
         pytest.fail(f"the camera gave no frame for {patience_s} s")
 
 
-TWIN = TwinCameraSettings(fps=FPS, latency_s=0.03)
-CAMERA = CameraSettings(fps=FPS, warm_up_frames=3, connect_timeout_s=1.0, reopen_after_s=0.6, reopen_interval_s=0.1)
+TWIN = TwinCameraParams(fps=FPS, latency_s=0.03)
+CAMERA = CameraParams(fps=FPS, warm_up_frames=3, connect_timeout_s=1.0, reopen_after_s=0.6, reopen_interval_s=0.1)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def make_bench(rig: Rig) -> Iterator[Callable[..., Bench]]:
     """Builds benches with changed settings of the twin, started; all is closed at the end of the test."""
     benches: list[Bench] = []
 
-    def make(camera: CameraSettings = CAMERA, **twin_changes: object) -> Bench:
+    def make(camera: CameraParams = CAMERA, **twin_changes: object) -> Bench:
         bench = Bench(rig, replace(TWIN, **twin_changes), camera)
         benches.append(bench)
         bench.twin.start()

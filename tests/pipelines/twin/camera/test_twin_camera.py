@@ -13,7 +13,7 @@ from control.arms.xarm.sdk import wait_until
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.rig import Rig
-from pipelines.twin.camera.camera import CameraTwin, TwinCameraSettings
+from pipelines.twin.camera.camera import CameraTwin, TwinCameraParams
 from pipelines.twin.camera.faults import ActiveFaults, CameraFault
 from pipelines.twin.camera.software_realsense import Shot
 
@@ -70,7 +70,7 @@ def test_drops_the_asked_fraction_of_the_frames(make_bench) -> None:
 def test_a_world_at_rest_never_gives_the_same_image_twice(rig: Rig, sigma: float) -> None:
     still = np.full((480, 640, 3), 99, np.uint8), np.ones((480, 640), np.float32)
     shots: list[Shot] = []
-    settings = TwinCameraSettings(fps=90, latency_s=0.0, colour_noise=sigma)
+    settings = TwinCameraParams(fps=90, latency_s=0.0, colour_noise=sigma)
     with CameraTwin(rig.camera, lambda: contextlib.nullcontext(lambda t: still), settings, shots.append):
         assert wait_until(lambda: len(shots) >= 12, 10.0)
     for one, other in [*itertools.pairwise(shots), *itertools.pairwise(shots[::2])]:  # also with every second lost
@@ -100,7 +100,7 @@ def test_rendering_that_fails_later_is_told_by_check(rig: Rig) -> None:
         return np.zeros((480, 640, 3), np.uint8), np.ones((480, 640), np.float32)
 
     ended = threading.Event()
-    with CameraTwin(rig.camera, lambda: contextlib.nullcontext(render), TwinCameraSettings(fps=90)) as twin:
+    with CameraTwin(rig.camera, lambda: contextlib.nullcontext(render), TwinCameraParams(fps=90)) as twin:
         twin.check()
         ended.set()
         with pytest.raises(DeviceError, match="the world ended"):
@@ -116,7 +116,7 @@ def test_rendering_that_fails_later_is_told_by_check(rig: Rig) -> None:
     ],
 )
 def test_pictures_of_another_shape_or_type_are_refused(rig: Rig, rgb: np.ndarray, depth: np.ndarray) -> None:
-    twin = CameraTwin(rig.camera, lambda: contextlib.nullcontext(lambda t: (rgb, depth)), TwinCameraSettings())
+    twin = CameraTwin(rig.camera, lambda: contextlib.nullcontext(lambda t: (rgb, depth)), TwinCameraParams())
     with pytest.raises(DeviceError, match="a picture must be"):
         twin.start()
 
@@ -143,13 +143,13 @@ def test_presents_itself_as_a_d435(bench) -> None:
 )
 def test_implausible_settings_are_refused_by_name(key: str, value: float) -> None:
     with pytest.raises(ConfigError, match=key):
-        TwinCameraSettings(**{key: value})
+        TwinCameraParams(**{key: value})
 
 
 def test_unknown_keys_are_refused_by_name(tmp_path) -> None:
     (tmp_path / "twin.yaml").write_text("fps: 15\nlatancy_s: 0.1\n")
     with pytest.raises(ConfigError, match="latancy_s"):
-        load_params(tmp_path / "twin.yaml", TwinCameraSettings)
+        load_params(tmp_path / "twin.yaml", TwinCameraParams)
 
 
 def test_unknown_faults_are_refused_with_the_names_there_are() -> None:

@@ -92,14 +92,14 @@ def test_a_process_that_forgets_to_disconnect_keeps_its_exit_code() -> None:
         import contextlib, numpy as np
         from datasets.rig.rig import Rig
         from perception.cameras.realsense.camera import RealSenseCamera
-        from perception.cameras.realsense.settings import CameraSettings
-        from pipelines.twin.camera.camera import CameraTwin, TwinCameraSettings
+        from perception.cameras.realsense.settings import CameraParams
+        from pipelines.twin.camera.camera import CameraTwin, TwinCameraParams
         rig = Rig.load()
         rng = np.random.default_rng(0)
         render = lambda t: (rng.integers(0, 256, (480, 640, 3), dtype=np.uint8), rng.random((480, 640)) + 1)
-        twin = CameraTwin(rig.camera, lambda: contextlib.nullcontext(render), TwinCameraSettings(fps=30))
+        twin = CameraTwin(rig.camera, lambda: contextlib.nullcontext(render), TwinCameraParams(fps=30))
         twin.start()
-        camera = RealSenseCamera(rig.camera, CameraSettings(warm_up_frames=1), context=twin.context)
+        camera = RealSenseCamera(rig.camera, CameraParams(warm_up_frames=1), context=twin.context)
         camera.connect()
         camera.read()
         raise SystemExit(7)

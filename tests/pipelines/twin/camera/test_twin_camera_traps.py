@@ -15,7 +15,7 @@ from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from perception.cameras.realsense.aligned_stream import AlignedStream, Rejected
 from perception.cameras.realsense.camera import RealSenseCamera
-from perception.cameras.realsense.settings import CameraSettings
+from perception.cameras.realsense.settings import CameraParams
 from pipelines.twin.camera.software_realsense import Shot, SoftwareRealSense
 
 pytestmark = pytest.mark.realtime
@@ -168,7 +168,7 @@ def test_a_frame_from_the_future_is_refused(rig) -> None:
         pipeline = rs.pipeline(context)
         return pipeline, pipeline.start()
 
-    stream = AlignedStream(start, rig.camera, CameraSettings())
+    stream = AlignedStream(start, rig.camera, CameraParams())
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
     verdicts = []
