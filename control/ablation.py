@@ -32,7 +32,7 @@ from datasets.common.errors import DataError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 
-School = Literal["estimates", "true_state", "ideal_arm"]
+LearntOn = Literal["estimates", "true_state", "ideal_arm"]
 LATENCIES_S = (0.0, 0.1, 0.2, 0.3)
 """Added to the camera's own delay."""
 IDEAL: Literal["ideal_arm"] = "ideal_arm"
@@ -48,7 +48,7 @@ def _bare(agent: AgentParams) -> AgentParams:
     return replace(agent, residual_gain=0.0, actor_starts=0, warm_up=agent.steps // 10, gamma=0.5, learning_rate=2e-3)
 
 
-VARIANTS: dict[str, tuple[Callable[[AgentParams], AgentParams], School]] = {
+VARIANTS: dict[str, tuple[Callable[[AgentParams], AgentParams], LearntOn]] = {
     "ddpg": (lambda agent: agent, "estimates"),
     "no_controller_beneath": (_bare, "estimates"),
     "no_controller_beneath_learnt_on_an_ideal_arm": (_bare, IDEAL),
@@ -67,17 +67,17 @@ def conditions_of(env: EnvParams) -> dict[str, EnvParams]:
     return {str(latency_s): _later(env, latency_s) for latency_s in LATENCIES_S} | {IDEAL: ideal}
 
 
-def make_env(params: ControlParams, rig: Rig, condition: str, school: School = "estimates") -> ReachEnv:
-    """One of the ``CONDITIONS``, with positions as the school has them."""
-    source = TrueState() if school == "true_state" else Surrogate(_measured(params)[0])
+def make_env(params: ControlParams, rig: Rig, condition: str, learnt_from: LearntOn = "estimates") -> ReachEnv:
+    """One of the ``CONDITIONS``, with positions as the agent was given them while learning."""
+    source = TrueState() if learnt_from == "true_state" else Surrogate(_measured(params)[0])
     return ReachEnv(conditions_of(params.env)[condition], source, rig)
 
 
 def learn_variant(params: ControlParams, rig: Rig, name: str, seed: int) -> dict[str, Any]:
     """Train a variant; returns its figures by condition, and ``train_s``."""
-    change, school = VARIANTS[name]
+    change, learnt_from = VARIANTS[name]
     agent = change(params.agent)
-    learnt_on = partial(make_env, params, rig, IDEAL if school == IDEAL else str(LATENCIES_S[0]), school)
+    learnt_on = partial(make_env, params, rig, IDEAL if learnt_from == IDEAL else str(LATENCIES_S[0]), learnt_from)
     validation = range(VALIDATION_SEED, VALIDATION_SEED + params.evaluation.validation_episodes)
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()

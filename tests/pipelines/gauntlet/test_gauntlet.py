@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from control.learning.end_to_end import EndToEndParams
 from control.learning.export import export_image_actor
 from control.learning.extractors import BottleneckExtractor, StateExtractor
 from control.learning.pretrained import ControlParams
@@ -117,7 +118,10 @@ def image_model(tmp_path_factory, rig):
     agent = make_agent(
         env,
         replace(
-            load_params("params/control.yaml", ControlParams).agent, hidden=16, bottleneck_weight=1.0, buffer_size=10
+            load_params("params/end_to_end_rgb.yaml", EndToEndParams).agent,
+            hidden=16,
+            bottleneck_weight=1.0,
+            buffer_size=10,
         ),
         0,
         actor_keys=keys,
