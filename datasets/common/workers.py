@@ -28,6 +28,9 @@ _DEAD_WORKER = (
     "with fewer --workers if memory is short"
 )
 
+_LOST_ON_RAY = ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "LocalRayletDiedError", "ObjectLostError")
+"""What Ray calls a worker that died, one that it killed for want of memory, and a node lost with its results."""
+
 
 def usable_cores() -> int:
     """The cores that this process may use: its affinity, and the quota of its control group where there is one."""
@@ -98,10 +101,11 @@ class LocalProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for future in self._futures:
+        kill = self._interruptible and not all(future.done() for future in self._futures)
+        # With its workers killed loky itself gives up what waits, and trips over what was cancelled.
+        for future in () if kill else self._futures:
             future.cancel()
-        under_way = not all(future.done() for future in self._futures)
-        self._executor.shutdown(wait=True, kill_workers=self._interruptible and under_way)
+        self._executor.shutdown(wait=True, kill_workers=kill)
 
     def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
         """Yield the index and the result of each task, as they finish."""
@@ -158,10 +162,10 @@ class RayCluster:
             while self._waiting:
                 (done,), _ = ray.wait(list(self._waiting), num_returns=1)
                 yield self._waiting.pop(done), ray.get(done)
-        except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
-            raise DataError(_DEAD_WORKER) from error
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
+        except tuple(getattr(ray.exceptions, name) for name in _LOST_ON_RAY) as error:
+            raise DataError(_DEAD_WORKER) from error
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Runs the estimator over the frames of a split, drawing each window it asks for from the frame's own scene."""
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from tqdm import tqdm
 from datasets.common.workers import Pool, in_order
 from datasets.generation.splits import SplitPlan
 from datasets.rig.projection import Array, Window, invert, transform
-from datasets.rig.rig import BASE_TARGET_M, Rig
+from datasets.rig.rig import BASE_TARGET_M
 from datasets.scene.photographer import Photographer
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimate import PositionEstimate
@@ -52,46 +51,51 @@ class Predictions:
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-@dataclass(frozen=True)
-class Task:
-    """Frames ``start:stop`` of a split, for one estimator."""
-
-    folder: Path
-    plan: SplitPlan
-    start: int
-    stop: int
-
-
 def predict(folder: Path, plan: SplitPlan, pool: Pool) -> Predictions:
     """Locate the TCP in every frame of a split; the result does not depend on how many processes do it.
 
     Raises:
         DataError: a worker process died.
     """
-    tasks = [Task(folder, plan, i, min(i + CHUNK, plan.frames)) for i in range(0, plan.frames, CHUNK)]
+    tasks = [range(i, min(i + CHUNK, plan.frames)) for i in range(0, plan.frames, CHUNK)]
     parts = []
     with tqdm(total=plan.frames, desc=plan.name, unit="frame") as bar:
-        for part in in_order(pool.run(predict_task, tasks)):
+        for part in in_order(pool.run(_FramePredictor(folder, plan), tasks)):
             parts.append(part)
             bar.update(len(part.tcp))
     return Predictions.joined(parts)
 
 
-def predict_task(task: Task) -> Predictions:
-    """The predictions of one task, in this process."""
-    estimator = _estimator(task.folder, task.plan.rig)
-    photographer = _photographer(task.plan.rig, task.plan.randomization.arm)
-    sampler = _sampler(task.plan)
-    rows = []
-    for index in range(task.start, task.stop):
-        scene = sampler.sample(task.plan.scene_seed(index))
-        location = estimator.locate(SceneCamera(photographer, scene), scene.t_base_camera_told, scene.intrinsics)
-        base = transform(invert(scene.t_base_camera), BASE_TARGET_M).astype(np.float64)
-        seen = location.base or PositionEstimate(base, np.ones(3))
-        estimates = (location.glance.xyz, location.glance.sigma, location.fovea.xyz, location.fovea.sigma)
-        distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
-        rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, distance, np.array(location.moved)))
-    return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
+class _FramePredictor:
+    """Locates the TCP in some frames of a split; called with their numbers. A process opens what it needs once."""
+
+    def __init__(self, folder: Path, plan: SplitPlan) -> None:
+        self._folder, self._plan = folder, plan
+        self._opened: tuple[PositionEstimator, Photographer, SceneSampler] | None = None
+
+    def __call__(self, frames: range) -> Predictions:
+        estimator, photographer, sampler = self._opened = self._opened or self._open()
+        rows = []
+        for index in frames:
+            scene = sampler.sample(self._plan.scene_seed(index))
+            location = estimator.locate(SceneCamera(photographer, scene), scene.t_base_camera_told, scene.intrinsics)
+            base = transform(invert(scene.t_base_camera), BASE_TARGET_M).astype(np.float64)
+            seen = location.base or PositionEstimate(base, np.ones(3))
+            estimates = (location.glance.xyz, location.glance.sigma, location.fovea.xyz, location.fovea.sigma)
+            distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
+            rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, distance, np.array(location.moved)))
+        return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+    def close(self) -> None:
+        """Free the GL context; idempotent."""
+        if self._opened is not None:
+            self._opened[1].close()
+            self._opened = None
+
+    def _open(self) -> tuple[PositionEstimator, Photographer, SceneSampler]:
+        rig, randomization = self._plan.rig, self._plan.randomization
+        estimator = PositionEstimator.load(self._folder, rig)
+        return estimator, Photographer(rig, randomization.arm), SceneSampler(rig, randomization)
 
 
 class SceneCamera:
@@ -106,18 +110,3 @@ class SceneCamera:
         picture = self._photographer.photograph(self._scene, window, size_px, self._noise_seed)
         self._noise_seed += 1
         return picture
-
-
-@cache
-def _estimator(folder: Path, rig: Rig) -> PositionEstimator:
-    return PositionEstimator.load(folder, rig)
-
-
-@cache
-def _photographer(rig: Rig, arm: str) -> Photographer:
-    return Photographer(rig, arm)  # type: ignore[arg-type]
-
-
-@cache
-def _sampler(plan: SplitPlan) -> SceneSampler:
-    return SceneSampler(plan.rig, plan.randomization)

@@ -1,7 +1,10 @@
 """Tasks on several processes: each result once, errors of their own type, and no process left behind."""
 
 import argparse
+import contextlib
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -110,6 +113,56 @@ def test_leaving_early_leaves_no_process_and_begins_no_other_task(interruptible,
     assert len(list(tmp_path.iterdir())) == written
 
 
+INTERRUPTED = """
+import sys, time
+from datasets.common.cli import command_line
+from datasets.common.workers import Workers
+with command_line("it"), Workers(2, sys.argv[1]).open(interruptible=sys.argv[2] == "True") as pool:
+    for index, _ in pool.run(lambda task: time.sleep(0.3), range(40)):
+        print(index, flush=True)
+"""
+
+
+def descendants(process: int) -> set[int]:
+    """The processes that this one and its own have started."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found, new = set(), {process}
+    while new:
+        found, new = found | new, {child for child, parent in parents.items() if parent in new}
+    return found - {process}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "interruptible"), [("local", False), ("local", True), ("ray", False)])
+def test_ctrl_c_ends_quietly_and_leaves_no_process(backend, interruptible):
+    """Ctrl-C reaches the whole process group, as in a terminal, with most of the tasks still waiting."""
+    if backend == "ray":
+        pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, backend, str(interruptible)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    started = descendants(process.pid)
+    assert len(started) >= 2
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)  # their end of the pipe closes when the last of them has gone
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "it: interrupted"
+    assert "Traceback" not in errors
+    deadline = time.monotonic() + 20
+    while any(is_running(one) for one in started) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [one for one in started if is_running(one)]
+
+
 def test_ray_gives_the_same_and_errors_as_their_own_type(tmp_path):
     pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
     with Workers(2, "ray").open() as pool:
@@ -120,6 +173,18 @@ def test_ray_gives_the_same_and_errors_as_their_own_type(tmp_path):
         assert folders == {os.getcwd()}
         with pytest.raises(DataError, match="worker process died"):
             list(pool.run(die, [3]))
+
+
+def test_a_worker_that_ray_kills_for_memory_is_a_dead_worker(monkeypatch):
+    ray = pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
+
+    def lost(task):
+        raise ray.exceptions.OutOfMemoryError("task was killed due to the node running low on memory")
+
+    with Workers(1, "ray").open() as pool:
+        monkeypatch.setattr(ray, "get", lost)
+        with pytest.raises(DataError, match="worker process died"):
+            list(pool.run(square, [1]))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -27,10 +27,11 @@ from control.task.image_env import ImageReachEnv
 from control.task.rendered import RenderedParams
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
+from datasets.common.workers import Workers
 from pipelines.gauntlet import __main__ as gauntlet
 from pipelines.gauntlet.cells import Cache, Cell, Method
 from pipelines.gauntlet.gaps import Gap
-from pipelines.gauntlet.plan import GauntletParams
+from pipelines.gauntlet.plan import GauntletParams, Plan
 from pipelines.gauntlet.scenes import GapSource
 from pipelines.report import __main__ as report
 
@@ -184,6 +185,39 @@ def test_the_cache_gives_back_what_was_put_in_and_wants_every_seed(tmp_path):
     (tmp_path / "d.json").write_text("[[1")
     with pytest.raises(DataError, match="delete it"):
         cache.read("d", [1])
+
+
+def test_a_killed_worker_loses_no_finished_cell(tmp_path, params):
+    @dataclass(frozen=True)
+    class Scripted:
+        """Says that it runs; the cell ``d`` kills its process the first time."""
+
+        gap_name: str
+        method_name: str = "m"
+
+        def digest(self):
+            return self.gap_name
+
+        def run(self, seeds):
+            runs = tmp_path / f"{self.gap_name}.runs"
+            again = runs.exists()
+            with runs.open("a") as log:
+                log.write("x")
+            if self.gap_name == "d" and not again:
+                time.sleep(0.5)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return [Episode(seed, 0.001, 0.5, -1.0) for seed in seeds]
+
+    plan = Plan({("m", name): Scripted(name) for name in "abcdefgh"}, {})
+    params = replace(params, episodes=2, runs=str(tmp_path / "kept"))
+    with pytest.raises(DataError, match=r"worker process died.*run the same again"):
+        gauntlet.run(params, plan, Workers(2))
+    finished = {path.stem for path in (tmp_path / "kept").glob("*.json")}
+    assert finished
+    assert "d" not in finished
+    found, _ = gauntlet.run(params, plan, Workers(2))
+    assert [len(found["m"][name]) for name in "abcdefgh"] == [2] * 8
+    assert {(tmp_path / f"{name}.runs").read_text() for name in finished} == {"x"}
 
 
 @pytest.mark.parametrize(("kind", "model"), [("proportional", "models/policy"), ("actor", None)])
