@@ -30,6 +30,8 @@ from pipelines.gauntlet.plan import GauntletParams, Plan, make_plan
 from pipelines.gauntlet.scores import MEASURES, cell_metrics, compare
 
 PROG = "pipelines.gauntlet"
+SHOWN = Path("results/gauntlet")
+"""Where the report looks for a gauntlet when it is not told."""
 OURS = "default"
 RIVALS = ("proportional", "proportional_fused")
 
@@ -193,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 row = written[name][gap]
                 shares = "  ".join(f"<{limit} mm {row[f'success_{limit}mm']:4.0%}" for limit in (5, 10, 20, 50))
                 print(f"  {gap:24}{shares}   median {row['median_mm']:6.1f} mm   95 % {row['p95_mm']:6.1f} mm")
-        folder = "" if output is None else f" --gauntlet {output}"
+        folder = "" if Path(params.results) == SHOWN else f" --gauntlet {params.results}"
         seconds = f"{time.monotonic() - began:.0f} s, {spent:.0f} s of a processor"
         print(f"\n{params.results}: written ({seconds}); `python -m pipelines.report --page{folder}` tells it")
 

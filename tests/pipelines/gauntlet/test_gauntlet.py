@@ -36,6 +36,7 @@ from pipelines.gauntlet.scenes import GapSource
 from pipelines.report import __main__ as report
 
 PARAMS = Path("params/gauntlet.yaml")
+IMAGE_AGENT = load_params("params/end_to_end_rgb.yaml", EndToEndParams).agent
 NOMINAL = Gap("Nominal", "nominal")
 UNNOTICED = {"exact": True, "told_rig": True, "calibration_m": 0.0, "calibration_deg": 0.0}
 SHORT = EnvParams(horizon=3)
