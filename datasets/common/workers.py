@@ -1,6 +1,7 @@
 """Many tasks on several processes: of this machine, or of a Ray cluster. One place for all that can happen to them."""
 
 import argparse
+import contextlib
 import math
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -82,8 +84,8 @@ class ThisProcess:
 class LocalProcesses:
     """Worker processes of this machine with a thread each, started once and kept for all that is run.
 
-    Ctrl-C reaches this process alone: tasks under way are finished, or ended where ``interruptible``, and no other is
-    begun. Should this process die, its workers end by themselves.
+    Ctrl-C reaches this process alone: tasks under way are finished, or ended where ``interruptible`` or where it is
+    pressed again, and no other is begun. Should this process die, its workers end by themselves.
 
     Args:
         workers: processes.
@@ -101,17 +103,20 @@ class LocalProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
+        workers = list(self._executor._processes.values())
         kill = self._interruptible and not all(future.done() for future in self._futures)
-        # With its workers killed loky itself gives up what waits, and trips over what was cancelled.
-        for future in () if kill else self._futures:
-            future.cancel()
-        self._executor.shutdown(wait=True, kill_workers=kill)
+        with _at_ctrl_c(lambda: [worker.terminate() for worker in workers]):
+            # With its workers killed loky itself gives up what waits, and trips over what was cancelled.
+            for future in () if kill else self._futures:
+                future.cancel()
+            self._executor.shutdown(wait=True, kill_workers=kill)
 
     def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
         """Yield the index and the result of each task, as they finish."""
         pickled = cloudpickle.dumps(function)
         try:
-            self._futures = {self._executor.submit(_call, pickled, task): i for i, task in enumerate(tasks)}
+            with _ctrl_c_held_back():  # the workers start here
+                self._futures = {self._executor.submit(_call, pickled, task): i for i, task in enumerate(tasks)}
             for future in loky.as_completed(self._futures):
                 yield self._futures[future], future.result()
         except BrokenProcessPool as error:
@@ -245,6 +250,38 @@ def _call(pickled: bytes, task: Any, folder: str | None = None) -> Any:
 def _close(function: Callable[[Any], Any] | None) -> None:
     if (close := getattr(function, "close", None)) is not None:
         close()
+
+
+@contextlib.contextmanager
+def _at_ctrl_c(act: Callable[[], object]) -> Iterator[None]:
+    """Call ``act`` at Ctrl-C, and raise it at the end only: loky torn out of its waiting would hang."""
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield
+        return
+    pressed = threading.Event()
+
+    def press(*_: object) -> None:
+        pressed.set()
+        act()
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed.is_set():
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait until the end, and be blocked in the processes begun meanwhile, from their first moment on."""
+    resource_tracker.ensure_running()  # whose start would let it through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_worker(parent: int) -> None:
