@@ -9,7 +9,7 @@ import csv
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -48,19 +48,19 @@ class EndToEndParams(Checked):
     kind: Literal["end_to_end"]
     policy: str
     results: str
-    seed: Annotated[int, Within(0)]
-    env: EnvParams
-    frames: str
-    train_split: str
-    test_split: str
-    room_steps: Annotated[int, Within(0)]
-    bf16: bool
-    hindsight: Annotated[int, Within(0)]
-    agent: AgentParams
-    interval: Annotated[int, Within(1)]
-    validation_episodes: Annotated[int, Within(1)]
-    episodes: Annotated[int, Within(1)]
-    runs: str
+    seed: Annotated[int, Within(0)] = 0
+    env: EnvParams = field(default_factory=EnvParams)
+    frames: str = "params/frames.yaml"
+    train_split: str = "nominal"
+    test_split: str = "nominal"
+    room_steps: Annotated[int, Within(0)] = 1
+    bf16: bool = True
+    hindsight: Annotated[int, Within(0)] = 1
+    agent: AgentParams = field(default_factory=AgentParams)
+    interval: Annotated[int, Within(1)] = 6000
+    validation_episodes: Annotated[int, Within(1)] = 10
+    episodes: Annotated[int, Within(1)] = 100
+    runs: str = "runs/end_to_end"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ from control.learning.export import export_actor
 from control.learning.plots import draw_curves, draw_distances
 from control.learning.trainer import AgentParams, Curve, learn
 from control.policies.policy import Policy
-from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy, load_policy
+from control.policies.shipped import POLICY_FOLDER, FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.env import EnvParams, ReachEnv
 from control.task.episode_seeds import SCENES_SEED, TEST_SEED, TUNING_SEED, VALIDATION_SEED
 from control.task.episodes import Episode, paired_difference, run_episodes, summarize
@@ -56,13 +56,13 @@ class EvaluationParams(Checked):
 
     PART = "evaluation."
 
-    episodes: Annotated[int, Within(1)]
-    validation_episodes: Annotated[int, Within(1)]
-    tuning_episodes: Annotated[int, Within(1)]
-    gains: Annotated[tuple[float, ...], Within(0, above=True)]
-    interval: Annotated[int, Within(1)]
-    rooms: Annotated[int, Within(1)]
-    workers: Annotated[int, Within(1)]
+    episodes: Annotated[int, Within(1)] = 100
+    validation_episodes: Annotated[int, Within(1)] = 20
+    tuning_episodes: Annotated[int, Within(1)] = 40
+    gains: Annotated[tuple[float, ...], Within(0, above=True)] = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
+    interval: Annotated[int, Within(1)] = 1000
+    rooms: Annotated[int, Within(1)] = 100
+    workers: Annotated[int, Within(1)] = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,15 +74,15 @@ class EvaluationParams(Checked):
 class ControlParams(Checked):
     """``params/control.yaml``; each value is explained there."""
 
-    seed: Annotated[int, Within(0)]
-    env: EnvParams
-    rooms: RenderedParams
-    agent: AgentParams
-    true_state_steps: Annotated[int, Within(1)]
-    evaluation: EvaluationParams
-    policy: str
-    results: str
-    runs: str
+    seed: Annotated[int, Within(0)] = 0
+    env: EnvParams = field(default_factory=EnvParams)
+    rooms: RenderedParams = field(default_factory=RenderedParams)
+    agent: AgentParams = field(default_factory=AgentParams)
+    true_state_steps: Annotated[int, Within(1)] = 3000
+    evaluation: EvaluationParams = field(default_factory=EvaluationParams)
+    policy: str = str(POLICY_FOLDER)
+    results: str = "results/control"
+    runs: str = "runs/control"
     kind: Literal["pretrained"] = "pretrained"
 
     def __post_init__(self) -> None:

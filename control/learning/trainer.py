@@ -50,16 +50,16 @@ class AgentParams(Checked):
 
     PART = "agent."
 
-    steps: Annotated[int, Within(1)]
-    learning_rate: Annotated[float, Within(0, above=True)]
-    batch_size: Annotated[int, Within(1)]
-    buffer_size: Annotated[int, Within(1)]
-    warm_up: Annotated[int, Within(0)]
-    actor_starts: Annotated[int, Within(0)]
-    tau: Annotated[float, Within(0, 1, above=True)]
-    gamma: Annotated[float, Within(0, 1, below=True)]
-    hidden: Annotated[int, Within(1)]
-    noise: Annotated[tuple[float, float], Within(0, above=True, rising=True)]
+    steps: Annotated[int, Within(1)] = 5000
+    learning_rate: Annotated[float, Within(0, above=True)] = 1e-3
+    batch_size: Annotated[int, Within(1)] = 128
+    buffer_size: Annotated[int, Within(1)] = 20_000
+    warm_up: Annotated[int, Within(0)] = 200
+    actor_starts: Annotated[int, Within(0)] = 0
+    tau: Annotated[float, Within(0, 1, above=True)] = 0.05
+    gamma: Annotated[float, Within(0, 1, below=True)] = 0.9
+    hidden: Annotated[int, Within(1)] = 64
+    noise: Annotated[tuple[float, float], Within(0, above=True, rising=True)] = (0.02, 0.3)
     train_freq: Annotated[int, Within(1)] = 1
     bottleneck_weight: Annotated[float, Within(0)] = 0.0
     residual_gain: Annotated[float, Within(0)] = 0.0

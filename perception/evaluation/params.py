@@ -32,8 +32,8 @@ class LocateParams(Checked):
     calibration_split: str
     splits: tuple[str, ...]
     mapped_split: str
-    bad_frames: Annotated[int, Within(1)]
-    workers: Annotated[int, Within(1)]
+    bad_frames: Annotated[int, Within(1)] = 500
+    workers: Annotated[int, Within(1)] = 2
     frames_per_split: Annotated[int, Within(1)] | None = None
     rig: str = str(RIG_PATH)
     estimator: str = "models/estimator"

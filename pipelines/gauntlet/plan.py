@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,14 +44,14 @@ class GauntletParams(Checked):
 
     methods: dict[str, Method]
     gaps: dict[str, Gap]
-    camera_map: CameraMap
-    episodes: Annotated[int, Within(1)]
-    seed: Annotated[int, Within(0)]
-    workers: Annotated[int, Within(1)]
-    control: str
-    gains: str
-    results: str
-    runs: str
+    camera_map: CameraMap = field(default_factory=CameraMap)
+    episodes: Annotated[int, Within(1)] = 50
+    seed: Annotated[int, Within(0)] = 2_100_000_000
+    workers: Annotated[int, Within(1)] = 2
+    control: str = "params/control.yaml"
+    gains: str = "results/control/metrics.json"
+    results: str = "results/gauntlet"
+    runs: str = "runs/gauntlet"
 
     def __post_init__(self) -> None:
         super().__post_init__()
