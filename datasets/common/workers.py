@@ -139,7 +139,6 @@ class RayCluster:
         except ImportError as error:
             raise ConfigError("--backend ray needs Ray: install the project with its extra 'ray'") from error
         self._ray = ray
-        self._waiting: dict[Any, int] = {}
         try:
             if address:
                 _probe(address)
@@ -153,20 +152,18 @@ class RayCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for task in self._waiting:
-            self._ray.cancel(task, force=True)
-        self._ray.shutdown()
+        self._ray.shutdown()  # ends this driver's tasks, too; cancelled one by one, Ray itself sometimes aborts
 
     def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
         """Yield the index and the result of each task, as they finish."""
         ray = self._ray
         pickled = ray.put(cloudpickle.dumps(function))
         begin: Callable[..., Any] = ray.remote(num_cpus=1, max_retries=0)(_call).remote
-        self._waiting = {begin(pickled, task, os.getcwd()): index for index, task in enumerate(tasks)}
+        waiting = {begin(pickled, task, os.getcwd()): index for index, task in enumerate(tasks)}
         try:
-            while self._waiting:
-                (done,), _ = ray.wait(list(self._waiting), num_returns=1)
-                yield self._waiting.pop(done), ray.get(done)
+            while waiting:
+                (done,), _ = ray.wait(list(waiting), num_returns=1)
+                yield waiting.pop(done), ray.get(done)
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except tuple(getattr(ray.exceptions, name) for name in _LOST_ON_RAY) as error:
