@@ -11,7 +11,8 @@ from control.policies.features import SIZE, FeatureEncoder
 from control.policies.policy import Observation, Policy
 from datasets.common.errors import ModelError
 from datasets.rig.rig import Rig
-from perception.estimator.model_folder import open_graph, read_description, require_same_rig
+from perception.estimator.graphs import open_graph_file
+from perception.estimator.model_folder import read_description, require_same_rig
 
 POLICY_FOLDER = Path("models/policy")
 GRAPH = "actor.onnx"
@@ -123,4 +124,4 @@ def open_actor(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSessio
     if features != SIZE:
         raise ModelError(f"{folder}: trained on {features} features, but this version computes {SIZE}; {again}")
     require_same_rig(folder, trained, rig_part(rig), "restore params/rig.yaml or train the policy again")
-    return open_graph(folder / GRAPH, again)
+    return open_graph_file(folder / GRAPH, again)

@@ -58,7 +58,7 @@ class Run:
         return missing, total
 
     def _root(self) -> zarr.Group:
-        return zarr.open_group(open_store(self.url, read_only=False), mode="a")
+        return zarr.open_group(open_store(self.url, read_only=False), mode="a", zarr_format=3)
 
     def _begin(self) -> dict[str, SplitWriter]:
         """Clear away what must go and open all splits; what is to be refused is refused before anything is touched."""
@@ -86,7 +86,7 @@ class Run:
 
     def _attributes(self) -> dict[str, Any]:
         try:
-            return dict(zarr.open_group(open_store(self.url), mode="r").attrs)
+            return dict(zarr.open_group(open_store(self.url), mode="r", zarr_format=3).attrs)
         except (GroupNotFoundError, FileNotFoundError):
             return {}
 

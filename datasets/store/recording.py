@@ -84,7 +84,7 @@ class RecordingWriter:
         # By default zarr compresses in as many threads as there are arrays: all cores at once, the control loop's too.
         zarr.config.set({"threading.max_workers": 1})
         with storage_errors(f"writing {self.where}"):
-            root = zarr.open_group(open_store(url, read_only=False), mode="a")
+            root = zarr.open_group(open_store(url, read_only=False), mode="a", zarr_format=3)
             if name in list(root.keys()):
                 raise DataError(f"{self.where}: a recording of that name is there; choose another name")
             fixed = {"version": VERSION, "rig": rig.to_json(), "looks": ["native"], "segment_frames": self._segment}

@@ -14,6 +14,7 @@ Layout of a split, with N frames::
 """
 
 import contextlib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ import fsspec
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 from zarr.errors import GroupNotFoundError
 from zarr.storage import FsspecStore, LocalStore
 
@@ -52,6 +53,10 @@ _COMPRESSION = BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle", typesize=
 """Frames shrink to 0.42 of their bytes, at 0.3 GB/s in and 0.7 GB/s out; lz4: 0.62, 0.7 and 1.8 GB/s. Training reads
 0.04 GB/s, and the disk holds each frame twice (workspace and DVC cache)."""
 
+_CODECS = (BytesCodec, BloscCodec, Crc32cCodec)
+_MOST_CHUNK_BYTES = 2**30
+"""Of a file once read; a second of native frames takes 15 MB."""
+
 LABELS = {
     "tcp": Column((3,), "float64"),
     "joints": Column((7,), "float64"),
@@ -70,6 +75,30 @@ def schema(looks: Sequence[LookName], size_px: int) -> dict[str, Column]:
     if "fovea" in looks:
         columns["fovea/window"] = Column((4,), "float64")
     return {**columns, **LABELS, "scene_seed": Column((), "uint64")}
+
+
+_KNOWN = {name: column for look in ("glance", "fovea") for name, column in schema([look], 0).items()} | {
+    "native/rgb": Column((0, 0, 3), "uint8"),
+    "native/depth": Column((0, 0), "uint16"),
+    "timestamp": Column((), "float64"),
+    "written": Column((), "uint8"),
+}
+"""Columns with a meaning; 0 stands for any size. What else a recording holds are plain numbers of its run."""
+
+
+def _fault_of(name: str, array: zarr.Array) -> str | None:
+    """Why an array is not read, by its description alone: no file of it was touched yet."""
+    codecs, more = getattr(array.metadata, "codecs", (None,)), getattr(array.metadata, "storage_transformers", None)
+    if more or not all(type(codec) in _CODECS for codec in codecs):
+        return f"stored by filters that are not this project's ({', '.join(type(codec).__name__ for codec in codecs)})"
+    shape = array.shape[1:]
+    known = _KNOWN.get(name, Column(shape, "float64"))
+    fits = len(shape) == len(known.shape) and all(np.equal(shape, known.shape) | np.equal(known.shape, 0))
+    if not fits or str(array.dtype) != known.dtype:
+        return f"a column of {array.dtype} {list(shape)}, where {known.dtype} {list(known.shape)} is expected"
+    if math.prod(array.chunks) * array.dtype.itemsize > _MOST_CHUNK_BYTES:
+        return f"files of {math.prod(array.chunks) * array.dtype.itemsize / 2**30:.0f} GB"
+    return None
 
 
 def depth_to_units(depth_m: NDArray[np.floating]) -> NDArray[np.uint16]:
@@ -179,7 +208,7 @@ class GroupReader:
         self.url, self.name = str(url), group
         with storage_errors(f"reading {self.where}"):
             try:
-                self._group = zarr.open_group(open_store(self.url), path=group, mode="r")
+                self._group = zarr.open_group(open_store(self.url), path=group, mode="r", zarr_format=3)
             except (GroupNotFoundError, FileNotFoundError) as error:
                 raise DataError(f"{self.where}: no frames there{self._others()}") from error
         self.attributes: dict[str, Any] = dict(self._group.attrs)
@@ -202,8 +231,17 @@ class GroupReader:
     @cached_property
     def arrays(self) -> dict[str, zarr.Array]:
         """All arrays by name (``glance/rgb``, ``tcp``, ...)."""
-        members = self._group.members(max_depth=None)
-        return {name: member for name, member in members if isinstance(member, zarr.Array)}
+        try:
+            members = [
+                (name, each) for name, each in self._group.members(max_depth=None) if isinstance(each, zarr.Array)
+            ]
+        except Exception as error:  # whatever its description asks for, the libraries raise as they like
+            raise DataError(f"{self.where}: cannot be opened ({type(error).__name__}: {error})") from error
+        arrays = {name: member for name, member in members if isinstance(member, zarr.Array)}
+        for name, array in arrays.items():
+            if fault := _fault_of(name, array):
+                raise DataError(f"{self.where}/{name}: {fault}; open no recording that this project did not write")
+        return arrays
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Rows ``start:stop`` of an array as stored.
@@ -235,7 +273,7 @@ class GroupReader:
 
     def _others(self) -> str:
         try:
-            root = zarr.open_group(open_store(self.url), mode="r")
+            root = zarr.open_group(open_store(self.url), mode="r", zarr_format=3)
             names = sorted(name for name, _ in root.groups())
         except (OSError, ValueError):
             names = []

@@ -32,7 +32,7 @@ def found_description(url: str, split: str) -> dict[str, Any] | None:
         DataError: what is there is a recording.
     """
     try:
-        group = zarr.open_group(open_store(url), path=split, mode="r")
+        group = zarr.open_group(open_store(url), path=split, mode="r", zarr_format=3)
     except (GroupNotFoundError, FileNotFoundError):
         return None
     if "segment_frames" in group.attrs:
@@ -57,7 +57,7 @@ class SplitWriter:
 
     def __init__(self, url: str, split: str) -> None:
         self.url, self.split = url, split
-        self._group = zarr.open_group(open_store(url, read_only=False), path=split, mode="r+")
+        self._group = zarr.open_group(open_store(url, read_only=False), path=split, mode="r+", zarr_format=3)
         self._attributes: dict[str, Any] = dict(self._group.attrs)
 
     @classmethod
@@ -80,7 +80,7 @@ class SplitWriter:
         with storage_errors(f"writing {url}/{split}"):
             if found_description(url, split) is None:
                 StoredFiles(url, split).remove()  # what was killed while it was being created
-                root = zarr.open_group(open_store(url, read_only=False), mode="a")
+                root = zarr.open_group(open_store(url, read_only=False), mode="a", zarr_format=3)
                 group = root.create_group(split, attributes={**_plain(description), "complete": False})
                 frames, rows = int(description["frames"]), int(description["shard_frames"])
                 create_columns(group, columns, frames, rows)

@@ -18,7 +18,8 @@ from datasets.rig.frame import Frame
 from datasets.rig.projection import Array, Intrinsics, Window, backproject, invert, project, transform
 from datasets.rig.rig import Rig
 from perception.estimator.estimate import PositionEstimate
-from perception.estimator.model_folder import open_graph, read_description, require_same_rig
+from perception.estimator.graphs import open_graph_file
+from perception.estimator.model_folder import read_description, require_same_rig
 from perception.estimator.pose_check import check_pose
 from perception.estimator.table_plane import FAR_M, fit_table, seen_from_table
 
@@ -37,6 +38,8 @@ GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx"}
 SIGMAS = ("glance", "base", "fovea")
 """What estimator.json scales the sigma of: both looks' TCP and the glance's view of the base."""
 DESCRIPTION = "estimator.json"
+_AGAIN = "train it with `make reproduce`, or take the repository's models/estimator"
+_MOST_SCALE = 1000.0
 
 Exact = NDArray[np.float64]
 
@@ -123,7 +126,7 @@ class PositionEstimator:
         self.rig = rig
         self.folder = folder
         self.description = _read_description(folder, rig)
-        self._sessions = {look: open_graph(folder / name, "train it again") for look, name in GRAPHS.items()}
+        self._sessions = {look: open_graph_file(folder / name, _AGAIN) for look, name in GRAPHS.items()}
         scale = self.description["sigma_scale"]
         self._sigma_scale = {name: np.asarray(scale[name], dtype=float) for name in SIGMAS}
         self._t_table_camera: Array = rig.t_base_camera
@@ -234,20 +237,18 @@ class PositionEstimator:
 
 
 def _read_description(folder: Path, rig: Rig) -> dict:
-    again = "train it with `make reproduce`, or take the repository's models/estimator"
-
     def parse(description: dict) -> tuple[dict, dict, list[str], list[Exact]]:
         scales = [np.asarray(description["sigma_scale"][name], dtype=float) for name in SIGMAS]
         return description, description["rig"], description["channels"], scales
 
     files = (DESCRIPTION, *GRAPHS.values())
-    description, trained, channels, scales = read_description(folder, files, "model", again, parse)
-    if any(scale.shape != (3,) or not np.all(scale > 0) for scale in scales):
+    description, trained, channels, scales = read_description(folder, files, "model", _AGAIN, parse)
+    if any(scale.shape != (3,) or not np.all((scale > 0) & (scale < _MOST_SCALE)) for scale in scales):
         raise ModelError(
-            f"{folder / DESCRIPTION}: sigma_scale must hold three positive numbers for each of {SIGMAS}; {again}"
+            f"{folder / DESCRIPTION}: sigma_scale must hold three positive numbers for each of {SIGMAS}; {_AGAIN}"
         )
     if channels != CHANNELS:
-        raise ModelError(f"{folder}: trained for the channels {channels}, but frames carry {CHANNELS}; {again}")
+        raise ModelError(f"{folder}: trained for the channels {channels}, but frames carry {CHANNELS}; {_AGAIN}")
     remedy = "restore the rig (a measured pose belongs into the calibration file) or train again"
     require_same_rig(folder, trained, rig_part(rig), remedy)
     return description

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import onnxruntime
-
 from datasets.common.errors import ModelError
 
 T = TypeVar("T")
@@ -47,14 +45,3 @@ def require_same_rig(folder: Path, trained: Mapping[str, Any], here: Mapping[str
             raise ModelError(
                 f"{folder}: trained for another rig: {key} was {trained.get(key)} and is {value} now; {remedy}"
             )
-
-
-def open_graph(path: Path, again: str) -> onnxruntime.InferenceSession:
-    """A network run by one thread; raises ModelError, with what to do about it, ``again``."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own, undocumented types; each one means an unusable file
-        raise ModelError(f"{path}: not a network that ONNX Runtime can open ({error}); {again}") from error

@@ -5,16 +5,12 @@ so that the cost is paid once a group. A share of frames is corrupted on purpose
 looking elsewhere), so that the network learns to say when it cannot know.
 """
 
-import os
 from dataclasses import dataclass
 
+import albumentations
 import numpy as np
 import torch
 from torch import Tensor
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network for its newest version on import
-
-import albumentations
 
 CORRUPTIONS = ("black", "no_depth", "occluded", "elsewhere", "capped")
 

@@ -75,7 +75,7 @@ class FrameCheck:
 
 
 class EstimateCheck:
-    """An estimate is finite, sure of itself, and near the one before it, as the arm's largest speed allows."""
+    """An estimate is finite, sure of itself, with a spread, and near the one before, as the arm's top speed allows."""
 
     def __init__(self, max_sigma_m: float, max_jump_m: float, max_speed_m_s: float) -> None:
         self._max_sigma_m, self._max_jump_m, self._max_speed_m_s = max_sigma_m, max_jump_m, max_speed_m_s
@@ -93,6 +93,11 @@ class EstimateCheck:
         if not (np.all(np.isfinite(estimate.xyz)) and np.all(np.isfinite(estimate.sigma))):
             raise Stop(
                 StopReason.NOT_FINITE, f"estimate {estimate.xyz.tolist()}, sigma {estimate.sigma.tolist()} (metres)"
+            )
+        if np.min(estimate.sigma) <= 0:
+            raise Stop(
+                StopReason.UNCERTAIN,
+                f"sigma {np.round(1e3 * estimate.sigma, 3).tolist()} mm is no spread (a model of another kind?)",
             )
         worst = float(np.max(estimate.sigma))
         if worst > self._max_sigma_m:
