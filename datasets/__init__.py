@@ -1,6 +1,28 @@
-"""The simulated world and the labelled RGB-D frames drawn from it (ground floor: imports no other room)."""
+"""The simulated world and the labelled RGB-D frames drawn from it (ground floor: imports no other room).
+
+Whatever this project imports is told here, before it is imported, to send nothing home: every other room imports this
+one first. Who wants a library's own telemetry sets its variable before starting.
+"""
 
 import os
 
+UNASKED = {
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime: a device id, processes, sessions and models, since 1.29
+    "NO_ALBUMENTATIONS_UPDATE": "1",  # asks the network for its newest version on import
+    "DVC_NO_ANALYTICS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "LIT_DISABLE_TELEMETRY": "1",
+    "WANDB_MODE": "offline",
+    "WANDB_DISABLED": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # timm's way to the hub
+    "DO_NOT_TRACK": "1",  # of libraries that heed the common word
+}
+"""Variables that keep the libraries used from storing or sending anything about their use.
+
+Rerun's viewer has none: :mod:`pipelines.observers.live` starts it so that it does neither.
+"""
+
 # Frames are drawn without a display; MuJoCo reads this once, when it is first imported.
 os.environ.setdefault("MUJOCO_GL", "egl")
+for _name, _value in UNASKED.items():
+    os.environ.setdefault(_name, _value)

@@ -1,5 +1,6 @@
 """The live view, written to a file in place of the viewer."""
 
+import json
 import sys
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from control.arms.params import ArmParams
 from datasets.common.errors import ConfigError
 from datasets.rig.frame import Frame
-from pipelines.observers.live import LiveView
+from pipelines.observers import live
+from pipelines.observers.live import LiveView, require_live, viewer_command
 from pipelines.runtime.tick import Tick
 from pipelines.setup.setup import make_fence
 
@@ -37,3 +39,53 @@ def test_without_rerun_it_says_what_to_install(rig, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(ConfigError, match="rerun-sdk"):
         LiveView(make_fence(rig, ArmParams.load()), rig.t_base_camera, rig.camera)
+
+
+def test_the_viewer_listens_on_this_computer_only_in_bounded_memory():
+    command = viewer_command("rerun", 9999)
+    assert command[command.index("--bind") + 1] == "127.0.0.1"
+    for option in ("--memory-limit", "--server-memory-limit"):
+        assert command[command.index(option) + 1] == "1GB"
+
+
+VIEWER = """
+import json, os, socket, sys, time
+with socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))):
+    with open(sys.argv[1], "w") as file:
+        json.dump(dict(os.environ), file)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(("lives_s", "opens"), [(4.0, True), (0.3, False), (-1.0, False)])
+def test_a_viewer_that_stays_is_sent_to_and_one_that_does_not_is_done_without(
+    rig, tmp_path, monkeypatch, caplog, lives_s, opens
+):
+    rerun = pytest.importorskip("rerun")
+    file = tmp_path / "environment.json"
+
+    def command(path, port):
+        return [sys.executable, "-c", VIEWER, str(file), str(lives_s), *viewer_command(path, port)]
+
+    connected = []
+    monkeypatch.setattr(live, "viewer_command", command)
+    monkeypatch.setattr(live, "viewer_path", lambda: "rerun")
+    monkeypatch.setattr(rerun, "connect_grpc", connected.append)
+    monkeypatch.setenv("DISPLAY", ":0")
+    view = LiveView(make_fence(rig, ArmParams.load()), rig.t_base_camera, rig.camera)
+    view(make_tick(rig, 0), Frame(np.zeros((480, 640, 3), np.uint8), np.ones((480, 640), np.float32), 1.0))
+    view.close()
+    assert bool(connected) is opens
+    assert ("no live view" in caplog.text) is not opens
+    environment = json.loads(file.read_text())
+    assert environment["CI"] == "true", "the viewer would store how it is used"
+
+
+@pytest.mark.parametrize(("path", "display", "words"), [(None, ":0", "not installed"), ("rerun", "", "no display")])
+def test_a_view_that_cannot_open_is_refused_in_one_sentence(monkeypatch, path, display, words):
+    pytest.importorskip("rerun")
+    monkeypatch.setattr(live, "viewer_path", lambda: path)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(ConfigError, match=words):
+        require_live()
