@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from control.arms.xarm.sdk import load_sdk
+from control.arms.xarm.wire.sdk import load_sdk
 from datasets.common.errors import DeviceError
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
@@ -248,9 +248,10 @@ class ControllerTwin(Service):
             wanted = [port for port in self._connections.report_ports() if slow or port == REAL_PORT]
             if not wanted:
                 continue
-            waiting.append((time.monotonic() + self.faults.lateness_s(), self.firmware.snapshot(), wanted))
+            snapshot = self.faults.spoil(self.firmware.snapshot())
+            waiting.append((time.monotonic() + self.faults.lateness_s(), snapshot, wanted))
             while waiting and waiting[0][0] <= time.monotonic():
-                _, snapshot, ports = waiting.popleft()
+                _, told, ports = waiting.popleft()
                 for port in ports:
                     make = {REAL_PORT: real_report, NORMAL_PORT: normal_report, RICH_PORT: rich_report}[port]
-                    self._connections.send_report(port, make(snapshot))
+                    self._connections.send_report(port, make(told))

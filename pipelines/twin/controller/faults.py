@@ -18,17 +18,35 @@
 ``drop_motion``     the motion connection breaks
 ``drop_reports``    the report streams break and cannot be opened again
 ``mute_reports``    the report streams stay open and say nothing
+``nan_reports``     every reported joint and pose is not a number, from now on
+``frozen_pose``     every report repeats the joints and the pose of now, whatever the arm does
+``tilted``          somebody turns the tool by 46 degrees from pointing down, and holds it there
+``manual``          somebody switches to manual mode: mode 2, a hand may lead the arm
+``boundary_off``    another client switches the safety boundary off
+``boundary_wider``  another client moves a face of the safety boundary outwards by 300 mm
+``reduced_off``     another client switches the reduced mode off
+``faster``          another client raises the speed limits of the reduced mode to 1 m/s and 180 deg/s
+``sensitivity``     another client lowers the collision sensitivity to 1, of a firmware that resets nothing
+``tool_offset``     another client sets the tool's offset to 0, of a firmware that resets nothing
+``payload``         another client sets the payload to 0, of a firmware that resets nothing
+``world_offset``    another client shifts the base frame by 5 mm
+``simulation``      another client switches simulation mode on
+``ack_without_stop``  a stop is acknowledged and not carried out, from now on
 ==================  =====================================================================================
 """
 
+import math
 import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from datasets.common.errors import ConfigError
 from pipelines.twin.controller.connections import Client, Connections
-from pipelines.twin.controller.firmware import Firmware
+from pipelines.twin.controller.firmware import MANUAL, Firmware
+from pipelines.twin.controller.reports import Snapshot
 
 STALL_S = 0.19
 """A stall that others measured on a real xArm7, about every 10 s."""
@@ -36,11 +54,25 @@ SLOW_S = 0.05
 JITTER_S = 0.04
 """The intervals of others' measurements on a real xArm7 spread from 7 to 29 ms where 10 were asked for."""
 WARNING, NO_SOLUTION = 15, 14
+TILT_RAD = 0.8
+SET_BY_OTHERS: dict[str, dict[str, object]] = {
+    "boundary_off": {"fence_on": False},
+    "reduced_off": {"reduced_on": False},
+    "faster": {"reduced_tcp_mm_s": 1000.0, "reduced_joint_rad_s": math.pi},
+    "sensitivity": {"collision_sensitivity": 1},
+    "tool_offset": {"tcp_offset_mm_rad": (0.0,) * 6},
+    "payload": {"load_kg_mm": (0.0,) * 4},
+    "world_offset": {"world_offset_mm_rad": (5.0, 0.0, 0.0, 0.0, 0.0, 0.0)},
+    "simulation": {"simulated": True},
+}
+"""What another client sets while the arm runs, of a firmware that resets nothing."""
 
 CONTROLLER_FAULTS = (
     *("c21", "c22", "c23", "c24", "c31", "c35", "estop", "mode0", "warning", "ignored", "no_solution", "pause"),
     *("stall", "slow", "latency", "jitter"),
     *("silent", "silent_motion", "drop_control", "drop_motion", "drop_reports", "mute_reports"),
+    *("nan_reports", "frozen_pose", "tilted", "manual", "boundary_wider", *SET_BY_OTHERS),
+    "ack_without_stop",
 )
 
 
@@ -62,6 +94,8 @@ class ControllerFaults:
         self.stalls_s: list[tuple[float, float]] = []
         self.mutes_reports = False
         self.refuses_reports = False
+        self._blind = False
+        self._frozen: Snapshot | None = None
 
     def inject(self, name: str) -> None:
         """Let the fault happen now; raises ConfigError for a name there is not."""
@@ -88,15 +122,23 @@ class ControllerFaults:
             "drop_motion": lambda: connections.drop_clients(motion_only=True),
             "drop_reports": self._drop_reports,
             "mute_reports": lambda: setattr(self, "mutes_reports", True),
+            "nan_reports": lambda: setattr(self, "_blind", True),
+            "frozen_pose": lambda: setattr(self, "_frozen", firmware.snapshot()),
+            "tilted": lambda: firmware.twist(TILT_RAD),
+            "manual": self._lead_by_hand,
+            "boundary_wider": self._widen_boundary,
+            **{name: partial(firmware.limit, **changes) for name, changes in SET_BY_OTHERS.items()},
+            "ack_without_stop": lambda: setattr(firmware, "ignores_stops", True),
         }
         actions[name]()
 
     def clear(self) -> None:
         """End every fault that lasts, and release the emergency button; errors stay until cleaned."""
         self.silent = self.silent_motion = self.slow = self.latency = self.jitter = False
-        self.mutes_reports = self.refuses_reports = False
+        self.mutes_reports = self.refuses_reports = self._blind = False
+        self._frozen = None
         self._stall.clear()
-        self._firmware.ignores_moves = False
+        self._firmware.ignores_moves = self._firmware.ignores_stops = False
         self._firmware.press_emergency_stop(False)
 
     def hold_reply(self, client: Client) -> bool:
@@ -114,6 +156,27 @@ class ControllerFaults:
     def lateness_s(self) -> float:
         """How late the next message is."""
         return (SLOW_S if self.latency else 0.0) + (self._random.uniform(0, JITTER_S) if self.jitter else 0.0)
+
+    def spoil(self, snapshot: Snapshot) -> Snapshot:
+        """What is reported in place of what is."""
+        if self._blind:
+            return replace(snapshot, joints_rad=(math.nan,) * 7, pose_mm_rad=(math.nan,) * 6)
+        if (frozen := self._frozen) is not None:
+            return replace(snapshot, joints_rad=frozen.joints_rad, pose_mm_rad=frozen.pose_mm_rad)
+        return snapshot
+
+    def _lead_by_hand(self) -> None:
+        firmware = self._firmware
+        with firmware.lock:
+            firmware.advance()
+            firmware.set_mode(MANUAL)
+            firmware.set_state(0)
+
+    def _widen_boundary(self) -> None:
+        firmware = self._firmware
+        with firmware.lock:
+            x_high, *others = firmware.settings.fence_mm
+            firmware.limit(fence_mm=(x_high + 300, *others))
 
     def _find_no_solution(self) -> None:
         self._firmware.ignores_moves = True

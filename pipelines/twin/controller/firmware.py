@@ -1,9 +1,12 @@
 """The emulated controller's mind: modes, states, errors and motion, without bytes or sockets.
 
-*Assumed*, because no real controller was at hand: the state after ``clean_error`` (4, mode 0), the answer to a command
-of the wrong mode (invalid, nothing moves), what failed inverse kinematics raises (C21) and joint speed (C24), that
-reduced mode clips speeds, that a tool offset, payload or sensitivity that changes resets mode and state (0 and 5), that
-stop and pause brake at 5 m/s2, that stop drops what was queued or paused, and that velocity mode ramps at 2 m/s2.
+Read in the vendor's user manual: state 0 clears errors (9.2), state 4 takes no command, state 5 follows a change of
+tool offset, payload or sensitivity, the boundary holds the TCP *as configured* (6.3). *Assumed*, because no real
+controller was at hand: the state after ``clean_error`` (4, mode 0), that mode falls to 0 in state 5, the answer to a
+command of the wrong mode (invalid, nothing moves), what failed inverse kinematics raises (C21) and joint speed (C24),
+that reduced mode clips speeds, that stop and pause brake at 5 m/s2, that stop drops what was queued or paused, that
+velocity mode ramps at 2 m/s2, and that the arm lies 50 ms behind the reports of a firmware before 2.4.0, which tell the
+command.
 """
 
 import math
@@ -21,12 +24,16 @@ from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion, Mo
 from pipelines.twin.controller.reports import Snapshot
 
 MOVING, READY, PAUSED, STOPPED, RESET = 1, 2, 3, 4, 5
-POSITION, SERVO, VELOCITY, ONLINE_LINE = 0, 1, 5, 7
-MODE_SINCE = {POSITION: (0, 0, 0), SERVO: (0, 0, 0), VELOCITY: (1, 6, 9), ONLINE_LINE: (1, 11, 0)}
+POSITION, SERVO, MANUAL, VELOCITY, ONLINE_LINE = 0, 1, 2, 5, 7
+MODE_SINCE = {POSITION: (0, 0, 0), SERVO: (0, 0, 0), MANUAL: (0, 0, 0), VELOCITY: (1, 6, 9), ONLINE_LINE: (1, 11, 0)}
 """Modes of this emulator with the firmware they need; the real controller has more."""
 
 EMERGENCY_STOP, SAFETY_BOUNDARY = 1, 35
 VELOCITY_ACCELERATION_M_S2 = 2.0
+ENCODERS_SINCE = (2, 4, 0)
+"""Firmware that reports what the encoders read (xarm_ros2, issue 95)."""
+LEAD_S = 0.05
+"""How far reports run ahead of the arm before that."""
 MAX_TCP_SPEED_M_S = 1.0
 """Of the arm (xArm user manual, technical specifications)."""
 
@@ -45,6 +52,8 @@ class Settings:
     reduced_on: bool = False
     reduced_tcp_mm_s: float = 1000.0
     reduced_joint_rad_s: float = math.pi
+    world_offset_mm_rad: tuple[float, ...] = (0.0,) * 6
+    simulated: bool = False
 
 
 class Firmware:
@@ -64,7 +73,7 @@ class Firmware:
         self.kinematics = Kinematics()
         self.settings = Settings()
         self.mode, self.error, self.warning = POSITION, 0, 0
-        self.enabled = self.emergency_pressed = self.ignores_moves = False
+        self.enabled = self.emergency_pressed = self.ignores_moves = self.ignores_stops = False
         self._clock = clock
         self._motion = Motion(joints_rad, clock())
         self._tool_offset_m = tool_offset_m
@@ -84,8 +93,8 @@ class Firmware:
 
     @property
     def queued(self) -> int:
-        """Motions that wait for the present one to end."""
-        return len(self._queue)
+        """Motions that wait: for the present one to end, or for a pause to."""
+        return len(self._queue) + (self._held is not None)
 
     def advance(self) -> None:
         """Let the arm move on to the present moment."""
@@ -109,7 +118,7 @@ class Firmware:
             return Snapshot(
                 mode=self.mode,
                 state=self.state,
-                commands_queued=len(self._queue),
+                commands_queued=self.queued,
                 joints_rad=tuple(self._motion.joints),
                 pose_mm_rad=self.pose(),
                 enabled=self.enabled,
@@ -123,20 +132,23 @@ class Firmware:
                 reduced_on=s.reduced_on,
                 reduced_tcp_mm_s=s.reduced_tcp_mm_s,
                 reduced_joint_rad_s=s.reduced_joint_rad_s,
+                world_offset_mm_rad=s.world_offset_mm_rad,
+                simulated=s.simulated,
                 firmware=self.version,
             )
 
     def joints(self, time_s: float | None = None) -> Array:
-        """Joints ``(7,)`` rad now, or at a past moment of the clock."""
+        """Joints ``(7,)`` rad of the arm itself now, or at a past moment of the clock."""
         with self.lock:
             self.advance()
+            if self.numbers < ENCODERS_SINCE:
+                return self._motion.joints_at((self._clock() if time_s is None else time_s) - LEAD_S).copy()
             return self._motion.joints.copy() if time_s is None else self._motion.joints_at(time_s).copy()
 
     def tcp(self) -> Array:
         """TCP ``(3,)`` m now, of the tool really mounted."""
         with self.lock:
-            self.advance()
-            return self._motion.xyz_m.copy()
+            return np.asarray(self.kinematics.tcp(self.joints()))
 
     def speed_m_s(self) -> float:
         """TCP speed now."""
@@ -191,13 +203,17 @@ class Firmware:
             self._state = STOPPED
 
     def set_state(self, wanted: int) -> None:
-        """0 ready, 3 pause, 4 stop; ready is refused with motors off or an error."""
+        """0 ready, 3 pause, 4 stop; ready clears the error unless its cause lasts, and is refused with motors off."""
         if wanted == STOPPED:
-            self._brake()
-            self._state = STOPPED
+            if not self.ignores_stops:
+                self._brake()
+                self._state = STOPPED
         elif wanted == PAUSED:
             self.pause()
-        elif wanted == 0 and self.enabled and self.error == 0:
+        elif wanted == 0:
+            self.clean_error()
+            if not self.enabled or self.error:
+                return
             if self._held is not None:
                 self._motion.target, self._held = self._held, None
             self._state = READY
@@ -219,7 +235,7 @@ class Firmware:
             self._reset()
 
     def limit(self, **changes: object) -> None:
-        """Change settings of boundary and speed, which reset nothing."""
+        """Change settings that reset nothing: of boundary and speed, or any by a firmware that resets nothing."""
         self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
 
     def clean_error(self) -> None:
@@ -252,6 +268,21 @@ class Firmware:
             self._brake()
             self.mode = POSITION
 
+    def push(self, joints_rad: Array) -> bool:
+        """A hand leads the arm to these joints; False where it is stiff, as it is but in manual mode."""
+        with self.lock:
+            self.advance()
+            if not self.may_move or self.mode != MANUAL:
+                return False
+            self._motion.place(joints_rad)
+            return True
+
+    def twist(self, angle_rad: float) -> None:
+        """Somebody turns the tool from pointing down about the base's x axis, and holds it there whatever is told."""
+        with self.lock:
+            self.advance()
+            self._motion.twist = Rotation.from_euler("x", angle_rad).as_matrix() @ self._motion.rotation
+
     def pause(self) -> None:
         """As pressed in the vendor's studio: brake and keep the target."""
         with self.lock:
@@ -261,7 +292,7 @@ class Firmware:
                 self._motion.stop()
 
     def _inside_fence(self) -> bool:
-        x, y, z = self._motion.xyz_m * 1000
+        x, y, z = self.pose()[:3]  # of the TCP as configured: what is truly mounted the controller does not know
         f = self.settings.fence_mm
         return bool(f[1] <= x <= f[0] and f[3] <= y <= f[2] and f[5] <= z <= f[4])
 

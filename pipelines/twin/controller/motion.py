@@ -87,6 +87,8 @@ class Motion:
     def __init__(self, joints_rad: Array, now: float) -> None:
         self._kinematics = Kinematics()
         self.target: Target | None = None
+        self.twist: Array | None = None
+        """Orientation (3x3) that the tool turns to whatever the target's, or None."""
         self._time = now
         self._joint_speed = 0.0
         self._joints: Array = np.zeros(7)
@@ -126,6 +128,12 @@ class Motion:
         """Brake along the way it goes."""
         self.target = None
         self._joint_speed = 0.0
+
+    def place(self, joints_rad: Array) -> None:
+        """Stand still at other joints ``(7,)`` from now on."""
+        self.stop()
+        self._place(np.asarray(joints_rad, dtype=float))
+        self._history.append((self._time, self._joints))
 
     def joints_at(self, time_s: float) -> Array:
         """Joints ``(7,)`` at a moment not later than the last :meth:`advance`, by interpolation."""
@@ -180,6 +188,7 @@ class Motion:
             self._turn(target.rotation, dt)
         elif isinstance(target, VelocityTarget):
             limit = target.acceleration_m_s2
+            self._turn(self._rotation, dt)
             if time < target.until:
                 wanted = target.velocity_m_s
             elif self.speed_m_s <= limit * dt:
@@ -192,6 +201,7 @@ class Motion:
         self._xyz = self._xyz + self._velocity * dt
 
     def _turn(self, rotation: Array, dt: float) -> bool:
+        rotation = rotation if self.twist is None else self.twist
         if np.max(np.abs(rotation - self._rotation)) < 1e-4:
             return True
         offset = Rotation.from_matrix(rotation @ self._rotation.T).as_rotvec()

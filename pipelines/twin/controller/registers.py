@@ -139,13 +139,13 @@ def _move_servo_line(firmware: Firmware, request: Request) -> bytes:
 def _move_joints(firmware: Firmware, request: Request) -> bytes:
     values = _motion_values(firmware, request, 9, POSITION)
     firmware.go(firmware.joint_target(np.array(values[:7]), values[7], values[8]), interrupts=False)
-    return b""
+    return struct.pack(">H", firmware.queued)
 
 
 def _move_home(firmware: Firmware, request: Request) -> bytes:
     speed, acceleration = _motion_values(firmware, request, 2, POSITION)
     firmware.go(firmware.joint_target(np.zeros(7), speed, acceleration), interrupts=False)
-    return b""
+    return struct.pack(">H", firmware.queued)
 
 
 def _move_servo_joints(firmware: Firmware, request: Request) -> bytes:

@@ -1,14 +1,15 @@
-"""The bytes of the xArm's report ports: 30001 "normal" 145 B, 30002 "rich" 587 B, 30003 "real" 87 B.
+"""The bytes of the xArm's report ports: 30001 "normal" 145 B, 30002 "rich" 574 B, 30003 "real" 87 B.
 
-Layouts read off ``xarm-python-sdk`` 1.18.4 (``x3/report.py``). Fields this emulator has no values for are zero, except
-those whose zero would make the SDK close the stream or clip commands.
+Layouts read off ``xarm-python-sdk`` 1.18.4 (``x3/report.py``) and the vendor's "Data Description of TCP port". The SDK
+knows a rich report of 587 B, too; an xArm7 of firmware 2.7.1 was seen to send 574, an xArm6 of 1.8.5 494. Fields this
+emulator has no values for are zero, except those whose zero would make the SDK close the stream or clip commands.
 """
 
 import struct
 from dataclasses import dataclass
 
 REAL_PORT, NORMAL_PORT, RICH_PORT = 30003, 30001, 30002
-REAL_BYTES, NORMAL_BYTES, RICH_BYTES = 87, 145, 587
+REAL_BYTES, NORMAL_BYTES, RICH_BYTES = 87, 145, 574
 
 _MOTORS_ALL = 0x7F
 
@@ -33,6 +34,8 @@ class Snapshot:
     reduced_on: bool
     reduced_tcp_mm_s: float
     reduced_joint_rad_s: float
+    world_offset_mm_rad: tuple[float, ...]
+    simulated: bool
     firmware: str
 
 
@@ -62,12 +65,14 @@ def rich_report(s: Snapshot) -> bytes:
     """5 Hz: as :func:`normal_report`, with limits, safety boundary and much that a real arm alone can fill."""
     report = bytearray(RICH_BYTES)
     report[:NORMAL_BYTES] = normal_report(s, RICH_BYTES)
-    report[145:147] = bytes([7, 7])  # robot type and axes: xArm7
+    report[145:149] = bytes([7, 7, 0xAA, 0x55])  # robot type and axes: xArm7; master and slave
     report[151:181] = s.firmware.encode()[:29].ljust(30, b"\0")
     # The SDK clips speeds and accelerations to these (mm, rad).
     struct.pack_into("<5f", report, 181, 10000.0, 1.0, 50000.0, 0.1, 1000.0)
     struct.pack_into("<5f", report, 201, 20.0, 0.01, 20.0, 0.0001, 4.0)
     struct.pack_into("<2f", report, 221, 2.3, 2.7)
+    struct.pack_into("<6f", report, 288, *s.world_offset_mm_rad)
+    report[314] = s.simulated
     report[494] = s.reduced_on | s.fence_on << 1
     report[495] = s.reduced_on
     struct.pack_into(">6h", report, 496, *s.fence_mm)

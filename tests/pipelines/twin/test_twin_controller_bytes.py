@@ -133,7 +133,7 @@ def test_feedback_carries_the_transaction_that_queued_the_task() -> None:
 
 
 def test_reports_are_laid_out_as_the_sdks_own_structures(firmware: Firmware) -> None:
-    from control.arms.xarm.sdk import load_sdk
+    from control.arms.xarm.wire.sdk import load_sdk
 
     load_sdk()
     from xarm.x3.report import ReportDataStructure
@@ -145,7 +145,7 @@ def test_reports_are_laid_out_as_the_sdks_own_structures(firmware: Firmware) -> 
     for port, report, size in (
         (30003, real_report(snapshot), 87),
         (30001, normal_report(snapshot), 145),
-        (30002, rich_report(snapshot), 587),
+        (30002, rich_report(snapshot), 574),
     ):
         parsed = ReportDataStructure.create(port)
         parsed.update(report)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from datasets.arm.kinematics import Kinematics
 from datasets.rig.rig import Rig
-from pipelines.twin.controller.firmware import ONLINE_LINE, POSITION, VELOCITY, Firmware
+from pipelines.twin.controller.firmware import LEAD_S, ONLINE_LINE, POSITION, VELOCITY, Firmware
 from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion
 
 DOWN = (np.pi, 0.0, 0.0)
@@ -177,7 +177,70 @@ def test_a_setting_that_changes_resets_mode_and_state_and_one_that_does_not_rese
     assert (firmware.mode, firmware.state) == (0, 5)
 
 
-@pytest.mark.parametrize(("version", "modes"), [("v1.6.8", {0, 1}), ("v1.10.5", {0, 1, 5}), ("v1.11.0", {0, 1, 5, 7})])
+@pytest.mark.parametrize(
+    ("version", "modes"), [("v1.6.8", {0, 1, 2}), ("v1.10.5", {0, 1, 2, 5}), ("v1.11.0", {0, 1, 2, 5, 7})]
+)
 def test_firmware_has_the_modes_of_its_version(rig: Rig, clock, version: str, modes: set[int]) -> None:
     firmware = Firmware(np.array(rig.home_joints_rad), clock, version, rig.tool.tcp_offset_m)
     assert {mode for mode in range(12) if firmware.set_mode(mode)} == modes
+
+
+@pytest.mark.parametrize("code", [21, 31, 35])
+def test_state_0_clears_an_error_unless_its_cause_lasts(firmware: Firmware, code: int) -> None:
+    ready(firmware, 0)
+    firmware.fail(code)
+    firmware.set_state(0)
+    assert (firmware.error, firmware.state) == (0, 2)
+    firmware.press_emergency_stop(True)
+    firmware.set_state(0)
+    assert (firmware.error, firmware.state) == (1, 4)
+
+
+def test_the_boundary_holds_the_tcp_as_configured_whatever_is_mounted(firmware: Firmware, clock) -> None:
+    ready(firmware, 0)
+    tip_mm = firmware.tcp()[2] * 1000
+    firmware.limit(fence_on=True, fence_mm=(700, 0, 300, -300, 700, round(tip_mm) - 20), tcp_offset_mm_rad=(0.0,) * 6)
+    pose = firmware.pose()
+    firmware.go(firmware.line((*pose[:2], pose[2] - 100, *pose[3:]), 200.0, 2000.0), interrupts=True)
+    for _ in range(200):
+        clock.now += 0.01
+        firmware.advance()
+    assert firmware.error == 0
+    assert firmware.tcp()[2] * 1000 < tip_mm - 90
+
+
+def test_in_manual_mode_a_hand_leads_the_arm_and_in_no_other(firmware: Firmware, rig: Rig) -> None:
+    joints = np.asarray(rig.home_joints_rad) + 0.05
+    for mode in (0, 1, 5, 7):
+        ready(firmware, mode)
+        assert not firmware.push(joints), "stiff"
+    ready(firmware, 2)
+    assert firmware.push(joints)
+    np.testing.assert_allclose(firmware.joints(), joints)
+    firmware.set_state(4)
+    assert not firmware.push(np.asarray(rig.home_joints_rad))
+
+
+def test_a_paused_motion_is_one_that_waits(firmware: Firmware) -> None:
+    ready(firmware, 0)
+    pose = firmware.pose()
+    for _ in range(3):
+        firmware.go(firmware.line((pose[0] + 50, *pose[1:]), 50.0, 500.0), interrupts=False)
+    assert firmware.queued == firmware.snapshot().commands_queued == 2
+    firmware.pause()
+    assert firmware.queued == firmware.snapshot().commands_queued == 3
+    firmware.set_state(4)
+    assert firmware.queued == 0
+
+
+@pytest.mark.parametrize(("version", "lead_s"), [("v2.3.9", LEAD_S), ("v2.4.0", 0.0)])
+def test_reports_of_an_old_firmware_run_ahead_of_the_arm(rig: Rig, clock, version: str, lead_s: float) -> None:
+    firmware = Firmware(np.array(rig.home_joints_rad), clock, version, rig.tool.tcp_offset_m)
+    ready(firmware, 0)
+    pose = firmware.pose()
+    firmware.go(firmware.line((pose[0] + 100, *pose[1:]), 100.0, 2000.0), interrupts=True)
+    for _ in range(50):
+        clock.now += 0.01
+        firmware.advance()
+    ahead_m = Kinematics().tcp(firmware.snapshot().joints_rad) - firmware.tcp()
+    np.testing.assert_allclose(ahead_m, [0.1 * lead_s, 0, 0], atol=2e-4)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from control.arms.xarm.sdk import close_apis, open_api
+from control.arms.xarm.wire.sdk import close_apis, open_api
 from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.rig import Rig
 from pipelines.twin.controller.controller import ControllerTwin

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.arms.xarm.sdk import wait_until
+from control.arms.xarm.report_proof import MAX_TURN_RAD
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.common.errors import ConfigError, DeviceError
 from pipelines.runtime.stops import StopReason
 from pipelines.runtime.tick import GoalResult
@@ -18,7 +19,9 @@ from pipelines.setup.assemble import make_runtime
 from pipelines.setup.devices import DeviceNames, open_devices
 from pipelines.twin.camera.camera import TwinCameraParams
 from pipelines.twin.controller.controller import _MOVES as MOVES
+from pipelines.twin.controller.faults import SET_BY_OTHERS
 from pipelines.twin.controller.firmware import STOPPED
+from pipelines.twin.controller.motion import TURN_SPEED_RAD_S
 from pipelines.twin.controller.protocol import Register, Request
 from pipelines.twin.faults import FAULT_NAMES, FaultSchedule, PlannedFault
 from pipelines.twin.settings import TwinParams
@@ -31,7 +34,7 @@ DEADLINE_S = 0.25
 FPS = 30
 FRAME_S = 1 / FPS
 REPORT_DEADLINE_S = ArmParams().report_deadline_s
-WARNING_S = 0.2  # between two reports that tell warnings
+WARNING_S = RICH_S = 0.2  # between two reports that tell warnings and settings
 RUN_AWAY_S = 0.9  # an arm that follows none ends at the target it had, from which 6 steps at 10 Hz run away
 REPLY_DEADLINE_S = ArmParams().command_deadline_s + 0.1  # counted from the next command, at most a tick away
 
@@ -43,6 +46,10 @@ STOPS = {
     "silent_motion": (ARM, REPLY_DEADLINE_S),
     "no_solution": (ARM, WARNING_S),
     "ignored": (ARM, RUN_AWAY_S),
+    **dict.fromkeys(("manual", "nan_reports"), (ARM, 0.0)),
+    **dict.fromkeys(("boundary_wider", *SET_BY_OTHERS), (ARM, RICH_S)),
+    "frozen_pose": ({StopReason.ARM, StopReason.DISAGREEMENT}, REPLY_DEADLINE_S),
+    "tilted": (ARM, MAX_TURN_RAD / TURN_SPEED_RAD_S),
     **dict.fromkeys(("dead_colour", "dead_depth", "camera_unplugged"), (CAMERA, FRAME_S)),
     **dict.fromkeys(("frozen_frames", "repeated_frames", "no_depth"), (CAMERA, FRAME_S)),
     "camera_moved": ({StopReason.DRIFT}, 2.0 - DEADLINE_S),
@@ -102,7 +109,7 @@ def run_with(setup, name, held_up, fps=FPS):
 
 
 def test_every_fault_has_its_test():
-    assert {*STOPS, *GOES_ON, "old_firmware"} == set(FAULT_NAMES)
+    assert {*STOPS, *GOES_ON, "old_firmware", "ack_without_stop"} == set(FAULT_NAMES)
 
 
 @pytest.mark.slow
@@ -151,6 +158,30 @@ def test_what_passes_by_itself_stops_nothing(shipped_setup, undisturbed, held_up
     assert found.result.stop is None, str(found.result.stop)
     assert np.isfinite(found.injected_s)
     assert found.result.residual_m < 0.02
+
+
+@pytest.mark.slow
+def test_a_stop_that_is_only_acknowledged_goes_out_in_time_and_is_told_as_not_confirmed(shipped_setup, held_up):
+    happened = []
+    twin_settings = TwinParams(calibration_m=0.0, camera=TwinCameraParams(fps=FPS))
+    planned = [PlannedFault("ack_without_stop", AFTER_S), PlannedFault("camera_unplugged", AFTER_S + 0.1)]
+    with open_devices(DeviceNames(), shipped_setup, twin_settings) as opened:
+
+        def keep(name, time_s):
+            happened.append((time_s, held_up()))
+
+        with FaultSchedule(opened.twin, planned, keep) as schedule:
+            runtime = make_runtime(shipped_setup, opened, shipped_setup.policy, (lambda tick, frame: schedule.begin(),))
+            result = runtime.reach(GOAL)
+            held_up_s = held_up()
+        log, (injected_s, before) = list(opened.twin.controller.log), happened[-1]
+    assert result.stop.reason in CAMERA, str(result.stop)
+    assert result.stopped_in_s is None
+    stop = bytes([STOPPED])
+    came = [t for t, request in log if request.register == Register.SET_STATE and request.payload == stop]
+    came_s = min(t for t in came if t > injected_s)
+    assert came_s - injected_s - (held_up_s - before) <= 0.2 + FRAME_S + DEADLINE_S
+    assert [event for _, event in opened.arm.events if "which acknowledged it, but its reports" in event]
 
 
 def test_old_firmware_is_refused_before_anything_moves(shipped_setup):

@@ -9,7 +9,7 @@ import numpy as np
 import pyrealsense2 as rs
 import pytest
 
-from control.arms.xarm.sdk import wait_until
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.rig import Rig

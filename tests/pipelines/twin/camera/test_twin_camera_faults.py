@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from control.arms.xarm.sdk import wait_until
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.common.errors import DeviceError
 from pipelines.twin.camera.software_realsense import SoftwareRealSense
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyrealsense2 as rs
 import pytest
 
-from control.arms.xarm.sdk import wait_until
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.common.errors import DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
