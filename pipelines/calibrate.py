@@ -30,7 +30,8 @@ from perception.calibration.table_height import measure_table
 from perception.cameras.camera import Camera
 from perception.estimator.estimator import PositionEstimator
 from perception.estimator.table_plane import seen_from_table
-from pipelines.run_real import ask_operator
+from pipelines.observers.output import unhurried_output
+from pipelines.run_real import add_consents, agrees_to_take_over, ask_operator
 from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.devices import TWIN, DeviceNames, open_devices
 from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
@@ -185,6 +186,7 @@ def difference(pose: NDArray[np.floating], other: NDArray[np.floating]) -> str:
     return f"{np.linalg.norm(offset):.1f} mm ({', '.join(f'{value:+.1f}' for value in offset)}) and {angle:.2f} deg"
 
 
+@unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -200,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE", help="of this site (default: %(default)s)")
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
     parser.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
+    add_consents(parser)
     parser.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
     options = parser.parse_args(arguments)
     with command_line(PROG):
@@ -210,7 +213,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ConfigError(
                 f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP"
             )
-        names = DeviceNames.of(options.camera, options.arm)
+        names = DeviceNames.of(
+            options.camera,
+            options.arm,
+            take_over=options.take_over and (options.yes or agrees_to_take_over),
+            reports_are_commands=options.reports_are_commands,
+        )
         rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
         setup = Setup.load(
             rig,
@@ -222,7 +230,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         places = choose_places(rig, setup.fence, options.poses, options.seed)
         if not names.is_twin and not options.yes:
             ask_operator(options.arm, places)
-        with open_devices(names, setup, twin) as devices, stop_on_signals(devices.arm.stop) as interrupted:
+        with (
+            open_devices(names, setup, twin) as devices,
+            stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
+        ):
             try:
                 devices.arm.home()
                 sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]

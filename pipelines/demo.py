@@ -17,6 +17,7 @@ from datasets.common.cli import command_line
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Rig
 from pipelines.observers.console import result_table
+from pipelines.observers.output import unhurried_output
 from pipelines.observers.overlay import draw_tick
 from pipelines.run_real import exit_code
 from pipelines.runtime.tick import Tick
@@ -63,6 +64,7 @@ class Film:
         return gif, strip
 
 
+@unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(

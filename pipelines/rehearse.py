@@ -21,6 +21,7 @@ from datasets.common.cli import command_line, require_writable
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
+from pipelines.observers.output import unhurried_output
 from pipelines.rehearsal.plots import plot_rehearsal
 from pipelines.rehearsal.scores import contributions, outside_fence, scores, timings
 from pipelines.runtime.goals import run_goals
@@ -92,7 +93,10 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
             results: list[GoalResult] = []
             overruns[name], stalls_s[name] = 0, []
             while len(results) < len(each):
-                with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as over:
+                with (
+                    open_devices(DeviceNames(), setup, twin) as devices,
+                    stop_on_signals(devices.arm.stop, keep_nohup=True) as over,
+                ):
                     runtime = make_runtime(setup, devices, policy, (), over)
                     results += run_goals(
                         devices.arm,
@@ -144,6 +148,7 @@ def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> di
     }
 
 
+@unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(

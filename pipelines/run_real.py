@@ -2,8 +2,10 @@
 
 Without --arm and --camera everything runs on the twin: an emulated controller and a software RealSense that the
 vendors' own libraries connect to. The arm homes slowly before each goal and moves inside the fence of params/rig.yaml
-only. Ctrl-C stops it. Exit codes: 0 all goals were run, 2 refused before anything moved, 3 stopped by a safety check
-(the reason is printed), 130 stopped by the operator (Ctrl-C, SIGTERM, a terminal that is gone, not Enter at --step).
+only. Ctrl-C stops it, and so do Ctrl-Z, Ctrl-\\ and every other signal that would end or suspend the program. A
+terminal that is gone stops it, too, also under nohup; the twin goes on there. Exit codes: 0 all goals were run, 2
+refused before anything moved, 3 stopped by a safety check (the reason is printed), 130 stopped by the operator (one of
+these signals, a terminal that is gone, not Enter at --step).
 """
 
 import argparse
@@ -25,6 +27,7 @@ from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import RIG_PATH, Rig
 from pipelines.observers.console import result_table, stop_words
 from pipelines.observers.loop_times import LoopTimes
+from pipelines.observers.output import unhurried_output
 from pipelines.runtime.stops import StopReason
 from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.assemble import RunOptions, run
@@ -79,6 +82,7 @@ def parser() -> OneLineParser:
     careful.add_argument("--shadow", action="store_true", help="run everything, move nothing, show would-be commands")
     careful.add_argument("--step", action="store_true", help="ask (Enter) before every command")
     careful.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
+    add_consents(careful)
     careful.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
     what = options.add_argument_group("what runs")
     what.add_argument(
@@ -128,11 +132,18 @@ def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fenc
     return goals
 
 
+@unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     options = parser().parse_args(arguments)
     with command_line(PROG), errors_of_the_arm() as errors:
-        names = DeviceNames.of(options.camera, options.arm, options.shadow or options.check)
+        names = DeviceNames.of(
+            options.camera,
+            options.arm,
+            options.shadow or options.check,
+            options.take_over and (options.yes or agrees_to_take_over),
+            options.reports_are_commands,
+        )
         rig = Rig.load(options.rig)
         settings = RuntimeParams.load(options.runtime)
         site = settings.site(rig)
@@ -202,14 +213,38 @@ def errors_of_the_arm() -> Iterator[list[str]]:
         arm_log.removeFilter(keep)
 
 
+def add_consents(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
+    """The options by which an operator agrees to what a real arm is refused for otherwise."""
+    options.add_argument(
+        "--take-over",
+        action="store_true",
+        help="take an arm over that manual mode, another program or a killed run holds, after showing what was found",
+    )
+    options.add_argument(
+        "--reports-are-commands",
+        action="store_true",
+        help="accept firmware before 2.4.0, which reports where it sends the arm (see docs/first_day.md)",
+    )
+
+
+def agrees_to_take_over(found: str) -> bool:
+    """Whether the operator, shown who holds the arm, types yes."""
+    return _says_yes(f"The arm is held: {found}. Nobody's hand on it, no other program that drives it? Take it over?")
+
+
+def _says_yes(question: str) -> bool:
+    print(question)
+    try:
+        return input("Type yes to begin: ").strip().lower() == "yes"
+    except EOFError:
+        return False
+
+
 def ask_operator(arm: str, goals: Sequence[Vector]) -> None:
     """Continue only after the operator has typed yes; raises SafetyStop otherwise."""
-    print(f"The arm at {arm} will home and move to {len(goals)} goal(s). Emergency stop at hand, nobody within reach?")
-    try:
-        answer = input("Type yes to begin: ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() != "yes":
+    if not _says_yes(
+        f"The arm at {arm} will home and move to {len(goals)} goal(s). Emergency stop at hand, nobody within reach?"
+    ):
         raise SafetyStop("the operator did not agree; nothing was connected (use --yes to begin without asking)")
 
 

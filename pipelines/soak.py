@@ -7,10 +7,12 @@ from pathlib import Path
 
 from datasets.common.cli import command_line
 from datasets.common.errors import ConfigError
+from pipelines.observers.output import unhurried_output
 
 BENCHMARKS = Path(__file__).parents[1] / "tests" / "benchmarks"
 
 
+@unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; its options are those of ``tests/benchmarks/soak/run.py``."""
     with command_line("pipelines.soak"):

@@ -40,6 +40,14 @@ class Arm(Device):
         Raises DeviceError when the reports do not cover that moment.
         """
 
+    def covers(self, time_s: float) -> bool:
+        """Whether :meth:`tcp_at` knows a moment: one just after the start may lie before the first report."""
+        try:
+            self.tcp_at(time_s)
+        except DeviceError:
+            return False
+        return True
+
     def joints_at(self, time_s: float) -> Vector:
         """The encoders' joints ``(7,)`` rad at a past moment, as :meth:`tcp_at`: the labels of recorded frames."""
         raise DeviceError(f"{type(self).__name__} does not report joint angles")

@@ -21,7 +21,10 @@ LEAST_REACHED = 2 / 3
 """Share of the box, on an even grid of ``GRID`` points each way, that joints must reach with the gripper down."""
 GRID = 4
 TABLE_CLEARANCE_M = 0.02
-"""Least height of the box above the table at z = 0: the fingers' tips lie at the TCP."""
+"""Least height above the table at z = 0 of where the controller's boundary and the watch act, a margin below the box.
+
+The fingers' tips lie at the TCP, and 7.5 mm below it where the tool leans by 20 degrees.
+"""
 TOOL_OFFSET_TOLERANCE_M = 0.001
 
 
@@ -52,12 +55,14 @@ class Fence:
         max_displacement_m: largest norm of one displacement.
         max_change_m: largest norm of the difference of successive displacements, or None. At a face of the box the
             target may stop harder than this: never outside outranks smooth.
+        margin_m: how far outside the box the controller's own boundary lies, and the watch stops the arm.
     """
 
     low_m: Vector
     high_m: Vector
     max_displacement_m: float
     max_change_m: float | None = None
+    margin_m: float = ArmParams.controller_margin_m
 
     @classmethod
     def from_rig(cls, rig: Rig, params: ArmParams | None = None, max_speed_m_s: float | None = None) -> "Fence":
@@ -76,7 +81,12 @@ class Fence:
             if not (np.isfinite(max_speed_m_s) and max_speed_m_s > 0):
                 raise SafetyStop(f"the speed limit must be a positive number of m/s, got {max_speed_m_s}")
             step = min(step, max_speed_m_s / rig.rate_hz)
-        return cls(low, high, step, params.max_displacement_change_m)
+        return cls(low, high, step, params.max_displacement_change_m, params.controller_margin_m)
+
+    @property
+    def least_height_m(self) -> float:
+        """How high above the table the box must begin at least."""
+        return self.margin_m + TABLE_CLEARANCE_M
 
     def contains(self, xyz_m: ArrayLike, tolerance_m: float = 0.0) -> bool:
         """Whether a point lies in or on the box; never true of a point that is not finite."""
@@ -128,10 +138,11 @@ def check_start(rig: Rig, fence: Fence) -> Payload:
             f"the fence comes within {nearest:.2f} m of the base axis, where the arm itself stands; "
             f"keep it {KEEP_OUT_M} m away: shrink the workspace in params/rig.yaml"
         )
-    if fence.low_m[2] < TABLE_CLEARANCE_M:
+    if fence.low_m[2] < fence.least_height_m:
         raise SafetyStop(
-            f"the fence begins {fence.low_m[2]:.3f} m above the table; "
-            f"raise workspace.z_m to {TABLE_CLEARANCE_M} m or more"
+            f"the fence begins {fence.low_m[2]:.3f} m above the table, and the controller's boundary "
+            f"{fence.margin_m:g} m (controller_margin_m) below it; "
+            f"raise workspace.z_m to {fence.least_height_m:g} m or more"
         )
     reached = _reached(fence, rig)
     if reached < LEAST_REACHED:

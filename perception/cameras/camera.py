@@ -28,12 +28,13 @@ class Camera(Device):
     def read_latest(self, max_age_s: float) -> Frame:
         """The newest frame, within 50 ms; raises DeviceError when it is older than ``max_age_s``."""
 
-    def begin_goal(self, index: int) -> None:
+    def begin_goal(self, index: int) -> float | None:
         """Say that the arm is at rest, to set out for another goal (from 0): older frames are not to be acted on.
 
-        A live camera waits for a new frame; one that plays a run goes on to the frames of that goal.
+        A live camera waits for a new frame and says when it was taken (``time.monotonic``); one that plays a run goes
+        on to the frames of that goal, and says nothing.
 
         Raises:
             DeviceError: no frame comes.
         """
-        self.read()
+        return self.read().timestamp

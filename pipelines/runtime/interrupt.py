@@ -1,5 +1,7 @@
-"""Ctrl-C, termination and a terminal that is gone stop the arm first, then end the program in order."""
+"""Ctrl-C, every other signal that ends or suspends a program, and a terminal that is gone stop the arm first."""
 
+import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,11 +14,24 @@ _WORDS = {
     signal.SIGINT: "interrupted (Ctrl-C)",
     signal.SIGTERM: "the program was told to end (SIGTERM)",
     signal.SIGHUP: "the terminal is gone (SIGHUP)",
+    signal.SIGQUIT: "the program was told to quit (Ctrl-\\, SIGQUIT)",
+    signal.SIGTSTP: "the program was told to pause (Ctrl-Z, SIGTSTP), and nobody would watch the arm",
+    signal.SIGTTIN: "the program was to read while in the background (SIGTTIN)",
+    signal.SIGTTOU: "the program was to write while in the background (SIGTTOU)",
+    signal.SIGUSR1: "the program was told to end (SIGUSR1)",
+    signal.SIGUSR2: "the program was told to end (SIGUSR2)",
+    signal.SIGXCPU: "the program used up its processor time (SIGXCPU)",
 }
+"""What would end or suspend the program, and may come from outside of it."""
+_STOPPING_S = 1.0
+"""A stop takes less; a thread that takes longer keeps its end of the pipe."""
 
 
-class Interruption(threading.Event):
+class Interruption:
     """Is set by the first signal; tells which it was.
+
+    A flag and a bare lock that whoever waits takes and gives back: unlike :class:`threading.Event`, which holds a lock
+    while it waits, it may be set in a signal handler that interrupts the waiting itself.
 
     Attributes:
         number: of that signal; Ctrl-C's where it was set without one.
@@ -24,8 +39,33 @@ class Interruption(threading.Event):
 
     number: int = signal.SIGINT
 
+    def __init__(self) -> None:
+        self._is_set = False
+        self._unset = threading.Lock()
+        self._unset.acquire()
+
     def __str__(self) -> str:
         return _WORDS[signal.Signals(self.number)]
+
+    def is_set(self) -> bool:
+        """Whether a signal came."""
+        return self._is_set
+
+    def set(self) -> None:
+        """End every :meth:`wait`, now and from now on; may be called in a signal handler."""
+        if not self._is_set:
+            self._is_set = True
+            with contextlib.suppress(RuntimeError):  # another thread did so in the same moment
+                self._unset.release()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until it is set, at most ``timeout_s``; whether it is."""
+        if self._is_set:
+            return True
+        if self._unset.acquire(timeout=-1 if timeout_s is None else min(max(timeout_s, 0.0), threading.TIMEOUT_MAX)):
+            with contextlib.suppress(RuntimeError):
+                self._unset.release()
+        return self._is_set
 
     def stop(self, more: str = "") -> Stop:
         """The stop that the signal asked for, in words to which ``more`` is added."""
@@ -33,24 +73,53 @@ class Interruption(threading.Event):
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[], object]) -> Iterator[Interruption]:
-    """While inside, SIGINT, SIGTERM and SIGHUP call ``stop`` on a thread of its own and set the event that is yielded.
+def stop_on_signals(
+    stop: Callable[[], object], *, keep_nohup: bool = False, at_once: bool = False
+) -> Iterator[Interruption]:
+    """While inside, each signal that would end or suspend the program calls ``stop`` and sets what is yielded.
 
-    On a thread of its own, because the handler runs in the middle of whatever the main thread does and must not wait
-    for a lock that it holds. A second signal raises KeyboardInterrupt at once, should the program hang.
+    The interpreter itself writes the signal's number into a pipe, and a thread that was there before reads it and calls
+    ``stop``: also while the main thread is stuck, holds whatever lock, or no thread can be started any more. A second
+    signal raises KeyboardInterrupt at once, should the program hang.
+
+    Args:
+        keep_nohup: a SIGHUP that the caller ignores (``nohup``) stays ignored: for a run that moves no real arm.
+        at_once: the first signal raises KeyboardInterrupt, too: where nothing looks at what is yielded.
     """
     interrupted = Interruption()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
 
     def handle(number: int, frame: FrameType | None) -> None:
         if interrupted.is_set():
             raise KeyboardInterrupt
         interrupted.number = number
         interrupted.set()
-        threading.Thread(target=stop, name="stop on signal", daemon=True).start()
+        if at_once:
+            raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, handle) for number in _WORDS}
+    def listen() -> None:
+        while number := os.read(reading, 1):
+            if number[0] in numbers:
+                stop()
+                return
+
+    numbers = [
+        number
+        for number in _WORDS
+        if not (keep_nohup and number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN)
+    ]
+    listener = threading.Thread(target=listen, name="stop on signal", daemon=True)
+    listener.start()
+    woken_before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield interrupted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(woken_before)
+        os.close(writing)
+        listener.join(_STOPPING_S)
+        if not listener.is_alive():
+            os.close(reading)

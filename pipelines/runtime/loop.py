@@ -84,7 +84,7 @@ class Runtime:
         self._ticker.reset()
         with Watchdog(self._settings.watchdog_s, self._arm.stop) as watchdog:
             try:
-                self._camera.begin_goal(self._goal_index)
+                self._set_out()
                 for step in range(self._settings.horizon):
                     if self._ticker.wait():
                         raise self._hooks.interrupted.stop()
@@ -107,6 +107,13 @@ class Runtime:
                 last_tcp = ticks[-1].tcp if ticks else np.full(3, np.nan)
                 return GoalResult(goal, ticks, last_tcp, np.inf, None, stop, *times, self._under_way)
         return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)), self._arm.target)
+
+    def _set_out(self) -> None:
+        """Begin the goal at a frame of whose moment the arm can tell; one that cannot for long is a tick's to stop."""
+        until_s = time.monotonic() + self._settings.max_frame_age_s
+        while (taken_s := self._camera.begin_goal(self._goal_index)) is not None:
+            if self._arm.covers(taken_s) or time.monotonic() > until_s:
+                return
 
     def _tick(self, step: int, goal: Vector, last_sent: Vector, watchdog: Watchdog) -> Seen:
         """Look, decide, send."""

@@ -72,7 +72,7 @@ def run(
     with ExitStack() as stack:
         firmware = OLD_FIRMWARE_VERSION if any(fault.name == OLD_FIRMWARE for fault in options.faults) else None
         devices = stack.enter_context(open_devices(names, setup, twin_settings, firmware))
-        interrupted = stack.enter_context(stop_on_signals(devices.arm.stop))
+        interrupted = stack.enter_context(stop_on_signals(devices.arm.stop, keep_nohup=names.has_no_real_arm))
         watching, hearing = list(observers), [finished]
         injected = _Injected()
         if options.record is not None:

@@ -1,26 +1,28 @@
 """The dry check of a whole set-up: every part is looked at, nothing moves and nothing is set, each has its verdict."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from control.arms.absent import AbsentArm
-from control.arms.fence import check_tcp
+from control.arms.fence import check_tcp, known_tool
 from control.arms.xarm.controller_errors import describe_warning
-from control.arms.xarm.sdk import close_apis, open_api
+from control.arms.xarm.settings import Settings, ours, stricter
 from control.arms.xarm.setup import check_controller
+from control.arms.xarm.takeover import Holder, require_free, require_no_motion
+from control.arms.xarm.wire.sdk import await_report, close_apis, open_api
 from datasets.arm.kinematics import Kinematics
-from datasets.common.errors import DeviceError, SafetyStop, Sim2RealError
+from datasets.common.errors import SafetyStop, Sim2RealError
 from pipelines.setup.devices import NO_ARM, DeviceNames, Devices, open_devices
 from pipelines.setup.setup import Setup
 from pipelines.twin.settings import TwinParams
 
 FRAMES = 20
 _MM = 1e3
-_REPORT_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,15 @@ class Verdict:
 def check(setup: Setup, names: DeviceNames, twin: TwinParams) -> Iterator[Verdict]:
     """Verdicts as they come; what cannot be looked at because an earlier item failed is left out."""
     yield from _on_paper(setup)
-    listening = DeviceNames(names.camera, names.arm, shadow=True)
+    listening = replace(names, shadow=True)
     try:
         with open_devices(listening, setup, twin) as devices:
             host = devices.twin.host if devices.twin is not None else names.arm
             yield Verdict("camera and arm", True, "connected, and listened to only")
             if names.arm != NO_ARM:
-                yield _judge("controller", lambda: _controller(host, setup))
+                yield _judge("controller", lambda: _controller(host, setup, names.reports_are_commands))
+                yield _judge("nobody holds the arm", lambda: _holder(host))
+                yield _judge("limits of the site", lambda: _limits(host, setup))
                 yield _judge("TCP inside the fence", lambda: _tcp(devices, setup))
             yield _judge("camera's intrinsics", lambda: _intrinsics(devices, setup))
             yield from _frames(devices, setup)
@@ -71,19 +75,40 @@ def _judge(item: str, look: Callable[[], str]) -> Verdict:
         return Verdict(item, False, str(error))
 
 
-def _controller(host: str, setup: Setup) -> str:
+@contextmanager
+def _listened_to(host: str) -> Iterator[Any]:
+    """An ``XArmAPI`` whose rich reports have begun, wholly read."""
     api = open_api(host, "rich")
     try:
-        reported = threading.Event()
-        api.register_report_callback(lambda item: reported.set())
-        if not reported.wait(_REPORT_S):
-            raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
-        check_controller(api, setup.arm.mode)
-        version, warning = ".".join(map(str, api.version_number)), api.warn_code
-        state = f"no error, warning {describe_warning(warning)}" if warning else "no error or warning"
-        return f"firmware {version}, {state}, not in simulation mode, mode {setup.arm.mode} available"
+        await_report(api)
+        yield api
     finally:
         close_apis(api)
+
+
+def _controller(host: str, setup: Setup, reports_are_commands: bool) -> str:
+    with _listened_to(host) as api:
+        check_controller(api, setup.arm.mode, reports_are_commands=reports_are_commands)
+        version, warning = ".".join(map(str, api.version_number)), api.warn_code
+        told = f"no error, warning {describe_warning(warning)}" if warning else "no error or warning"
+        return f"firmware {version}, {told}, not in simulation mode, mode {setup.arm.mode} available"
+
+
+def _holder(host: str) -> str:
+    with _listened_to(host) as api:
+        holder = Holder.read(api)
+        require_no_motion(holder)
+        require_free(holder)
+        return str(holder)
+
+
+def _limits(host: str, setup: Setup) -> str:
+    with _listened_to(host) as api:
+        found = Settings.read(api)
+        wished = ours(setup.site, setup.fence, known_tool(setup.site.tool), setup.arm, found)
+        stricter_ones = wished.differences(stricter(wished, found, setup.fence))
+        told = "; ".join(f"{name} {change}" for name, change in stricter_ones.items())
+        return f"stricter than ours, and stand: {told}" if told else "none stricter than ours"
 
 
 def _tcp(devices: Devices, setup: Setup) -> str:

@@ -1,7 +1,7 @@
 """Cameras and arms by the names of the command line."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from perception.calibration.calibration import Calibration
 from perception.cameras.camera import Camera
 from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense.camera import RealSenseCamera
+from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.memory import limit_heaps
 from pipelines.setup.setup import Setup
 from pipelines.twin.controller.controller import FIRMWARE
@@ -33,11 +34,17 @@ class DeviceNames:
     """Which camera (``realsense[:SERIAL]``, a recording's path, ``twin``), which arm (an address, ``twin``, ``none``).
 
     Combinations in which the camera cannot see the arm that moves are refused with a ConfigError.
+
+    Attributes:
+        shadow: the arm is only listened to.
+        take_over: accept an arm that somebody holds, as :class:`XArm` does; so is ``reports_are_commands``.
     """
 
     camera: str = TWIN
     arm: str = TWIN
     shadow: bool = False
+    take_over: bool | Callable[[str], bool] = False
+    reports_are_commands: bool = False
 
     def __post_init__(self) -> None:
         if self.is_twin:
@@ -60,15 +67,27 @@ class DeviceNames:
             raise ConfigError(f"--arm {self.arm}: give the controller's IPv4 address, such as 192.168.1.203") from error
 
     @classmethod
-    def of(cls, camera: str | None, arm: str | None, shadow: bool = False) -> "DeviceNames":
+    def of(
+        cls,
+        camera: str | None,
+        arm: str | None,
+        shadow: bool = False,
+        take_over: bool | Callable[[str], bool] = False,
+        reports_are_commands: bool = False,
+    ) -> "DeviceNames":
         """What was named; the twin where nothing was."""
         alone = camera not in (None, TWIN) and arm is None
-        return cls(camera or TWIN, NO_ARM if alone else arm or TWIN, shadow)
+        return cls(camera or TWIN, NO_ARM if alone else arm or TWIN, shadow, take_over, reports_are_commands)
 
     @property
     def is_twin(self) -> bool:
         """Whether the twin takes part, and no hardware."""
         return self.arm == TWIN and self.camera == TWIN
+
+    @property
+    def has_no_real_arm(self) -> bool:
+        """Whether no real arm takes part, not even to be listened to."""
+        return self.arm in (TWIN, NO_ARM)
 
     @property
     def is_live(self) -> bool:
@@ -102,19 +121,28 @@ def open_devices(
 ) -> Iterator[Devices]:
     """Connect camera and arm, starting the twin first where it is named; all is closed again on the way out.
 
+    A signal that comes before the caller heeds them, or after, stops the arm and raises KeyboardInterrupt.
+
     Raises:
         DeviceError: one of them cannot be reached; nothing is left open.
     """
     limit_heaps()
     if not names.is_twin:
-        with make_arm(names.arm, setup, names.shadow) as arm, make_camera(names, setup) as camera:
+        arm = make_arm(names.arm, setup, names)
+        with (
+            stop_on_signals(arm.stop, keep_nohup=names.has_no_real_arm, at_once=True),
+            arm,
+            make_camera(names, setup) as camera,
+        ):
             yield Devices(camera, arm, None)
         return
     with Twin(setup.rig, twin_settings, firmware or FIRMWARE) as twin:
         settings = replace(setup.camera, fps=twin_settings.camera.fps)
+        arm = make_arm(twin.host, setup, names)
         with (
+            stop_on_signals(arm.stop, keep_nohup=True, at_once=True),
             RealSenseCamera(setup.rig.camera, settings, context=twin.context) as camera,
-            make_arm(twin.host, setup, names.shadow) as arm,
+            arm,
         ):
             yield Devices(camera, arm, twin)
 
@@ -127,10 +155,17 @@ def make_camera(names: DeviceNames, setup: Setup) -> Camera:
     return PlaybackCamera(lambda: open_recording(path, setup.rig.camera, setup.camera))
 
 
-def make_arm(host: str, setup: Setup, shadow: bool = False) -> Arm:
+def make_arm(host: str, setup: Setup, names: DeviceNames) -> Arm:
     """The arm at an address, or its shadow, which is only listened to; not yet connected."""
     if host == NO_ARM:
         return AbsentArm(setup.rig, setup.fence)
-    if shadow:
+    if names.shadow:
         return ShadowArm(host, setup.rig, setup.fence, setup.arm)
-    return XArm(host, setup.site, setup.arm, setup.max_speed_m_s)
+    return XArm(
+        host,
+        setup.site,
+        setup.arm,
+        setup.max_speed_m_s,
+        take_over=names.take_over,
+        reports_are_commands=names.reports_are_commands,
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from control.arms.fence import TABLE_CLEARANCE_M, Fence, check_start
+from control.arms.fence import Fence, check_start
 from control.arms.params import ArmParams
 from control.policies.policy import Policy
 from control.policies.shipped import ProportionalPolicy, load_policy
@@ -103,10 +103,10 @@ def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> 
 
 def check_clearance(fence: Fence, table_z_m: float) -> None:
     """Raises SafetyStop when the fence begins too near to a table that stands above the arm's base."""
-    if fence.low_m[2] < table_z_m + TABLE_CLEARANCE_M:
+    if fence.low_m[2] < (least_m := table_z_m + fence.least_height_m):
         raise SafetyStop(
             f"the fence begins at z = {fence.low_m[2]:.3f} m, the table was measured at {table_z_m:.3f} m; "
-            f"raise keep_within.z_m in params/runtime.yaml to {table_z_m + TABLE_CLEARANCE_M:.3f} m or more"
+            f"raise keep_within.z_m in params/runtime.yaml to {least_m:.3f} m or more"
         )
 
 

@@ -74,7 +74,7 @@ def test_recordings_and_the_live_view_are_refused_before_connecting(closed, know
     with pytest.raises(ConfigError, match="--record"):
         begin(record=places["below a file"])
     pytest.importorskip("rerun")
-    for file in ("/nonexistent/x.rrd", places["a folder"]):
+    for file in (places["a folder"] / "missing/x.rrd", places["a folder"]):
         with pytest.raises(ConfigError, match=f"--live {file}"):
             begin(live=True, live_file=str(file))
     monkeypatch.setitem(sys.modules, "rerun", None)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.arms.xarm.setup import MODE_SINCE
+from control.arms.xarm.driver import _MOTION_BEGINS_S
+from control.arms.xarm.report_proof import FRAME_TOLERANCE_M, MAX_TURN_RAD, SKEW_S
+from control.arms.xarm.setup import ENCODERS_SINCE, MODE_SINCE
 from datasets.arm.kinematics import Kinematics
 from datasets.rig.rig import Rig
 from perception.cameras.realsense.settings import CameraParams
@@ -58,6 +60,10 @@ def test_the_values_are_those_of_the_parameter_files():
         f"attempt N of {camera.reopen_attempts}",
         f"`assumed_latency_s` {camera.assumed_latency_s:g}",
         f"over {1e3 * arm.report_deadline_s:.0f} / 700 / {1e3 * arm.command_deadline_s:.0f} ms",
+        f"for {1e3 * (arm.command_deadline_s + _MOTION_BEGINS_S):.0f} ms (`command_deadline_s` and 100 ms) over 5 mm",
+        f"over {1e3 * FRAME_TOLERANCE_M:.0f} mm, and {1e3 * SKEW_S:.0f} ms of motion",
+        f"over {np.degrees(MAX_TURN_RAD):.0f}, in one report",
+        "v" + ".".join(map(str, ENCODERS_SINCE)),
         f"{arm.slow_speed_m_s:.2f} m/s (`slow_speed_m_s`)",
         f"mode 5 after {arm.velocity_duration_steps:g} steps",
         f"a report is {1e3 * arm.report_delay_s:.0f} ms old",

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -33,16 +32,8 @@ def start(module, *arguments, cwd):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    for part in ("params", "models"):
-        shutil.copytree(ROOT / part, tmp_path / part)
-    for file, value, quicker in (
-        ("camera", "warm_up_frames: 30", "warm_up_frames: 3"),
-        ("arm", "m_s: 0.10", "m_s: 0.25"),
-    ):
-        path = tmp_path / "params" / f"{file}.yaml"
-        path.write_text(path.read_text().replace(value, quicker))
-    return tmp_path
+def folder(patient_folder):
+    return patient_folder
 
 
 @pytest.mark.realtime
@@ -59,7 +50,8 @@ def test_a_rehearsal_writes_the_documented_keys_and_a_picture(folder):
     assert set(found["baselines"]["proportional"]) >= KEYS
     assert (found["default"]["n"], found["baselines"]["proportional"]["n"]) == (1, 1)
     assert found["outside_fence"] == 0
-    assert found["ticks"] == 20 or found["stops"]
+    assert found["ticks"] == 20
+    assert found["stops"] == []
     assert found["timings"]["frame_to_command"]["p50_ms"] > 0
     with Image.open(folder / "results/rehearsal/trajectories.png") as picture:
         assert picture.width > 1000
@@ -74,9 +66,9 @@ def test_the_demo_tells_each_step_and_leaves_an_animation(folder, monkeypatch, c
     with pytest.raises(SystemExit) as ended:
         demo.main(["--policy", "p", "--out", "shown"])
     told = capsys.readouterr()
-    assert ended.value.code in (0, 3), told.err  # a starved machine may stop it, and then says so
+    assert ended.value.code == 0, told.err
     steps = [line for line in told.out.splitlines() if " step " in line]
-    assert len(steps) == demo.STEPS or "stopped" in told.err
+    assert len(steps) == demo.STEPS
     for word in ("TCP", "to goal", "sent", "ms to command"):
         assert word in steps[0]
     assert "shown/demo.gif" in told.out
@@ -92,9 +84,9 @@ def test_a_fault_asked_for_stops_with_code_3_and_one_line_of_reason(folder):
         "pipelines.run_real", "--goal", "0.45", "0.1", "0.3", "--fault", "estop@0.3", "--record", "runs", cwd=folder
     )
     assert done.returncode == 3, done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "stopped: " in done.stderr
-    assert "emergency" in done.stderr.lower()
+    (reason,) = (line for line in done.stderr.splitlines() if line.startswith("pipelines.run_real: "))
+    assert reason.startswith("pipelines.run_real: stopped: ")
+    assert "emergency" in reason
     (recording,) = (folder / "runs").iterdir()
     played = start(
         "pipelines.run_real", "--shadow", "--camera", str(recording), "--goal", "0.45", "0.1", "0.3", cwd=folder

@@ -2,7 +2,7 @@
 
 Error and warning codes and their titles: ``ControllerErrorCodeMap`` and ``ControllerWarnCodeMap`` of
 ``xarm-python-sdk`` 1.18.4, and the xArm user manual; return codes: ``APIState`` of the same SDK. Wording and advice are
-ours. Nothing here is ever cleared without the operator.
+ours. Nothing here is ever cleared without the operator; state 0 clears errors (user manual 9.2): they are read before.
 """
 
 _RECOVER = "clear the error in the vendor's studio, look at the arm, then start again"
@@ -86,7 +86,25 @@ _RETURN_CODES = {
 }
 
 PAUSED, STOPPED = 3, 4
-_STATES = {PAUSED: "paused", STOPPED: "stopped", 5: "stopped by a change of configuration", 6: "decelerating to a stop"}
+_STATES = {
+    0: "ready",
+    1: "in motion",
+    2: "ready",
+    PAUSED: "paused",
+    STOPPED: "stopped",
+    5: "stopped by a change of configuration",
+    6: "decelerating to a stop",
+}
+_MODES = {
+    0: "position",
+    1: "servo",
+    2: "manual: a hand may lead the arm",
+    3: "recording of a trajectory",
+    4: "joint velocities",
+    5: "Cartesian velocities",
+    6: "online joint targets",
+    7: "online Cartesian targets",
+}
 
 
 def describe_error(code: int) -> str:
@@ -108,6 +126,11 @@ def describe_return(code: int) -> str:
     return f"code {code}: {_RETURN_CODES.get(code, 'a return code this project has no words for')}"
 
 
+def describe_mode(mode: int) -> str:
+    """A mode of the controller in words, such as ``mode 5 (Cartesian velocities)``."""
+    return f"mode {mode} ({_MODES.get(mode, 'unknown')})"
+
+
 def describe_state(state: int) -> str:
-    """A state in which the arm does not take commands, in words."""
+    """A state of the controller in words, such as ``state 4: stopped``."""
     return f"state {state}: {_STATES.get(state, 'unknown')}"

@@ -1,10 +1,12 @@
 """The xArm7 over the vendor's SDK: displacements in, targets or velocities out, inside a fence."""
 
+import logging
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,8 +17,12 @@ from control.arms.params import ArmParams
 from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
 from control.arms.xarm.controller_errors import describe_return
 from control.arms.xarm.link import READY_STATES, ControllerLink
-from control.arms.xarm.sdk import call_sdk, run_bounded, wait_until
+from control.arms.xarm.lock import ControllerLock
+from control.arms.xarm.report_proof import FRAME_TOLERANCE_M, MAX_TURN_RAD, ReportProof, tilt, yaw
+from control.arms.xarm.settings import Settings, SettingsWatch, ours, restore, stricter
 from control.arms.xarm.setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
+from control.arms.xarm.takeover import Holder, require_free, require_no_motion
+from control.arms.xarm.wire.sdk import await_report, call_sdk, require_sdk, run_bounded, wait_until
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
@@ -27,13 +33,10 @@ DOWN_RAD = (math.pi, 0.0, 0.0)
 _ARRIVED_M = 5e-4
 _ARRIVED_TURN_RAD = 0.01
 _STILL_S, _STILL_M = 0.05, 1e-4
-_MAX_START_TURN_RAD = 0.35
 _MAX_LAG_STEPS = 6
 """Between TCP and target: half a second and more of motion. Delays of the wire and of motors, a stall of 190 ms and
 reports at their deadline make less than 5 together."""
 _LEAST_LAG_M = 0.02
-_FRAME_TOLERANCE_M = 0.01
-"""Calibrated arms differ from the nominal chain by a few millimetres (*assumed*)."""
 _POSTURE_TOLERANCE_RAD = 0.2
 _POSTURE_REACHED_RAD = 0.002
 _MAX_POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
@@ -41,15 +44,21 @@ _POSITION_MODE = 0
 _CALL_TIMEOUT_S = 6.0
 _WIRE_S = 0.01
 """A report's age when read and a command's way, beyond what is measured (*assumed*)."""
+_MOTION_BEGINS_S = 0.1
+"""After its command was answered, at the latest."""
+
+logger = logging.getLogger(__name__)
+_TOLD: set[str] = set()
 
 
 class XArm(Arm):
     """An xArm7 at an address, driven inside a fence.
 
     Errors are never cleared here and the motors never enabled again after a stop: that takes a new :meth:`connect`,
-    which refuses an arm with an error. Should this process die, the arm goes on to its last target (mode 7), about
-    two steps away (50 mm) at full speed or, while homing, slowly home; or it stops when the velocity's duration ends
-    (mode 5).
+    which refuses an arm with an error, and one that somebody else holds. The stricter limits stand, the controller's
+    or ours, are proven with every report, and what was found is put back by :meth:`disconnect`. Should this process
+    die, the arm goes on to its last target (mode 7), about two steps away (50 mm) at full speed or, while homing,
+    slowly home; or it stops when the velocity's duration ends (mode 5).
 
     Args:
         host: the controller's IPv4 address.
@@ -57,6 +66,10 @@ class XArm(Arm):
         params: mode, speeds, margins and deadlines.
         max_speed_m_s: lowers the rig's speed further.
         simulated: accept a controller in simulation mode, whose arm stands still while its reports move.
+        take_over: accept an arm that manual mode, another program or a killed run holds: True, or a question that is
+            asked with what was found. One that is paused or under way, or has an error, is refused all the same.
+        reports_are_commands: accept a firmware before 2.4.0, which reports where it sends the arm: that the arm does
+            not follow, or was pushed, is not noticed then.
     """
 
     def __init__(
@@ -66,16 +79,20 @@ class XArm(Arm):
         params: ArmParams | None = None,
         max_speed_m_s: float | None = None,
         simulated: bool = False,
+        take_over: bool | Callable[[str], bool] = False,
+        reports_are_commands: bool = False,
     ) -> None:
-        self._simulated = simulated
+        require_sdk()
+        self._simulated, self._reports_are_commands, self._take_over = simulated, reports_are_commands, take_over
         self._rig, self._params = rig, params or ArmParams()
-        self.fence = Fence.from_rig(rig, self._params, max_speed_m_s)
+        self.fence = self._own_fence = Fence.from_rig(rig, self._params, max_speed_m_s)
         self._payload = check_start(rig, self.fence)
         self._kinematics = Kinematics()
         self._home = np.asarray(self._kinematics.tcp(rig.home_joints_rad), dtype=float)
         check_tcp(self.fence, self._home)
         self._host = host
-        self._link = ControllerLink(host, self._params, self.fence)
+        self._link, self._run_lock = ControllerLink(host, self._params, self.fence), ControllerLock(host)
+        self._proof = ReportProof(self._speed_m_s, 0.0)
         self._target: Vector | None = None
         self._last_sent = np.zeros(3)
         self._last_velocity: Vector = np.zeros(3)
@@ -123,31 +140,41 @@ class XArm(Arm):
         return self._link.pose_at(time_s).joints.copy()
 
     def connect(self) -> None:
-        """Open both connections, configure, verify, and enter the driving mode where the arm stands.
+        """Open both connections, look, configure, verify, and enter the driving mode where the arm stands.
+
+        What is refused by looking is left as it was: nothing is set, and nothing stopped.
 
         Raises:
-            DeviceError: no controller, wrong firmware, paused, an error nobody cleared, a setting that was refused.
-            SafetyStop: somebody moves the arm, its TCP is outside the fence, or its tool not turned as at home.
+            DeviceError: no controller, wrong firmware, paused, held by somebody else or by another run on this
+                computer, an error nobody cleared, a setting that was refused.
+            SafetyStop: somebody moves the arm, its TCP is outside the fence, its tool not turned as at home, or the
+                fence reaches beyond the boundary that the site has set.
         """
         link, mode = self._link, MODE_NUMBER[self._params.mode]
         if self.is_connected:
             return
         link.close()
+        self._run_lock.acquire()
         try:
             link.open()
-            check_controller(link.guard, self._params.mode, self._simulated)
-            link.require_rest()
+            await_report(link.guard)
+            self._require_free()
+            found = Settings.read(link.guard)
+            wanted = self._limits(found)
+            link.put_back = lambda: self._put_back(found, wanted)
             link.taken = True
-            configure(link.motion, link.guard, self._rig, self.fence, self._payload, self._params)
-            verify(link.guard, self._rig, self.fence, self._payload, self._params)
+            configure(link.motion, wanted, found)
+            verify(link.guard, wanted)
             self._check_pose()
             enter_mode(link.motion, mode)
             # The reports until now were partly of another tool; a frame of that time is compared with this arm at rest.
             link.history.stood_still()
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
+            self._proof = ReportProof(self._speed_m_s, self._params.command_deadline_s + _MOTION_BEGINS_S)
+            link.proof, link.checks = self._proof, (lambda: self._proof.fault, SettingsWatch(link.guard, wanted))
             link.arm(mode)
         except BaseException:
-            link.close()
+            self.disconnect()
             raise
         link.note(f"connected to {self._host}, mode {mode}")
 
@@ -228,8 +255,9 @@ class XArm(Arm):
         return self._link.stop()
 
     def disconnect(self) -> None:
-        """Stop the arm and close both connections; idempotent, never raises."""
+        """Stop the arm, put the controller's settings back and close both connections; idempotent, never raises."""
         self._link.close()
+        self._run_lock.release()
 
     @property
     def _speed_m_s(self) -> float:
@@ -240,8 +268,58 @@ class XArm(Arm):
         """Of a joint: what it moves within the arm's reach keeps to the speed limit, were it the only joint to turn."""
         return min(_MAX_POSTURE_SPEED_RAD_S, self._speed_m_s / REACH_M)
 
+    def _require_free(self) -> None:
+        """Refuse an arm that may not be taken over, by looking alone."""
+        link = self._link
+        check_controller(link.guard, self._params.mode, self._simulated, self._reports_are_commands)
+        link.require_rest()
+        holder = Holder.read(link.motion)
+        require_no_motion(holder)
+        if not (holder.is_held and self._take_over):
+            require_free(holder)
+            return
+        if callable(self._take_over):
+            if not self._take_over(str(holder)):
+                raise SafetyStop("the operator did not agree to take the arm over; it is left as it was")
+            check_controller(link.guard, self._params.mode, self._simulated, self._reports_are_commands)
+            link.require_rest()
+            if (now := Holder.read(link.motion)) != holder:
+                raise SafetyStop(f"the arm has changed hands meanwhile ({holder}, now {now}); start again")
+        self._tell(f"taking over an arm that was held: {holder}")
+
+    def _limits(self, found: Settings) -> Settings:
+        """The stricter of ours and the site's, told; the speed of this run keeps to it."""
+        wished = ours(self._rig, self._own_fence, self._payload, self._params, found)
+        wanted = stricter(wished, found, self._own_fence)
+        step = self._own_fence.max_displacement_m
+        if wanted.reduced:
+            step = min(step, wanted.tcp_speed / 1000 / self._rig.rate_hz)
+        self.fence = replace(self._own_fence, max_displacement_m=step)
+        for told, differences in (
+            ("stricter limits of the site stand", wished.differences(wanted)),
+            ("settings of the controller changed for this run", found.differences(wanted)),
+        ):
+            if differences:
+                self._tell(f"{told}: {_list(differences)}")
+        return wanted
+
+    def _put_back(self, found: Settings, wanted: Settings) -> None:
+        if not found.differences(wanted):
+            return
+        left = restore(self._link.guard, found, wanted)
+        if left:
+            self._tell(f"settings of the controller left other than they were found: {_list(left)}")
+        else:
+            self._link.note("the controller's settings are as they were found")
+
+    def _tell(self, what: str) -> None:
+        """An event, and once in a process for the operator's eyes: a rehearsal connects to its twin again and again."""
+        self._link.note(what)
+        logger.log(logging.DEBUG if what in _TOLD else logging.WARNING, "%s", what)
+        _TOLD.add(what)
+
     def _post(self, target: Vector, step: Vector, speed_m_s: float) -> None:
-        self._target = target
+        self._target = self._proof.target = target
         self._link.post(self._command(target, step, speed_m_s))
 
     def _command(self, target: Vector, step: Vector, speed_m_s: float) -> Callable[[], int]:
@@ -298,7 +376,7 @@ class XArm(Arm):
         self._link.require_ready()
         here, before = self.tcp, self.tcp_at(time.monotonic() - _STILL_S)
         near = np.linalg.norm(here - goal) < _ARRIVED_M and np.linalg.norm(here - before) < _STILL_M
-        turned = max(_tilt(self._link.orientation_rad), _yaw(self._link.orientation_rad))
+        turned = max(tilt(self._link.orientation_rad), yaw(self._link.orientation_rad))
         return bool(near and turned < _ARRIVED_TURN_RAD)
 
     def _take_posture(self, joints: Vector) -> None:
@@ -314,10 +392,11 @@ class XArm(Arm):
                 )
         seconds = float(np.max(np.abs(joints - start))) / self._posture_speed_rad_s * 2 + 3
         try:
-            with link.other_mode():
+            with link.other_mode(_POSITION_MODE):
                 enter_mode(link.motion, _POSITION_MODE)
                 link.settle(_POSITION_MODE)
                 link.require_ready()  # a stop that came meanwhile was undone by the new mode's "ready"
+                self._proof.target_joints = joints
                 # The SDK reads the arm's serial number here, and raises ValueError where that is blank.
                 code = run_bounded(lambda: self._turn_joints(joints), _CALL_TIMEOUT_S, "set_servo_angle")
                 if code != 0:
@@ -325,7 +404,9 @@ class XArm(Arm):
                 wait_until(lambda: self._has_halted() or self._has_posture(joints), seconds)
                 link.require_ready()
                 if not self._has_posture(joints):
+                    self.stop()  # before the controller is asked why
                     raise DeviceError(f"the arm did not reach its home posture{link.error_in_words()}")
+                self._proof.target_joints = None
                 enter_mode(link.motion, MODE_NUMBER[self._params.mode])
                 link.settle(MODE_NUMBER[self._params.mode])
             link.require_ready()
@@ -349,32 +430,24 @@ class XArm(Arm):
     def _check_pose(self) -> None:
         pose = self._link.fresh_pose()
         off = float(np.linalg.norm(self._kinematics.tcp(pose.joints) - pose.xyz))
-        if off > _FRAME_TOLERANCE_M:
+        if off > FRAME_TOLERANCE_M:
             raise SafetyStop(
                 f"the controller's TCP is {off * 1000:.0f} mm from where the joints put it: a base (world) offset is "
                 "set, or the tool's offset is another; set both in the vendor's studio"
             )
         check_tcp(self.fence, pose.xyz)
-        tilt, yaw = _tilt(self._link.orientation_rad), _yaw(self._link.orientation_rad)
-        if tilt > _MAX_START_TURN_RAD:
+        leaning, turned = tilt(self._link.orientation_rad), yaw(self._link.orientation_rad)
+        if leaning > MAX_TURN_RAD:
             raise SafetyStop(
-                f"the tool is {math.degrees(tilt):.0f} deg from pointing straight down; turn it down in the vendor's "
-                "studio, then start again"
+                f"the tool is {math.degrees(leaning):.0f} deg from pointing straight down; turn it down in the "
+                "vendor's studio, then start again"
             )
-        if yaw > _MAX_START_TURN_RAD:  # the first line would turn it back, at a speed that is the controller's own
+        if turned > MAX_TURN_RAD:  # the first line would turn it back, at a speed that is the controller's own
             raise SafetyStop(
-                f"the tool is turned by {math.degrees(yaw):.0f} deg about the vertical; turn it back to yaw 0 with the "
-                "last joint in the vendor's studio, then start again"
+                f"the tool is turned by {math.degrees(turned):.0f} deg about the vertical; turn it back to yaw 0 with "
+                "the last joint in the vendor's studio, then start again"
             )
 
 
-def _tilt(orientation_rad: tuple[float, ...]) -> float:
-    """Angle between the tool's z axis and straight down, from roll and pitch."""
-    roll, pitch = orientation_rad[:2]
-    return math.acos(max(-1.0, min(1.0, -math.cos(roll) * math.cos(pitch))))
-
-
-def _yaw(orientation_rad: tuple[float, ...]) -> float:
-    """Angle between the tool and its orientation at the rig's home about the vertical, from 0 to pi."""
-    yaw = orientation_rad[2]
-    return abs(math.atan2(math.sin(yaw), math.cos(yaw)))
+def _list(differences: dict[str, str]) -> str:
+    return "; ".join(f"{name} {difference}" for name, difference in differences.items())

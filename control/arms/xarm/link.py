@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,14 @@ from control.arms.xarm.controller_errors import (
     describe_state,
     describe_warning,
 )
-from control.arms.xarm.pose_history import Pose, PoseHistory
-from control.arms.xarm.sdk import call_sdk, close_apis, is_wire_up, open_api, run_bounded, wait_until
-from control.arms.xarm.sender import CommandSender
+from control.arms.xarm.report_proof import ReportProof
+from control.arms.xarm.wire.pose_history import Pose, PoseHistory
+from control.arms.xarm.wire.sdk import call_sdk, close_apis, is_wire_up, open_api, wait_until
+from control.arms.xarm.wire.sender import CommandSender
+from control.arms.xarm.wire.stopper import Order, RestReports, Stopper
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.common.silence_timer import SilenceTimer
+from datasets.common.suspension import Suspension
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,12 @@ _RICH_DEADLINE_S = 0.7
 """For reports that come every 0.2 s."""
 _REST_S, _REST_RAD = 0.1, 1e-3
 """An arm that turned no joint farther within so long is at rest: at most 7 mm/s at full reach."""
+_CONFIRM_S = 0.38
+"""For a stop to show in the reports: the other connection's turn, braking, and two rich reports if need be."""
+_LOOK_AGAIN_S = 0.2
+"""After a confirmed stop: whether the arm still stands."""
+_NAMED_S = 0.15
+"""What a caller waits for the cause behind a symptom at most; the arm is told to stop before anybody asks for it."""
 
 
 class ControllerLink:
@@ -45,7 +55,7 @@ class ControllerLink:
     ``motion`` carries commands and 100 Hz reports of pose, mode and state; ``guard`` stops and tells error codes
     (5 Hz), because a call that stalls blocks its own connection. While :attr:`armed`, a watch looks every 10 ms at
     reports, replies, state and errors, and stops the arm without waiting for anybody. Nothing is asked of the
-    controller but after a symptom, to name its cause.
+    controller but after a symptom has stopped the arm, to name its cause.
 
     Args:
         host: the controller's IPv4 address.
@@ -67,14 +77,27 @@ class ControllerLink:
         """Whether the controller was told anything from here: one that was only looked at is left as it is."""
         self.expected: tuple[Vector, float] | None = None
         """Where the TCP is meant to be ``(3,)`` m, and how far off it may be, m; None while that is not known."""
+        self.proof: ReportProof | None = None
+        """Judges every 100 Hz report from its being set on."""
+        self.checks: tuple[Callable[[], str | None], ...] = ()
+        """What else the watch asks at every look: a fault in words, or None."""
+        self.put_back: Callable[[], None] | None = None
+        """Leaves the controller as it was found; called once, of an arm whose stop was confirmed, and never raises."""
         self.events: deque[tuple[float, str]] = deque(maxlen=1000)
         self._driving_mode = self._warning = self._standing_warning = 0
+        self._passed_modes: tuple[int, ...] = ()
         self._reported_at = self._rich_reported_at = 0.0
         self._sender: CommandSender[Callable[[], int]] | None = None
         self._watch_thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._silences = (SilenceTimer(), SilenceTimer(), SilenceTimer())
-        self._fault_lock, self._stop_lock = threading.RLock(), threading.RLock()
+        self._suspension = Suspension()
+        self._stoppers: tuple[tuple[Any, Stopper], ...] = ()
+        self._rest_reports = (RestReports(), RestReports())
+        self._stood: tuple[float, Vector] | None = None
+        """When a stop was confirmed and with which joints ``(7,)`` rad, until that was looked at again."""
+        self._stopped_again = self._looked_again = False
+        self._fault_lock, self._cause_asked = threading.Lock(), threading.Event()
 
     @property
     def is_open(self) -> bool:
@@ -84,13 +107,18 @@ class ControllerLink:
     def open(self) -> None:
         """Dial both connections and wait for their reports; raises DeviceError, and then close it."""
         self.fault, self.stopped, self.taken, self.expected, self._warning = None, False, False, None, 0
+        self.proof, self.checks, self.put_back = None, (), None
+        self._stood, self._stopped_again, self._looked_again = None, False, False
+        self._cause_asked.clear()
         self._closing.clear()
-        self.history.clear()
+        for reports in (self.history, *self._rest_reports):
+            reports.clear()
         self._reported_at = self._rich_reported_at = 0.0
         self.motion = open_api(self._host, "real")
         self.motion.register_report_callback(self._on_report)
         self.guard = open_api(self._host, "rich")
         self.guard.register_report_callback(self._on_rich_report)
+        self._stoppers = tuple((api, Stopper(partial(api.set_state, STOPPED))) for api in (self.guard, self.motion))
         if not wait_until(lambda: bool(self._reported_at and self._rich_reported_at), 3.0):
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
 
@@ -115,6 +143,7 @@ class ControllerLink:
         call_sdk("set_timeout", lambda: self.guard.set_timeout(self._params.stop_timeout_s))
         self._driving_mode, self._standing_warning = driving_mode, self.guard.warn_code
         self._sender = CommandSender(self._make, self._refused)
+        self._suspension = Suspension()
         self.armed = True
         self._watch_thread = threading.Thread(target=self._watch, daemon=True, name="xarm watch")
         self._watch_thread.start()
@@ -161,6 +190,7 @@ class ControllerLink:
     def require_ready(self) -> None:
         """Raises DeviceError for a fault or a closed link, SafetyStop after a stop."""
         if self.fault is not None:
+            self._cause_asked.wait(_NAMED_S)
             raise DeviceError(self.fault)
         if self.stopped:
             raise SafetyStop("the arm was stopped; connect it anew when it is safe to go on")
@@ -168,37 +198,49 @@ class ControllerLink:
             raise DeviceError("the arm is not connected; call connect() first")
 
     @contextlib.contextmanager
-    def other_mode(self) -> Iterator[None]:
-        """While this lasts a change of mode is no fault; errors, reports and replies are watched all the same."""
-        driving, self._driving_mode = self._driving_mode, -1
+    def other_mode(self, mode: int) -> Iterator[None]:
+        """While this lasts a change to ``mode`` and back is no fault; all else is watched all the same."""
+        driving = self._driving_mode
+        self._passed_modes, self._driving_mode = (driving, mode), -1
         try:
             yield
         finally:
             self._driving_mode = driving
 
     def stop(self) -> bool:
-        """Stop now and stay stopped; takes at most about 0.4 s, and a few ms when the controller answers.
+        """Stop now and stay stopped; takes at most about 0.4 s, and some 20 ms more than the arm takes to brake.
 
-        Returns whether the controller confirmed it; False, too, of a link that is closed.
+        Returns whether later reports say that it is stopped and at rest; False, too, of a link that is closed.
         """
         self.stopped = True
         # Once more, too, where it was stopped: what is reported may be of before.
         return self.guard is not None and self._halt()
 
     def close(self) -> None:
-        """Stop the arm, if it was taken, and let go of both connections; idempotent, never raises."""
+        """Stop the arm, if it was taken, and let go of both connections; idempotent, never raises.
+
+        A stop that nobody has looked at again yet is: up to 0.2 s are waited for that.
+        """
         if not self.is_open:
             return
         self.armed, self.stopped = False, True
+        looked_again, confirmed = self._looked_again, self.taken and self.guard is not None and self._halt()
         self._closing.set()
         if self._watch_thread is not None and self._watch_thread is not threading.current_thread():
             self._watch_thread.join(1.0)
-        if self.taken and self.guard is not None and (is_wire_up(self.guard) or is_wire_up(self.motion)):
+        if confirmed and not looked_again:
+            wait_until(self._look_again, 2 * _LOOK_AGAIN_S)
+        put_back, self.put_back = self.put_back, None
+        if confirmed and put_back is not None:  # limits are not loosened of an arm that may still move
+            put_back()
             self._halt()
         if self._sender is not None:
             self._sender.close()
+        for _, stopper in self._stoppers:
+            stopper.close()
         close_apis(*(api for api in (self.motion, self.guard) if api is not None))
         self.motion = self.guard = self._sender = self._watch_thread = None
+        self._stoppers = ()
         self.note("disconnected")
 
     def error_in_words(self) -> str:
@@ -218,11 +260,16 @@ class ControllerLink:
         pose = np.array(item["cartesian"])
         self.orientation_rad = tuple(pose[3:])
         self.state, self.mode = item["state"], self.motion.mode if self.motion is not None else 0
-        self.history.add(Pose(now - self._params.report_delay_s, pose[:3] / 1000, np.array(item["joints"][:7])))
+        time_s, joints = now - self._params.report_delay_s, np.array(item["joints"][:7])
+        self.history.add(Pose(time_s, pose[:3] / 1000, joints))
+        self._rest_reports[0].add(time_s, self.state, joints)
+        if self.proof is not None:
+            self.proof.look(now, item["cartesian"], item["joints"][:7], self.motion.report_data)
         self._reported_at = now
 
     def _on_rich_report(self, item: dict[str, Any]) -> None:
-        self._rich_reported_at = time.monotonic()
+        self._rich_reported_at = now = time.monotonic()
+        self._rest_reports[1].add(now - self._params.report_delay_s, item["state"], np.array(item["joints"][:7]))
 
     def _watch(self) -> None:
         try:
@@ -239,6 +286,7 @@ class ControllerLink:
             self._silences[1].look(self._rich_reported_at, passed)
             self._silences[2].look(None if self._sender is None else self._sender.unanswered, passed)
             self._heed_warning()
+            self._look_again()
             if self.fault is None and not self.stopped:
                 fault = self._find_fault()
                 if fault is not None and not self.stopped:
@@ -257,17 +305,21 @@ class ControllerLink:
             self.note(f"the controller's warning W{before} is over")
 
     def _find_fault(self) -> str | None:
+        if (slept_s := self._suspension.lasted_s()) > 0:
+            return f"the computer slept for {slept_s:.1f} s while the arm was armed; switch its power saving off"
         if self.guard.error_code != 0:
             return f"the controller reports {describe_error(self.guard.error_code)}"
         if self._warning in NOT_CARRIED_OUT and self._warning != self._standing_warning:
             return f"the controller did not carry out a command: warning {describe_warning(self._warning)}"
         if self._driving_mode >= 0 and self.state not in READY_STATES:
-            return f"the arm does not move any more: {describe_state(self.state)}{self.error_in_words()}"
+            return f"the arm does not move any more: {describe_state(self.state)}"
         if self._driving_mode >= 0 and self.mode != self._driving_mode:
             return (
-                f"the controller left mode {self._driving_mode} for mode {self.mode}{self.error_in_words()}; "
+                f"the controller left mode {self._driving_mode} for mode {self.mode}; "
                 "it does so after a fault, or because somebody else commands it"
             )
+        if self._driving_mode < 0 and self.mode not in self._passed_modes:
+            return f"the controller is in mode {self.mode}, which was not asked for; somebody else commands it"
         if not is_wire_up(self.motion) or not is_wire_up(self.guard):
             return "the connection to the controller broke; check the cable and that nobody restarted it"
         reports, rich_reports, replies = (silence.lasted_s for silence in self._silences)
@@ -277,6 +329,9 @@ class ControllerLink:
             return f"no report of the controller's errors for {rich_reports * 1000:.0f} ms; check the cable"
         if replies > self._params.command_deadline_s and self._sender is not None and self._sender.unanswered:
             return f"the controller has not answered a command for {replies * 1000:.0f} ms; check the cable"
+        for fault in (check() for check in self.checks):
+            if fault is not None:
+                return fault
         tcp = self.history.latest.xyz
         if not self._fence.contains(tcp, tolerance_m=self._params.controller_margin_m):
             return f"the TCP is outside the fence, at {tcp.round(3).tolist()} m"
@@ -301,7 +356,7 @@ class ControllerLink:
 
     def _refused(self, code: int) -> None:
         if not self._closing.is_set() and not self.stopped:
-            self._fail(f"the controller did not take the command ({describe_return(code)}{self.error_in_words()})")
+            self._fail(f"the controller did not take the command ({describe_return(code)})")
 
     def _fail(self, fault: str) -> None:
         with self._fault_lock:
@@ -309,39 +364,82 @@ class ControllerLink:
                 return
             self.fault = fault
         self.note(f"stopping: {fault}")
-        self._halt()
+        try:
+            self._halt(ask=True)
+        finally:
+            self._cause_asked.set()
 
     def _name_cause(self, cause: str) -> None:
         """Add an error that came only after its symptoms, because the controller was slow to tell it."""
         with self._fault_lock:
-            if self.fault is not None and cause not in self.fault:
+            if self.fault is not None and cause and cause not in self.fault:
                 self.fault = f"{self.fault}: {cause}"
                 self.note(f"the cause: {cause}")
 
-    def _halt(self) -> bool:
+    def _halt(self, ask: bool = False) -> bool:
         """Tell the controller to stop: by the guard, and by the motion connection if that one does not answer.
 
-        Returns whether either of them had it confirmed, by a reply or by a report that the arm has stopped since.
+        Returns whether reports from after that say stopped and at rest; what the controller replies does not count.
+
+        Args:
+            ask: for the error behind it, once a stop was acknowledged.
         """
+        began, orders = time.monotonic(), list[Order]()
+        for api, stopper in self._stoppers:
+            if is_wire_up(api):
+                orders.append(stopper.stop())
+                answered = partial(self._is_answered, orders[-1], began)
+                if wait_until(answered, self._params.stop_timeout_s, 0.001) and orders[-1].code in (0, None):
+                    break
         if self._sender is not None:
             self._sender.drop()
-        began = time.monotonic()
-        with self._stop_lock:
-            for api in (self.guard, self.motion):
-                if api is not None and is_wire_up(api) and (self._stops(api) or self._is_reported_stopped(began)):
-                    self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
-                    return True
-        told = (
-            "stop NOT confirmed by the controller: the arm goes on to its last target at most; press the emergency stop"
+        acknowledged = any(order.code == 0 for order in orders)
+        if ask and acknowledged:
+            self._name_cause(self.error_in_words().removeprefix(": "))
+            self._cause_asked.set()
+        if orders and wait_until(lambda: self._rests_since(began) is not None, _CONFIRM_S - (time.monotonic() - began)):
+            self._stood = time.monotonic(), np.asarray(self._rests_since(began))
+            self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
+            return True
+        why = ", which acknowledged it, but its reports do not show the arm stopped and at rest" if acknowledged else ""
+        self._alarm(
+            f"stop NOT confirmed by the controller{why}: the arm goes on to its last target at most; press the "
+            "emergency stop"
         )
+        return False
+
+    def _is_answered(self, order: Order, since_s: float) -> bool:
+        return order.code is not None or self._rests_since(since_s) is not None
+
+    def _rests_since(self, time_s: float) -> Vector | None:
+        """The joints ``(7,)`` rad of an arm that reports from after ``time_s`` show stopped and at rest."""
+        found = (reports.rest_since(time_s) for reports in self._rest_reports)
+        return next((joints for joints in found if joints is not None), None)
+
+    def _look_again(self) -> bool:
+        """Whether 200 ms have passed since the stop and were looked back at; an arm gone since is stopped once more."""
+        if (stood := self._stood) is None:
+            return True
+        stood_s, joints = stood
+        if time.monotonic() < stood_s + _LOOK_AGAIN_S:
+            return False
+        seen = [reports.gone_from(joints, stood_s + _LOOK_AGAIN_S / 2) for reports in self._rest_reports]
+        words = next((each for each in seen if each is not None), None)
+        if words is None:
+            return False
+        self._stood = None
+        if not words:
+            self._looked_again = True
+            return True
+        self._alarm(
+            f"the arm was stopped, but {words}: another program commands it, or its controller does not keep the stop; "
+            "press the emergency stop"
+        )
+        if not self._stopped_again:
+            self._stopped_again = True
+            self._halt()
+        return True
+
+    def _alarm(self, told: str) -> None:
         self.note(told)
         logger.error("%s", told)
-        return False
-
-    def _stops(self, api: Any) -> bool:
-        with contextlib.suppress(DeviceError):
-            return bool(run_bounded(lambda: api.set_state(STOPPED), 2.2 * self._params.stop_timeout_s, "stop") == 0)
-        return False
-
-    def _is_reported_stopped(self, since_s: float) -> bool:
-        return self._reported_at - self._params.report_delay_s > since_s and self.state == STOPPED

@@ -1,27 +1,25 @@
 """What the controller is told before the arm may move, and the proof that it took it."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from control.arms.fence import Fence, Payload
-from control.arms.params import ArmParams, DriveMode
+from control.arms.params import DriveMode
 from control.arms.xarm.controller_errors import PAUSED, STOPPED, describe_error, describe_return
-from control.arms.xarm.sdk import run_bounded, wait_until
+from control.arms.xarm.settings import Settings
+from control.arms.xarm.wire.sdk import run_bounded, wait_until
 from datasets.common.errors import DeviceError
-from datasets.rig.rig import Rig
 
 MODE_NUMBER: dict[DriveMode, int] = {"online_line": 7, "velocity": 5}
 MODE_SINCE: dict[DriveMode, tuple[int, int, int]] = {"online_line": (1, 11, 0), "velocity": (1, 8, 0)}
 """Firmware that has the mode (mode 7) or its ``duration`` watchdog (mode 5); the SDK does not check."""
 
+ENCODERS_SINCE = (2, 4, 0)
+"""Firmware whose reports tell what the encoders read; before it they told the command (xarm_ros2, issue 95)."""
 _CALL_TIMEOUT_S = 6.0
 _WARNED, _CANNOT_MOVE = 2, 9
 
 
-def check_controller(api: Any, mode: DriveMode, simulated: bool = False) -> None:
+def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports_are_commands: bool = False) -> None:
     """Refuse an arm that is not an xArm7, only simulated, of too old a firmware, paused, or with an error unlooked at.
 
     Args:
@@ -29,6 +27,7 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False) -> None
         mode: that will drive the arm.
         simulated: the caller means the vendor's firmware image, which has no arm. An address says nothing about that:
             a real controller behind a tunnel has a loopback address too.
+        reports_are_commands: the caller accepts a firmware that reports where it sends the arm, not where the arm is.
 
     Raises:
         DeviceError: with what was found and what to do.
@@ -46,11 +45,13 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False) -> None
             f"the controller's firmware is {_dotted(version)}; mode {MODE_NUMBER[mode]} ({mode}) needs "
             f"{_dotted(needed)} or newer: update it in the vendor's studio, or choose another mode in params/arm.yaml"
         )
-    code, (error, _) = run_bounded(api.get_err_warn_code, _CALL_TIMEOUT_S, "get_err_warn_code")
-    if code != 0:
-        raise DeviceError(f"the controller does not tell its errors ({describe_return(code)}); restart it")
-    if error != 0:
-        raise DeviceError(f"the controller reports {describe_error(error)}")
+    if version < ENCODERS_SINCE and not reports_are_commands:
+        raise DeviceError(
+            f"the controller's firmware is {_dotted(version)}; before {_dotted(ENCODERS_SINCE)} it reports where it "
+            "sends the arm, not where the arm is: update it in the vendor's studio, or read docs/first_day.md on what "
+            "is not guarded then and give --reports-are-commands"
+        )
+    require_no_error(api)
     if api.state == PAUSED:
         raise DeviceError(
             "somebody has paused the arm in mid-motion, and being made ready would let it go on; press stop in the "
@@ -58,71 +59,78 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False) -> None
         )
 
 
-def configure(api: Any, guard: Any, rig: Rig, fence: Fence, payload: Payload, params: ArmParams) -> None:
+def require_no_error(api: Any) -> None:
+    """Raises DeviceError where the controller has an error, by its own reply: reports come every 0.2 s."""
+    code, (error, _) = run_bounded(api.get_err_warn_code, _CALL_TIMEOUT_S, "get_err_warn_code")
+    if code not in (0, _WARNED):
+        raise DeviceError(f"the controller does not tell its errors ({describe_return(code)}); restart it")
+    if error != 0:
+        raise DeviceError(f"the controller reports {describe_error(error)}")
+
+
+def configure(api: Any, wanted: Settings, found: Settings) -> None:
     """Enable the motors and set tool, payload, collision sensitivity, boundary and speed limits, in mode 0.
 
     The stop before them drops what others have queued or paused: the first "ready" would carry it out, with no boundary
     set yet. Each setting may reset mode and state, so the mode that drives comes after all of them.
 
+    Args:
+        wanted: what to set.
+        found: what stands; a sensitivity that stands is not set again.
+
     Raises:
-        DeviceError: the controller refused one.
+        DeviceError: the controller refused one, or has an error.
     """
+    try:
+        _configure(api, wanted, found)
+    except DeviceError:
+        require_no_error(api)  # names it, where that is why
+        raise
+
+
+def _configure(api: Any, wanted: Settings, found: Settings) -> None:
     _set("stop what others began", lambda: api.set_state(STOPPED))
+    require_no_error(api)
     _set("enable the motors", lambda: api.motion_enable(True))
     enter_mode(api, 0)
     # The reply to a payload may already say "cannot move", because the payload reset the state: read back below.
-    _set("set the payload", lambda: api.set_tcp_load(payload.mass_kg, [0, 0, payload.centre_m * 1000]), _CANNOT_MOVE)
-    _set("ready again", lambda: api.set_state(0))
-    _set("set the tool", lambda: api.set_tcp_offset([0, 0, rig.tool.tcp_offset_m * 1000, 0, 0, 0], wait=False))
-    _set("ready again", lambda: api.set_state(0))
-    if guard.collision_sensitivity != params.collision_sensitivity:  # setting it makes the SDK sleep half a second
-        _set("set collision sensitivity", lambda: api.set_collision_sensitivity(params.collision_sensitivity))
-    _set("set the boundary", lambda: api.set_reduced_tcp_boundary(boundary_mm(rig, params)))
-    _set("switch the boundary on", lambda: api.set_fence_mode(True))
-    _set("limit the speed", lambda: api.set_reduced_max_tcp_speed(_speed_mm_s(rig, fence)))
-    _set("limit the joints' speed", lambda: api.set_reduced_max_joint_speed(params.max_joint_speed_rad_s))
-    _set("set reduced mode", lambda: api.set_reduced_mode(params.reduced_mode))
+    _set("set the payload", lambda: api.set_tcp_load(wanted.mass, list(wanted.centre)), _CANNOT_MOVE)
+    _make_ready(api)
+    _set("set the tool", lambda: api.set_tcp_offset(list(wanted.tool_offset), wait=False))
+    _make_ready(api)
+    if found.sensitivity != wanted.sensitivity:
+        # The SDK's own setter sleeps, then makes the arm ready whatever happened meanwhile.
+        _set("set collision sensitivity", lambda: api.core.set_collis_sens(wanted.sensitivity), _CANNOT_MOVE)
+        _make_ready(api)
+    _set("set the boundary", lambda: api.set_reduced_tcp_boundary(list(wanted.boundary)))
+    _set("switch the boundary on", lambda: api.set_fence_mode(wanted.fenced))
+    _set("limit the speed", lambda: api.set_reduced_max_tcp_speed(wanted.tcp_speed))
+    _set("limit the joints' speed", lambda: api.set_reduced_max_joint_speed(wanted.joint_speed))
+    _set("set reduced mode", lambda: api.set_reduced_mode(wanted.reduced))
 
 
-def verify(rich: Any, rig: Rig, fence: Fence, payload: Payload, params: ArmParams, timeout_s: float = 3.0) -> None:
+def verify(rich: Any, wanted: Settings, timeout_s: float = 3.0) -> None:
     """Read back from the rich report what :func:`configure` set; raises DeviceError naming what differs."""
-    centre_mm, speed_mm_s = [0, 0, payload.centre_m * 1000], _speed_mm_s(rig, fence)
-    wanted: dict[str, Callable[[], bool]] = {
-        "tool offset": lambda: bool(np.allclose(rich.tcp_offset[:3], [0, 0, rig.tool.tcp_offset_m * 1000], atol=0.1)),
-        "payload": lambda: abs(rich.tcp_load[0] - payload.mass_kg) < 0.01,
-        "payload's centre": lambda: bool(np.allclose(rich.tcp_load[1], centre_mm, atol=0.1)),
-        "collision sensitivity": lambda: rich.collision_sensitivity == params.collision_sensitivity,
-        "safety boundary": lambda: rich.is_fence_mode and list(rich.reduced_tcp_boundary) == boundary_mm(rig, params),
-        "TCP speed limit": lambda: abs(rich.reduced_max_tcp_speed - speed_mm_s) < 0.1,
-        "joint speed limit": lambda: abs(rich.reduced_max_joint_speed - params.max_joint_speed_rad_s) < 0.01,
-        "reduced mode": lambda: rich.is_reduced_mode == params.reduced_mode,
-    }
-    if not wait_until(lambda: all(check() for check in wanted.values()), timeout_s):
-        missing = ", ".join(name for name, check in wanted.items() if not check())
+    if not wait_until(lambda: not wanted.differences(Settings.read(rich)), timeout_s):
+        missing = ", ".join(wanted.differences(Settings.read(rich)))
         raise DeviceError(f"the controller did not take over: {missing}; set it in the vendor's studio and look why")
+
+
+def _make_ready(api: Any) -> None:
+    """Set state 0, which clears errors (vendor's user manual 9.2): so the controller is asked for one just before."""
+    require_no_error(api)
+    _set("set the state to ready", lambda: api.set_state(0))
 
 
 def enter_mode(api: Any, mode: int) -> None:
     """Set mode, then state, and wait until the reports say so; raises DeviceError."""
     _set(f"set mode {mode}", lambda: api.set_mode(mode))
-    _set("set the state to ready", lambda: api.set_state(0))
+    _make_ready(api)
     if not wait_until(lambda: api.mode == mode and api.state in (0, 1, 2), 2.0):
         raise DeviceError(
             f"the controller did not enter mode {mode} (it is in mode {api.mode}, state {api.state}); "
             "look for an error or a pressed emergency stop"
         )
-
-
-def boundary_mm(rig: Rig, params: ArmParams) -> list[int]:
-    """The controller's box: the workspace and its margin, as ``x+ x- y+ y- z+ z-`` in whole mm, rounded outwards."""
-    margin = params.controller_margin_m
-    low = [math.floor(value * 1000 + 1e-6) for value in rig.workspace.low - margin]
-    high = [math.ceil(value * 1000 - 1e-6) for value in rig.workspace.high + margin]
-    return [value for pair in zip(high, low, strict=True) for value in pair]
-
-
-def _speed_mm_s(rig: Rig, fence: Fence) -> float:
-    return fence.max_displacement_m * rig.rate_hz * 1000
 
 
 def _set(what: str, call: Callable[[], Any], *also_fine: int) -> None:

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from control.arms.arm import Arm
 from control.arms.fence import Fence
 from control.arms.params import ArmParams
-from control.arms.xarm.pose_history import Pose, PoseHistory
-from control.arms.xarm.sdk import close_apis, open_api, wait_until
+from control.arms.xarm.wire.pose_history import Pose, PoseHistory
+from control.arms.xarm.wire.sdk import close_apis, open_api, wait_until
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError
 from datasets.rig.rig import Rig

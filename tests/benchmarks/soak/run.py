@@ -93,7 +93,10 @@ def soak(
 
 def _session(setup: Setup, twin: TwinParams, portions: Iterator[list[Vector]], folder: Path, found: Soak) -> None:
     """Portions of goals with the devices open, a recording for each, until there are no more or one was stopped."""
-    with open_devices(DeviceNames(), setup, twin) as devices, stop_on_signals(devices.arm.stop) as interrupted:
+    with (
+        open_devices(DeviceNames(), setup, twin) as devices,
+        stop_on_signals(devices.arm.stop, keep_nohup=True) as interrupted,
+    ):
         runtime = make_runtime(setup, devices, setup.policy, (found.recorder,), interrupted)
         seen = devices.camera.intrinsics
         try:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.arms.xarm.braking import speed_within
-from control.arms.xarm.pose_history import Pose, PoseHistory
-from control.arms.xarm.sdk import run_bounded, wait_until
-from control.arms.xarm.sender import CommandSender
+from control.arms.xarm.wire.pose_history import Pose, PoseHistory
+from control.arms.xarm.wire.sdk import run_bounded, wait_until
+from control.arms.xarm.wire.sender import CommandSender
 from datasets.common.errors import DeviceError
 
 pytestmark = pytest.mark.realtime

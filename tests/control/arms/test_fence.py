@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from control.arms.fence import Fence, check_start, check_tcp, known_tool
+from control.arms.fence import TABLE_CLEARANCE_M, Fence, check_start, check_tcp, known_tool
 from control.arms.params import ArmParams
 from datasets.common.errors import SafetyStop
 from datasets.rig.rig import Rig, Tool, Workspace
@@ -158,3 +158,17 @@ def test_an_unknown_tool_or_a_wrong_offset_is_refused() -> None:
 def test_a_tcp_outside_the_fence_is_refused(fence: Fence, tcp: list[float]) -> None:
     with pytest.raises(SafetyStop, match="outside the fence"):
         check_tcp(fence, np.array(tcp))
+
+
+@pytest.mark.parametrize("margin_m", [0.0, 0.02, 0.1])
+def test_the_controllers_boundary_and_the_watch_keep_clear_of_the_table(rig, margin_m) -> None:
+    params = ArmParams(controller_margin_m=margin_m)
+    for height_m, good in ((margin_m + 0.019, False), (margin_m + TABLE_CLEARANCE_M, True)):
+        low = replace(rig, workspace=replace(rig.workspace, z_m=(height_m, 0.5)))
+        fence = Fence.from_rig(low, params)
+        if good:
+            check_start(low, fence)
+            assert fence.low_m[2] - fence.margin_m >= TABLE_CLEARANCE_M - 1e-9
+        else:
+            with pytest.raises(SafetyStop, match=r"the fence begins .* above the table"):
+                check_start(low, fence)

@@ -179,7 +179,7 @@ def test_a_fence_at_a_raised_table_is_refused(tmp_path):
     fence = make_fence(RIG, ArmParams.load())
     check_clearance(fence, -0.3)
     check_clearance(fence, 0.05)
-    told = r"measured at 0\.150 m; raise keep_within\.z_m in params/runtime\.yaml to 0\.170 m"
+    told = r"measured at 0\.150 m; raise keep_within\.z_m in params/runtime\.yaml to 0\.190 m"
     with pytest.raises(SafetyStop, match=told):
         setup_of(written(tmp_path, table_z_m=0.15))
 

@@ -62,6 +62,35 @@ def test_what_ctrl_c_brings_about_in_mid_tick_is_the_operators_stop(world):
     assert "interrupted (Ctrl-C); then arm fault: the arm was stopped" in str(result.stop)
 
 
+@pytest.mark.parametrize("age_s", [0.0, 0.1, 0.3, 0.38])
+def test_the_first_frame_acted_on_is_one_the_arms_reports_cover(world, age_s, monkeypatch):
+    reported_s = [0.0]
+
+    def tcp_at(time_s):
+        if time_s < reported_s[0]:
+            raise DeviceError(f"the arm's reports go back {time.monotonic() - reported_s[0]:.1f} s")
+        return world.arm.tcp
+
+    monkeypatch.setattr(world.arm, "tcp_at", tcp_at)
+    world.camera.age_s, world.horizon = age_s, 5
+    runtime = world.runtime()
+    for _ in range(3):  # the start, and each goal after a restart of the reports
+        reported_s[0] = time.monotonic()
+        result = runtime.reach(GOAL)
+        assert result.stop is None
+        assert result.ticks[0].frame_time_s >= reported_s[0]
+
+
+def test_an_arm_that_never_covers_a_frame_is_stopped_and_told_why(world, monkeypatch):
+    def tcp_at(time_s):
+        raise DeviceError("the arm's reports go back 0.1 s")
+
+    monkeypatch.setattr(world.arm, "tcp_at", tcp_at)
+    result = world.runtime().reach(GOAL)
+    assert result.stop.reason is StopReason.ARM
+    assert "reports go back" in str(result.stop)
+
+
 def freeze(world):
     world.camera.frozen = world.camera.read_latest(1.0)
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from control.arms.xarm.sdk import wait_until
+from control.arms.xarm.wire.sdk import wait_until
 from pipelines.runtime.ticker import Ticker
 from pipelines.runtime.watchdog import Watchdog
 

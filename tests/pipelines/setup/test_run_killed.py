@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.arms.xarm.sdk import wait_until
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.arm.kinematics import Kinematics
 from datasets.store.recording import Recording
 from pipelines.observers.recorder import EVENTS, FRAMES

@@ -11,9 +11,9 @@ import pytest
 
 from control.arms.fence import REACH_M
 from control.arms.params import ArmParams
-from control.arms.xarm import sdk
 from control.arms.xarm.controller_errors import describe_error, describe_return, describe_state, describe_warning
 from control.arms.xarm.driver import XArm
+from control.arms.xarm.wire import sdk
 from datasets.arm.kinematics import Kinematics
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DeviceError, SafetyStop
@@ -99,7 +99,7 @@ def test_too_old_a_firmware_is_refused_before_anything_is_set(rig: Rig, mode: st
 
 
 def test_older_firmware_that_has_the_mode_is_fine(rig: Rig) -> None:
-    with ControllerTwin(rig, firmware="v1.12.2") as twin, XArm(twin.host, rig) as arm:
+    with ControllerTwin(rig, firmware="v1.12.2") as twin, XArm(twin.host, rig, reports_are_commands=True) as arm:
         arm.move(np.array([0.01, 0, 0]))
         assert sdk.wait_until(lambda: bool(np.allclose(arm.tcp, arm.target, atol=1e-3)), 3.0)
 
@@ -255,6 +255,28 @@ def test_a_start_that_cannot_be_safe_fails_before_any_connection(rig: Rig) -> No
         XArm("127.0.0.1", replace(rig, workspace=Workspace((0.25, 0.9), (-0.3, 0.3), (0.1, 0.5))))
     with pytest.raises(SafetyStop, match="outside the fence"):
         XArm("127.0.0.1", replace(rig, workspace=Workspace((0.45, 0.6), (-0.3, 0.3), (0.1, 0.5))))
+
+
+@pytest.mark.parametrize(("version", "good"), [("1.16.0", False), ("1.17.3", False), ("1.18.0", True), ("2.0.1", True)])
+def test_another_version_of_the_sdk_is_said_in_a_sentence_before_anything_is_opened(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, version: str, good: bool
+) -> None:
+    monkeypatch.setattr(sdk.importlib.metadata, "version", lambda name: version)
+    if good:
+        XArm("127.0.0.1", rig)
+        return
+    for build in (lambda: XArm("127.0.0.1", rig), sdk.load_sdk.__wrapped__):
+        with pytest.raises(DeviceError, match=rf"^xarm-python-sdk 1\.18 or newer is needed, installed is {version}; "):
+            build()
+
+
+def test_a_missing_sdk_is_said_in_a_sentence(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise sdk.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(sdk.importlib.metadata, "version", missing)
+    with pytest.raises(DeviceError, match="none is installed"):
+        XArm("127.0.0.1", rig)
 
 
 def test_every_code_has_words() -> None:

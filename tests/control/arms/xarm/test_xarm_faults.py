@@ -1,6 +1,7 @@
 """What goes wrong on the wire, in mid-move: the driver says why and has stopped the arm, within what time."""
 
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import pytest
 
 from control.arms.params import ArmParams
 from control.arms.xarm.driver import XArm
-from control.arms.xarm.sdk import is_wire_up, wait_until
 from control.arms.xarm.setup import enter_mode
+from control.arms.xarm.wire.sdk import is_wire_up, wait_until
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
 from pipelines.twin.controller.controller import ControllerTwin
@@ -179,13 +180,15 @@ def test_stop_of_a_silent_controller_gives_up_in_time_and_says_so(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("models/estimator/estimator.json").is_file(), reason="no trained models yet")
-def test_a_stop_that_nobody_confirmed_is_told_on_stderr_at_once_and_last() -> None:
+def test_a_stop_that_nobody_confirmed_is_told_on_stderr_at_once_and_last(patient_folder: Path) -> None:
     command = [sys.executable, "-m", "pipelines.run_real", "--policy", "p", "--goal", "0.45", "0.1", "0.3"]
-    for _ in range(5):  # until the machine is no reason of its own to stop
-        done = subprocess.run([*command, "--fault", "silent@0.2"], capture_output=True, text=True, timeout=120)
-        if re.search(FAULTS["silent"][0], done.stderr):
-            break
+    more = {"cwd": patient_folder, "env": {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])}}
+    command += ["--fault", "silent@0.2"]
+    arm = patient_folder / "params/arm.yaml"  # whose reports' deadline is what is asked about
+    arm.write_text(arm.read_text().replace("report_deadline_s: 1.0", "report_deadline_s: 0.20"))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
     assert done.returncode == 3, done.stderr
+    assert re.search(FAULTS["silent"][0], done.stderr), done.stderr
     told = [line for line in done.stderr.splitlines() if UNCONFIRMED in line]
     assert len(told) >= 2
     assert told[0].startswith(UNCONFIRMED)
@@ -358,4 +361,4 @@ def test_a_watch_that_cannot_ask_stops_the_arm_all_the_same(arm, twin, broken, m
     monkeypatch.setattr(type(arm._link.guard), broken, fail if broken == "get_err_warn_code" else property(fail))
     twin.inject("pause")
     assert wait_until(lambda: arm.fault is not None and twin.firmware.state == 4, 1.0)
-    assert "ValueError: broken" in arm.fault
+    assert wait_until(lambda: "ValueError: broken" in arm.fault, 1.0)  # which is asked once the stop is out

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.arms.xarm import sdk
 from control.arms.xarm.driver import _LEAST_LAG_M, _MAX_LAG_STEPS, XArm
+from control.arms.xarm.wire import sdk
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
@@ -30,8 +30,8 @@ def twin(rig: Rig) -> Iterator[ControllerTwin]:
 
 def set_up_before(twin: ControllerTwin, rig: Rig) -> None:
     """Tool and payload are set already, so that setting them again resets nothing."""
-    with XArm(twin.host, rig):
-        pass
+    twin.firmware.configure(tcp_offset_mm_rad=(0.0, 0.0, 172.0, 0.0, 0.0, 0.0), load_kg_mm=(0.82, 0.0, 0.0, 48.0))
+    twin.firmware.enable(True)
 
 
 def somebody_moves(twin: ControllerTwin, y_mm: float, speed_mm_s: float = 200.0) -> None:
@@ -63,12 +63,12 @@ def test_what_waits_in_the_controller_is_dropped_before_it_is_made_ready(
     twin: ControllerTwin, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_up_before(twin, rig)
-    monkeypatch.setattr("control.arms.xarm.driver.check_controller", lambda *given: None)
+    monkeypatch.setattr("control.arms.xarm.driver.check_controller", lambda *given: None)  # lets a paused arm pass
     somebody_moves(twin, 420.0)
     twin.firmware.pause()
     time.sleep(0.2)
     here = twin.tcp()
-    with XArm(twin.host, rig, ArmParams(collision_sensitivity=4)):
+    with XArm(twin.host, rig, ArmParams(collision_sensitivity=4), take_over=True):
         time.sleep(0.2)
         np.testing.assert_allclose(twin.tcp(), here, atol=1e-4)
 
@@ -110,7 +110,6 @@ def test_a_client_that_drives_the_arm_away_in_the_same_mode_is_noticed(twin: Con
         firmware = twin.firmware
         with firmware.lock:
             x, _, z, *angles = firmware.pose()
-            firmware.limit(reduced_on=False)
             firmware.go(firmware.line((x, 290.0, z, *angles), 1000.0, 5000.0), interrupts=True)
         assert sdk.wait_until(lambda: arm.fault is not None, 2.0)
         assert "somebody else commands it" in str(arm.fault)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from control.arms.params import ArmParams
 from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
 from control.arms.xarm.driver import _WIRE_S, XArm
-from control.arms.xarm.pose_history import Pose
+from control.arms.xarm.wire.pose_history import Pose
 from datasets.rig.rig import Rig
 from pipelines.twin.controller.controller import ControllerTwin
 from pipelines.twin.controller.protocol import Register

@@ -2,9 +2,11 @@
 
 import contextlib
 import functools
+import importlib.metadata
 import io
 import ipaddress
 import logging
+import re
 import socket
 import struct
 import sys
@@ -16,6 +18,8 @@ from typing import Any
 
 from datasets.common.errors import DeviceError
 
+SDK_NAME, SDK_SINCE = "xarm-python-sdk", (1, 18)
+"""Older ones lack what is asked of them (1.16 at import, 1.17 after the motors were enabled)."""
 CONNECT_TIMEOUT_S = 8.0
 CLOSE_TIMEOUT_S = 3.0
 _TCP_ESTABLISHED = 1
@@ -29,13 +33,26 @@ class _Forward(logging.Handler):
         _log.debug("%s", record.getMessage())
 
 
+def require_sdk() -> None:
+    """Raises DeviceError unless the vendor's SDK is installed, and new enough; imports nothing."""
+    needed = f"{SDK_NAME} {'.'.join(map(str, SDK_SINCE))} or newer is needed"
+    try:
+        version = importlib.metadata.version(SDK_NAME)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise DeviceError(f"{needed} and none is installed; install the version of constraints.txt") from error
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers < SDK_SINCE:
+        raise DeviceError(f"{needed}, installed is {version}; install the version of constraints.txt")
+
+
 @functools.cache
 def load_sdk() -> Any:
     """The SDK's ``XArmAPI`` class.
 
     Its prints become log records, and its sockets' timeout of one second, which they set for themselves as well, is
-    kept from becoming the default of every socket in the process.
+    kept from becoming the default of every socket in the process. Raises DeviceError for a version that will not do.
     """
+    require_sdk()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its version when imported
         from xarm.core.comm import socket_port
         from xarm.core.utils import log as sdk_log
@@ -66,7 +83,7 @@ def run_bounded(call: Callable[[], Any], timeout_s: float, what: str) -> Any:
     """The result of ``call``, made on a thread that is left behind if it does not return in time.
 
     Raises:
-        DeviceError: it did not return in time, or raised.
+        DeviceError: it did not return in time, or raised, or the computer gives no thread.
     """
     outcome: list[Any] = []
 
@@ -77,7 +94,10 @@ def run_bounded(call: Callable[[], Any], timeout_s: float, what: str) -> Any:
             outcome.extend((False, error))
 
     thread = threading.Thread(target=work, daemon=True, name=f"xarm {what}")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise DeviceError(f"'{what}' failed: {error}; end other programs") from error
     thread.join(timeout_s)
     if len(outcome) < 2:
         raise DeviceError(f"the controller did not finish '{what}' within {timeout_s:g} s; check the cable, restart it")
@@ -117,11 +137,33 @@ def open_api(host: str, report_type: str) -> Any:
     return api
 
 
+def await_report(api: Any, timeout_s: float = 3.0) -> None:
+    """Wait until a report that came after this call was read whole: the SDK calls back before it reads the limits.
+
+    Raises:
+        DeviceError: none comes.
+    """
+    reports: list[object] = []
+    hear = reports.append
+    api.register_report_callback(hear)
+    try:
+        if not wait_until(lambda: len(reports) > 1, timeout_s):
+            raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
+    finally:
+        api.release_report_callback(hear)
+
+
 def close_apis(*apis: Any) -> None:
     """Disconnect all at once, within ``CLOSE_TIMEOUT_S``; never raises."""
-    threads = [threading.Thread(target=_close, args=(api,), daemon=True, name="xarm disconnect") for api in apis]
-    for thread in threads:
-        thread.start()
+    threads = []
+    for api in apis:
+        thread = threading.Thread(target=_close, args=(api,), daemon=True, name="xarm disconnect")
+        try:
+            thread.start()
+        except RuntimeError:  # the computer gives none
+            _close(api)
+        else:
+            threads.append(thread)
     until = time.monotonic() + CLOSE_TIMEOUT_S
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))

@@ -1,0 +1,267 @@
+"""A controller's settings as its reports tell them: found, wanted for a run, proven while it lasts, put back after it.
+
+The stricter of two limits stands, whoever set it: a site's boundary is intersected with ours, the lower speed and the
+higher sensitivity are kept. What a run does not set it does not tolerate to change either.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from control.arms.fence import Fence, Payload
+from control.arms.params import ArmParams
+from control.arms.xarm.wire.sdk import await_report, run_bounded
+from datasets.common.errors import SafetyStop
+from datasets.rig.rig import Rig
+
+Box = tuple[int, ...]
+"""``x+ x- y+ y- z+ z-`` in whole mm, as the controller orders them."""
+
+_RESTORE_S, _RESTORE_CALL_S, _READ_BACK_S = 1.0, 0.3, 0.7
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one controller is set to, in its own units: mm, mm/s, rad, kg.
+
+    Attributes:
+        tool_offset: ``x y z roll pitch yaw`` of the TCP at the flange.
+        mass: of the payload.
+        centre: ``x y z`` of the payload's mass.
+        sensitivity: to collisions, 0 (off) to 5.
+        fenced: whether the TCP is held in ``boundary``, which is kept while that is switched off, too.
+        tcp_speed: limit of the reduced mode; so is ``joint_speed``.
+        reduced: whether the reduced mode holds speeds down.
+        world_offset: of the base frame; this and what follows is never set from here.
+        gravity: direction, which tells how the arm is mounted.
+        joint_range: lower and upper limit of each joint in reduced mode.
+        rebound: whether the arm moves back after a collision.
+        self_collision: whether that is looked for, and with which tool's model.
+        approximate: whether paths leave the straight line near singularities.
+        simulated: whether only the reports move.
+    """
+
+    tool_offset: tuple[float, ...]
+    mass: float
+    centre: tuple[float, ...]
+    sensitivity: int
+    fenced: bool
+    boundary: Box
+    tcp_speed: float
+    joint_speed: float
+    reduced: bool
+    world_offset: tuple[float, ...] = (0.0,) * 6
+    gravity: tuple[float, ...] = (0.0, 0.0, -1.0)
+    joint_range: tuple[float, ...] = ()
+    rebound: bool = False
+    self_collision: tuple[int, ...] = (0, 0)
+    approximate: bool = False
+    simulated: bool = False
+
+    @classmethod
+    def read(cls, rich: Any) -> "Settings":
+        """What the newest rich report of an ``XArmAPI`` told; asks the controller nothing."""
+        mass, centre = rich.tcp_load
+        return cls(
+            tuple(rich.tcp_offset),
+            mass,
+            tuple(centre),
+            rich.collision_sensitivity,
+            bool(rich.is_fence_mode),
+            tuple(rich.reduced_tcp_boundary),
+            rich.reduced_max_tcp_speed,
+            rich.reduced_max_joint_speed,
+            bool(rich.is_reduced_mode),
+            tuple(rich.world_offset),
+            tuple(rich.gravity_direction),
+            tuple(limit for pair in rich.reduced_joint_limits for limit in pair),
+            bool(rich.is_collision_rebound),
+            tuple(rich.self_collision_params[:2]),
+            bool(rich.is_approx_motion),
+            bool(rich.is_simulation_robot),
+        )
+
+    def differences(self, other: "Settings") -> dict[str, str]:
+        """Where another differs: a setting's name in words, and ``ITS VALUE HERE -> ITS VALUE THERE``."""
+        pairs = ((field, getattr(self, field.key), getattr(other, field.key)) for field in _FIELDS)
+        return {
+            field.words: f"{field.show(one)} -> {field.show(two)}"
+            for field, one, two in pairs
+            if not _is_same(one, two, field.tolerance)
+        }
+
+
+class SettingsWatch:
+    """Proves on every look that the controller's settings are those of this run.
+
+    A report may be half read at one look, so that it takes two of them to find a change.
+
+    Args:
+        rich: the ``XArmAPI`` whose rich reports tell the settings.
+        wanted: what was verified when connecting.
+    """
+
+    def __init__(self, rich: Any, wanted: Settings) -> None:
+        self._rich, self._wanted = rich, wanted
+        self._seen: dict[str, str] = {}
+
+    def __call__(self) -> str | None:
+        """What somebody changed, in words; None where nothing."""
+        before, self._seen = self._seen, self._wanted.differences(Settings.read(self._rich))
+        changed = [f"{name} {self._seen[name]}" for name in self._seen if name in before]
+        if not changed:
+            return None
+        return (
+            f"the controller's settings are no longer those of this run ({'; '.join(changed)}): somebody else set "
+            "them, or it was restarted; look who, then start again"
+        )
+
+
+class _Field(NamedTuple):
+    key: str
+    words: str
+    tolerance: float
+    show: Callable[[Any], str]
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in np.round(values, 3)) + ")"
+
+
+def show_box(box: Box) -> str:
+    """A boundary in words, such as ``x 230..620, y -320..320, z 80..520 mm``."""
+    sides = zip("xyz", box[1::2], box[::2], strict=True)
+    return ", ".join(f"{axis} {low}..{high}" for axis, low, high in sides) + " mm"
+
+
+def _on_off(on: bool) -> str:
+    return "on" if on else "off"
+
+
+_FIELDS = (
+    _Field("tool_offset", "tool offset", 1e-3, _numbers),
+    _Field("mass", "payload", 0.01, lambda value: f"{value:g} kg"),
+    _Field("centre", "payload's centre", 0.1, _numbers),
+    _Field("sensitivity", "collision sensitivity", 0, str),
+    _Field("fenced", "safety boundary", 0, _on_off),
+    _Field("boundary", "safety boundary's box", 0, show_box),
+    _Field("tcp_speed", "TCP speed limit", 0.1, lambda value: f"{value:g} mm/s"),
+    _Field("joint_speed", "joint speed limit", 0.01, lambda value: f"{value:.2f} rad/s"),
+    _Field("reduced", "reduced mode", 0, _on_off),
+    _Field("world_offset", "base (world) offset", 1e-3, _numbers),
+    _Field("gravity", "direction of gravity", 1e-3, _numbers),
+    _Field("joint_range", "joint range of the reduced mode", 1e-3, _numbers),
+    _Field("rebound", "collision rebound", 0, _on_off),
+    _Field("self_collision", "self-collision check and tool model", 0, _numbers),
+    _Field("approximate", "approximate paths", 0, _on_off),
+    _Field("simulated", "simulation mode", 0, _on_off),
+)
+
+
+def _is_same(one: Any, two: Any, tolerance: float) -> bool:
+    """Whether two values agree; not a number agrees with nothing but itself."""
+    if isinstance(one, tuple) and isinstance(two, tuple):
+        return len(one) == len(two) and all(_is_same(a, b, tolerance) for a, b in zip(one, two, strict=True))
+    return bool(one == two or abs(one - two) <= tolerance or (math.isnan(one) and math.isnan(two)))
+
+
+def ours(rig: Rig, fence: Fence, payload: Payload, params: ArmParams, found: Settings) -> Settings:
+    """What this project asks for, at a site without limits of its own; the rest as found."""
+    return replace(
+        found,
+        tool_offset=(0.0, 0.0, rig.tool.tcp_offset_m * 1000, 0.0, 0.0, 0.0),
+        mass=payload.mass_kg,
+        centre=(0.0, 0.0, payload.centre_m * 1000),
+        sensitivity=params.collision_sensitivity,
+        fenced=True,
+        boundary=boundary_mm(fence),
+        tcp_speed=fence.max_displacement_m * rig.rate_hz * 1000,
+        joint_speed=params.max_joint_speed_rad_s,
+        reduced=params.reduced_mode,
+    )
+
+
+def stricter(wished: Settings, found: Settings, fence: Fence) -> Settings:
+    """The stricter of each limit.
+
+    Speed limits count though the site has its reduced mode off: that is switched on, and no number of theirs raised.
+
+    Raises:
+        SafetyStop: the fence does not lie inside the boundary that is switched on.
+    """
+    box = wished.boundary
+    if found.fenced:
+        fence_mm = _whole_mm(fence, 0.0)
+        box = _intersection(box, found.boundary)
+        if _intersection(fence_mm, found.boundary) != fence_mm:
+            raise SafetyStop(
+                f"the fence ({show_box(fence_mm)}) reaches beyond the boundary that is set in the controller "
+                f"({show_box(found.boundary)}); make keep_within in params/runtime.yaml fit into it, or have whoever "
+                "set the boundary widen it in the vendor's studio"
+            )
+    return replace(
+        wished,
+        boundary=box,
+        sensitivity=max(wished.sensitivity, found.sensitivity),
+        tcp_speed=_lower(wished.tcp_speed, found.tcp_speed),
+        joint_speed=_lower(wished.joint_speed, found.joint_speed),
+        reduced=wished.reduced or found.reduced,
+    )
+
+
+def _lower(wished: float, found: float) -> float:
+    """The lower limit; a controller that tells none tells 0."""
+    return min(wished, found) if found > 0 else wished
+
+
+def _intersection(one: Box, two: Box) -> Box:
+    return tuple((min, max)[side % 2](a, b) for side, (a, b) in enumerate(zip(one, two, strict=True)))
+
+
+def boundary_mm(fence: Fence) -> Box:
+    """The controller's box: the fence and its margin, rounded outwards."""
+    return _whole_mm(fence, fence.margin_m)
+
+
+def _whole_mm(fence: Fence, margin_m: float) -> Box:
+    low = [math.floor(value * 1000 + 1e-6) for value in fence.low_m - margin_m]
+    high = [math.ceil(value * 1000 - 1e-6) for value in fence.high_m + margin_m]
+    return tuple(value for pair in zip(high, low, strict=True) for value in pair)
+
+
+def restore(api: Any, found: Settings, wanted: Settings) -> dict[str, str]:
+    """Put back what was found, of a stopped arm, by calls that do not make it ready; what stays different, in words.
+
+    What is no longer as it was set for the run somebody else has set meanwhile: that is left alone. The SDK's own
+    setter of the sensitivity makes the arm ready, and the payload's asks for a ready one, so both go out below it.
+    Takes at most about ``_RESTORE_S`` and ``_READ_BACK_S``, never raises.
+    """
+    calls: dict[str, Callable[[], Any]] = {
+        "tool_offset": lambda: api.core.set_tcp_offset(list(found.tool_offset)),
+        "mass": lambda: api.core.set_tcp_load(found.mass, list(found.centre)),
+        "centre": lambda: api.core.set_tcp_load(found.mass, list(found.centre)),
+        "sensitivity": lambda: api.core.set_collis_sens(found.sensitivity),
+        "tcp_speed": lambda: api.set_reduced_max_tcp_speed(found.tcp_speed),
+        "joint_speed": lambda: api.set_reduced_max_joint_speed(found.joint_speed),
+        "reduced": lambda: api.set_reduced_mode(found.reduced),
+        "boundary": lambda: api.set_reduced_tcp_boundary(list(found.boundary)),
+        "fenced": lambda: api.set_fence_mode(found.fenced),
+    }
+    until = time.monotonic() + _RESTORE_S
+    try:
+        now = Settings.read(api)
+        for field in _FIELDS:
+            mine, theirs = getattr(wanted, field.key), getattr(found, field.key)
+            if _is_same(mine, theirs, field.tolerance) or time.monotonic() > until:
+                continue
+            # A report from before it was set for the run tells what was found.
+            if any(_is_same(getattr(now, field.key), known, field.tolerance) for known in (mine, theirs)):
+                run_bounded(calls[field.key], _RESTORE_CALL_S, f"put back the {field.words}")
+        await_report(api, _READ_BACK_S)
+        return found.differences(Settings.read(api))
+    except Exception as error:  # disconnecting goes on whatever comes
+        return {"settings": f"whether they were put back is not known ({error})"}

@@ -1,0 +1,113 @@
+"""Stops go out on threads that are there before they are needed; whether the arm stands is read off its reports."""
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+
+from control.arms.arm import Vector
+from control.arms.xarm.controller_errors import STOPPED
+from datasets.common.errors import DeviceError
+
+_APART_S = 0.008
+_REST_RAD_S = 0.02
+"""Joints that turn no faster are at rest: the encoders' own noise over 10 ms (*assumed*)."""
+_MOVED_RAD = 1e-3
+
+
+class Order:
+    """One stop on its way; ``code`` is the SDK's return code once there is one, which says nothing of the arm."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+
+
+class Stopper:
+    """Sends the stop of one connection from a thread of its own, so that a stop needs neither a new one nor a lock.
+
+    A connection that hangs keeps its thread, and nobody else. Should the thread be gone, the caller sends.
+
+    Args:
+        send: the call that stops, which returns the SDK's code.
+
+    Raises:
+        DeviceError: the computer gives no thread.
+    """
+
+    def __init__(self, send: Callable[[], int]) -> None:
+        self._send = send
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="xarm stopper")
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise DeviceError(f"no thread to stop the arm by could be started: {error}; end other programs") from error
+
+    def stop(self) -> Order:
+        """Send it; returns at once."""
+        order = Order()
+        self._orders.put(order)
+        if not self._thread.is_alive():
+            self._carry_out(order)
+        return order
+
+    def close(self) -> None:
+        """End the thread once its last stop is out, without waiting for it."""
+        self._orders.put(None)
+
+    def _run(self) -> None:
+        while (order := self._orders.get()) is not None:
+            self._carry_out(order)
+
+    def _carry_out(self, order: Order) -> None:
+        with contextlib.suppress(Exception):  # whatever the SDK raises: the stop then stays unconfirmed, and is told so
+            order.code = self._send()
+
+
+class _Report(NamedTuple):
+    time: float
+    state: int
+    joints: Vector
+
+
+class RestReports:
+    """The newest reports of one stream: what they say of a stop. For one writer and many readers."""
+
+    def __init__(self) -> None:
+        self._reports: deque[_Report] = deque(maxlen=64)
+
+    def add(self, time_s: float, state: int, joints: Vector) -> None:
+        """Append what the arm reported of ``time_s`` (``time.monotonic``); joints ``(7,)`` rad."""
+        self._reports.append(_Report(time_s, state, joints))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._reports.clear()
+
+    def rest_since(self, time_s: float) -> Vector | None:
+        """The joints ``(7,)`` rad where two reports from after ``time_s`` say stopped and at rest, None otherwise."""
+        reports = [each for each in tuple(self._reports) if each.time > time_s]
+        if not reports or reports[-1].state != STOPPED:
+            return None
+        newest = reports[-1]
+        before = next((each for each in reversed(reports) if newest.time - each.time >= _APART_S), None)
+        if before is None or before.state != STOPPED:
+            return None
+        turned_rad_s = np.max(np.abs(newest.joints - before.joints)) / (newest.time - before.time)
+        return newest.joints if turned_rad_s <= _REST_RAD_S else None
+
+    def gone_from(self, joints: Vector, since_s: float) -> str | None:
+        """What an arm that stood at ``joints`` ``(7,)`` rad does by the newest report: nothing, which is an empty text.
+
+        None without a report from after ``since_s``.
+        """
+        reports = tuple(self._reports)
+        if not reports or reports[-1].time <= since_s:
+            return None
+        if np.max(np.abs(reports[-1].joints - joints)) > _MOVED_RAD:
+            return "is moving again"
+        return "" if reports[-1].state == STOPPED else "was made ready again"

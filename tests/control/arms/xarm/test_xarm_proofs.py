@@ -1,0 +1,296 @@
+"""What is proven when connecting is proven all the time: changed settings, poses and orientations stop the arm."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from control.arms.params import ArmParams
+from control.arms.xarm import driver, setup
+from control.arms.xarm.driver import XArm
+from control.arms.xarm.report_proof import MAX_TURN_RAD, ReportProof
+from control.arms.xarm.wire.sdk import close_apis, open_api, wait_until
+from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import DeviceError, SafetyStop
+from datasets.rig.rig import Rig
+from pipelines.twin.controller.controller import ControllerTwin
+from pipelines.twin.controller.faults import TILT_RAD
+from pipelines.twin.controller.firmware import LEAD_S, STOPPED
+from pipelines.twin.controller.motion import TURN_SPEED_RAD_S
+from pipelines.twin.controller.protocol import Register
+
+STOP_DEADLINE_S = 0.25
+RICH_S = 0.2
+PARAMS = ArmParams()
+FAULTS = {
+    "nan_reports": ("pose that is not a number", 0.0),
+    "frozen_pose": ("the reported pose has not changed by a bit", PARAMS.command_deadline_s + 0.1),
+    "tilted": ("deg from pointing straight down; look what turned it", MAX_TURN_RAD / TURN_SPEED_RAD_S),
+    "manual": (r"left mode \d for mode 2", 0.0),
+    "boundary_off": ("settings are no longer those of this run .*safety boundary on -> off", RICH_S),
+    "boundary_wider": (r"safety boundary's box .*x 230\.\.620.*-> x 230\.\.920", RICH_S),
+    "reduced_off": ("reduced mode on -> off", RICH_S),
+    "faster": ("TCP speed limit 250 mm/s -> 1000 mm/s; joint speed limit", RICH_S),
+    "sensitivity": ("collision sensitivity 3 -> 1", RICH_S),
+    "tool_offset": ("172 mm from where the joints put it: the tool's offset", 0.0),
+    "payload": ("payload 0.82 kg -> 0 kg", RICH_S),
+    "world_offset": (r"base \(world\) offset", RICH_S),
+    "simulation": ("simulation mode off -> on", RICH_S),
+}
+"""Fault: what the driver says, and how long it takes until the reports can tell it."""
+
+
+@pytest.fixture
+def twin(rig: Rig) -> Iterator[ControllerTwin]:
+    with ControllerTwin(rig) as twin:
+        yield twin
+
+
+@pytest.fixture
+def arm(rig: Rig, twin: ControllerTwin, request: pytest.FixtureRequest) -> Iterator[XArm]:
+    with XArm(twin.host, rig, ArmParams(mode=getattr(request, "param", "online_line"))) as arm:
+        yield arm
+
+
+def circle(arm: XArm) -> None:
+    step = 0
+    while True:
+        step += 1
+        arm.move(0.02 * np.array([0.0, np.cos(step / 3), np.sin(step / 3)]))
+        time.sleep(0.1)
+
+
+def home_from_afar(arm: XArm) -> None:
+    arm.go_to(np.array([0.45, 0.20, 0.35]))
+    arm.home()
+
+
+def take_another_posture(arm: XArm) -> None:
+    joints = np.asarray(Rig.load().home_joints_rad)
+    for turn in (0.25, -0.25, 0.25):
+        arm._take_posture(joints + np.array([turn, 0, 0, 0, 0, 0, 0]))
+
+
+WAYS: dict[str, Callable[[XArm], None]] = {
+    "loop": circle, "go_to": lambda arm: arm.go_to(np.array([0.45, 0.25, 0.35])), "posture": take_another_posture
+}  # fmt: skip
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize(
+    ("fault", "arm", "way"),
+    [
+        *((fault, "online_line", "loop") for fault in FAULTS),
+        *((fault, "velocity", "loop") for fault in FAULTS),
+        *((fault, "online_line", "go_to") for fault in FAULTS),
+        *((fault, "online_line", "posture") for fault in FAULTS if fault != "tilted"),
+    ],
+    indirect=["arm"],
+)
+def test_the_arm_is_stopped_in_time_whatever_it_is_doing(
+    fault: str, arm: XArm, way: str, twin: ControllerTwin, held_up: Callable[[], float]
+) -> None:
+    words, reaches_us_after_s = FAULTS[fault]
+    raised: list[Exception] = []
+
+    def work() -> None:
+        try:
+            WAYS[way](arm)
+        except (DeviceError, SafetyStop) as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert wait_until(lambda: twin.firmware.speed_m_s() > 0.02 or way == "posture", 2.0)
+    time.sleep(0.4 if way == "posture" else 0.1)
+    twin.inject(fault)
+    began, held_up_before = time.monotonic(), held_up()
+    while (twin.firmware.speed_m_s() > 0 or twin.firmware.state != STOPPED) and time.monotonic() - began < 2:
+        time.sleep(0.002)
+    stopped_s = time.monotonic() - began - (held_up() - held_up_before)
+    thread.join(3.0)
+    assert raised, arm.fault
+    if way != "posture" or fault != "manual":  # in the posture's mode the words are another check's
+        assert re.search(words, str(arm.fault)), arm.fault
+    assert stopped_s <= reaches_us_after_s + STOP_DEADLINE_S
+    assert twin.firmware.state == STOPPED
+    assert twin.firmware.speed_m_s() == 0
+    assert TILT_RAD > MAX_TURN_RAD
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda api: (api.set_fence_mode(False), api.set_reduced_mode(False)), "safety boundary on -> off"),
+        (
+            lambda api: api.set_tcp_offset([0] * 6, wait=False),
+            "left mode 7 for mode 0|from where the joints put it|state 5",
+        ),
+        (lambda api: api.core.set_tcp_load(0.1, [0, 0, 0]), "left mode 7 for mode 0|payload|state 5"),
+        (lambda api: (api.set_mode(2), api.set_state(0)), "left mode 7 for mode 2|state 5"),
+    ],
+)
+def test_what_another_client_sets_through_the_sdk_stops_the_arm(
+    arm: XArm, twin: ControllerTwin, change: Callable[[object], object], words: str
+) -> None:
+    studio = open_api(twin.host, "rich")
+    try:
+        change(studio)
+    finally:
+        close_apis(studio)
+    assert wait_until(lambda: arm.fault is not None, 1.0)
+    assert re.search(words, str(arm.fault))
+    assert wait_until(lambda: twin.firmware.state == STOPPED, 1.0)
+
+
+@pytest.mark.realtime
+def test_an_arm_that_rests_for_long_and_then_moves_is_not_stale(arm: XArm) -> None:
+    time.sleep(1.0)
+    for step in (0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.02, 0.0, 0.0):
+        arm.move(np.array([0.0, step, 0.0]))
+        time.sleep(0.1)
+    assert arm.fault is None
+
+
+def stepping(xyz: np.ndarray, joints: np.ndarray) -> tuple[list[float], list[float]]:
+    return [*(xyz * 1000).tolist(), np.pi, 0.0, 0.0], joints.tolist()
+
+
+@pytest.fixture
+def proof() -> ReportProof:
+    return ReportProof(0.25, 0.3)
+
+
+@pytest.fixture
+def home(rig: Rig) -> tuple[np.ndarray, np.ndarray]:
+    joints = np.asarray(rig.home_joints_rad)
+    return np.asarray(Kinematics().tcp(joints)), joints
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("index", range(13))
+def test_one_number_that_is_none_is_enough(proof: ReportProof, home, number: float, index: int) -> None:  # type: ignore[no-untyped-def]
+    pose, joints = stepping(*home)
+    raw = [*pose, *joints]
+    raw[index] = number
+    told = SimpleNamespace(actual_tcp_pose=raw[:6], actual_joint_angle=raw[6:])
+    proof.look(0.0, pose, joints, told)
+    assert proof.fault is not None
+    assert "not a number" in proof.fault
+
+
+@pytest.mark.parametrize("offset_m", [0.0, 0.009, 0.016, 0.1])
+def test_the_tolerance_is_that_of_connecting_and_what_lag_explains(proof: ReportProof, home, offset_m: float) -> None:  # type: ignore[no-untyped-def]
+    xyz, joints = home
+    proof.look(0.0, *stepping(xyz + np.array([0, 0, offset_m]), joints), None)
+    assert (proof.fault is not None) == (offset_m > 0.015)
+
+
+@pytest.mark.parametrize(("roll", "pitch", "yaw"), [(0.4, 0, 0), (0, 0.4, 0), (0, 0, 0.4), (0.3, 0.3, 0), (0, 0, -0.4)])
+def test_a_tool_that_leans_or_turns_too_far_is_a_fault(proof: ReportProof, home, roll, pitch, yaw) -> None:  # type: ignore[no-untyped-def]
+    pose, joints = stepping(*home)
+    proof.look(0.0, [*pose[:3], np.pi - roll, pitch, yaw], joints, None)
+    assert proof.fault is not None
+    assert "deg" in proof.fault
+
+
+@pytest.mark.parametrize("away_m", [0.0, 0.004, 0.03])
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_pose_that_repeats_is_stale_only_where_the_arm_should_move(proof, home, away_m, changes) -> None:  # type: ignore[no-untyped-def]
+    xyz, joints = home
+    proof.target = xyz + np.array([away_m, 0, 0])
+    for report in range(100):
+        jitter = 1e-6 * (report % 2) * changes
+        proof.look(report * 0.01, *stepping(xyz + np.array([0, 0, jitter]), joints), None)
+    assert (proof.fault is not None) == (away_m > 0.005 and not changes)
+
+
+def test_old_reports_read_at_once_are_not_stale(proof, home) -> None:  # type: ignore[no-untyped-def]
+    xyz, joints = home
+    proof.target = xyz + np.array([0.05, 0, 0])
+    for report in range(60):  # half a second of them, after this process was held up
+        proof.look(1e-4 * report, *stepping(xyz, joints), None)
+    assert proof.fault is None
+
+
+def test_a_report_that_cannot_be_judged_is_a_fault(proof: ReportProof, home) -> None:  # type: ignore[no-untyped-def]
+    pose, joints = stepping(*home)
+    proof.look(0.0, pose, joints[:5], None)
+    assert proof.fault is not None
+    assert "could not be judged" in proof.fault
+
+
+def connect_and_move(arm: XArm) -> None:
+    arm.connect()
+    time.sleep(0.3)
+    arm.move(np.zeros(3))
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("when", range(12))
+def test_an_error_that_comes_while_connecting_is_never_cleared(
+    twin: ControllerTwin, rig: Rig, monkeypatch: pytest.MonkeyPatch, when: int
+) -> None:
+    """State 0 clears errors: one that comes just before any message of the configuration must still stand after it."""
+    setters, inner = [0], setup._set
+
+    def then_an_error(what: str, call: Callable[[], object], *also_fine: int) -> None:
+        if "the state" not in what:  # what comes between the question and state 0 nobody can see
+            if setters[0] == when:
+                twin.firmware.fail(31)
+            setters[0] += 1
+        inner(what, call, *also_fine)
+
+    monkeypatch.setattr(setup, "_set", then_an_error)
+    arm = XArm(twin.host, rig, ArmParams(collision_sensitivity=4))
+    with pytest.raises(DeviceError, match="C31"):
+        connect_and_move(arm)
+    arm.disconnect()
+    assert twin.firmware.error == 31
+
+
+@pytest.mark.realtime
+def test_an_error_that_comes_while_the_posture_is_taken_is_not_cleared(
+    arm: XArm, twin: ControllerTwin, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter = driver.enter_mode
+
+    def after_an_error(api: object, mode: int) -> None:
+        twin.firmware.fail(31)
+        enter(api, mode)
+
+    monkeypatch.setattr("control.arms.xarm.driver.enter_mode", after_an_error)
+    with pytest.raises(DeviceError, match="C31"):
+        arm._take_posture(np.asarray(rig.home_joints_rad) + 0.02)
+    assert twin.firmware.error == 31
+    assert twin.firmware.state == STOPPED
+
+
+@pytest.mark.realtime
+def test_every_ready_is_preceded_by_the_question_for_errors(twin: ControllerTwin, rig: Rig) -> None:
+    with XArm(twin.host, rig, ArmParams(collision_sensitivity=4)) as arm:
+        arm._take_posture(np.asarray(rig.home_joints_rad) + 0.02)
+        log = [request for _, request in twin.log]
+    ready = [i for i, each in enumerate(log) if each.register == Register.SET_STATE and each.payload == b"\0"]
+    assert len(ready) >= 6
+    assert all(log[i - 1].register == Register.GET_ERROR for i in ready)
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("firmware", ["v1.11.0", "v2.3.9"])
+@pytest.mark.parametrize("mode", ["online_line", "velocity"])
+def test_firmware_that_reports_commands_is_refused_unless_that_is_accepted(rig: Rig, firmware: str, mode: str) -> None:
+    params = ArmParams(mode=mode)  # type: ignore[arg-type]
+    with ControllerTwin(rig, firmware=firmware) as twin:
+        with pytest.raises(DeviceError, match=r"before v2\.4\.0 it reports where it sends the arm.*--reports-are-comm"):
+            XArm(twin.host, rig, params).connect()
+        assert not {11, 12, 19, 35, 36, 37, 52} & {request.register for _, request in twin.log}
+        with XArm(twin.host, rig, params, reports_are_commands=True) as arm:
+            arm.move(np.array([0.02, 0, 0]))
+            assert wait_until(lambda: twin.tcp()[0] < arm.tcp[0] - 1e-3, 0.5, 0.001), "reports lead the arm"
+            assert wait_until(lambda: abs(twin.tcp()[0] - arm.tcp[0]) < 1e-4, LEAD_S + 1.0)
