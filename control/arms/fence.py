@@ -16,7 +16,7 @@ REACH_M = 0.7
 TOP_M = 0.9515
 """Largest height (same table: Z -400..951.5 mm)."""
 KEEP_OUT_M = 0.2
-"""Least horizontal distance from the base axis: the base and the gripper's body beside it, with a margin: *assumed*."""
+"""Least horizontal distance from the base axis: base and gripper beside it, with a margin (*assumed: keep-out*)."""
 LEAST_REACHED = 2 / 3
 """Share of the box, on an even grid of ``GRID`` points each way, that joints must reach with the gripper down."""
 GRID = 4
@@ -40,8 +40,8 @@ class Payload:
 KNOWN_TOOLS = {"xarm_gripper": Payload(tcp_offset_m=0.172, mass_kg=0.82, centre_m=0.048)}
 """Payloads by the tool's name in the rig.
 
-Mass and centre are *assumed*: the gripper's parts in the vendor's URDF weigh 0.75 kg, without cable and screws. Compare
-with the controller's own preset for the gripper before the first run.
+Mass and centre (*assumed: payload*): the gripper's parts in the vendor's URDF weigh 0.75 kg, without cable and screws.
+Compare with the controller's own preset for the gripper before the first run.
 """
 
 

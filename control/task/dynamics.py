@@ -32,15 +32,15 @@ class DynamicsParams(Checked):
             exposure, depth 60-70 ms (Intel's measurements); a twin may be faster.
         frame_jitter_s: added anew at every step: a 30 Hz camera and a 10 Hz loop are not in phase.
         action_delay_s: from the command to the first motion. A servo call takes 0.3 ms, at worst 2-7 ms, on an xArm7;
-            the start of motion itself is *assumed* to take a few controller cycles more.
+            the start of motion itself takes a few controller cycles more (*assumed: arm-response*).
         speed_m_s: the planner's speed limit; at least the rig's own, so that targets are reached within a period.
-        acceleration_m_s2: the planner's limit; the vendor's default Cartesian acceleration is 2 m/s^2 (*assumed*
-            to be what mode 7 uses), its largest 50.
-        lag_s: first-order lag of the joints behind their reference, *assumed*.
+        acceleration_m_s2: the planner's limit; the vendor's default Cartesian acceleration is 2 m/s^2 (what
+            mode 7 uses: *assumed: arm-response*), its largest 50.
+        lag_s: first-order lag of the joints behind their reference (*assumed: arm-response*).
         tracking_error_m: length of a constant offset between commanded and true TCP (payload sag, calibration of the
             links); repeatability is 0.1 mm, absolute accuracy of this class of arms about 1 mm.
         dropped_frames: fraction of steps at which no newer picture has come: the TCP is seen where it was seen last.
-        servo_gain: ``physics`` only: factor on the joint servos' stiffness and damping, *assumed*.
+        servo_gain: ``physics`` only: factor on the joint servos' stiffness and damping (*assumed: arm-response*).
         payload_kg: ``physics`` only: mass in the gripper that the controller does not know of; an xArm7 carries 3.5 kg
             (user manual), of which the gripper takes 0.82.
     """

@@ -9,13 +9,14 @@ Terms and their sources:
 
 - *Subpixel noise*: :math:`\sigma_d = 0.08` px, :math:`f = 385` px at 640x480, :math:`B = 50` mm
   (Intel, "Tuning depth cameras for best performance": RMS error = distance^2 x subpixel / (focal length x baseline)).
-- *Correlation*: matching compares patches, so neighbouring errors agree; a Gaussian of 1.5 imager px (assumed).
+- *Correlation*: matching compares patches, so neighbouring errors agree; a Gaussian of 1.5 px (*assumed: depth-noise*).
 - *Quantization*: disparity in steps of 1/32 px (Intel, D400 series datasheet: 5 fractional bits).
 - *Shadow*: what the left imager sees and the right does not has no match; the region's geometry follows from B
   (Intel, "Depth post-processing for RealSense D400": the invalid band on the left of near objects).
-- *Holes at edges*: a patch across a depth step often finds no match; 40 % of such pixels (assumed).
-- *Holes on dark and on shining surfaces*: the projected pattern is absorbed or drowned; 30 % of such pixels (assumed).
-- *Isolated holes*: 0.5 % of all others (assumed).
+- *Holes at edges*: a patch across a depth step often finds no match; 40 % of such pixels (*assumed: depth-noise*).
+- *Holes on dark and on shining surfaces*: the projected pattern is absorbed or drowned; 30 % of such pixels
+  (*assumed: depth-noise*).
+- *Isolated holes*: 0.5 % of all others (*assumed: depth-noise*).
 """
 
 from functools import lru_cache

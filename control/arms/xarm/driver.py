@@ -43,9 +43,9 @@ _MAX_POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
 _POSITION_MODE = 0
 _CALL_TIMEOUT_S = 6.0
 _WIRE_S = 0.01
-"""A report's age when read and a command's way, beyond what is measured (*assumed*)."""
+"""A report's age when read and a command's way, beyond what is measured (*assumed: report-age*)."""
 _MOTION_BEGINS_S = 0.1
-"""After its command was answered, at the latest."""
+"""After its command was answered, at the latest (*assumed: motion-start*)."""
 
 logger = logging.getLogger(__name__)
 _TOLD: set[str] = set()
@@ -58,7 +58,7 @@ class XArm(Arm):
     which refuses an arm with an error, and one that somebody else holds. The stricter limits stand, the controller's
     or ours, are proven with every report, and what was found is put back by :meth:`disconnect`. Should this process
     die, the arm goes on to its last target (mode 7), about two steps away (50 mm) at full speed or, while homing,
-    slowly home; or it stops when the velocity's duration ends (mode 5).
+    slowly home; or it stops when the velocity's duration ends (mode 5) (*assumed: client-gone*).
 
     Args:
         host: the controller's IPv4 address.

@@ -53,9 +53,9 @@ class ControllerLink:
     """Both connections to one controller.
 
     ``motion`` carries commands and 100 Hz reports of pose, mode and state; ``guard`` stops and tells error codes
-    (5 Hz), because a call that stalls blocks its own connection. While :attr:`armed`, a watch looks every 10 ms at
-    reports, replies, state and errors, and stops the arm without waiting for anybody. Nothing is asked of the
-    controller but after a symptom has stopped the arm, to name its cause.
+    (5 Hz), because a call that stalls blocks its own connection (*assumed: two-connections*). While :attr:`armed`, a
+    watch looks every 10 ms at reports, replies, state and errors, and stops the arm without waiting for anybody.
+    Nothing is asked of the controller but after a symptom has stopped the arm, to name its cause.
 
     Args:
         host: the controller's IPv4 address.

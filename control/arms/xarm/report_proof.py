@@ -10,13 +10,13 @@ from control.arms.arm import Vector
 from datasets.arm.kinematics import Kinematics
 
 FRAME_TOLERANCE_M = 0.01
-"""Calibrated arms differ from the nominal chain by a few millimetres (*assumed*)."""
+"""Calibrated arms differ from the nominal chain by a few millimetres (*assumed: nominal-chain*)."""
 SKEW_S = 0.02
-"""Joints and TCP of one report are not further apart in time (*assumed*)."""
+"""Joints and TCP of one report are not further apart in time (*assumed: report-skew*)."""
 MAX_TURN_RAD = 0.35
 _AWAY_M, _AWAY_RAD = 0.005, 0.02
 """An arm that is farther than this from what it was told to do moves: velocities by which it still nears are
-hundreds of times the last digit of a report."""
+hundreds of times the last digit of a report (*assumed: pose-repeats*)."""
 _LEAST_REPEATS = 20
 
 

@@ -214,7 +214,7 @@ def stricter(wished: Settings, found: Settings, fence: Fence) -> Settings:
 
 
 def _lower(wished: float, found: float) -> float:
-    """The lower limit; a controller that tells none tells 0."""
+    """The lower limit; a controller that tells none tells 0 (*assumed: no-limit*)."""
     return min(wished, found) if found > 0 else wished
 
 
@@ -236,7 +236,8 @@ def _whole_mm(fence: Fence, margin_m: float) -> Box:
 def restore(api: Any, found: Settings, wanted: Settings) -> dict[str, str]:
     """Put back what was found, of a stopped arm, by calls that do not make it ready; what stays different, in words.
 
-    What is no longer as it was set for the run somebody else has set meanwhile: that is left alone. The SDK's own
+    Stopped it takes all of them (*assumed: set-while-stopped*). What is no longer as it was set for the run somebody
+    else has set meanwhile: that is left alone. The SDK's own
     setter of the sensitivity makes the arm ready, and the payload's asks for a ready one, so both go out below it.
     Takes at most about ``_RESTORE_S`` and ``_READ_BACK_S``, never raises.
     """

@@ -14,7 +14,7 @@ MODE_SINCE: dict[DriveMode, tuple[int, int, int]] = {"online_line": (1, 11, 0), 
 """Firmware that has the mode (mode 7) or its ``duration`` watchdog (mode 5); the SDK does not check."""
 
 ENCODERS_SINCE = (2, 4, 0)
-"""Firmware whose reports tell what the encoders read; before it they told the command (xarm_ros2, issue 95)."""
+"""Firmware whose reports tell what the encoders read, not the command (*assumed: encoders*; xarm_ros2, issue 95)."""
 _CALL_TIMEOUT_S = 6.0
 _WARNED, _CANNOT_MOVE = 2, 9
 
@@ -23,7 +23,8 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports
     """Refuse an arm that is not an xArm7, only simulated, of too old a firmware, paused, or with an error unlooked at.
 
     Args:
-        api: a connection whose rich reports have begun: only they say whether the arm is simulated.
+        api: a connection whose rich reports have begun: only they say whether the arm is simulated
+            (*assumed: simulation-flag*).
         mode: that will drive the arm.
         simulated: the caller means the vendor's firmware image, which has no arm. An address says nothing about that:
             a real controller behind a tunnel has a loopback address too.
@@ -71,8 +72,8 @@ def require_no_error(api: Any) -> None:
 def configure(api: Any, wanted: Settings, found: Settings) -> None:
     """Enable the motors and set tool, payload, collision sensitivity, boundary and speed limits, in mode 0.
 
-    The stop before them drops what others have queued or paused: the first "ready" would carry it out, with no boundary
-    set yet. Each setting may reset mode and state, so the mode that drives comes after all of them.
+    The stop before them drops what others have queued or paused (*assumed: stop-drops*): the first "ready" would carry
+    it out, with no boundary set yet. Each setting may reset mode and state, so the mode that drives comes last.
 
     Args:
         wanted: what to set.
@@ -117,7 +118,7 @@ def verify(rich: Any, wanted: Settings, timeout_s: float = 3.0) -> None:
 
 
 def _make_ready(api: Any) -> None:
-    """Set state 0, which clears errors (vendor's user manual 9.2): so the controller is asked for one just before."""
+    """Set state 0, which clears errors (*documented: ready-clears*): so the controller is asked for one just before."""
     require_no_error(api)
     _set("set the state to ready", lambda: api.set_state(0))
 

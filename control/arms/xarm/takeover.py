@@ -12,6 +12,8 @@ _UNDER_WAY, _ARMED = 1, (0, 1, 2)
 class Holder(NamedTuple):
     """What the newest reports say of who drives the arm.
 
+    Whoever drives it shows in them (*assumed: holder*).
+
     Attributes:
         mode: of the controller; 0 unless a program, or a hand in manual mode, asked for another.
         state: 0 to 2 where it would move when told to.

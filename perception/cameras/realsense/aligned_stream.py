@@ -131,10 +131,10 @@ class AlignedStream:
     def _time_of_capture(self, frame: Any, arrival_s: float) -> float:
         """When an image was taken, s on the clock of ``time.monotonic``, or on the recording's.
 
-        With the "global time" domain librealsense has mapped the sensor's clock to the host's wall clock; *assumed*:
-        its instant is the capture's to within a few ms (exposure and readout are not subtracted). The other domains
-        tell the time of arrival, or a clock of unknown origin: then the configured latency is subtracted from the
-        arrival.
+        With the "global time" domain librealsense has mapped the sensor's clock to the host's wall clock: its instant
+        is the capture's to within a few ms (*assumed: capture-time*; exposure and readout are not subtracted). The
+        other domains tell the time of arrival, or a clock of unknown origin: then the configured latency is subtracted
+        from the arrival.
         """
         if self._recorded:
             return frame.timestamp / 1e3

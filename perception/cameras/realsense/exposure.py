@@ -16,7 +16,7 @@ _CONTROLS = (
 )
 
 FRAMES_TO_TAKE_EFFECT = 4
-"""Frames after which an option surely holds (*assumed*: sensors apply it one to three frames later)."""
+"""Frames after which an option surely holds: sensors apply it one to three later (*assumed: exposure-lock*)."""
 
 _BRIGHTNESS_TOLERANCE = 0.2
 
@@ -24,7 +24,7 @@ _BRIGHTNESS_TOLERANCE = 0.2
 def lock_exposure(sensor: Any) -> list[str]:
     """Switch off the automatic controls a sensor (``rs.sensor``) has; returns the names of those switched off.
 
-    *Assumed* of a real D435: while a control is automatic its option reads the value in force. It is read before
+    While a control is automatic its option reads the value in force (*assumed: exposure-lock*). It is read before
     switching off and written back afterwards, since some firmware falls back to the last manual value.
     """
     locked = []

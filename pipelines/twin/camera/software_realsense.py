@@ -39,7 +39,7 @@ class SoftwareRealSense:
     """A D435-like device in ``context``, there from construction until ``unplug``.
 
     Depth is given as seen from the colour camera (as after alignment), in ``depth_unit_m``; lens distortion none;
-    serial number, names of the sensors and their options as a D435 has them (ranges and defaults *assumed*).
+    serial number, names of the sensors and their options as a D435 has them (*assumed: camera-options*).
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class SoftwareRealSense:
         return frame
 
 
-# Option: (lowest, highest, step, default), as a D435 is *assumed* to report them.
+# Option: (lowest, highest, step, default), as a D435 reports them (*assumed: camera-options*).
 _DEPTH_OPTIONS = {
     rs.option.enable_auto_exposure: (0.0, 1.0, 1.0, 1.0),
     rs.option.exposure: (1.0, 200000.0, 1.0, 8500.0),

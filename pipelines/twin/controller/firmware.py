@@ -1,12 +1,18 @@
 """The emulated controller's mind: modes, states, errors and motion, without bytes or sockets.
 
-Read in the vendor's user manual: state 0 clears errors (9.2), state 4 takes no command, state 5 follows a change of
-tool offset, payload or sensitivity, the boundary holds the TCP *as configured* (6.3). *Assumed*, because no real
-controller was at hand: the state after ``clean_error`` (4, mode 0), that mode falls to 0 in state 5, the answer to a
-command of the wrong mode (invalid, nothing moves), what failed inverse kinematics raises (C21) and joint speed (C24),
-that reduced mode clips speeds, that stop and pause brake at 5 m/s2, that stop drops what was queued or paused, that
-velocity mode ramps at 2 m/s2, and that the arm lies 50 ms behind the reports of a firmware before 2.4.0, which tell the
-command.
+Read in the vendor's user manual, or taken to be so because no real controller was at hand (docs/first_day.md says how
+to verify each):
+
+- state 0 clears errors (*documented: ready-clears*), state 4 takes no command (*documented: stopped-is-deaf*), state 5
+  follows a change of tool offset, payload or sensitivity, and mode 0 with it (*assumed: reset-mode*);
+- the boundary holds the TCP as configured (*documented: boundary-tcp*), reduced mode clips speeds
+  (*assumed: reduced-clips*);
+- after ``clean_error`` the state is 4 and the mode 0 (*assumed: clean-error*);
+- a command of the wrong mode is invalid and moves nothing (*assumed: wrong-mode*);
+- failed inverse kinematics raise C21, a joint's speed C24 (*assumed: path-errors*);
+- stop and pause brake at 5 m/s2 (*assumed: stop-braking*), stop drops what was queued or paused
+  (*assumed: stop-drops*), velocity mode ramps at 2 m/s2 (*assumed: velocity-braking*);
+- the arm lies 50 ms behind the reports of a firmware before 2.4.0, which tell the command (*assumed: encoders*).
 """
 
 import math

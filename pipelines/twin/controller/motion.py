@@ -1,8 +1,8 @@
 """How the emulated arm moves: speed- and acceleration-limited, integrated only when somebody looks.
 
-Everything here is *assumed*: the real controller's planner is not published. What is kept of it are the promises of
-the vendor's documentation: speed and acceleration limits, straight lines, new targets that interrupt old ones, and a
-velocity that ends when its duration does.
+The real controller's planner is not published (*assumed: planner*). What is kept of it are the promises of the vendor's
+documentation: speed and acceleration limits, straight lines, new targets that interrupt old ones, and a velocity that
+ends when its duration does.
 """
 
 from bisect import bisect_left
@@ -18,9 +18,9 @@ from datasets.rig.projection import Array
 TICK_S = 0.004
 """The controller's period, 250 Hz (xArm developer manual)."""
 STOP_ACCELERATION_M_S2 = 5.0
-"""Deceleration of a stop, *assumed*."""
+"""Deceleration of a stop (*assumed: stop-braking*)."""
 TURN_SPEED_RAD_S = 1.0
-"""Rate at which orientation follows its target, *assumed*."""
+"""Rate at which orientation follows its target (*assumed: planner*)."""
 JOINT_SPEED_LIMIT_RAD_S = np.pi
 """180 deg/s (xArm user manual, technical specifications)."""
 IK_TOLERANCE_M = 0.003

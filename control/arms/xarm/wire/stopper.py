@@ -15,7 +15,7 @@ from datasets.common.errors import DeviceError
 
 _APART_S = 0.008
 _REST_RAD_S = 0.02
-"""Joints that turn no faster are at rest: the encoders' own noise over 10 ms (*assumed*)."""
+"""Joints that turn no faster are at rest: the encoders' own noise over 10 ms (*assumed: rest-noise*)."""
 _MOVED_RAD = 1e-3
 
 
