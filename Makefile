@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export MUJOCO_GL ?= egl
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help setup system reproduce reproduce-all baselines studies resume demo test trial soak benchmark lint format clean
+.PHONY: help setup system reproduce reproduce-all baselines studies resume demo test nightly trial soak benchmark lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -71,8 +71,13 @@ demo: setup ## the trained arm reaching three goals on the twin, with a picture 
 # Tests that the real clock judges mostly wait, so that two of them go side by side, but nothing heavier beside them; one
 # that fails is run once more, and both are told, since a shared machine may stand still for a moment.
 test: setup ## the whole test suite, in two parts
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m realtime -n 2 --dist loadfile --reruns 1
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rR --durations=10 -m realtime -n 2 --dist loadfile --reruns 1
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m "not realtime" -n 2 --dist loadfile
+
+nightly: setup ## the whole test suite, where a test that passes on its second run only is a failure, then the soak
+	$(BIN)/python -m pytest -q -rR --durations=10 -m realtime --reruns 1 --fail-on-flaky
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m "not realtime" -n 2 --dist loadfile
+	$(BIN)/python -m pipelines.soak --minutes $(or $(MINUTES),60)
 
 trial: setup ## a hundred goals on a twin that stalls, by both controllers (results/trial)
 	$(BIN)/python -m pipelines.rehearse --config params/trial.yaml --twin params/twin_stalls.yaml

@@ -1,5 +1,6 @@
 """Every command that README and docs quote starts, knows the options it is given there, and names what exists."""
 
+import os
 import re
 import subprocess
 import sys
@@ -66,3 +67,28 @@ def test_quoted_stages_exist():
 @pytest.mark.parametrize("path", sorted({path for (path,) in quoted(r"(?<![\w/.])((?:params|models|docs)/[\w./]+\w)")}))
 def test_quoted_files_exist_or_are_written_by_the_user(path):
     assert (ROOT / path).exists() or path in {"params/calibration.yaml"}
+
+
+FLAKY = """
+from pathlib import Path
+import pytest
+
+@pytest.mark.realtime
+def test_that_passes_when_it_is_run_again():
+    ran = Path(__file__).with_name("ran")
+    again = ran.exists()
+    ran.touch()
+    assert again
+"""
+
+
+@pytest.mark.parametrize(("target", "passes"), [("test", True), ("nightly", False)])
+def test_what_passes_on_its_second_run_only_is_told_and_fails_the_nightly(tmp_path, target, passes):
+    recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    (options,) = re.findall(r"-m pytest (.* -m realtime.*)", recipe)
+    (tmp_path / "test_flaky.py").write_text(FLAKY)
+    line = [sys.executable, "-m", "pytest", *options.split(), "-p", "no:cacheprovider", "-p", "pytest_rerunfailures"]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=alone)
+    assert "RERUN test_flaky.py::test_that_passes_when_it_is_run_again" in done.stdout
+    assert (done.returncode == 0) is passes, done.stdout

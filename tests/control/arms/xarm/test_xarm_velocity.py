@@ -127,16 +127,17 @@ def test_what_is_left_of_a_velocity_brakes_to_rest() -> None:
 @pytest.mark.realtime
 def test_the_wire_never_sees_a_jump_of_the_velocity(rig: Rig) -> None:
     params = ArmParams(mode="velocity")
-    for _ in range(5):  # until the machine lets no velocity run out before the next
-        with ControllerTwin(rig) as twin, XArm(twin.host, rig, params) as arm:
-            for step in [0.025] * 4 + [-0.025] * 5:
-                arm.move(np.array([0.0, step, 0.0]))
-                time.sleep(0.1)
-            commands = [(at_s, each) for at_s, each in twin.log if each.register == Register.VC_SET_CARTV]
-        if np.max(np.diff([at_s for at_s, _ in commands])) < DURATION_S:
-            break
+    with ControllerTwin(rig) as twin, XArm(twin.host, rig, params) as arm:
+        for step in [0.025] * 4 + [-0.025] * 5:
+            arm.move(np.array([0.0, step, 0.0]))
+            time.sleep(0.1)
+        commands = [(at_s, each) for at_s, each in twin.log if each.register == Register.VC_SET_CARTV]
     sent = [np.array(each.floats(3)) / 1000 for _, each in commands]
     assert len(sent) == 9
     changes = np.linalg.norm(np.diff([np.zeros(3), *sent], axis=0), axis=1)
-    assert np.max(changes) == pytest.approx(params.acceleration_m_s2 / rig.rate_hz, abs=1e-4)
+    # Where the machine lets a velocity run out before the next, the arm has braked meanwhile.
+    ran_out_s = np.maximum(np.diff([commands[0][0], *(at_s for at_s, _ in commands)]) - DURATION_S, 0.0)
+    most = params.acceleration_m_s2 / rig.rate_hz
+    assert np.all(changes <= most + params.velocity_braking_m_s2 * ran_out_s + 1e-4)
+    assert np.max(changes) >= most - 1e-4
     assert sent[-1][1] == pytest.approx(-SPEED_M_S, abs=1e-4)
