@@ -10,7 +10,7 @@ from types import FrameType
 
 from pipelines.runtime.stops import Stop, StopReason
 
-_WORDS = {
+_WORDS: dict[int, str] = {
     signal.SIGINT: "interrupted (Ctrl-C)",
     signal.SIGTERM: "the program was told to end (SIGTERM)",
     signal.SIGHUP: "the terminal is gone (SIGHUP)",
@@ -18,10 +18,14 @@ _WORDS = {
     signal.SIGTSTP: "the program was told to pause (Ctrl-Z, SIGTSTP), and nobody would watch the arm",
     signal.SIGTTIN: "the program was to read while in the background (SIGTTIN)",
     signal.SIGTTOU: "the program was to write while in the background (SIGTTOU)",
-    signal.SIGUSR1: "the program was told to end (SIGUSR1)",
-    signal.SIGUSR2: "the program was told to end (SIGUSR2)",
     signal.SIGXCPU: "the program used up its processor time (SIGXCPU)",
 }
+_SPARED = {
+    *("SIGKILL", "SIGSTOP"),  # cannot be heeded
+    *("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"),  # no program goes on after them
+    *("SIGCHLD", "SIGCONT", "SIGINFO", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGXFSZ"),  # end and suspend nothing here
+}
+_HEEDED = {number for number in signal.valid_signals() if getattr(number, "name", "") not in _SPARED}
 """What would end or suspend the program, and may come from outside of it."""
 _STOPPING_S = 1.0
 """A stop takes less; a thread that takes longer keeps its end of the pipe."""
@@ -45,7 +49,8 @@ class Interruption:
         self._unset.acquire()
 
     def __str__(self) -> str:
-        return _WORDS[signal.Signals(self.number)]
+        name = next((each.name for each in signal.Signals if each == self.number), f"signal {self.number}")
+        return _WORDS.get(self.number, f"the program was told to end ({name})")
 
     def is_set(self) -> bool:
         """Whether a signal came."""
@@ -106,7 +111,7 @@ def stop_on_signals(
 
     numbers = [
         number
-        for number in _WORDS
+        for number in _HEEDED
         if not (keep_nohup and number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN)
     ]
     listener = threading.Thread(target=listen, name="stop on signal", daemon=True)

@@ -16,7 +16,8 @@ from pipelines.runtime.interrupt import Interruption, stop_on_signals
 HERE = Path(__file__).parents[1]
 ENDING = [
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP),
-    *(signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU),
+    *(signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGALRM, signal.SIGPROF),
+    *(signal.SIGPWR, signal.SIGIO, signal.SIGRTMIN, signal.SIGRTMIN + 7, signal.SIGRTMAX),
 ]
 
 
@@ -32,12 +33,13 @@ def running(*arguments):
             process.kill()
 
 
-@pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", ENDING, ids=lambda number: getattr(number, "name", str(number)))
 def test_a_signal_stops_the_arm_and_is_named(number):
     with running("waiting") as process:
         process.send_signal(number)
         assert process.stdout.readline() == "stopped\n"
-        assert number.name.removeprefix("SIGINT") in (told := process.stdout.readline())
+        name = getattr(number, "name", f"signal {number}").removeprefix("SIGINT")
+        assert name in (told := process.stdout.readline())
         assert told.startswith("ended: ")
         assert process.wait(2) == 0
 
@@ -120,3 +122,14 @@ def test_waiting_for_nothing_takes_its_time_and_no_more():
     assert not interrupted.wait(0.05)
     assert not interrupted.wait(0.0)
     assert 0.05 <= time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("number", [signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGPIPE])
+def test_what_ends_no_program_ends_no_run(number):
+    with running("waiting") as process:
+        process.send_signal(number)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(2) == 0
+        assert "SIGTERM" in process.stdout.read()
