@@ -209,7 +209,7 @@ def summary(runs: list[Times], is_out_of_reach: bool) -> dict[str, object]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--against", type=Path, metavar="CLONE", help="another clone to time turn by turn with this")
-    options.add_argument("--runs", type=int, default=10, metavar="N", help="of each fault (default 10)")
+    options.add_argument("--runs", type=int, default=3, metavar="N", help="of each fault (default 3)")
     options.add_argument("--fault", action="append", choices=sorted(REACHES_US), help="only this one; repeatable")
     options.add_argument("--out", type=Path, default=OUT)
     chosen = options.parse_args()

@@ -1,6 +1,7 @@
 """One open librealsense pipeline: colour, and depth aligned to it, as frames on our own clock."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 # A capture time this far ahead of the arrival is a clock that was set, not rounding.
 _MAX_FUTURE_S = 0.05
+_CLOCK_STEP_S, _STEP_LASTS_S = 0.02, 2.0
+"""A wall clock that moved farther than this against the monotonic one between two frames was set, and how long the
+mapping of the sensor's clock takes to follow it (*assumed: capture-time*)."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class AlignedStream:
         self._settings = settings
         self._recorded = recorded
         self._told_of_clock = False
+        self._ahead_s, self._set_by_s, self._set_at_s = _wall_ahead_s(), 0.0, -math.inf
         self._watch = PairWatch(settings.max_skew_s, settings.min_depth_fraction)
         self._align = rs.align(rs.stream.color)
         self._pipeline, self._profile = start()
@@ -101,6 +106,8 @@ class AlignedStream:
         if not came:
             return None
         arrival_s = time.monotonic()
+        if not self._recorded and (set_by_s := self._clock_set_by_s(arrival_s)):
+            return Rejected(f"this computer's clock was set by {set_by_s:+.2f} s, so the frame's age is not known")
         colour, depth = frames.get_color_frame(), frames.get_depth_frame()
         if not colour or not depth:
             return Rejected(f"a frameset came without its {'depth' if colour else 'colour'} image")
@@ -128,6 +135,13 @@ class AlignedStream:
             logger.debug("closing the camera: %s", error)
         del self._pipeline, self._profile  # the last references: an unplugged device disappears with them
 
+    def _clock_set_by_s(self, now_s: float) -> float:
+        """By how much the wall clock, by which frames are stamped, was set a moment ago; 0 where it was not."""
+        before, self._ahead_s = self._ahead_s, _wall_ahead_s()
+        if abs(self._ahead_s - before) > _CLOCK_STEP_S:
+            self._set_by_s, self._set_at_s = self._ahead_s - before, now_s
+        return self._set_by_s if now_s - self._set_at_s < _STEP_LASTS_S else 0.0
+
     def _time_of_capture(self, frame: Any, arrival_s: float) -> float:
         """When an image was taken, s on the clock of ``time.monotonic``, or on the recording's.
 
@@ -149,3 +163,12 @@ class AlignedStream:
                 self._settings.assumed_latency_s * 1e3,
             )
         return arrival_s - self._settings.assumed_latency_s
+
+
+def _wall_ahead_s() -> float:
+    """How far the wall clock is ahead of the monotonic one, read where nothing came between the two."""
+    readings = []
+    for _ in range(3):
+        before_s, wall_s, after_s = time.monotonic(), time.time(), time.monotonic()
+        readings.append((after_s - before_s, wall_s - after_s))
+    return min(readings)[1]

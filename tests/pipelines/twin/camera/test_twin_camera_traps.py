@@ -159,6 +159,17 @@ def test_a_clock_of_the_devices_own_is_told_and_the_assumed_latency_used(make_be
     assert caplog.text.count("frames count as taken 1000 ms before they arrive") == 1
 
 
+@pytest.mark.parametrize("by_s", [-0.15, 0.04])
+def test_a_clock_that_is_set_is_a_fault_and_not_a_younger_frame(make_bench, monkeypatch, by_s) -> None:
+    bench = make_bench()
+    with bench.camera:
+        bench.camera.read()
+        wall = time.time
+        monkeypatch.setattr(time, "time", lambda: wall() + by_s)
+        assert f"this computer's clock was set by {by_s:+.2f} s" in bench.wait_until_refused()
+        bench.wait_until_fresh()
+
+
 def test_a_frame_from_the_future_is_refused(rig) -> None:
     """The computer's clock was set back while the camera was running."""
     context = rs.context()
