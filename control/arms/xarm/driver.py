@@ -161,7 +161,7 @@ class XArm(Arm):
             self._require_free()
             found = Settings.read(link.guard)
             wanted = self._limits(found)
-            link.put_back = lambda: self._put_back(found, wanted)
+            link.put_back = lambda confirmed: self._put_back(found, wanted, confirmed)
             link.taken = True
             configure(link.motion, wanted, found)
             verify(link.guard, wanted)
@@ -303,10 +303,11 @@ class XArm(Arm):
                 self._tell(f"{told}: {_list(differences)}")
         return wanted
 
-    def _put_back(self, found: Settings, wanted: Settings) -> None:
-        if not found.differences(wanted):
+    def _put_back(self, found: Settings, wanted: Settings, confirmed: bool) -> None:
+        if not (left := found.differences(wanted)):
             return
-        left = restore(self._link.guard, found, wanted)
+        if confirmed:  # limits are not loosened of an arm that may still move
+            left = restore(self._link.guard, found, wanted)
         if left:
             self._tell(f"settings of the controller left other than they were found: {_list(left)}")
         else:

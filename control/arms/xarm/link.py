@@ -81,8 +81,8 @@ class ControllerLink:
         """Judges every 100 Hz report from its being set on."""
         self.checks: tuple[Callable[[], str | None], ...] = ()
         """What else the watch asks at every look: a fault in words, or None."""
-        self.put_back: Callable[[], None] | None = None
-        """Leaves the controller as it was found; called once, of an arm whose stop was confirmed, and never raises."""
+        self.put_back: Callable[[bool], None] | None = None
+        """Leaves the controller as it was found, or says what is left where no stop was confirmed; never raises."""
         self.events: deque[tuple[float, str]] = deque(maxlen=1000)
         self._driving_mode = self._warning = self._standing_warning = 0
         self._passed_modes: tuple[int, ...] = ()
@@ -231,9 +231,10 @@ class ControllerLink:
         if confirmed and not looked_again:
             wait_until(self._look_again, 2 * _LOOK_AGAIN_S)
         put_back, self.put_back = self.put_back, None
-        if confirmed and put_back is not None:  # limits are not loosened of an arm that may still move
-            put_back()
-            self._halt()
+        if put_back is not None:
+            put_back(confirmed)
+            if confirmed:
+                self._halt()
         if self._sender is not None:
             self._sender.close()
         for _, stopper in self._stoppers:
@@ -262,14 +263,19 @@ class ControllerLink:
         self.state, self.mode = item["state"], self.motion.mode if self.motion is not None else 0
         time_s, joints = now - self._params.report_delay_s, np.array(item["joints"][:7])
         self.history.add(Pose(time_s, pose[:3] / 1000, joints))
-        self._rest_reports[0].add(time_s, self.state, joints)
         if self.proof is not None:
             self.proof.look(now, item["cartesian"], item["joints"][:7], self.motion.report_data)
+        self._rest_reports[0].add(time_s, self.state, self._known(joints))
         self._reported_at = now
 
     def _on_rich_report(self, item: dict[str, Any]) -> None:
         self._rich_reported_at = now = time.monotonic()
-        self._rest_reports[1].add(now - self._params.report_delay_s, item["state"], np.array(item["joints"][:7]))
+        joints = self._known(np.array(item["joints"][:7]))
+        self._rest_reports[1].add(now - self._params.report_delay_s, item["state"], joints)
+
+    def _known(self, joints: Vector) -> Vector:
+        """The joints ``(7,)`` rad, or no numbers, by which no arm is at rest, where the reports are known false."""
+        return np.full(7, np.nan) if self.proof is not None and self.proof.is_blind else joints
 
     def _watch(self) -> None:
         try:

@@ -33,6 +33,8 @@ class ReportProof:
         self._tolerance_m = FRAME_TOLERANCE_M + max_speed_m_s * SKEW_S
         self._max_repeat_s = max_repeat_s
         self.fault: str | None = None
+        self.is_blind = False
+        """Whether the fault found is that poses are not the arm's: what they say of its rest does not count either."""
         self.target: Vector | None = None
         """Where the TCP was told to be, ``(3,)`` m, or None."""
         self.target_joints: Vector | None = None
@@ -57,6 +59,7 @@ class ReportProof:
     def _find_fault(self, time_s: float, pose: Sequence[float], joints: Sequence[float], raw: Any) -> str | None:
         told = [*pose, *joints] if raw is None else [*raw.actual_joint_angle, *raw.actual_tcp_pose]
         if not np.isfinite(told).all():
+            self.is_blind = True
             return "the controller reports a pose that is not a number; restart it, and ask the vendor if it stays"
         xyz, flange = np.asarray(pose[:3]) / 1000, self._kinematics.tcp_pose(joints)
         off = float(np.linalg.norm(flange[:3, 3] - xyz))
@@ -83,6 +86,7 @@ class ReportProof:
         self._repeats, self._away_since = self._repeats + 1, min(self._away_since, time_s)
         lasted_s = time_s - self._away_since
         if lasted_s > self._max_repeat_s and self._repeats >= _LEAST_REPEATS:
+            self.is_blind = True
             return (
                 f"the reported pose has not changed by a bit for {lasted_s * 1000:.0f} ms, {away_m * 1000:.0f} mm from "
                 "its target: the reports are stale, or the arm does not carry out the commands"

@@ -173,9 +173,10 @@ def test_limits_are_not_loosened_of_an_arm_that_did_not_confirm_its_stop(
     began = time.monotonic()
     arm.disconnect()
     assert time.monotonic() - began < 6
-    if fault != "mute_reports":  # there the reply still confirms it
-        assert not {35, 36, 37, 47, 48, 50, 52, 59} & {request.register for _, request in twin.log}
-        assert twin.firmware.settings.fence_on
+    assert not {35, 36, 37, 47, 48, 50, 52, 59} & {request.register for _, request in twin.log}
+    assert twin.firmware.settings.fence_on
+    (told,) = [event for _, event in arm.events if "left other than they were found" in event]
+    assert "safety boundary off -> on" in told
 
 
 @pytest.mark.realtime

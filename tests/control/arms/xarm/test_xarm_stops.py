@@ -67,6 +67,19 @@ def test_a_stop_that_is_acknowledged_only_is_not_confirmed(
 
 
 @pytest.mark.realtime
+@pytest.mark.parametrize("fault", ["nan_reports", "frozen_pose"])
+def test_reports_that_are_not_the_arms_confirm_no_stop(arm: XArm, twin: ControllerTwin, fault: str) -> None:
+    drive(arm, twin)
+    arm._proof.target = arm.target + FAR
+    twin.inject(fault)
+    assert wait_until(lambda: bool(said(arm, "stop NOT confirmed")), 2.0)
+    assert twin.firmware.state == STOPPED
+    assert not said(arm, "stop confirmed")
+    arm.disconnect()
+    assert not said(arm, "stop confirmed")
+
+
+@pytest.mark.realtime
 def test_a_confirmed_stop_is_one_of_an_arm_at_rest(arm: XArm, twin: ControllerTwin) -> None:
     for _ in range(5):
         drive(arm, twin)
