@@ -58,7 +58,7 @@ class ReportProof:
 
     def _find_fault(self, time_s: float, pose: Sequence[float], joints: Sequence[float], raw: Any) -> str | None:
         told = [*pose, *joints] if raw is None else [*raw.actual_joint_angle, *raw.actual_tcp_pose]
-        if not np.isfinite(told).all():
+        if not all(map(math.isfinite, told)):
             self.is_blind = True
             return "the controller reports a pose that is not a number; restart it, and ask the vendor if it stays"
         xyz, flange = np.asarray(pose[:3]) / 1000, self._kinematics.tcp_pose(joints)
