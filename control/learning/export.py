@@ -4,7 +4,6 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-import onnx
 import torch as th
 from stable_baselines3.td3.policies import Actor
 from torch import nn
@@ -13,6 +12,7 @@ from control.learning.extractors import BottleneckExtractor
 from control.policies.features import SIZE
 from control.policies.image_policy import KIND as IMAGE_KIND
 from control.policies.shipped import DESCRIPTION, GRAPH, KIND, describe
+from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 
 
@@ -37,7 +37,6 @@ def write_graph(
     network: nn.Module, examples: dict[str, th.Tensor], outputs: list[str], folder: Path, rig: Rig, kind: str
 ) -> None:
     """Write a network and its description; the weights lie inside the graph, and nothing tells of this machine."""
-    folder.mkdir(parents=True, exist_ok=True)
     exported = th.onnx.export(
         network.cpu().eval(),
         tuple(examples.values()),
@@ -57,9 +56,9 @@ def write_graph(
         del value.metadata_props[:]
     del graph.graph.metadata_props[:]
     del graph.metadata_props[:]
-    onnx.save(graph, folder / GRAPH)
+    write_whole(folder / GRAPH, graph.SerializeToString())
     versions = {name: version(name) for name in ("torch", "stable-baselines3", "sim2real-reach")}
-    (folder / DESCRIPTION).write_text(json.dumps({**describe(rig, kind), "versions": versions}, indent=2) + "\n")
+    write_whole(folder / DESCRIPTION, json.dumps({**describe(rig, kind), "versions": versions}, indent=2) + "\n")
 
 
 class _ImageGraph(nn.Module):

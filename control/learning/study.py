@@ -12,7 +12,7 @@ from typing import Any
 import torch as th
 
 from datasets.common.errors import DataError
-from datasets.common.files import write_whole
+from datasets.common.files import read_json, write_whole
 
 Rows = dict[str, dict[str, Any]]
 """Rows by name, then by seed."""
@@ -53,13 +53,13 @@ def run_rows(options: argparse.Namespace, runs: Path, learn: Callable[[str, int]
 
 def read_table(path: Path) -> dict[str, Any]:
     """The table as it stands, for rows that are not chosen to stay; empty where there is none."""
-    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    found: dict[str, Any] = read_json(path) if path.is_file() else {}
     return found
 
 
 def _row(runs: Path, name: str, seed: int) -> Any:
     file = runs / f"{name}_{seed}.json"
     try:
-        return json.loads(file.read_text())
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: no row ({error}); learn it with --only {name} --seed {seed}") from error

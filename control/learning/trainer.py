@@ -22,8 +22,8 @@ from control.learning.extractors import ActorExtractor, CriticExtractor
 from control.task.env import ReachEnv
 from control.task.episode_seeds import TRAINING_SEED
 from control.task.episodes import Episode, roll_out
-from datasets.common.config import Checked, Within
-from datasets.common.errors import ConfigError
+from datasets.common.config import Checked, Within, one_line
+from datasets.common.errors import ConfigError, DataError
 from datasets.common.files import write_whole
 
 
@@ -248,7 +248,7 @@ def save_checkpoint(folder: Path, agent: BottleneckDDPG, curve: Curve, episodes:
         "noise": agent.action_noise,
     }
     write_whole(folder / "state.pkl", pickle.dumps(state))
-    for old in (*folder.glob("agent_*"), *folder.glob("buffer_*")):
+    for old in (*folder.glob("agent_[0-9]*.zip"), *folder.glob("buffer_[0-9]*.pkl")):
         if old.stem.split("_")[1] != str(agent.num_timesteps):
             old.unlink()
 
@@ -276,6 +276,9 @@ def learn(
         label: of the progress bar.
         make: makes the untrained agent.
         logs: for TensorBoard; default: the same folder.
+
+    Raises:
+        DataError: the interrupted run there is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state_file = folder / "state.pkl"
@@ -288,9 +291,15 @@ def learn(
         callback = EvaluationCallback(evaluation, seeds, interval, folder, episodes, bar)
         resumed = state_file.is_file()
         if resumed:
-            state = pickle.loads(state_file.read_bytes())
-            agent = BottleneckDDPG.load(folder / f"agent_{state['step']}.zip", env=episodes, device="cpu")
-            agent.load_replay_buffer(folder / f"buffer_{state['step']}.pkl")
+            try:
+                state = pickle.loads(state_file.read_bytes())
+                agent = BottleneckDDPG.load(folder / f"agent_{state['step']}.zip", env=episodes, device="cpu")
+                agent.load_replay_buffer(folder / f"buffer_{state['step']}.pkl")
+            except Exception as error:  # pickle, zip and torch raise many types; each one means a damaged checkpoint
+                raise DataError(
+                    f"{folder}: the interrupted run cannot go on, its checkpoint is damaged ({one_line(error)}); "
+                    "begin again with --fresh"
+                ) from error
             episodes.number = state["episodes"] - 1
             callback.curve = Curve(**state["curve"])
             callback.restored = state

@@ -7,6 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from control.policies.shipped import Displacement, limit_length, open_actor
+from datasets.common.files import location
 from datasets.rig.rig import Rig
 
 KIND = "end_to_end"
@@ -22,7 +23,7 @@ class ImagePolicy:
     @classmethod
     def load(cls, folder: str | Path, rig: Rig) -> "ImagePolicy":
         """Open the policy of ``folder``; raises ModelError as :func:`control.policies.shipped.load_policy` does."""
-        return cls(open_actor(Path(folder), rig, KIND), rig)
+        return cls(open_actor(Path(location(folder)), rig, KIND), rig)
 
     def act(self, rgb: NDArray[np.uint8], goal: NDArray, last_command: NDArray) -> tuple[Displacement, NDArray]:
         """The displacement ``(3,)`` m, and where the network believes the TCP to be, ``(3,)`` m.

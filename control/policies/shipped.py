@@ -10,6 +10,7 @@ from control.policies.delay_fusion import MotionFusion
 from control.policies.features import SIZE, FeatureEncoder
 from control.policies.policy import Observation, Policy
 from datasets.common.errors import ModelError
+from datasets.common.files import location
 from datasets.rig.rig import Rig
 from perception.estimator.graphs import open_graph_file
 from perception.estimator.model_folder import read_description, require_same_rig
@@ -108,7 +109,7 @@ def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None) -> P
         ModelError: a file is missing or damaged, or the policy was trained for another rig or other inputs.
     """
     rig = Rig.load() if rig is None else rig
-    return ActorPolicy(open_actor(Path(folder), rig, KIND), rig)
+    return ActorPolicy(open_actor(Path(location(folder)), rig, KIND), rig)
 
 
 def open_actor(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSession:

@@ -13,6 +13,7 @@ import numpy as np
 
 from datasets.arm.shapes import Triangles
 from datasets.common.errors import DataError
+from datasets.common.files import location
 
 ROBOT = "ufactory_xarm7"
 HOW_TO_GET = (
@@ -96,7 +97,7 @@ def _decimated(stl: Path) -> Triangles:
 
 def _folder() -> Path | str:
     """The model's folder, or why there is none."""
-    root = os.environ.get("MENAGERIE_ROOT")
+    root = location(os.environ.get("MENAGERIE_ROOT", ""))
     if root:
         folder = Path(root) / ROBOT
         if (folder / "xarm7.xml").is_file():

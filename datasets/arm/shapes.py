@@ -15,7 +15,9 @@ import yaml
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from datasets.common.config import one_line
 from datasets.common.errors import DataError
+from datasets.common.files import write_whole
 from datasets.rig.projection import Array
 
 SHAPES_PATH = Path(__file__).with_name("shapes.yaml")
@@ -160,7 +162,11 @@ def load_shapes(path: Path = SHAPES_PATH) -> dict[str, tuple[Loft, ...]]:
     if not path.is_file():
         raise DataError(f"{path}: no such file of shapes; the project's own is {SHAPES_PATH.name} of this package")
     shapes = {}
-    for link, lofts in yaml.safe_load(path.read_text()).items():
+    try:
+        found = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: no file of shapes, or damaged ({one_line(error)})") from error
+    for link, lofts in found.items():
         try:
             shapes[link] = tuple(Loft(**loft) for loft in lofts)
         except (TypeError, DataError) as error:
@@ -170,7 +176,7 @@ def load_shapes(path: Path = SHAPES_PATH) -> dict[str, tuple[Loft, ...]]:
 
 def save_shapes(shapes: dict[str, tuple[Loft, ...]], path: Path) -> None:
     """Write the lofts one a line, to a tenth of a millimetre, under the comment that heads the file."""
-    heading = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    heading = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     lines = list(heading)
     plain = asdict(Loft("z", [[0, 0, 0, 1], [1]]))
     for link, lofts in shapes.items():
@@ -186,7 +192,7 @@ def save_shapes(shapes: dict[str, tuple[Loft, ...]], path: Path) -> None:
                 entry["angle"] = round(loft.angle, 1)
             flow = yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10_000)
             lines.append(f"- {flow.strip()}")
-    path.write_text("\n".join(lines) + "\n")
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 def _closed_surface(rings: Array, places: Array) -> Triangles:

@@ -45,7 +45,7 @@ def code_digest(*modules: str) -> str:
     """
     digest = hashlib.sha256(version("mujoco").encode())
     for name in import_closure(modules):
-        content = (ROOT / name).read_text()
+        content = (ROOT / name).read_text(encoding="utf-8")
         digest.update((code_only(content) if name.endswith(".py") else content).encode())
     return digest.hexdigest()[:12]
 
@@ -73,7 +73,7 @@ def _needs(path: Path) -> tuple[list[Path], list[Path]]:
     """The project's files that a module imports, and the data files beside it that it names."""
     imported: list[Path] = []
     data: list[Path] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             imported += [file for alias in node.names for file in _files_of(alias.name)]
         elif isinstance(node, ast.ImportFrom) and node.module:

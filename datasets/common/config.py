@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from datasets.common.errors import ConfigError
+from datasets.common.files import location
 
 T = TypeVar("T")
 
@@ -17,17 +18,21 @@ T = TypeVar("T")
 def load_params(path: str | Path, params_type: type[T]) -> T:
     """Read a YAML file into the dataclass ``params_type``, refusing unknown keys and wrong types.
 
+    A value that begins with ``~`` is a place below the home folder.
+
     Raises:
         ConfigError: the file is missing, is not YAML, or does not fit; the message names the file and the key.
     """
-    path = Path(path)
+    path = Path(location(path))
     if not path.is_file():
         raise ConfigError(
             f"{path}: no such parameter file; run from the project's folder or name an existing YAML file"
         )
     try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        content = _at_home(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}")
@@ -40,6 +45,15 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:  # jsonargparse raises many types; each one means that the file does not fit
         raise ConfigError(f"{path}: {one_line(error).replace('params.', '')}") from error
+
+
+def _at_home(value: Any) -> Any:
+    """A file's content with every place below the home folder told."""
+    if isinstance(value, dict):
+        return {key: _at_home(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_at_home(each) for each in value]
+    return location(value) if isinstance(value, str) and value.startswith("~") else value
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,48 @@
-"""Files that are there whole or not at all."""
+"""Where files are, files that are there whole or not at all, and folders that this project may delete."""
 
+import json
 import os
+import re
+import shutil
 from pathlib import Path
+from typing import Any
+
+from datasets.common.errors import ConfigError, DataError
+
+MARK = ".sim2real-reach"
+"""A file by this name says that this project made the folder, to delete it again."""
+_SHOWN = 3
+
+
+def location(text: str | Path) -> str:
+    """The path or URL that a command line, a parameter file or an environment variable means by ``text``.
+
+    ``~`` is the home folder, ``file://`` may stand before a path, a relative path is one from the working folder, and
+    any other URL stays as it is.
+
+    Raises:
+        ConfigError: there is no such home folder.
+    """
+    path = re.sub(r"^(file|local)://(localhost(?=/))?", "", str(text))
+    if "://" in path or not path.startswith("~"):
+        return path
+    found = os.path.expanduser(path)
+    home = path.split("/")[0]
+    if found.startswith("~") or (home == "~" and os.environ.get("HOME") == ""):
+        raise ConfigError(f"{path}: there is no home folder {home} here; write the path out, or ./{path} for that name")
+    return found
+
+
+def read_json(path: Path) -> Any:
+    """What :func:`write_whole` wrote of figures.
+
+    Raises:
+        DataError: it is missing, or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: no figures there, or damaged ({error}); make them again") from error
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
@@ -22,3 +63,57 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def keep_previous(path: Path) -> Path | None:
+    """Copy the file at ``path``, which is about to be replaced, to ``NAME.1.SUFFIX``, or the next number that is free.
+
+    Returns:
+        Where the copy is; None where there is no file.
+    """
+    if not path.exists():
+        return None
+    number = 1
+    while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+        number += 1
+    shutil.copy2(path, kept)
+    return kept
+
+
+def own_folder(path: Path) -> Path:
+    """Make a folder that :func:`delete_own` may delete, or take up one that was made so.
+
+    Raises:
+        DataError: there is a folder with files of somebody else.
+    """
+    _require_own(path)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / MARK).touch()
+    return path
+
+
+def delete_own(path: Path) -> bool:
+    """Delete a folder that :func:`own_folder` made; whether there was one.
+
+    Raises:
+        DataError: the folder was not made so, and stays.
+    """
+    _require_own(path)
+    if path.is_symlink() or not path.is_dir():
+        return False
+    shutil.rmtree(path)
+    return True
+
+
+def _require_own(path: Path) -> None:
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise DataError(f"{path}: is no folder of this project's; move it away or name another place")
+    names = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
+    if names and MARK not in names:
+        raise DataError(f"{path} {holds_others(names)}; move them away or name another place")
+
+
+def holds_others(names: list[str]) -> str:
+    """For a refusal: what somebody else's files there are."""
+    more = ", ..." if len(names) > _SHOWN else ""
+    return f"holds files that this project did not write ({', '.join(names[:_SHOWN])}{more})"

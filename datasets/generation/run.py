@@ -1,24 +1,32 @@
 """One run of frame generation: what is drawn, where to, and what becomes of what is there already."""
 
+import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import zarr
 from tqdm import tqdm
-from zarr.errors import GroupNotFoundError
 
 from datasets.arm.official import menagerie_available
 from datasets.common.code_digest import code_digest
 from datasets.common.errors import DataError
+from datasets.common.files import location
 from datasets.common.workers import Pool
 from datasets.generation.labelled_frame import DrawerFactory, SceneDrawer
 from datasets.generation.shards import Shard, ShardDrawer
 from datasets.generation.splits import SplitPlan
-from datasets.store.store import FrameStore, StoredFiles, open_store, schema, storage_errors
+from datasets.store.store import FrameStore, StoredFiles, open_group, schema, storage_errors
 from datasets.store.writer import SplitWriter, changed_keys, found_description
 
 Existing = Literal["resume", "redraw"]
+_LEAST_SHARE = 0.3
+"""Of a frame's bytes, that compression certainly leaves of pictures: 0.42 were measured."""
+_ROOT_KEYS = {"complete", "program"}
+"""What this command keeps with a whole store."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,14 @@ class Run:
                     bar.update(frames)
                 if not writers[plan.name].complete:
                     writers[plan.name].finish()
-        StoredFiles(self.url).remove_partial()  # of workers that outlived an earlier run by a moment
+        for plan in self.plans:
+            StoredFiles(self.url, plan.name).remove_partial()  # of workers that outlived an earlier run by a moment
+        StoredFiles(self.url).remove_partial(deep=False)
         self._root().attrs.put({"complete": True})
         return missing, total
 
     def _root(self) -> zarr.Group:
-        return zarr.open_group(open_store(self.url, read_only=False), mode="a", zarr_format=3)
+        return open_group(self.url, mode="a")
 
     def _begin(self) -> dict[str, SplitWriter]:
         """Clear away what must go and open all splits; what is to be refused is refused before anything is touched."""
@@ -74,9 +84,12 @@ class Run:
             anew = self.fresh or (self.existing == "redraw" and not (interrupted and same_program))
             descriptions = {plan.name: self._description(plan, anew) for plan in self.plans}
             unfit = [name for name, wanted in descriptions.items() if anew or self._unfit(name, wanted)]
+            for name in descriptions:
+                if name in unfit or found_description(self.url, name) is None:
+                    StoredFiles(self.url, name).require_own()
+            self._require_room(descriptions)
             for name in unfit:
-                StoredFiles(self.url, name).remove()
-            StoredFiles(self.url).remove_partial()
+                self._remove(name)
             writers = {}
             for plan in self.plans:
                 columns = schema(plan.looks, plan.rig.input_px)
@@ -84,11 +97,43 @@ class Run:
             self._root().attrs.put({"complete": False, "program": program})
         return writers
 
+    def _require_room(self, descriptions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse a disk that cannot hold the splits: what is there of them is kept or makes room."""
+        place = location(self.url)
+        if "://" in place:
+            return
+        needed = 0.0
+        for plan in self.plans:
+            columns = schema(plan.looks, plan.rig.input_px).values()
+            frame = sum(math.prod(column.shape) * np.dtype(column.dtype).itemsize for column in columns)
+            needed += _LEAST_SHARE * frame * int(descriptions[plan.name]["frames"])
+            needed -= sum(StoredFiles(self.url, plan.name).sizes().values())
+        folder = next(path for path in (Path(place), *Path(place).absolute().parents) if path.exists())
+        if needed > (free := shutil.disk_usage(folder).free):
+            raise DataError(
+                f"{self.url}: the frames take {needed / 1e9:.1f} GB or more and {free / 1e9:.1f} GB are free; "
+                "free space, choose another --out or fewer --splits"
+            )
+
+    def _remove(self, split: str) -> None:
+        """Delete what was drawn of a split, and say so."""
+        found = found_description(self.url, split)
+        if files := StoredFiles(self.url, split).remove():
+            frames = "a beginning" if found is None else f"{found['frames']} frames drawn before"
+            print(f"{self.url}/{split}: deleted {frames} ({files} files)")
+
     def _attributes(self) -> dict[str, Any]:
+        """The store's own; raises DataError where it is another program's."""
         try:
-            return dict(zarr.open_group(open_store(self.url), mode="r", zarr_format=3).attrs)
-        except (GroupNotFoundError, FileNotFoundError):
+            found = dict(open_group(self.url).attrs)
+        except FileNotFoundError:
             return {}
+        if others := sorted(found.keys() - _ROOT_KEYS):
+            raise DataError(
+                f"{self.url}: a Zarr group that this project did not write ({', '.join(others[:3])}); "
+                "choose another --out"
+            )
+        return found
 
     def _description(self, plan: SplitPlan, anew: bool) -> Mapping[str, Any]:
         """What the split's group is to say of itself; no frames, and why, where the official arm is not at hand."""

@@ -22,6 +22,7 @@ import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from datasets.common.errors import DataError
+from datasets.common.files import location
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
@@ -34,7 +35,7 @@ from datasets.store.store import (
     create_columns,
     depth_to_metres,
     depth_to_units,
-    open_store,
+    open_group,
     storage_errors,
     writable,
 )
@@ -84,7 +85,7 @@ class RecordingWriter:
         # By default zarr compresses in as many threads as there are arrays: all cores at once, the control loop's too.
         zarr.config.set({"threading.max_workers": 1})
         with storage_errors(f"writing {self.where}"):
-            root = zarr.open_group(open_store(url, read_only=False), mode="a", zarr_format=3)
+            root = open_group(url, mode="a")
             if name in list(root.keys()):
                 raise DataError(f"{self.where}: a recording of that name is there; choose another name")
             fixed = {"version": VERSION, "rig": rig.to_json(), "looks": ["native"], "segment_frames": self._segment}
@@ -205,6 +206,7 @@ class Recording(GroupReader):
         Raises:
             DataError: there is none.
         """
+        path = Path(location(path))
         path = path / FRAMES if (path / FRAMES).is_dir() else path
         if not path.is_dir():
             raise DataError(f"{path}: no such folder; name that of a recorded run, such as runs/real/DATE-TIME")

@@ -14,22 +14,26 @@ Layout of a split, with N frames::
 """
 
 import contextlib
+import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import fsspec
 import numpy as np
 import zarr
+from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
-from zarr.errors import GroupNotFoundError
 from zarr.storage import FsspecStore, LocalStore
 
+from datasets.common.config import one_line
 from datasets.common.errors import DataError
+from datasets.common.files import holds_others, location
 from datasets.rig.rig import Rig
 
 VERSION = 1
@@ -129,18 +133,45 @@ def open_store(url: str, read_only: bool = True) -> LocalStore | FsspecStore:
         DataError: the URL's protocol is unknown or its package is not installed.
     """
     try:
-        if "://" not in url or url.startswith(("file://", "local://")):
-            return LocalStore(url.split("://")[-1], read_only=read_only)
-        return FsspecStore.from_url(url, read_only=read_only)
+        place = location(url)
+        if "://" in place:
+            return FsspecStore.from_url(place, read_only=read_only)
+        return LocalStore(place, read_only=read_only)
     except (ValueError, ImportError) as error:
         raise DataError(f"{url}: not a place frames can be kept: {error}") from error
 
 
+def open_group(url: str, name: str = "", mode: Literal["r", "r+", "a"] = "r") -> zarr.Group:
+    """A group of the store at ``url``; "a" makes one that is not there.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DataError: what is there is damaged, or no group.
+    """
+    try:
+        return zarr.open_group(open_store(url, read_only=mode == "r"), path=name, mode=mode, zarr_format=3)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(*error.args) from error
+    except (ValueError, KeyError, TypeError) as error:  # of Zarr and of JSON
+        where, reason = f"{url}/{name}".rstrip("/"), f"no group of frames, or damaged ({one_line(error)})"
+        raise DataError(f"{where}: {reason}; delete it, or choose another place") from error
+
+
+_FILE, _PARTIAL = re.compile(r"zarr\.json|c(\.\d+)*"), re.compile(r"(zarr|c(\.\d+)*)\.[0-9a-f]{32}\.partial")
+"""What Zarr calls a description or a chunk, and what a killed writer leaves of one, half written."""
+_OWN_ATTRIBUTES = {"version", "rig", "looks", "frames"}
+"""A group that has these was written here: a split, or a recording."""
+
+
 class StoredFiles:
-    """The plain files of a store or of one group, to be listed and deleted whatever file system they are on."""
+    """The plain files of a store or of one group, to be listed and deleted whatever file system they are on.
+
+    What this project did not write is never deleted: a group has its attributes, and nothing else may lie in it.
+    """
 
     def __init__(self, url: str, group: str = "") -> None:
-        self._fs, root = fsspec.url_to_fs(url)
+        place = location(url)
+        self._fs, root = fsspec.url_to_fs(place) if "://" in place else (LocalFileSystem(), os.path.abspath(place))
         self._folder = f"{root.rstrip('/')}/{group}".rstrip("/")
 
     def sizes(self) -> dict[str, int]:
@@ -160,23 +191,71 @@ class StoredFiles:
                 totals[array] = totals.get(array, 0) + size
         return dict(sorted(totals.items()))
 
-    def remove_partial(self) -> None:
-        """Delete what a killed writer left half written, by the names that Zarr gives such files."""
-        for path in self.sizes():
-            if re.search(r"\.[0-9a-f]{32}\.partial$", path):
-                self._fs.rm(f"{self._folder}/{path}")
+    def remove_partial(self, deep: bool = True) -> None:
+        """Delete what a killed writer left half written; not ``deep``: of the group's own description alone."""
+        if deep:
+            paths = list(self.sizes())
+        else:
+            paths = [path.rpartition("/")[2] for path in self._fs.ls(self._folder, detail=False)]
+        self._delete([path for path in paths if _is_partial(path)])
 
-    def remove(self) -> None:
-        """Delete the group with everything in it.
+    def remove(self) -> int:
+        """Delete the group with everything in it; how many files there were.
 
         Raises:
-            DataError: the folder holds something that is no group of frames.
+            DataError: something is there that this project did not write, and nothing was deleted.
         """
-        found = self.sizes()
-        if found and "zarr.json" not in found:
-            raise DataError(f"{self._folder} holds files that are no frames; choose another --out or move them away")
-        if self._fs.exists(self._folder):
-            self._fs.rm(self._folder, recursive=True)
+        files = self._own_files()
+        self._delete(files)
+        return len(files)
+
+    def require_own(self) -> None:
+        """Raise DataError where :meth:`remove` would."""
+        self._own_files()
+
+    def _own_files(self) -> list[str]:
+        """All files; raises DataError where one is somebody else's."""
+        files = list(self.sizes())
+        if "zarr.json" not in files:  # nothing, or cut short while it was being created
+            others = [path or "a file" for path in files if not _is_partial(path)]
+        else:
+            attributes = self._attributes()
+            others = [path for path in files if not _is_own(path, "segment_frames" in attributes)]
+            if not attributes.keys() >= _OWN_ATTRIBUTES:
+                others = ["zarr.json", *others]
+        if others:
+            raise DataError(f"{self._folder} {holds_others(sorted(others))}; choose another --out or move them away")
+        return files
+
+    def _attributes(self) -> dict[str, Any]:
+        """The group's; none where its description is damaged."""
+        try:
+            return dict(json.loads(self._fs.cat_file(f"{self._folder}/zarr.json"))["attributes"])
+        except (ValueError, KeyError, TypeError):
+            return {}
+
+    def _delete(self, paths: list[str]) -> None:
+        """Delete files, and the folders that this leaves empty."""
+        folders = {""} if paths else set()
+        for path in paths:
+            self._fs.rm_file(f"{self._folder}/{path}")
+            folders.update(path[:end] for end, letter in enumerate(path) if letter == "/")
+        self._fs.invalidate_cache(self._folder)
+        for folder in sorted(folders, key=len, reverse=True):
+            name = f"{self._folder}/{folder}".rstrip("/")
+            if self._fs.exists(name) and not os.path.islink(name) and not self._fs.ls(name, detail=False):
+                self._fs.rmdir(name)
+
+
+def _is_partial(path: str) -> bool:
+    return _PARTIAL.fullmatch(path.rpartition("/")[2]) is not None
+
+
+def _is_own(path: str, recording: bool) -> bool:
+    """Whether a file inside a group is one that this project writes, by its name; recordings have further columns."""
+    array, _, name = path.rpartition("/")
+    known = recording or array in ("", *get_args(LookName), *_KNOWN)
+    return known and (_FILE.fullmatch(name) is not None or _is_partial(path))
 
 
 def create_columns(group: zarr.Group, columns: Mapping[str, Column], rows: int, rows_per_file: int) -> None:
@@ -208,10 +287,10 @@ class GroupReader:
         self.url, self.name = str(url), group
         with storage_errors(f"reading {self.where}"):
             try:
-                self._group = zarr.open_group(open_store(self.url), path=group, mode="r", zarr_format=3)
-            except (GroupNotFoundError, FileNotFoundError) as error:
+                self._group = open_group(self.url, group)
+            except FileNotFoundError as error:
                 raise DataError(f"{self.where}: no frames there{self._others()}") from error
-        self.attributes: dict[str, Any] = dict(self._group.attrs)
+            self.attributes: dict[str, Any] = dict(self._group.attrs)
         if self.attributes.get("version") != VERSION:
             raise DataError(
                 f"{self.where}: written in version {self.attributes.get('version')} of the format, "
@@ -273,9 +352,8 @@ class GroupReader:
 
     def _others(self) -> str:
         try:
-            root = zarr.open_group(open_store(self.url), mode="r", zarr_format=3)
-            names = sorted(name for name, _ in root.groups())
-        except (OSError, ValueError):
+            names = sorted(name for name, _ in open_group(self.url).groups())
+        except (OSError, ValueError, DataError):
             names = []
         known = f"; {self.url} has {', '.join(names)}" if names else ""
         return f"{known}; draw them with: python -m datasets.generate --out {self.url}"
@@ -296,7 +374,7 @@ class FrameStore(GroupReader):
             )
         found = StoredFiles(self.url, split).array_bytes() if self.frames else {}
         for name, expected in self.attributes["stored_bytes"].items():
-            if found.get(name, 0) != expected:
+            if name not in self.arrays or found.get(name, 0) != expected:
                 raise DataError(
                     f"{self.where}/{name}: cut short, {found.get(name, 0)} of {expected} bytes are there; "
                     f"copy it again or draw it again with: python -m datasets.generate --fresh --out {self.url}"

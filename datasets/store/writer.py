@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.errors import GroupNotFoundError
 
 from datasets.common.errors import DataError
 from datasets.store.store import (
@@ -16,7 +14,7 @@ from datasets.store.store import (
     StoredFiles,
     create_columns,
     differing_keys,
-    open_store,
+    open_group,
     storage_errors,
     writable,
 )
@@ -32,8 +30,8 @@ def found_description(url: str, split: str) -> dict[str, Any] | None:
         DataError: what is there is a recording.
     """
     try:
-        group = zarr.open_group(open_store(url), path=split, mode="r", zarr_format=3)
-    except (GroupNotFoundError, FileNotFoundError):
+        group = open_group(url, split)
+    except FileNotFoundError:
         return None
     if "segment_frames" in group.attrs:
         raise DataError(f"{url}/{split} is a recording; choose another name or place for frames")
@@ -57,7 +55,7 @@ class SplitWriter:
 
     def __init__(self, url: str, split: str) -> None:
         self.url, self.split = url, split
-        self._group = zarr.open_group(open_store(url, read_only=False), path=split, mode="r+", zarr_format=3)
+        self._group = open_group(url, split, "r+")
         self._attributes: dict[str, Any] = dict(self._group.attrs)
 
     @classmethod
@@ -80,8 +78,8 @@ class SplitWriter:
         with storage_errors(f"writing {url}/{split}"):
             if found_description(url, split) is None:
                 StoredFiles(url, split).remove()  # what was killed while it was being created
-                root = zarr.open_group(open_store(url, read_only=False), mode="a", zarr_format=3)
-                group = root.create_group(split, attributes={**_plain(description), "complete": False})
+                attributes = {**_plain(description), "complete": False}
+                group = open_group(url, mode="a").create_group(split, attributes=attributes)
                 frames, rows = int(description["frames"]), int(description["shard_frames"])
                 create_columns(group, columns, frames, rows)
                 create_columns(group, {_MARKS: Column((), "uint8")}, -(-frames // rows), 1)

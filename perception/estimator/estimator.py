@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.common.errors import DataError, ModelError
+from datasets.common.files import location
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Array, Intrinsics, Window, backproject, invert, project, transform
 from datasets.rig.rig import Rig
@@ -139,7 +140,7 @@ class PositionEstimator:
         Raises:
             ModelError: a file is missing or damaged, or the networks were trained for another rig or other channels.
         """
-        return cls(Path(folder), Rig.load() if rig is None else rig)
+        return cls(Path(location(folder)), Rig.load() if rig is None else rig)
 
     def bound(self, t_base_camera: Array, intrinsics: Intrinsics, table_z_m: float = 0.0) -> Self:
         """The same networks, which stay loaded once, for the camera at a pose (4x4) and a table in the base frame.

@@ -33,7 +33,7 @@ def read_description(
             raise ModelError(f"{folder / name}: no such {kind} file; {again}")
     path = folder / files[0]
     try:
-        return parse(json.loads(path.read_text()))
+        return parse(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: damaged description of a {kind} ({error!r}); {again}") from error
 

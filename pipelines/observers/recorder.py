@@ -19,6 +19,7 @@ from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
 from datasets.store.recording import FRAMES, STOPPED, RecordingWriter
+from datasets.store.store import StoredFiles
 from pipelines.observers.runlog import RunLog
 from pipelines.runtime.tick import GoalResult, Tick, Timing, Vector
 
@@ -45,6 +46,19 @@ COLUMNS: dict[str, tuple[int, ...]] = {
 def require_recordable(folder: Path) -> None:
     """Raise ConfigError, before anything is opened, for a folder in which no recording could be made."""
     require_writable(folder / "NAME" / EVENTS, "--record")
+
+
+def delete_recording(path: Path) -> None:
+    """Delete what a recorder wrote at ``path``; whatever else lies there stays, and the folder with it.
+
+    Raises:
+        DataError: among the frames is something that this project did not write; nothing was deleted.
+    """
+    StoredFiles(str(path), FRAMES).remove()
+    for name in (EVENTS, "zarr.json"):
+        (path / name).unlink(missing_ok=True)
+    if not any(path.iterdir()):
+        path.rmdir()
 
 
 class RunRecorder:

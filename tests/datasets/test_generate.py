@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cloudpickle
 import numpy as np
@@ -162,6 +163,16 @@ def test_full_disk_is_one_line_and_leaves_the_store_unfinished(tmp_path, rig, un
     assert digest(tmp_path / "out") == uninterrupted
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_disk_too_small_is_told_before_anything_is_touched(tmp_path, rig, uninterrupted, monkeypatch, fresh):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=10_000))
+    with pytest.raises(DataError, match=r"take 0\.\d GB or more and 0\.0 GB are free"):
+        draw(tmp_path / "new" / "out", rig)
+    assert not (tmp_path / "new").exists()
+    draw(tmp_path / "reference", rig, fresh=fresh)  # what is there is enough, or makes room
+    assert digest(tmp_path / "reference") == uninterrupted
+
+
 def test_full_disk_while_a_file_is_written(tmp_path, rig, monkeypatch):
     writer = SplitWriter.begin(
         str(tmp_path), "train", schema(("glance",), 84), {"frames": 2, "shard_frames": 2, "looks": ["glance"]}
@@ -205,7 +216,7 @@ def test_fresh_deletes_first(tmp_path, rig, uninterrupted):
 def test_fresh_deletes_no_folder_that_is_not_a_store(tmp_path, rig):
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "holiday.jpg").touch()
-    with pytest.raises(DataError, match="holds files that are no frames"):
+    with pytest.raises(DataError, match=r"holds files that this project did not write \(holiday.jpg\)"):
         draw(tmp_path, rig, fresh=True)
     assert (tmp_path / "train" / "holiday.jpg").exists()
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import zarr
 
 from datasets.rig.frame import Frame
 from datasets.store.recording import Recording
@@ -114,6 +115,25 @@ def test_only_the_newest_recordings_are_kept(world, tmp_path, monkeypatch):
     assert (recorder.made, recorder.removed, recorder.dropped) == (4, 2, 0)
     recorder.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_that_holds_the_user_s_files_is_rotated_around_them(tmp_path, rig, capsys):
+    recorder = RotatingRecorder(1)
+    for name in ("clean", "noted", "mixed", "last"):
+        store = zarr.open_group(str(tmp_path / name), mode="a", zarr_format=3)
+        ours = {"version": 1, "rig": rig.to_json(), "looks": ["native"], "frames": 0, "segment_frames": 8}
+        store.create_group("frames", attributes=ours)
+        theirs = {"noted": "note.txt", "mixed": "frames/note.txt"}.get(name)
+        if theirs:
+            (tmp_path / name / theirs).write_text("mine")
+        recorder.rotate(partial(SimpleNamespace, path=tmp_path / name, dropped=0, close=lambda: None))
+    told = capsys.readouterr().out
+    assert f"{tmp_path / 'clean'}: deleted" in told
+    assert f"{tmp_path / 'mixed'} stays" in told
+    assert {path.name for path in tmp_path.iterdir()} == {"noted", "mixed", "last"}
+    assert [path.name for path in (tmp_path / "noted").iterdir()] == ["note.txt"]
+    assert (tmp_path / "mixed/frames/zarr.json").is_file()
+    assert recorder.removed == 2
 
 
 def test_steps_that_any_recording_lost_are_counted(tmp_path):

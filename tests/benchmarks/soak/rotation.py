@@ -1,12 +1,14 @@
 """Recordings one after the other, of which only the newest are kept: a run without end on a disk that has one."""
 
-import shutil
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from tqdm import tqdm
+
+from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
-from pipelines.observers.recorder import RunRecorder
+from pipelines.observers.recorder import RunRecorder, delete_recording
 from pipelines.runtime.tick import GoalResult, Tick
 
 
@@ -60,5 +62,11 @@ class RotatingRecorder:
 
     def _remove_all_but(self, count: int) -> None:
         while len(self._kept) > count:
-            shutil.rmtree(self._kept.popleft(), ignore_errors=True)
+            oldest = self._kept.popleft()
+            try:
+                delete_recording(oldest)
+            except (DataError, OSError) as error:
+                tqdm.write(f"{oldest} stays: {error}")
+                continue
+            tqdm.write(f"{oldest}: deleted, the newest {self._keep} recordings are kept")
             self.removed += 1

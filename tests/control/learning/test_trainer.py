@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from control.learning.trainer import EvaluationCallback, learn
 from control.task.env import ReachEnv
 from control.task.sources import ErrorModel, Surrogate
 from datasets.common.config import load_params
-from datasets.common.errors import ConfigError
+from datasets.common.errors import ConfigError, DataError
 
 AGENT = load_params("params/control.yaml", ControlParams).agent
 PARAMS = replace(AGENT, steps=400, warm_up=60, actor_starts=0, batch_size=32, hidden=16, buffer_size=300)
@@ -62,6 +63,28 @@ def test_a_finished_run_is_not_learnt_again(tmp_path):
     assert json.loads((tmp_path / "curve.json").read_text()) == curve.rows
     assert list((tmp_path / "tensorboard_1").iterdir()), "TensorBoard's log"
     assert len(list(tmp_path.glob("agent_*"))) == 1, "old checkpoints are removed"
+
+
+@pytest.mark.parametrize("name", ["state.pkl", "agent_400.zip", "buffer_400.pkl"])
+@pytest.mark.parametrize("damage", ["cut short", "emptied", "gone"])
+def test_a_damaged_checkpoint_is_told_with_the_way_out(finished, tmp_path, name, damage):
+    if (damage, name) == ("gone", "state.pkl"):
+        pytest.skip("without it nothing was interrupted")
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(content[: len(content) // 2] if damage == "cut short" else b"")
+    with pytest.raises(DataError, match=r"checkpoint is damaged .* begin again with --fresh"):
+        run(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    run(folder)
+    return folder
 
 
 def test_environments_are_closed_when_the_learning_ends_however_it_ends(tmp_path, monkeypatch):
