@@ -6,8 +6,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export MUJOCO_GL ?= egl
 export NO_ALBUMENTATIONS_UPDATE := 1
+# DVC runs every stage in it: a login shell may be none, or no POSIX shell.
+export SHELL := /bin/sh
+# By python -m: scripts know the folder in which they were installed, which may have another name now.
+DVC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dvc
 
-.PHONY: help setup system reproduce reproduce-all baselines studies resume demo test nightly trial soak benchmark lint format clean
+.PHONY: help setup system repository reproduce reproduce-all baselines studies resume demo test nightly trial soak benchmark lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -28,41 +32,59 @@ system:
 	echo "setup: installing$$missing"; \
 	$$run apt-get update -qq && $$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
+# Whether the virtual environment is whole, and was made in this folder, which the install names, or linked to.
+USABLE = $(BIN)/python -c 'import pip' 2>/dev/null && { [ -L $(VENV) ] || \
+  case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in ""|*" $(CURDIR)/$(VENV)") true;; *) false;; esac; }
+COMPLETE = $(BIN)/python -c 'import importlib.util; raise SystemExit(importlib.util.find_spec("dvc") is None)'
+ifneq ($(shell $(USABLE) && $(COMPLETE) && echo yes),yes)
+.PHONY: $(STAMP)
+endif
+
 $(STAMP): pyproject.toml constraints.txt | system
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "setup: Python 3.11 to 3.13 is needed, found " + sys.version.split()[0] + "; name one with PYTHON=python3.x")'
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@{ $(USABLE); } || if [ -L $(VENV) ]; then \
+	  echo "setup: $(VENV) is a link to an environment that does not work; mend that one or remove the link" >&2; exit 2; \
+	elif [ -e $(VENV)/pyvenv.cfg ]; then \
+	  echo "setup: $(VENV) is half made or was made in another folder; making it anew"; $(PYTHON) -m venv --clear $(VENV); \
+	else $(PYTHON) -m venv $(VENV); fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-reproduce: setup ## rebuild the default path: frames, networks, policy, rehearsal on the twin
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
+repository: system
+	@[ "$$($(PYTHON) -c 'import os; print(os.path.expanduser("~"))')" != "~" ] || \
+	{ echo "make: there is no home folder, where pip and DVC keep their caches; set one by HOME=FOLDER" >&2; exit 2; }
+	@why=$$(git rev-parse --git-dir 2>&1 >/dev/null) || \
+	{ echo "make: DVC needs a git repository ($$(echo "$$why" | head -n 1)); clone the project, or run  git init" >&2; exit 2; }
+
+reproduce: repository setup ## rebuild the default path: frames, networks, policy, rehearsal on the twin
+	$(DVC) repro --force gallery rehearsal
 	@$(BIN)/python -m pipelines.report
 
 # Each of these takes one thread and needs none of the others: two at a time on two cores.
 BASELINES := timm conv3_rgbd conv3_rgb
 BASELINE_TRAININGS := $(BASELINES:%=studies/dvc.yaml:baseline_training@%)
 VARIANTS := end_to_end@rgb end_to_end@rgb_camera
-SIDE_BY_SIDE = printf '%s\n' $(1) | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} dvc repro --force --single-item {}
+SIDE_BY_SIDE = printf '%s\n' $(1) | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} $(BIN)/python -m dvc repro --force --single-item {}
 
-reproduce-all: setup ## rebuild every stage of dvc.yaml, variants, gauntlet and baselines included; after a kill: resume, baselines
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force gallery rehearsal
+reproduce-all: repository setup ## rebuild every stage of dvc.yaml, variants, gauntlet and baselines included; after a kill: resume, baselines
+	$(DVC) repro --force gallery rehearsal
 	@# The gauntlet needs the variants, which are first, and fills the core that five trainings on two would leave idle.
 	$(call SIDE_BY_SIDE,$(VARIANTS) $(BASELINE_TRAININGS) gauntlet)
 	$(call SIDE_BY_SIDE,$(BASELINES:%=studies/dvc.yaml:baseline@%))
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate report
+	$(DVC) repro --force --single-item locate report
 	@$(BIN)/python -m pipelines.report
 
-baselines: setup ## train and measure the estimator's baselines (about 40 minutes), and put them into its table
+baselines: repository setup ## train and measure the estimator's baselines (about 40 minutes), and put them into its table
 	$(call SIDE_BY_SIDE,$(BASELINE_TRAININGS))
 	$(call SIDE_BY_SIDE,$(BASELINES:%=studies/dvc.yaml:baseline@%))
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate report
+	$(DVC) repro --force --single-item locate report
 
-studies: setup ## run what is out of date in studies/dvc.yaml: baselines, further seeds, ablation (hours), and show it
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro studies/dvc.yaml
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro --force --single-item locate report
+studies: repository setup ## run what is out of date in studies/dvc.yaml: baselines, further seeds, ablation (hours), and show it
+	$(DVC) repro studies/dvc.yaml
+	$(DVC) repro --force --single-item locate report
 
-resume: setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+resume: repository setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was
+	$(DVC) repro
 	@$(BIN)/python -m pipelines.report
 
 demo: setup ## the trained arm reaching three goals on the twin, with a picture of it
@@ -89,13 +111,15 @@ benchmark: setup ## speeds and latencies as ratios: every script of tests/benchm
 	@set -e; for script in tests/benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script; done
 
 lint: setup ## style and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 format: setup ## put the code into the house style
-	$(BIN)/ruff check --fix-only --quiet .
-	$(BIN)/ruff format --quiet .
+	$(BIN)/python -m ruff check --fix-only --quiet .
+	$(BIN)/python -m ruff format --quiet .
 
-clean: ## remove the virtual environment and everything that can be made again
-	rm -rf $(VENV) data runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+MADE_AGAIN := data/frames $(addprefix runs/,control demo end_to_end gauntlet perception repeat soak)
+
+clean: ## remove the virtual environment and what can be made again; recordings and whatever else lies in data and runs stay
+	rm -rf $(VENV) $(MADE_AGAIN) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
