@@ -5,7 +5,6 @@ learnt on and with longer ones: a minute per variant and seed. ``dvc repro studi
 keeps what is finished.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -26,10 +25,10 @@ from control.task.env import EnvParams, ReachEnv
 from control.task.episode_seeds import VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, run_episodes, summarize
 from control.task.sources import ErrorModel, Surrogate, TrueState
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.errors import DataError
-from datasets.common.files import write_whole
+from datasets.common.files import read_json, write_whole
 from datasets.rig.rig import Rig
 
 LearntOn = Literal["estimates", "true_state", "ideal_arm"]
@@ -139,7 +138,7 @@ def _measured(params: ControlParams) -> tuple[ErrorModel, tuple[float, float]]:
     metrics = Path(params.results) / "metrics.json"
     if not metrics.is_file():
         raise DataError(f"{metrics}: no such file; run `python -m control.train` first, which measures the estimator")
-    values = json.loads(metrics.read_text())
+    values = read_json(metrics)
     baselines = values["baselines"]
     gains = baselines["proportional"]["gain"], baselines["proportional_fused"]["gain"]
     model: dict[str, Any] = {
@@ -150,16 +149,18 @@ def _measured(params: ControlParams) -> tuple[ErrorModel, tuple[float, float]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the comparison."""
-    parser = argparse.ArgumentParser(prog="python -m control.ablation", description=__doc__)
+    parser = CommandParser(prog="python -m control.ablation", description=__doc__)
     parser.add_argument("--config", default="params/control.yaml", help="parameter file (default: %(default)s)")
     add_options(parser, list(VARIANTS))
     options = parser.parse_args(arguments)
     with command_line(parser.prog):
         params, rig = load_params(options.config, ControlParams), Rig.load()
-        rows = run_rows(options, Path(params.runs) / "ablation", partial(learn_variant, params, rig))
+        runs, table = Path(params.runs) / "ablation", Path(params.results) / "ablation.json"
+        require_writable_folder(runs, "runs")
+        require_writable(table, "results")
+        rows = run_rows(options, runs, partial(learn_variant, params, rig))
         if rows is None:
             return
-        table = Path(params.results) / "ablation.json"
         learnt = read_table(table).get("variants", {}) | rows
         found = {"variants": learnt, "baselines": measure_baselines(params, rig), "summary": _summary(learnt)}
         write_whole(table, json.dumps(found, indent=2) + "\n")

@@ -11,7 +11,6 @@ learning of the long kinds goes on where it was.
 
 import argparse
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,10 +27,10 @@ from control.learning.study import Rows, add_options, read_table, run_rows
 from control.learning.trainer import learn, run_agent
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, summarize
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.errors import DataError
-from datasets.common.files import write_whole
+from datasets.common.files import delete_own, own_folder, read_json, write_whole
 from datasets.rig.rig import Rig
 
 TABLE = Path("results/control/seeds.json")
@@ -75,7 +74,7 @@ def end_to_end(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
         written = Path(params.results) / METRICS
         if not written.is_file():
             raise DataError(f"{written}: no such file; run `python -m control.train --config {file}` first")
-        metrics = json.loads(written.read_text())
+        metrics = read_json(written)
     else:
         metrics = run_end_to_end(replace(params, seed=seed, **_places(folder)), rig)
     return {**metrics["default"], "replay_mb": metrics["replay_mb"], "train_s": metrics["train_s"]}
@@ -106,7 +105,7 @@ def _places(folder: Path) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn and write the table."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m control.repeat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_options(parser, list(METHODS))
@@ -114,12 +113,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     def row(name: str, seed: int) -> dict[str, Any]:
         job, file = METHODS[name]
-        folder = RUNS / f"{name}_{seed}"
+        folder = own_folder(RUNS / f"{name}_{seed}")
         found = job(file, seed, folder, Rig.load())
-        shutil.rmtree(folder, ignore_errors=True)
+        delete_own(folder)
         return found
 
     with command_line(parser.prog):
+        require_writable(TABLE, "the table")
+        require_writable_folder(RUNS, "the rows")
         rows = run_rows(options, RUNS, row)
         if rows is None:
             return

@@ -1,21 +1,21 @@
 """Trains a policy: ``python -m control.train --config params/control.yaml``."""
 
-import argparse
 import re
 from pathlib import Path
 
 from control.learning import end_to_end, pretrained
 from control.learning.end_to_end import EndToEndParams
 from control.learning.pretrained import ControlParams
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
+from datasets.common.files import location
 from datasets.common.workers import Workers, add_worker_options
 from datasets.rig.rig import Rig
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the stage."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m control.train",
         description=(
             "Train the policy that moves the arm, and test it through the estimator beside its baselines. An "
@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     with command_line(parser.prog):
         rig = Rig.load()
         params = read_params(options.config)
+        for name in ("policy", "results", "runs"):
+            require_writable_folder(getattr(params, name), name)
         if isinstance(params, EndToEndParams):
             metrics = end_to_end.run(params, rig, options.fresh)
         else:
@@ -48,9 +50,9 @@ def read_params(path: str) -> ControlParams | EndToEndParams:
     Raises:
         ConfigError: as :func:`datasets.common.config.load_params`.
     """
-    file = Path(path)
+    file = Path(location(path))
     # The file is read whole, and its errors told, by load_params: here only its kind matters.
-    if file.is_file() and re.search(r"^kind: *end_to_end\b", file.read_text(), re.MULTILINE):
+    if file.is_file() and re.search(r"^kind: *end_to_end\b", file.read_bytes().decode(errors="replace"), re.MULTILINE):
         return load_params(file, EndToEndParams)
     return load_params(file, ControlParams)
 

@@ -5,6 +5,7 @@ one first. Who wants a library's own telemetry sets its variable before starting
 """
 
 import os
+import sys
 
 UNASKED = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime: a device id, processes, sessions and models, since 1.29
@@ -22,7 +23,16 @@ UNASKED = {
 Rerun's viewer has none: :mod:`pipelines.observers.live` starts it so that it does neither.
 """
 
-# Frames are drawn without a display; MuJoCo reads this once, when it is first imported.
-os.environ.setdefault("MUJOCO_GL", "egl")
+GL_ASKED = os.environ.get("MUJOCO_GL") or "egl"
+"""The back end that frames are to be drawn with: without a display where nobody asks for another."""
+GL_KNOWN = ("egl", "osmesa", "glfw")
+
+# MuJoCo reads this when it is first imported, and would not be imported with another: who draws is told then.
+os.environ["MUJOCO_GL"] = GL_ASKED.lower() if GL_ASKED.lower() in GL_KNOWN else "egl"
+if os.environ["MUJOCO_GL"] != "glfw":
+    os.environ["PYOPENGL_PLATFORM"] = os.environ["MUJOCO_GL"]
+# Pictures are drawn into files, whatever notebook this command was started from; a notebook itself keeps its own.
+if "IPython" not in sys.modules:
+    os.environ["MPLBACKEND"] = "agg"
 for _name, _value in UNASKED.items():
     os.environ.setdefault(_name, _value)

@@ -3,7 +3,6 @@
 ``python -m datasets.gallery`` writes them to ``results/frames``.
 """
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable_folder
+from datasets.common.files import write_whole
 from datasets.rig.projection import Window, invert, project, transform
 from datasets.rig.rig import RIG_PATH, Rig
 from datasets.scene.photographer import Photographer
@@ -87,21 +87,23 @@ def _enlarged(image: Image, side_px: int) -> Image:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m datasets.gallery", description=__doc__.splitlines()[0])
+    parser = CommandParser(prog="python -m datasets.gallery", description=__doc__.splitlines()[0])
     parser.add_argument("--rig", type=Path, default=RIG_PATH, help="rig file (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default: %(default)s)")
     options = parser.parse_args(arguments)
     with command_line("datasets.gallery"):
         rig = Rig.load(options.rig)
-        options.out.mkdir(parents=True, exist_ok=True)
+        require_writable_folder(options.out, "--out")
         photographer = Photographer(rig)
+        options.out.mkdir(parents=True, exist_ok=True)
         for name, draw in (
             ("rig", rig_picture),
             ("randomized", randomized_picture),
             ("depth_noise", depth_noise_picture),
         ):
             path = options.out / f"{name}.png"
-            cv2.imwrite(str(path), np.ascontiguousarray(draw(photographer, rig)[..., ::-1]))
+            picture = cv2.imencode(".png", np.ascontiguousarray(draw(photographer, rig)[..., ::-1]))[1]
+            write_whole(path, picture.tobytes())  # cv2.imwrite says nothing of a file that it could not write
             print(path)
         photographer.close()
 

@@ -4,12 +4,13 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.workers import Workers, add_worker_options
 from datasets.generation.run import Run
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.rig import RIG_PATH, Rig
+from datasets.scene.renderer import require_gl
 
 _EPILOG = """\
 A run that was stopped (Ctrl-C, kill, full disk, lost worker) goes on where it stopped when the same command is given
@@ -25,7 +26,7 @@ examples:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m datasets.generate",
         description="Draw labelled RGB-D frames of randomized scenes into a Zarr store, one group per split.",
         epilog=_EPILOG,
@@ -56,8 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         params = load_params(options.config, FramesParams)
         rig = Rig.load(options.rig)
         plans = [SplitPlan.of(params, name, rig) for name in options.splits or params.splits]
-        # Workers on a cluster have working folders of their own.
+        require_writable_folder(options.out, "--out")
+        # Workers on a cluster have working folders of their own, and perhaps the only graphics.
         out = os.path.abspath(options.out) if options.backend == "ray" and "://" not in options.out else options.out
+        if options.backend == "local":
+            require_gl()
         run = Run(out, plans, options.existing, options.fresh)
         with workers.open() as pool:
             drawn, total = run.draw(pool)

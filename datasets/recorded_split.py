@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.cli import seed as a_seed
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
@@ -135,7 +135,7 @@ def _row(recording: Recording, index: int, labels: Columns, rig: Rig, miss_px: n
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m datasets.recorded_split",
         description="Cut recorded runs into labelled RGB-D frames: a split that training reads like simulated ones.",
         epilog=_EPILOG,
@@ -158,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line("datasets.recorded_split"):
         if not re.fullmatch(r"\w[\w-]*", options.split):
             raise ConfigError(f"--split {options.split!r}: give a name of letters, digits, - and _, such as train")
+        require_writable_folder(options.out, "--out")
         rig = Rig.load(options.rig)
         jitter = load_params(options.config, FramesParams).window_jitter
         recordings = [Recording.at(path) for path in options.recordings]

@@ -4,7 +4,6 @@ Writes ``results/perception/baselines/<name>.json``, which ``perception.evaluate
 The position is found in the camera's frame and carried to the base by the pose that the estimator is told.
 """
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable
 from datasets.common.config import load_params
 from datasets.common.errors import DataError, ModelError
 from datasets.common.files import write_whole
@@ -78,7 +77,7 @@ def _errors(model: Regressor, data: FramesDataModule, split: str) -> Array:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
+    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("name", help="of the training run, a folder of --runs")
     parser.add_argument("--config", default="params/locate.yaml", help="names the splits (default: params/locate.yaml)")
     parser.add_argument("--store", default="data/frames", help="the frames (default: data/frames)")
@@ -86,8 +85,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with command_line(PROG):
         params = load_params(options.config, LocateParams)
-        figures = measure(Path(options.runs) / options.name, options.store, params)
         path = Path(params.results) / "baselines" / f"{options.name}.json"
+        require_writable(path, "results")
+        figures = measure(Path(options.runs) / options.name, options.store, params)
         write_whole(path, json.dumps(figures, indent=2) + "\n")
         for split in params.splits:
             print(split, figures[split])

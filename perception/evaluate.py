@@ -3,12 +3,11 @@
 What is measured, and under which keys, is described in :mod:`perception.evaluation.measure`.
 """
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.workers import Workers, add_worker_options
 from perception.evaluation.measure import evaluate
@@ -29,7 +28,7 @@ def print_table(metrics: Mapping[str, Any]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
+    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--config", default="params/locate.yaml", help="parameter file (default: params/locate.yaml)")
     add_worker_options(parser, "the parameter file's")
     parser.add_argument("--frames", type=int, help="measure only this many frames of each split")
@@ -38,6 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
         params = load_params(options.config, LocateParams)
         if options.frames is not None:
             params = replace(params, frames_per_split=options.frames)
+        for name in ("estimator", "results"):
+            require_writable_folder(getattr(params, name), name)
         print_table(evaluate(params, Workers.of(options, params.workers)))
 
 

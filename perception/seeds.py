@@ -8,7 +8,6 @@ Figures in ``results/perception/seeds.json``: ``default.<split>`` and ``glance.<
 ``p95_mm``, each with the seeds' ``values`` in order, their ``mean`` and their ``spread`` (largest less smallest).
 """
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
@@ -94,7 +93,7 @@ def print_table(found: Mapping[str, Any]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
+    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the trainings (default: 1 2 3)")
     parser.add_argument("--config", default="params/locate.yaml", help="what is measured (default: params/locate.yaml)")
     for look in GRAPHS:
@@ -111,6 +110,8 @@ def main(arguments: list[str] | None = None) -> None:
         seeds, runs = options.seeds, Path(options.runs)
         if len(set(seeds)) != len(seeds) or min(seeds) < 0:
             raise ConfigError(f"--seeds must differ and not be negative, got {' '.join(map(str, seeds))}")
+        require_writable_folder(runs, "--runs")
+        require_writable_folder(params.results, "results")
         for seed in seeds if not options.gather else ():
             for look, folder in _pair(seed, params, runs).items():
                 if folder != Path(getattr(params, look)):

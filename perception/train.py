@@ -6,29 +6,39 @@ too (``--model.learning_rate 1e-3 --trainer.max_epochs 2``). A run that was stop
 """
 
 import logging
+import os
 import sys
 import time
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jsonargparse import ArgumentError
+import yaml
+from jsonargparse import ArgumentError, Namespace
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger
 
-from datasets.common.cli import command_line
-from datasets.common.errors import ConfigError
+from datasets.common.cli import NEGATIVE_NUMBER, command_line, require_writable
+from datasets.common.config import one_line
+from datasets.common.errors import ConfigError, ModelError
+from datasets.common.files import holds_others, location
 from datasets.store.datamodule import FramesDataModule
 from perception.training.curves import write_curves
 from perception.training.regressor import Regressor
-from perception.training.summary import TrainingSummary
+from perception.training.summary import FILE, TrainingSummary
 
 PROG = "python -m perception.train"
 BEST = "best"
+CONFIG = "log/config.yaml"
+WRITTEN = (CONFIG, "log/metrics.csv", f"{BEST}.ckpt", "last.ckpt", FILE)
+"""What a training leaves in its folder."""
 
 
 class TrainCLI(LightningCLI):
@@ -36,11 +46,28 @@ class TrainCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """``--output``, ``--curves`` and ``--threads``; the data's look and rig follow the model's."""
+        parser._negative_number_matcher = NEGATIVE_NUMBER
         parser.add_argument("--output", type=str, default="runs/perception/look", help="folder of checkpoint and log")
         parser.add_argument("--curves", type=str, default=None, help="folder for the learning curves (CSV and PNG)")
         parser.add_argument("--threads", type=int, default=2, help="of torch; 1 where other work runs beside it")
         parser.link_arguments("model.look", "data.look")
         parser.link_arguments("model.rig", "data.rig")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Tell where ``~`` is, and refuse folders and checkpoints that will not do, before anything is read."""
+        super().parse_arguments(parser, args)
+        subcommand = str(self.config.subcommand)
+        arguments = self.config[subcommand]
+        for key, value in arguments.items():
+            if isinstance(value, str) and value.startswith("~"):
+                arguments[key] = location(value)
+        if subcommand == "fit":
+            output = Path(arguments.output)
+            require_own_training(output)
+            require_writable(output / CONFIG, "--output")
+            if arguments.curves is not None:
+                require_writable(Path(arguments.curves) / f"{output.name}.csv", "--curves")
+        require_checkpoint(arguments.get("ckpt_path"), Path(arguments.output))
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A trainer that logs to CSV and keeps the best and the last checkpoint in ``--output``."""
@@ -59,11 +86,22 @@ class TrainCLI(LightningCLI):
         )
         shown = arguments.trainer.enable_progress_bar is not False
         self.trainer_defaults["callbacks"] = [checkpoint, *([TQDMProgressBar(refresh_rate=20)] if shown else [])]
-        trainer: pl.Trainer = super().instantiate_trainer(logger=CSVLogger(output, "", "log"), **kwargs)
+        if SLURMEnvironment.detect() and not asks_for_several(arguments.trainer):
+            if rank := int(os.environ.get("SLURM_PROCID", 0)):
+                raise ConfigError(
+                    f"this is task {rank} of {os.environ['SLURM_NTASKS']} that srun started, and one process is asked "
+                    "for; start one (srun --ntasks=1), or set trainer.devices and trainer.num_nodes"
+                )
+            kwargs["plugins"] = [LightningEnvironment()]  # Lightning takes any job for one that srun started
+        try:
+            trainer: pl.Trainer = super().instantiate_trainer(logger=CSVLogger(output, "", "log"), **kwargs)
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(f"this trainer cannot run here: {one_line(error)}") from error
         return trainer
 
     def before_fit(self) -> None:
-        """Start the clock."""
+        """Start the clock, once there are frames: Lightning would leave an empty log first."""
+        self.datamodule.setup("fit")
         self._started = time.monotonic()
 
     def after_fit(self) -> None:
@@ -76,6 +114,32 @@ class TrainCLI(LightningCLI):
         if arguments.curves is not None:
             log = Path(arguments.output) / "log" / "metrics.csv"
             write_curves(log, Path(arguments.curves), Path(arguments.output).name)
+
+
+def asks_for_several(trainer: Namespace) -> bool:
+    """Whether the arguments of Lightning's trainer ask for more than one process, or say themselves how."""
+    return trainer.num_nodes > 1 or trainer.plugins is not None or trainer.devices not in ("auto", 1, "1", "0", [0])
+
+
+def require_own_training(output: Path) -> None:
+    """Raise ConfigError where a training would write over files that no training wrote."""
+    try:
+        found = yaml.safe_load((output / CONFIG).read_text(encoding="utf-8"))
+        own = isinstance(found, dict) and found.keys() >= {"model", "data", "output"}
+    except (OSError, ValueError, yaml.YAMLError):
+        own = False
+    names = [name for name in WRITTEN if (output / name).exists()]
+    if names and not own:
+        raise ConfigError(f"--output {output} {holds_others(names)}; choose another folder or move them away")
+
+
+def require_checkpoint(given: str | None, output: Path) -> None:
+    """Raise ModelError where the checkpoint to go on with is missing or cut short."""
+    if given is None or given in ("best", "hpc"):
+        return
+    path = output / "last.ckpt" if given == "last" else Path(given)
+    if (path.exists() or given != "last") and not zipfile.is_zipfile(path):
+        raise ModelError(f"{path}: no checkpoint, or one that was cut short; begin again without --ckpt_path")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from control.arms.fence import Fence
 from datasets.arm.kinematics import Kinematics
-from datasets.common.cli import command_line, require_writable, seed
+from datasets.common.cli import CommandParser, command_line, require_writable, seed
 from datasets.common.errors import ConfigError, DataError, DeviceError, SafetyStop
+from datasets.common.files import keep_previous
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics, invert, transform
 from datasets.rig.rig import RIG_PATH, Rig
@@ -170,6 +171,15 @@ def locate_camera_and_table(
     return pose, residuals, height, said
 
 
+def require_no_other_file(path: Path) -> None:
+    """Raise ConfigError where a calibration would take the place of something else."""
+    try:
+        if path.exists():
+            Calibration.load(path)
+    except ConfigError as error:
+        raise ConfigError(f"--out {path}: is there and is no calibration ({error}); name another file") from error
+
+
 def measured(
     pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str, table_z_m: float = 0.0
 ) -> Calibration:
@@ -189,14 +199,16 @@ def difference(pose: NDArray[np.floating], other: NDArray[np.floating]) -> str:
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--arm", metavar="IP|twin", help="the controller's address")
     parser.add_argument("--camera", metavar="realsense[:SERIAL]|twin")
     parser.add_argument("--poses", type=int, default=20, metavar="N", help="places to look at (default 20)")
     parser.add_argument("--seed", type=seed, default=0, help="of the places (default 0)")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the calibration file to write")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the calibration file to write; an earlier one is kept"
+    )
     parser.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
     parser.add_argument("--rig", default=RIG_PATH, metavar="FILE")
     parser.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE", help="of this site (default: %(default)s)")
@@ -209,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.poses < LEAST_POSES:
             raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
         require_writable(options.out, "--out")
+        require_no_other_file(options.out)
         if options.arm is None and options.camera not in (None, TWIN):
             raise ConfigError(
                 f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP"
@@ -247,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         pose, residuals, table_z_m, table = locate_camera_and_table(sightings, setup.estimator, intrinsics)
         words = f"{time.strftime('%Y-%m-%d %H:%M')}, {'twin' if names.is_twin else options.arm}"
         calibration = measured(pose, residuals, len(places), words, table_z_m)
+        kept = keep_previous(options.out)
         calibration.save(options.out)
     per_axis = 1e3 * np.sqrt(np.mean(residuals**2, axis=0))
     print(
@@ -257,6 +271,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if true_pose is not None:
         print(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
     print(f"written: {options.out}; use it with --calibration {options.out}")
+    if kept is not None:
+        print(f"the previous calibration is kept as {kept}")
 
 
 def _rms(residuals: NDArray[np.floating]) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from control.task.goal_check import check_goals
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Rig
 from pipelines.observers.console import result_table
@@ -30,6 +30,7 @@ from pipelines.twin.settings import TwinParams
 PROG = "pipelines.demo"
 GOALS = [(0.50, 0.12, 0.30), (0.34, -0.14, 0.36), (0.46, -0.05, 0.16)]
 OUTPUT = Path("runs/demo")
+FILES = ("demo.gif", "demo.png")
 STEPS = 35
 """Ticks for each goal: enough to arrive and to see that it stays."""
 _SHRINK = 0.75
@@ -55,7 +56,7 @@ class Film:
     def save(self, folder: Path, period_s: float) -> tuple[Path, Path]:
         """Write ``demo.gif`` (every second tick) and ``demo.png`` (where each goal ended, side by side)."""
         folder.mkdir(parents=True, exist_ok=True)
-        gif, strip = folder / "demo.gif", folder / "demo.png"
+        gif, strip = (folder / name for name in FILES)
         frames = [Image.fromarray(picture).quantize(96, dither=Image.Dither.NONE) for picture in self.pictures[::2]]
         frames[0].save(
             gif, save_all=True, append_images=frames[1:], duration=round(2e3 * period_s), loop=0, optimize=True
@@ -67,13 +68,15 @@ class Film:
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args(arguments)
     with command_line(PROG):
+        for name in FILES:
+            require_writable(options.out / name, "--out")
         rig = Rig.load()
         settings = RuntimeParams.load()
         setup = Setup.load(rig, settings.with_horizon(STEPS), policy=options.policy)

@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from control.policies.policy import Policy
 from control.task.goals import GoalSampler
-from datasets.common.cli import command_line, require_writable
+from datasets.common.cli import CommandParser, command_line, require_writable
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
+from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 from pipelines.observers.output import unhurried_output
 from pipelines.rehearsal.plots import plot_rehearsal
@@ -151,7 +152,7 @@ def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> di
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default=REHEARSAL_PATH, metavar="FILE", help="default: %(default)s")
@@ -177,8 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         began = time.monotonic()
         rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinParams.load(options.twin))
         found = metrics(rehearsal, setup, settings.seed, time.monotonic() - began)
-        output.mkdir(parents=True, exist_ok=True)
-        (output / METRICS).write_text(json.dumps(found, indent=2) + "\n")
+        write_whole(output / METRICS, json.dumps(found, indent=2) + "\n")
         plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / PICTURE)
     print(json.dumps({"default": found["default"], "baselines": found["baselines"]}, indent=2))
 

@@ -22,7 +22,7 @@ from control.arms.params import ArmParams
 from control.arms.xarm.link import logger as arm_log
 from control.task.goal_check import check_goals
 from control.task.goals import GoalSampler
-from datasets.common.cli import EXIT_INTERRUPTED, command_line, seed
+from datasets.common.cli import EXIT_INTERRUPTED, CommandParser, command_line, seed
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import RIG_PATH, Rig
 from pipelines.observers.console import result_table, stop_words
@@ -42,17 +42,9 @@ PROG = "pipelines.run_real"
 EXIT_STOPPED = 3
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage in front of it."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        """Exit with code 2."""
-        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
-
-
-def parser() -> OneLineParser:
+def parser() -> CommandParser:
     """The command line's options."""
-    options = OneLineParser(
+    options = CommandParser(
         prog=f"python -m {PROG}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -7,7 +7,6 @@ given the state.
 
 import csv
 import json
-import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -34,9 +33,10 @@ from control.task.image_env import ImageReachEnv
 from datasets.common.code_digest import code_digest, fingerprint
 from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
-from datasets.common.files import write_whole
+from datasets.common.files import delete_own, own_folder, write_whole
 from datasets.generation.splits import scenes_digest
 from datasets.rig.rig import Rig
+from datasets.scene.renderer import require_gl
 
 METRICS = "metrics.json"
 
@@ -76,9 +76,11 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     """Learn from images, test in scenes of ``test_split``; returns the metrics it wrote."""
     th.set_num_threads(1)
     started = time.monotonic()
+    require_gl()
     folder = Path(params.runs) / run_digest(params, rig)
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
+    if fresh and delete_own(folder):
+        print(f"{folder}: deleted the interrupted run")
+    own_folder(folder)
     make_env = partial(ImageReachEnv, params.env, params.frames, params.train_split, params.room_steps, rig)
     logs = Path(params.runs) / "tensorboard"
     validation = range(VALIDATION_SEED, VALIDATION_SEED + params.validation_episodes)
@@ -122,7 +124,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     draw_curves({"end to end": curve.rows}, results / "curve.png")
     draw_distances({"end to end": [one.final_m for one in episodes]}, results / "final.png")
     write_whole(results / METRICS, json.dumps(metrics, indent=2) + "\n")
-    shutil.rmtree(folder)
+    delete_own(folder)
     return metrics
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -30,10 +29,11 @@ from control.task.sources import ErrorModel, Surrogate, TrueState
 from datasets.common.code_digest import code_digest, fingerprint
 from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
-from datasets.common.files import write_whole
+from datasets.common.files import delete_own, own_folder, write_whole
 from datasets.common.workers import Workers
 from datasets.generation.splits import scenes_digest
 from datasets.rig.rig import Rig
+from datasets.scene.renderer import require_gl
 
 TRUE_STATE = "ddpg_true_state"
 PROPORTIONAL = "proportional"
@@ -120,11 +120,12 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers |
     """
     th.set_num_threads(1)
     started = time.monotonic()
+    require_gl()
     source = RenderedSource(params.rooms, rig)  # a missing estimator is said before anything is written
     folder = Path(params.runs) / run_digest(params, rig)
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    if fresh and delete_own(folder):
+        print(f"{folder}: deleted the interrupted run")
+    own_folder(folder)
     model = measured_errors(source, params, rig, folder)
     source.close()
     surrogate = partial(make_surrogate_env, params.env, model, rig)
@@ -154,7 +155,7 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers |
         "seed": params.seed,
     }
     _write(params, rig, folder, metrics, curves, found)
-    shutil.rmtree(folder)
+    delete_own(folder)
     return metrics
 
 
@@ -173,7 +174,7 @@ def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, fol
     """The estimator's error model, measured once per run."""
     file = folder / "errors.json"
     if file.is_file():
-        return ErrorModel(**json.loads(file.read_text()))
+        return ErrorModel(**json.loads(file.read_text(encoding="utf-8")))
     goals, rng = GoalSampler(rig, Fence.from_rig(rig), params.env.goal_radius_m), np.random.default_rng(params.seed)
     places = np.array([goals.sample(rng) for _ in range(params.evaluation.rooms)])
     with tqdm(total=len(places), desc="estimator's errors", unit="room") as bar:
@@ -252,9 +253,8 @@ def _write(
 ) -> None:
     results, policy = Path(params.results), Path(params.policy)
     results.mkdir(parents=True, exist_ok=True)
-    policy.mkdir(parents=True, exist_ok=True)
     for file in (folder / "ddpg" / "policy").iterdir():
-        shutil.copy(file, policy / file.name)
+        write_whole(policy / file.name, file.read_bytes())
     with (results / "curve.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["agent", "step", "mean_reward", "median_mm", "p95_mm"])

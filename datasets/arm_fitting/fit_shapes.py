@@ -6,7 +6,6 @@ the numbers of the link's lofts. A number that is 0 in the file stays 0 (that is
 stations there are is the author's choice. Nothing of the official meshes is kept but these dimensions.
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from datasets.arm.model import add_materials, add_surface
 from datasets.arm.official import official_spec
 from datasets.arm.shapes import SHAPES_PATH, Loft, Triangles, joined, load_shapes, save_shapes
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable
 from datasets.common.errors import ConfigError, DataError
 from datasets.rig.projection import Array, Intrinsics, look_at
 from datasets.scene.renderer import Renderer
@@ -174,7 +173,7 @@ def official_surfaces() -> dict[str, Triangles]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Fit the links named, or all, and write the file anew."""
-    parser = argparse.ArgumentParser(prog="datasets.arm_fitting.fit_shapes", description=__doc__.split("\n\n")[0])
+    parser = CommandParser(prog="datasets.arm_fitting.fit_shapes", description=__doc__.split("\n\n")[0])
     parser.add_argument("links", nargs="*", help="links to fit, as named in the file (default: all)")
     parser.add_argument("--rounds", type=int, default=10, help="Levenberg-Marquardt steps a link (default 10)")
     parser.add_argument("--shapes", type=Path, default=SHAPES_PATH, help="file to start from and to write")
@@ -186,6 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise DataError(f"{options.shapes.name} has no link {sorted(unknown)}; it has {sorted(shapes)}")
         if options.rounds < 1:
             raise ConfigError(f"--rounds must be at least 1, got {options.rounds}")
+        require_writable(options.shapes, "--shapes")
         official = official_surfaces()
         progress = tqdm(options.links or list(shapes))
         for link in progress:

@@ -24,7 +24,7 @@ from datasets.common.errors import ConfigError, DataError
 BackendName = Literal["local", "ray"]
 Result = TypeVar("Result")
 
-_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _DEAD_WORKER = (
     "a worker process died (killed, or out of memory); what was finished is kept: run the same again to go on, "
     "with fewer --workers if memory is short"
@@ -35,13 +35,27 @@ _LOST_ON_RAY = ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "Loca
 
 
 def usable_cores() -> int:
-    """The cores that this process may use: its affinity, and the quota of its control group where there is one."""
+    """The cores that this process may use: its affinity, and the quotas of its control group and those above it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for files in _quota_files():
+        try:
+            quota, period = (int(word) for file in files for word in file.read_text().split())
+        except (OSError, ValueError):  # no control group, or one without a quota ("max")
+            continue
+        if quota > 0:  # -1: none, in version 1
+            cores = min(cores, math.ceil(quota / period))
+    return max(1, cores)
+
+
+def _quota_files() -> Iterator[Sequence[Path]]:
+    """The files that hold quota and period, of both versions of control groups."""
+    yield [_CGROUPS / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period")]
     try:
-        quota, period = _CPU_QUOTA.read_text().split()
-        return max(1, min(cores, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no control group, or one without a quota ("max")
-        return max(1, cores)
+        own = next(line[3:] for line in _OWN_CGROUP.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        own = "/"
+    parts = [part for part in own.split("/") if part not in ("", "..")]  # ".." above what a container shows
+    yield from ([_CGROUPS.joinpath(*parts[:end], "cpu.max")] for end in range(len(parts) + 1))
 
 
 class Pool(AbstractContextManager["Pool"], Protocol):
@@ -90,12 +104,16 @@ class LocalProcesses:
     Args:
         workers: processes.
         interruptible: leaving early ends the tasks under way. For tasks that last minutes and write whole or nothing.
+
+    Raises:
+        ConfigError: the computer gives no processes, or nothing to share between them.
     """
 
     def __init__(self, workers: int, interruptible: bool = False) -> None:
-        self._executor = loky.ProcessPoolExecutor(
-            max_workers=workers, initializer=_begin_worker, initargs=(os.getpid(),), env={"OMP_NUM_THREADS": "1"}
-        )
+        with _start_errors():
+            self._executor = loky.ProcessPoolExecutor(
+                max_workers=workers, initializer=_begin_worker, initargs=(os.getpid(),), env={"OMP_NUM_THREADS": "1"}
+            )
         self._interruptible = interruptible
         self._futures: dict[Any, int] = {}
 
@@ -115,7 +133,7 @@ class LocalProcesses:
         """Yield the index and the result of each task, as they finish."""
         pickled = cloudpickle.dumps(function)
         try:
-            with _ctrl_c_held_back():  # the workers start here
+            with _ctrl_c_held_back(), _start_errors():  # the workers start here
                 self._futures = {self._executor.submit(_call, pickled, task): i for i, task in enumerate(tasks)}
             for future in loky.as_completed(self._futures):
                 yield self._futures[future], future.result()
@@ -141,12 +159,17 @@ class RayCluster:
         self._ray = ray
         try:
             if address:
-                _probe(address)
+                _probe(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
                 ray.init(address=address, log_to_driver=False)
-            else:
-                ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+            else:  # whatever cluster RAY_ADDRESS names
+                ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
         except (OSError, ValueError, RuntimeError) as error:
-            raise ConfigError(f"no Ray cluster at {address}: {error}; start one with: ray start --head") from error
+            if address is None:
+                raise ConfigError(f"Ray does not start on this machine: {error}; try --backend local") from error
+            known = f" (RAY_ADDRESS is {os.environ['RAY_ADDRESS']})" if "RAY_ADDRESS" in os.environ else ""
+            raise ConfigError(
+                f"no Ray cluster at {address}{known}: {error}; start one with: ray start --head"
+            ) from error
 
     def __enter__(self) -> "RayCluster":
         return self
@@ -226,6 +249,18 @@ def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[Result]:
         while due in early:
             yield early.pop(due)
             due += 1
+
+
+@contextlib.contextmanager
+def _start_errors() -> Iterator[None]:
+    """Turn what the system refuses while workers start into a ConfigError: semaphores live in /dev/shm, for one."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"worker processes cannot be started here ({error}): /dev/shm must be there and writable, and room for "
+            "processes and files left; or do without them by --workers 1"
+        ) from error
 
 
 _kept: tuple[bytes, Callable[[Any], Any]] | None = None

@@ -1,9 +1,17 @@
 """RGB-D rendering in one pass: colour and depth from the same draw call, through any window of any camera."""
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets import GL_ASKED, GL_KNOWN
+from datasets.common.config import one_line
+from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array, Intrinsics
 
 _COSTLY_EFFECTS = (
@@ -15,19 +23,51 @@ _COSTLY_EFFECTS = (
 )
 
 
+_CHOOSE_GL = ("MUJOCO_EGL_DEVICE_ID", "EGL_PLATFORM", "LIBGL_DRIVERS_PATH", "__EGL_VENDOR_LIBRARY_FILENAMES")
+"""Variables by which OpenGL's libraries are led astray."""
+
+
+def require_gl() -> None:
+    """Raise ConfigError where nothing can be drawn in this process, before any work is begun that ends in drawing."""
+    Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 16, 16).close()
+
+
+@contextmanager
+def _gl_errors() -> Iterator[None]:
+    """Turn what the libraries raise while a GL context is made into a ConfigError that says what to set."""
+    if GL_ASKED.lower() not in GL_KNOWN:
+        raise ConfigError(f"MUJOCO_GL is {GL_ASKED!r}: choose egl or osmesa (glfw with a display), or unset it")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # GLFW's, of what is told below
+            yield
+    except Exception as error:  # EGL, OSMesa, GLFW and MuJoCo each raise types of their own
+        mujoco.GLContext.__del__ = lambda self: None  # which would fail, too, and print a traceback
+        others = [name for name in _CHOOSE_GL if name in os.environ]
+        unset = f", unset {', '.join(others)}" if others else ""
+        raise ConfigError(
+            f"nothing can be drawn here: MUJOCO_GL={GL_ASKED} gives no OpenGL context ({one_line(error)}); "
+            f"set MUJOCO_GL to egl or osmesa{unset}, or install Mesa's libraries (make setup)"
+        ) from error
+
+
 class Renderer:
     """Draws a model's state. Belongs to the thread that made it: one GL context per process or thread.
 
     MuJoCo's own ``Renderer`` draws twice for colour and depth and cannot see through a window off the optical axis.
+
+    Raises:
+        ConfigError: there is no OpenGL here.
     """
 
     def __init__(self, model: mujoco.MjModel, max_width_px: int = 640, max_height_px: int = 480) -> None:
         self._model = model
         self._near = model.vis.map.znear * model.stat.extent
         self._far = model.vis.map.zfar * model.stat.extent
-        self._context_gl = mujoco.GLContext(max_width_px, max_height_px)
-        self._context_gl.make_current()
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        with _gl_errors():
+            self._context_gl = mujoco.GLContext(max_width_px, max_height_px)
+            self._context_gl.make_current()
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         # The default map has its precision at the near plane and almost none at the arm.
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR

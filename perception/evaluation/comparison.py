@@ -10,14 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from datasets.common.errors import DataError
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.rig import Rig
-
-matplotlib.use("Agg")
 
 COMMANDS = {"baselines": "make baselines", "seeds": "python -m perception.seeds"}
 
@@ -39,7 +36,7 @@ def read_figures(path: Path, digest: str) -> dict[str, Any]:
     """
     command = COMMANDS["seeds" if path.stem == "seeds" else "baselines"]
     try:
-        figures: dict[str, Any] = json.loads(path.read_text())
+        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         measured_on = figures["frames"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not figures of this version ({error!r}); delete it or run `{command}`") from error

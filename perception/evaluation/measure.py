@@ -17,7 +17,6 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
 
 import json
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,11 @@ import numpy as np
 
 from datasets.arm.official import menagerie_available
 from datasets.common.config import load_params
-from datasets.common.files import write_whole
+from datasets.common.files import MARK, delete_own, own_folder, write_whole
 from datasets.common.workers import Pool, Workers
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.rig import Rig
+from datasets.scene.renderer import require_gl
 from perception.estimator.estimator import GRAPHS, SIGMAS
 from perception.evaluation.comparison import beside, draw_comparison, frames_digest
 from perception.evaluation.corruptions import measure_corruptions
@@ -43,6 +43,7 @@ from perception.training.summary import TrainingSummary
 
 def evaluate(params: LocateParams, workers: Workers | None = None) -> dict[str, Any]:
     """Pack, calibrate, measure; returns what is written as ``metrics.json``. Default: the parameters' ``workers``."""
+    require_gl()
     with (workers or Workers(params.workers)).open() as pool:
         return _evaluate(params, pool)
 
@@ -57,8 +58,8 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
 
     estimator = Path(params.estimator)
     part = estimator.with_name(estimator.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, part)
+    delete_own(part)
+    pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, own_folder(part))
     predictions = predict(part, plans[params.calibration_split], pool)
     scale = {
         "glance": sigma_scale(predictions.glance - predictions.tcp, predictions.glance_sigma).mean().repeat(3),
@@ -111,8 +112,9 @@ def _install(part: Path, folder: Path) -> None:
     """Move the finished files one by one into place."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in part.iterdir():
-        os.replace(file, folder / file.name)
-    part.rmdir()
+        if file.name != MARK:
+            os.replace(file, folder / file.name)
+    delete_own(part)
 
 
 def _conditions(predictions: Predictions) -> dict[str, Any]:

@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from datasets.rig.rig import Rig
 from perception.evaluation.predictions import Predictions
-
-matplotlib.use("Agg")
 
 LARGEST_MM = 30.0
 CELL_M = 0.05

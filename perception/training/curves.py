@@ -3,10 +3,7 @@
 import csv
 from pathlib import Path
 
-import matplotlib
 from matplotlib.figure import Figure
-
-matplotlib.use("Agg")
 
 COLUMNS = ("step", "train/loss", "val/median_mm", "val/p95_mm", "val/sigma_ratio")
 

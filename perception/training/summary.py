@@ -54,7 +54,7 @@ class TrainingSummary:
             ModelError: there is none, because training never finished there.
         """
         try:
-            return cls(**json.loads((folder / FILE).read_text()))
+            return cls(**json.loads((folder / FILE).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(
                 f"{folder / FILE}: no summary of a finished training ({error}); run `python -m perception.train fit`"

@@ -17,12 +17,13 @@ from typing import Any
 from tqdm import tqdm
 
 from control.task.episodes import Episode
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.errors import DataError
 from datasets.common.files import write_whole
 from datasets.common.workers import Workers, add_worker_options
 from datasets.rig.rig import Rig
+from datasets.scene.renderer import require_gl
 from pipelines.gauntlet.cells import Cache, run_cells
 from pipelines.gauntlet.gaps import Gap
 from pipelines.gauntlet.pictures import draw_camera_maps, draw_gaps, draw_heat_map
@@ -155,7 +156,7 @@ def _names(text: str) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default="params/gauntlet.yaml", metavar="FILE", help="default: %(default)s")
@@ -179,11 +180,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.episodes is not None:
             params = replace(params, episodes=options.episodes)
         workers = Workers.of(options, params.workers)
+        for name in ("results", "runs"):
+            require_writable_folder(getattr(params, name), name)
         rig = Rig.load()
         plan = make_plan(params, rig, options.methods, options.cells)
         if not plan.cells:
             reason = next(iter(plan.skipped.values()), "these methods and gaps do not meet")
             raise DataError(f"nothing to run: {reason}")
+        require_gl()
         began = time.monotonic()
         found, spent = run(params, plan, workers)
         written = write(params, rig, plan, found)

@@ -153,7 +153,7 @@ class Cache:
     def read(self, digest: str, seeds: Sequence[int]) -> list[Episode] | None:
         """The episodes of ``seeds``, or None when they were not all run."""
         try:
-            rows = {row[0]: row for row in json.loads((self._folder / f"{digest}.json").read_text())}
+            rows = {row[0]: row for row in json.loads((self._folder / f"{digest}.json").read_text(encoding="utf-8"))}
             return [
                 Episode(seed, final, np.nan if arrival is None else arrival, reward)
                 for seed, final, arrival, reward in (rows[seed] for seed in seeds)

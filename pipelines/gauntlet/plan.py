@@ -108,7 +108,7 @@ def make_plan(params: GauntletParams, rig: Rig, methods: Sequence[str] = (), gap
 def tuned_gain(path: str | Path, kind: str) -> float:
     """The gain that the control stage tuned for a proportional controller; raises DataError when it is not there."""
     try:
-        return float(json.loads(Path(path).read_text())["baselines"][kind]["gain"])
+        return float(json.loads(Path(path).read_text(encoding="utf-8"))["baselines"][kind]["gain"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: no gain of {kind!r} ({error!r}); `python -m control.train` tunes it and writes the file"

@@ -43,6 +43,8 @@ def require_live(save: str | None = None) -> None:
         raise ConfigError("--live needs the package rerun-sdk: pip install 'sim2real-reach[live]'") from error
     if save is not None:
         require_writable(save, "--live", make_folders=False)
+        if Path(save).exists():
+            raise ConfigError(f"--live {save}: is there already and is not written over; name another file")
         return
     if viewer_path() is None:
         raise ConfigError("--live: Rerun's viewer is not installed; write the view to a file by --live FILE.rrd")

@@ -1,17 +1,16 @@
 """The results, read from the metrics files that the stages wrote: as tables, or as one self-contained page."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasets.common.cli import command_line
+from datasets.common.cli import CommandParser, command_line, require_writable
 from pipelines.report.page import write_page
 from pipelines.report.tables import RESULTS, tables, update_readme
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.report", description=__doc__)
+    parser = CommandParser(prog="python -m pipelines.report", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="also write the tables into README.md")
     parser.add_argument("--page", action="store_true", help="write the page, results/report.html, instead of tables")
     parser.add_argument("--gauntlet", type=Path, metavar="FOLDER", help="the page tells this selection, and lies in it")
@@ -19,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line("pipelines.report"):
         if options.page or options.gauntlet:
             path = (options.gauntlet or RESULTS) / "report.html"
+            require_writable(path, "--page")
             write_page(path, gauntlet=options.gauntlet)
             print(f"{path}: open it in a browser")
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from datasets.common.errors import DataError
+from datasets.common.files import write_whole
 
 RESULTS = Path("results")
 README = Path("README.md")
@@ -162,7 +163,7 @@ def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T 
         DataError: the file is not what ``writer``, a command, writes.
     """
     try:
-        return build(json.loads(path.read_text()))
+        return build(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -188,12 +189,12 @@ def tables(results: Path = RESULTS) -> str:
 
 def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
     """Put today's tables between the README's two markers; raises DataError when they are not there."""
-    text = readme.read_text()
+    text = readme.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise DataError(f"{readme}: the markers '{BEGIN}' and '{END}' are missing; put them back where the table goes")
-    readme.write_text(f"{before}{BEGIN}\n{tables(results)}\n{END}{after}")
+    write_whole(readme, f"{before}{BEGIN}\n{tables(results)}\n{END}{after}")
 
 
 def _distances(row: Metrics) -> tuple[str, str]:

@@ -23,7 +23,7 @@ def table(tmp_path, monkeypatch):
     monkeypatch.setattr(repeat, "RUNS", tmp_path / "runs")
 
     def learns(file, seed, folder, rig):
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return ROW | {"median_mm": float(seed), "file": file}
 
     monkeypatch.setattr(repeat, "METHODS", {"one": (learns, "one.yaml"), "other": (learns, "other.yaml")})

@@ -17,7 +17,7 @@ import pyrealsense2 as rs
 from numpy.typing import NDArray
 
 from datasets.common.config import Checked, Within
-from datasets.common.errors import DataError, DeviceError
+from datasets.common.errors import DataError, DeviceError, Sim2RealError
 from datasets.rig.projection import Intrinsics
 from pipelines.twin.camera.faults import ActiveFaults, CameraFault
 from pipelines.twin.camera.software_realsense import Shot, SoftwareRealSense
@@ -165,7 +165,8 @@ class CameraTwin(Service):
             with self._renderer() as render:
                 self._photograph(render)
         except BaseException as error:  # whatever a renderer raises is told by start() or check(), in their thread
-            logger.exception("the twin's camera cannot render")
+            if not isinstance(error, Sim2RealError):
+                logger.exception("the twin's camera cannot render")
             self._error = error
             self._ready.set()
 

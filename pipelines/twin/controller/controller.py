@@ -6,6 +6,7 @@ unprivileged one. A client in another process calls :func:`point_sdk_at_emulator
 """
 
 import contextlib
+import errno
 import selectors
 import socket
 import threading
@@ -116,18 +117,9 @@ class ControllerTwin(Service):
         self.faults.inject(fault)
 
     def start(self) -> None:
-        """Listen; raises DeviceError when no loopback address has the four ports free."""
+        """Listen; raises DeviceError when no loopback address has the four ports free, or there is none."""
         global _running
-        hosts = [self._host] if self._host is not None else [f"127.0.0.{n}" for n in range(2, 251)]
-        for host in hosts:
-            if self._listen(host):
-                break
-        else:
-            raise DeviceError(
-                f"ports {CONTROL_PORT}, {NORMAL_PORT}-{REAL_PORT} are taken on {hosts[0]}; "
-                "stop the other emulator or give this one another 127.0.0.N"
-            )
-        self._host = host
+        self._host = self._listen_somewhere()
         self._stopping.clear()
         with _running_lock:
             _running += 1
@@ -155,7 +147,28 @@ class ControllerTwin(Service):
             if _running == 0:
                 point_sdk_at_emulators(False)
 
-    def _listen(self, host: str) -> bool:
+    def _listen_somewhere(self) -> str:
+        """Listen on the address given or on the first that is free; which it is."""
+        if self._host is not None:
+            if (taken := self._listen(self._host)) is None:
+                return self._host
+            raise DeviceError(
+                f"port {taken} is taken on {self._host}; stop the other emulator or give this one another 127.0.0.N"
+            )
+        for host in (f"127.0.0.{n}" for n in range(2, 251)):
+            if (taken := self._listen(host)) is None:
+                return host
+        raise DeviceError(
+            f"port {taken} is taken on every loopback address, as by a program that listens on 0.0.0.0 (the vendor's "
+            f"image does so): end it, it is shown by  ss -ltnp 'sport = :{taken}'"
+        )
+
+    def _listen(self, host: str) -> int | None:
+        """Listen on all four ports of ``host``, or on none; the port that is taken.
+
+        Raises:
+            DeviceError: another reason why no port can be had.
+        """
         opened: dict[int, socket.socket] = {}
         for port in (CONTROL_PORT, NORMAL_PORT, RICH_PORT, REAL_PORT):
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -164,12 +177,14 @@ class ControllerTwin(Service):
             try:
                 listener.bind((host, port))
                 listener.listen(8)
-            except OSError:
+            except OSError as error:
                 for each in opened.values():
                     each.close()
-                return False
+                if error.errno == errno.EADDRINUSE:
+                    return port
+                raise DeviceError(f"the twin's controller cannot listen on {host}:{port}: {error.strerror}") from error
         self._listeners = opened
-        return True
+        return None
 
     def _spawn(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=work, args=args, daemon=True, name=f"xarm-twin-{work.__name__}")

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from control.task.goals import GoalSampler
-from datasets.common.cli import command_line, require_writable, seed
+from datasets.common.cli import CommandParser, command_line, require_writable, seed
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
@@ -140,7 +140,7 @@ def _at_rest(wanted: Holdings | None = None) -> Holdings:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"python -m {PROG}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -230,6 +230,70 @@ def test_the_number_is_the_command_line_s_then_the_file_s_then_the_cores():
 def test_the_control_group_s_quota_limits_the_cores(monkeypatch, tmp_path, quota, cores):
     if quota is not None:
         (tmp_path / "cpu.max").write_text(quota)
-    monkeypatch.setattr(module, "_CPU_QUOTA", tmp_path / "cpu.max")
+    assert cores_in(tmp_path, monkeypatch) == cores
+
+
+def cores_in(folder, monkeypatch, own="0::/"):
+    """The cores counted on a machine of eight whose control groups lie in ``folder``."""
+    (folder / "own").write_text(f"1:cpu:/\n{own}\n")
+    monkeypatch.setattr(module, "_CGROUPS", folder)
+    monkeypatch.setattr(module, "_OWN_CGROUP", folder / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    assert usable_cores() == cores
+    return usable_cores()
+
+
+@pytest.mark.parametrize("where", ["user.slice", "user.slice/session", "user.slice/session/job"])
+def test_the_quota_of_every_group_above_counts(monkeypatch, tmp_path, where):
+    (tmp_path / where).mkdir(parents=True)
+    (tmp_path / where / "cpu.max").write_text("300000 100000")
+    (tmp_path / "cpu.max").write_text("max 100000")
+    assert cores_in(tmp_path, monkeypatch, "0::/user.slice/session/job") == 3
+    assert cores_in(tmp_path, monkeypatch, "0::/other.slice") == 8
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("250000", 3), ("-1", 8), ("broken", 8)])
+def test_the_quota_of_the_first_version_of_control_groups_counts(monkeypatch, tmp_path, quota, cores):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    assert cores_in(tmp_path, monkeypatch) == cores
+
+
+@pytest.mark.parametrize("when", ["made", "started"])
+def test_without_shared_memory_there_are_no_workers_and_one_sentence_says_so(monkeypatch, when):
+    def refuse(*given, **named):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    target = (module.loky, "ProcessPoolExecutor") if when == "made" else (module.loky.ProcessPoolExecutor, "submit")
+    monkeypatch.setattr(*target, refuse)
+    with (
+        pytest.raises(ConfigError, match=r"/dev/shm must be there and writable.*--workers 1"),
+        Workers(2).open() as pool,
+    ):
+        list(pool.run(abs, [1]))
+
+
+@pytest.mark.slow
+def test_a_cluster_named_by_the_environment_is_not_joined_unasked(monkeypatch):
+    pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with Workers(1, "ray").open() as pool:
+        assert list(pool.run(abs, [-3])) == [(0, 3)]
+
+
+def test_a_cluster_that_is_gone_is_told_with_the_variable_that_names_it(monkeypatch):
+    pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"no Ray cluster at auto \(RAY_ADDRESS is 127\.0\.0\.1:1\): .*refused"):
+        Workers(1, "ray", "auto").open()
+
+
+def test_a_ray_that_does_not_start_here_is_not_called_a_cluster_at_none(monkeypatch):
+    ray = pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
+
+    def refuse(**named):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(ConfigError, match="Ray does not start on this machine: no room; try --backend local"):
+        Workers(1, "ray").open()

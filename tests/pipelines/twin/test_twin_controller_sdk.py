@@ -1,6 +1,9 @@
 """The emulated controller under the vendor's own ``XArmAPI``, used plainly."""
 
+import errno
 import math
+import os
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -132,3 +135,33 @@ def test_it_can_be_stopped_twice_and_started_again(rig: Rig) -> None:
         twin.stop()
         twin.stop()
         close_apis(api)
+
+
+def test_a_port_that_is_taken_everywhere_is_named_without_a_way_that_cannot_help(rig, monkeypatch):
+    taken = []
+
+    def refuse(self, address):
+        taken.append(address)
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(
+        DeviceError, match=r"port 50502 is taken on every loopback address.*0\.0\.0\.0.*ss -ltnp"
+    ) as told:
+        ControllerTwin(rig).start()
+    assert "another 127" not in str(told.value)
+    assert len({host for host, _ in taken}) == 249
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EADDRNOTAVAIL, errno.EACCES])
+def test_another_reason_why_nothing_listens_is_told_at_once(rig, monkeypatch, number):
+    tried = []
+
+    def refuse(self, address):
+        tried.append(address)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(DeviceError, match=os.strerror(number)):
+        ControllerTwin(rig).start()
+    assert len(tried) == 1
