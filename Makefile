@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUNTIME_STAMP := $(VENV)/.installed-runtime
 export MUJOCO_GL ?= egl
 export NO_ALBUMENTATIONS_UPDATE := 1
 # DVC runs every stage in it: a login shell may be none, or no POSIX shell.
@@ -11,12 +12,15 @@ export SHELL := /bin/sh
 # By python -m: scripts know the folder in which they were installed, which may have another name now.
 DVC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dvc
 
-.PHONY: help setup system repository reproduce reproduce-all baselines studies resume demo test nightly trial soak benchmark lint format clean
+.PHONY: help setup setup-runtime system repository reproduce reproduce-all baselines studies resume demo test nightly trial soak benchmark
+.PHONY: lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-setup: $(STAMP) ## system libraries where missing, a virtual environment, the install
+setup: $(STAMP) ## system libraries where missing, a virtual environment, the whole install (7.4 GB)
+
+setup-runtime: $(RUNTIME_STAMP) ## the same with what the robot's computer needs alone, without training (0.8 GB)
 
 system:
 	@missing=""; \
@@ -35,20 +39,25 @@ system:
 # Whether the virtual environment is whole, and was made in this folder, which the install names, or linked to.
 USABLE = $(BIN)/python -c 'import pip' 2>/dev/null && { [ -L $(VENV) ] || \
   case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in ""|*" $(CURDIR)/$(VENV)") true;; *) false;; esac; }
-COMPLETE = $(BIN)/python -c 'import importlib.util; raise SystemExit(importlib.util.find_spec("dvc") is None)'
-ifneq ($(shell $(USABLE) && $(COMPLETE) && echo yes),yes)
+HAS = $(BIN)/python -c 'import importlib.util; raise SystemExit(importlib.util.find_spec("$(1)") is None)'
+ifneq ($(shell $(USABLE) && $(call HAS,dvc) && echo yes),yes)
 .PHONY: $(STAMP)
 endif
+ifneq ($(shell $(USABLE) && $(call HAS,mujoco) && echo yes),yes)
+.PHONY: $(RUNTIME_STAMP)
+endif
 
-$(STAMP): pyproject.toml constraints.txt | system
+$(STAMP): INSTALL := .[dev]
+$(RUNTIME_STAMP): INSTALL := .
+$(STAMP) $(RUNTIME_STAMP): pyproject.toml constraints.txt | system
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "setup: Python 3.11 to 3.13 is needed, found " + sys.version.split()[0] + "; name one with PYTHON=python3.x")'
 	@{ $(USABLE); } || if [ -L $(VENV) ]; then \
 	  echo "setup: $(VENV) is a link to an environment that does not work; mend that one or remove the link" >&2; exit 2; \
 	elif [ -e $(VENV)/pyvenv.cfg ]; then \
 	  echo "setup: $(VENV) is half made or was made in another folder; making it anew"; $(PYTHON) -m venv --clear $(VENV); \
 	else $(PYTHON) -m venv $(VENV); fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '$(INSTALL)'
+	@touch $(RUNTIME_STAMP) $@
 
 repository: system
 	@[ "$$($(PYTHON) -c 'import os; print(os.path.expanduser("~"))')" != "~" ] || \
@@ -87,7 +96,7 @@ resume: repository setup ## go on with an interrupted rebuild: finished stages a
 	$(DVC) repro
 	@$(BIN)/python -m pipelines.report
 
-demo: setup ## the trained arm reaching three goals on the twin, with a picture of it
+demo: setup-runtime ## the trained arm reaching three goals on the twin, with a picture of it
 	$(BIN)/python -m pipelines.demo
 
 # Tests that the real clock judges mostly wait, so that two of them go side by side, but nothing heavier beside them; one
@@ -101,7 +110,7 @@ nightly: setup ## the whole test suite, where a test that passes on its second r
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m "not realtime" -n 2 --dist loadfile
 	$(BIN)/python -m pipelines.soak --minutes $(or $(MINUTES),60)
 
-trial: setup ## a hundred goals on a twin that stalls, by both controllers (results/trial)
+trial: setup-runtime ## a hundred goals on a twin that stalls, by both controllers (results/trial)
 	$(BIN)/python -m pipelines.rehearse --config params/trial.yaml --twin params/twin_stalls.yaml
 
 soak: setup ## the runtime for an hour on the twin, watching what it holds (make soak MINUTES=5: shorter)

@@ -14,6 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+if __name__ == "__main__":  # before torch and its like are imported
+    from datasets.common.training_packages import require_training
+
+    require_training("control.ablation")
+
 from control.learning.ddpg import BottleneckDDPG
 from control.learning.pretrained import ControlParams, tune
 from control.learning.study import Rows, add_options, read_table, run_rows

@@ -19,6 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # before torch and its like are imported
+    from datasets.common.training_packages import require_training
+
+    require_training("control.repeat")
+
 from control.learning.ddpg import BottleneckDDPG
 from control.learning.end_to_end import METRICS, EndToEndParams
 from control.learning.end_to_end import run as run_end_to_end

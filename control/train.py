@@ -3,6 +3,11 @@
 import re
 from pathlib import Path
 
+if __name__ == "__main__":  # before torch and its like are imported
+    from datasets.common.training_packages import require_training
+
+    require_training("control.train")
+
 from control.learning import end_to_end, pretrained
 from control.learning.end_to_end import EndToEndParams
 from control.learning.pretrained import ControlParams

@@ -8,6 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # before torch and its like are imported
+    from datasets.common.training_packages import require_training
+
+    require_training("perception.baseline")
+
 import numpy as np
 import torch
 from tqdm import tqdm

@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+if __name__ == "__main__":  # before torch and its like are imported
+    from datasets.common.training_packages import require_training
+
+    require_training("perception.evaluate")
+
 from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.workers import Workers, add_worker_options

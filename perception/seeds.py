@@ -14,6 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # before torch and its like are imported
+    from datasets.common.training_packages import require_training
+
+    require_training("perception.seeds")
+
 import numpy as np
 
 from datasets.common.cli import CommandParser, command_line, require_writable_folder

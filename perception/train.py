@@ -14,6 +14,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # before torch and its like are imported
+    from datasets.common.training_packages import require_training
+
+    require_training("perception.train")
+
 import pytorch_lightning as pl
 import torch
 import yaml

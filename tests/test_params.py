@@ -23,7 +23,7 @@ from perception.evaluation.params import LocateParams
 from pipelines.gauntlet.cells import Method
 from pipelines.gauntlet.gaps import ActionNoise, Gap
 from pipelines.gauntlet.plan import CameraMap, GauntletParams
-from pipelines.rehearse import RehearsalParams
+from pipelines.rehearse.__main__ import RehearsalParams
 from pipelines.setup.settings import RuntimeParams
 from pipelines.twin.settings import TwinParams
 

@@ -14,6 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # before torch and its like are imported
+    from datasets.common.training_packages import require_training
+
+    require_training("pipelines.gauntlet")
+
 from tqdm import tqdm
 
 from control.task.episodes import Episode

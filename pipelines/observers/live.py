@@ -40,7 +40,7 @@ def require_live(save: str | None = None) -> None:
     try:
         import rerun  # noqa: F401
     except ImportError as error:
-        raise ConfigError("--live needs the package rerun-sdk: pip install 'sim2real-reach[live]'") from error
+        raise ConfigError("--live needs the package rerun-sdk: pip install -c constraints.txt -e '.[live]'") from error
     if save is not None:
         require_writable(save, "--live", make_folders=False)
         if Path(save).exists():

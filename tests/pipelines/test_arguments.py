@@ -8,7 +8,8 @@ import pytest
 from datasets.common.cli import require_writable
 from datasets.common.errors import ConfigError, DeviceError
 from perception.estimator.estimator import PositionEstimator
-from pipelines import calibrate, rehearse
+from pipelines import calibrate
+from pipelines.rehearse import __main__ as rehearse
 from pipelines.setup import assemble as run
 from pipelines.setup.assemble import RunOptions
 from pipelines.setup.devices import DeviceNames
@@ -58,7 +59,7 @@ def test_calibration_asks_for_its_file_before_the_arm_moves(closed, places, caps
     assert f"--out {places[kind]}" in told
 
 
-@pytest.mark.parametrize("module", ["soak", "rehearse"])
+@pytest.mark.parametrize("module", ["soak", "rehearse.__main__"])
 def test_where_results_cannot_be_kept_nothing_is_run(closed, places, capsys, module):
     for folder in (places["below a file"], "/proc/results"):
         assert "--out" in refusal(capsys, module, "--out", str(folder))

@@ -16,8 +16,8 @@ from datasets.rig.projection import invert, project, transform
 from pipelines import demo
 from pipelines.observers.console import result_table, step_line
 from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
-from pipelines.rehearsal.scores import scores, timings
-from pipelines.rehearse import RehearsalParams
+from pipelines.rehearse.__main__ import RehearsalParams
+from pipelines.rehearse.scores import scores, timings
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import GoalResult, Tick
 

@@ -173,7 +173,7 @@ def test_the_trained_models_serve_a_narrower_box(rig, tmp_path):
 
 def test_rehearsal_with_an_unknown_key_writes_nothing(folder):
     spoil(folder, "rehearsal.yaml", "baseline_goals:", "baselines:")
-    assert_refused(command(module="pipelines.rehearse", cwd=folder), "params/rehearsal.yaml", "baseline")
+    assert_refused(command(module="pipelines.rehearse.__main__", cwd=folder), "params/rehearsal.yaml", "baseline")
     assert not (folder / "results").exists()
 
 

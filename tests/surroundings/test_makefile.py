@@ -122,3 +122,26 @@ def test_clean_leaves_recordings_and_whatever_the_user_keeps(project):
     assert done.returncode == 0
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in made)
+
+
+@pytest.mark.parametrize(("target", "installed"), [("setup", "-e .[dev]"), ("setup-runtime", "-e .")])
+def test_each_setup_installs_its_own_set_once(project, target, installed):
+    done, asked = make(project, target)
+    assert done.returncode == 0, done.stderr
+    (install,) = [line for line in asked if "-m pip install" in line]
+    assert install.endswith(installed)
+    _, again = make(project, target)
+    assert again[len(asked) :]
+    assert not [line for line in again[len(asked) :] if "-m pip" in line]
+
+
+def test_the_whole_install_serves_where_the_small_one_would(project):
+    _, asked = make(project, "setup")
+    _, more = make(project, "setup-runtime")
+    assert not [line for line in more[len(asked) :] if "-m pip" in line]
+
+
+def test_after_the_small_install_the_whole_one_is_still_made(project):
+    _, asked = make(project, "setup-runtime")
+    _, more = make(project, "setup")
+    assert any(line.endswith("-e .[dev]") for line in more[len(asked) :])

@@ -23,7 +23,7 @@ from perception.calibration.calibration import Calibration
 from perception.estimator.estimate import PositionEstimate
 from pipelines.observers.recorder import COLUMNS, RunRecorder
 from pipelines.observers.runlog import RunLog
-from pipelines.rehearsal.scores import contributions, outside_fence, scores, timings
+from pipelines.rehearse.scores import contributions, outside_fence, scores, timings
 from pipelines.run_real import exit_code
 from pipelines.runtime.goals import run_goals
 from pipelines.runtime.stops import StopReason

@@ -23,8 +23,8 @@ from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 from pipelines.observers.output import unhurried_output
-from pipelines.rehearsal.plots import plot_rehearsal
-from pipelines.rehearsal.scores import contributions, outside_fence, scores, timings
+from pipelines.rehearse.plots import plot_rehearsal
+from pipelines.rehearse.scores import contributions, outside_fence, scores, timings
 from pipelines.runtime.goals import run_goals
 from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.runtime.stops import StopReason

@@ -1,0 +1,30 @@
+"""Which packages only training needs, and how a command says that they lack. Imports the standard library alone."""
+
+import sys
+from importlib.util import find_spec
+
+PACKAGES = (
+    "albumentations",
+    "onnxscript",
+    "pytorch_lightning",
+    "stable_baselines3",
+    "tensorboard",
+    "timm",
+    "torch",
+    "torchvision",
+)
+"""By the names under which they are imported; the extra ``train`` of ``pyproject.toml`` installs them, and DVC."""
+EXIT_NOT_INSTALLED = 2
+
+
+def require_training(prog: str) -> None:
+    """End a command with one sentence and exit code 2 where packages that it imports next are not installed."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        print(
+            f"{prog}: error: this trains or measures networks, and {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not installed; run `make setup`, or "
+            "`pip install -c constraints.txt -e '.[train]'`",
+            file=sys.stderr,
+        )
+        raise SystemExit(EXIT_NOT_INSTALLED)

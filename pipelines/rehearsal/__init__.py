@@ -1,1 +1,0 @@
-"""Figures and pictures of a rehearsal."""

@@ -1,0 +1,1 @@
+"""The dress rehearsal: the whole runtime over seeded goals on the twin, scored and drawn."""
