@@ -12,8 +12,8 @@ export SHELL := /bin/sh
 # By python -m: scripts know the folder in which they were installed, which may have another name now.
 DVC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dvc
 
-.PHONY: help setup setup-runtime system repository reproduce reproduce-all baselines studies resume demo test nightly trial soak benchmark
-.PHONY: lint format clean
+.PHONY: help setup setup-runtime system repository reproduce reproduce-all baselines studies resume demo doctor test
+.PHONY: nightly trial soak benchmark lint format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -95,6 +95,9 @@ studies: repository setup ## run what is out of date in studies/dvc.yaml: baseli
 resume: repository setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was
 	$(DVC) repro
 	@$(BIN)/python -m pipelines.report
+
+doctor: setup-runtime ## one page on this machine, with the remedy beside each fault (make doctor ARM=IP: the controller, too)
+	@$(BIN)/python -m pipelines.doctor $(if $(ARM),--arm $(ARM))
 
 demo: setup-runtime ## the trained arm reaching three goals on the twin, with a picture of it
 	$(BIN)/python -m pipelines.demo

@@ -6,6 +6,7 @@ import importlib.metadata
 import io
 import ipaddress
 import logging
+import os
 import re
 import socket
 import struct
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from datasets.common.errors import DeviceError
@@ -49,11 +50,12 @@ def require_sdk() -> None:
 def load_sdk() -> Any:
     """The SDK's ``XArmAPI`` class.
 
-    Its prints become log records, and its sockets' timeout of one second, which they set for themselves as well, is
-    kept from becoming the default of every socket in the process. Raises DeviceError for a version that will not do.
+    Its prints become log records, it makes no folder of its own in the user's home, and its sockets' timeout of one
+    second, which they set for themselves as well, is kept from becoming the default of every socket in the process.
+    Raises DeviceError for a version that will not do.
     """
     require_sdk()
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints its version when imported
+    with contextlib.redirect_stdout(io.StringIO()), _no_folder_made():  # it prints its version when imported
         from xarm.core.comm import socket_port
         from xarm.core.utils import log as sdk_log
         from xarm.core.wrapper import uxbus_cmd_tcp
@@ -66,6 +68,22 @@ def load_sdk() -> Any:
         logger.handlers[:] = [_Forward()]
         logger.propagate = False
     return XArmAPI
+
+
+@contextlib.contextmanager
+def _no_folder_made() -> Iterator[None]:
+    """Keep the SDK from making ``~/.UFACTORY``, a folder that it never uses; a home may be missing or read-only."""
+    make = os.makedirs
+
+    def make_others(name: Any, *given: Any, **named: Any) -> None:
+        if ".UFACTORY" not in str(name):
+            make(name, *given, **named)
+
+    os.makedirs = make_others
+    try:
+        yield
+    finally:
+        os.makedirs = make
 
 
 def call_sdk(name: str, call: Callable[[], Any]) -> Any:

@@ -1,0 +1,78 @@
+"""One page on this machine, to be read before help is asked for, and pasted when it is.
+
+Looks at Python and the libraries, OpenGL, cores, memory, disk, clocks, camera, models and, with --arm, the controller,
+and says what to do beside each fault. Writes nothing, sends nothing, opens no camera and tells an arm nothing. Names of
+users and hosts, their folders and serial numbers are left out. Exit codes: 0 healthy, 1 a fault was found, 2 refused.
+"""
+
+import argparse
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+
+from pipelines.doctor import camera, controller, drawing, machine, models, packages
+from pipelines.doctor.finding import Finding, State, findings_of
+
+PROG = "pipelines.doctor"
+EXIT_FAULT = 1
+_INSTALL = "make setup-runtime, or pip install -c constraints.txt -e ."
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text}: give the controller's IPv4 address, such as 192.168.1.203"
+        ) from error
+
+
+def examine(arm: str | None, gl: str) -> Iterator[Finding]:
+    """Every finding, as it comes.
+
+    Args:
+        arm: the controller's address; None: it is not looked at.
+        gl: the value of ``MUJOCO_GL`` that pictures are drawn with.
+    """
+    yield from findings_of("packages", packages.look, _INSTALL)
+    for item, look in machine.parts().items():
+        yield from findings_of(item, partial(_one, look), _INSTALL)
+    yield from findings_of("OpenGL", lambda: drawing.look(gl), _INSTALL)
+    yield from findings_of("models", models.look, _INSTALL)
+    yield from findings_of("camera", camera.look, _INSTALL)
+    if arm is not None:
+        yield from findings_of("controller", lambda: controller.look(arm), _INSTALL)
+
+
+def _one(look: Callable[[], Finding]) -> Iterator[Finding]:
+    yield look()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--arm", type=_address, metavar="IP", help="look at the controller there, too; nothing moves")
+    parser.add_argument("--json", action="store_true", help="for programs: one object with every finding")
+    options = parser.parse_args(arguments)
+    gl = os.environ["MUJOCO_GL"]
+    os.environ["MUJOCO_GL"] = "disable"  # but for the pictures, nothing here needs OpenGL, which may be broken
+    found = []
+    for finding in examine(options.arm, gl):
+        found.append(finding)
+        if not options.json:
+            print(finding, flush=True)
+    faults = [finding.item for finding in found if finding.state is State.FAULT]
+    if options.json:
+        print(json.dumps({"healthy": not faults, "findings": [asdict(finding) for finding in found]}, indent=2))
+    else:
+        print(f"{len(faults)} fault(s): {', '.join(faults)}" if faults else "healthy: no fault found")
+    raise SystemExit(EXIT_FAULT if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
