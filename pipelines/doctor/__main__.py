@@ -14,11 +14,10 @@ from dataclasses import asdict
 from functools import partial
 
 from pipelines.doctor import camera, controller, drawing, machine, models, packages
-from pipelines.doctor.finding import Finding, State, findings_of
+from pipelines.doctor.finding import INSTALL, Finding, State, findings_of
 
 PROG = "pipelines.doctor"
 EXIT_FAULT = 1
-_INSTALL = "make setup-runtime, or pip install -c constraints.txt -e ."
 
 
 def _address(text: str) -> str:
@@ -37,14 +36,14 @@ def examine(arm: str | None, gl: str) -> Iterator[Finding]:
         arm: the controller's address; None: it is not looked at.
         gl: the value of ``MUJOCO_GL`` that pictures are drawn with.
     """
-    yield from findings_of("packages", packages.look, _INSTALL)
+    yield from findings_of("packages", packages.look, INSTALL)
     for item, look in machine.parts().items():
-        yield from findings_of(item, partial(_one, look), _INSTALL)
-    yield from findings_of("OpenGL", lambda: drawing.look(gl), _INSTALL)
-    yield from findings_of("models", models.look, _INSTALL)
-    yield from findings_of("camera", camera.look, _INSTALL)
+        yield from findings_of(item, partial(_one, look), INSTALL)
+    yield from findings_of("OpenGL", lambda: drawing.look(gl), INSTALL)
+    yield from findings_of("models", models.look, INSTALL)
+    yield from findings_of("camera", camera.look, INSTALL)
     if arm is not None:
-        yield from findings_of("controller", lambda: controller.look(arm), _INSTALL)
+        yield from findings_of("controller", lambda: controller.look(arm), INSTALL)
 
 
 def _one(look: Callable[[], Finding]) -> Iterator[Finding]:

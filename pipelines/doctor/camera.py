@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.doctor.finding import Broken, Finding, State, look_apart
+from pipelines.doctor.finding import INSTALL, Broken, Finding, State, look_apart
 
 INTEL, REALSENSE_PRODUCTS = "8086", ("0a", "0b")
 USB = Path("/sys/bus/usb/devices")
@@ -25,7 +25,7 @@ def look() -> Iterator[Finding]:
         # librealsense 2.59 keeps a report of its use in the home folder: here it finds none.
         found = look_apart(["-m", __name__], _TIMEOUT_S, {"MUJOCO_GL": "disable", "HOME": os.devnull})
     except Broken as broken:
-        yield Finding("camera", State.FAULT, f"librealsense does not answer: {broken}", "make setup-runtime")
+        yield Finding("camera", State.FAULT, f"librealsense does not answer: {broken}", INSTALL)
         return
     for camera in found["cameras"]:
         yield judge(camera, found["wanted"])

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+INSTALL = "python -m pip install -c constraints.txt -e ."
 _SHORTEST_NAME = 3
 _LONGEST = 300
 _COMMON = {"root", "user", "localhost"}

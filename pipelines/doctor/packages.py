@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from datasets.common.training_packages import PACKAGES
-from pipelines.doctor.finding import Broken, Finding, State, look_apart
+from pipelines.doctor.finding import INSTALL, Broken, Finding, State, look_apart
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "sim2real-reach"
@@ -25,7 +25,6 @@ NEEDED = {
 }
 """What a run needs, by distribution: the statement that must succeed."""
 PYTHONS = ((3, 11), (3, 13))
-_REMEDY = "make setup-runtime, or pip install -c constraints.txt -e ."
 _IMPORT_TIMEOUT_S = 60.0
 # OpenGL has an item of its own: MuJoCo would look for it when it is imported.
 _WITHOUT_GL = {"MUJOCO_GL": "disable"}
@@ -42,14 +41,14 @@ def look() -> Iterator[Finding]:
             look_apart(["-c", f"{statement}; print('{{}}')"], _IMPORT_TIMEOUT_S, _WITHOUT_GL)
         except Broken as broken:
             state = "not installed" if found is None else f"{found} cannot be used"
-            yield Finding(name, State.FAULT, f"{state}: {broken}", _REMEDY)
+            yield Finding(name, State.FAULT, f"{state}: {broken}", INSTALL)
             continue
         well.append(_named(name))
         if name in pinned and found != pinned[name]:
             others.append(f"{name} {found} (constraints.txt: {pinned[name]})")
     yield Finding("packages", State.OK, ", ".join(well))
     if others:
-        yield Finding("other versions", State.NOTE, ", ".join(others), f"where something fails: {_REMEDY}")
+        yield Finding("other versions", State.NOTE, ", ".join(others), f"where something fails: {INSTALL}")
     missing = [name for name in PACKAGES if find_spec(name) is None]
     trains = f"no training here ({', '.join(missing)} missing)" if missing else f"installed, {_named('torch')}"
     yield Finding("training", State.NOTE if missing else State.OK, trains, "to train: make setup" if missing else "")

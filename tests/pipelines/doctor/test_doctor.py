@@ -106,7 +106,7 @@ def test_a_missing_library_and_an_old_sdk_are_named_with_the_remedy(tmp_path):
     assert "No module named 'onnxruntime'" in found["onnxruntime"]["found"]
     assert "1.18 or newer is needed, installed is 1.16.0" in found["xarm-python-sdk"]["found"]
     for item in ("onnxruntime", "xarm-python-sdk"):
-        assert "make setup-runtime" in found[item]["remedy"]
+        assert "pip install -c constraints.txt" in found[item]["remedy"]
 
 
 def test_one_core_is_a_fault():
@@ -119,7 +119,7 @@ def test_one_core_is_a_fault():
 def test_where_no_library_is_installed_the_page_still_comes():
     code, found = doctor(python=("-S",))
     assert code == 1
-    assert "make setup-runtime" in found["cores"]["remedy"]
+    assert "pip install -c constraints.txt" in found["cores"]["remedy"]
     assert found["memory"]["state"] in ("ok", "fault")
     assert {"disk", "clock", "OpenGL", "camera"} <= set(found)
 
