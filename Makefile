@@ -18,7 +18,7 @@ DVC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dvc
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-setup: $(STAMP) ## system libraries where missing, a virtual environment, the whole install (7.4 GB)
+setup: $(STAMP) ## system libraries where missing, a virtual environment, the whole install (7.6 GB)
 
 setup-runtime: $(RUNTIME_STAMP) ## the same with what the robot's computer needs alone, without training (0.8 GB)
 
