@@ -16,6 +16,7 @@ UNASKED = {
     "WANDB_MODE": "offline",
     "WANDB_DISABLED": "true",
     "HF_HUB_DISABLE_TELEMETRY": "1",  # timm's way to the hub
+    "RS2_RUM_CLOUD_ENABLED": "0",  # librealsense keeps counts of its own use below the home folder; sent they are not
     "DO_NOT_TRACK": "1",  # of libraries that heed the common word
 }
 """Variables that keep the libraries used from storing or sending anything about their use.
@@ -26,10 +27,12 @@ Rerun's viewer has none: :mod:`pipelines.observers.live` starts it so that it do
 GL_ASKED = os.environ.get("MUJOCO_GL") or "egl"
 """The back end that frames are to be drawn with: without a display where nobody asks for another."""
 GL_KNOWN = ("egl", "osmesa", "glfw")
+_GL_OFF = ("disable", "disabled", "off", "false", "0")
+"""MuJoCo's words for no OpenGL at all, which it then does without."""
 
 # MuJoCo reads this when it is first imported, and would not be imported with another: who draws is told then.
-os.environ["MUJOCO_GL"] = GL_ASKED.lower() if GL_ASKED.lower() in GL_KNOWN else "egl"
-if os.environ["MUJOCO_GL"] != "glfw":
+os.environ["MUJOCO_GL"] = GL_ASKED.lower() if GL_ASKED.lower() in (*GL_KNOWN, *_GL_OFF) else "egl"
+if os.environ["MUJOCO_GL"] in ("egl", "osmesa"):
     os.environ["PYOPENGL_PLATFORM"] = os.environ["MUJOCO_GL"]
 # Pictures are drawn into files, whatever notebook this command was started from; a notebook itself keeps its own.
 if "IPython" not in sys.modules:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 
+from datasets import GL_ASKED
 from pipelines.doctor import camera, controller, drawing, machine, models, packages
 from pipelines.doctor.finding import INSTALL, Finding, State, findings_of
 
@@ -58,10 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arm", type=_address, metavar="IP", help="look at the controller there, too; nothing moves")
     parser.add_argument("--json", action="store_true", help="for programs: one object with every finding")
     options = parser.parse_args(arguments)
-    gl = os.environ["MUJOCO_GL"]
     os.environ["MUJOCO_GL"] = "disable"  # but for the pictures, nothing here needs OpenGL, which may be broken
     found = []
-    for finding in examine(options.arm, gl):
+    for finding in examine(options.arm, GL_ASKED):
         found.append(finding)
         if not options.json:
             print(finding, flush=True)
