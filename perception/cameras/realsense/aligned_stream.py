@@ -14,7 +14,8 @@ from datasets.common.errors import DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from perception.cameras.realsense.device_description import describe
-from perception.cameras.realsense.exposure import lock_exposure
+from perception.cameras.realsense.exposure import free_exposure, lock_exposure, put_back
+from perception.cameras.realsense.image_fit import ImageFit
 from perception.cameras.realsense.intrinsics import adopt_intrinsics
 from perception.cameras.realsense.pair_watch import PairWatch, Stamp
 from perception.cameras.realsense.settings import CameraParams
@@ -61,10 +62,12 @@ class AlignedStream:
         self._ahead_s, self._set_by_s, self._set_at_s = _wall_ahead_s(), 0.0, -math.inf
         self._watch = PairWatch(settings.max_skew_s, settings.min_depth_fraction)
         self._align = rs.align(rs.stream.color)
+        self._found: list[tuple[Any, dict[rs.option, float]]] = []
         self._pipeline, self._profile = start()
         try:
             colour = self._profile.get_stream(rs.stream.color).as_video_stream_profile()
             self.intrinsics = adopt_intrinsics(colour.get_intrinsics(), rig, settings)
+            self._fit = ImageFit.of(colour.get_intrinsics(), rig)
             self.description = describe(self._profile.get_device())
         except BaseException:
             self.close()
@@ -91,6 +94,11 @@ class AlignedStream:
         raise DeviceError(
             f"the camera opened, but gave {skipped} of {frames + 1} frames and then none for {patience_s:g} s: {why}"
         )
+
+    def free_exposure(self) -> None:
+        """Let every sensor find its exposure and white balance; closing puts back what was found."""
+        for sensor in self._profile.get_device().query_sensors():
+            self._found.append((sensor, free_exposure(sensor)))
 
     def lock_exposure(self) -> None:
         """Hold exposure and white balance of every sensor that has them."""
@@ -120,7 +128,7 @@ class AlignedStream:
         if not self._recorded and taken_s > arrival_s + _MAX_FUTURE_S:
             return Rejected(f"the frame's clock is {taken_s - arrival_s:.2f} s ahead of this computer's")
         aligned = self._align.process(frames).get_depth_frame()
-        rgb, counts = np.array(colour.get_data()), np.array(aligned.get_data())
+        rgb, counts = self._fit.colour(np.array(colour.get_data())), self._fit.depth(np.array(aligned.get_data()))
         why = self._watch.reject_images(rgb, counts)
         if why is not None:
             return Rejected(why)
@@ -128,7 +136,13 @@ class AlignedStream:
         return Frame(rgb, counts * np.float32(aligned.get_units()), taken_s)
 
     def close(self) -> None:
-        """Stop the pipeline and let go of the device; never raises."""
+        """Leave the device's options as they were found, stop the pipeline and let go of it; never raises."""
+        for sensor, found in self._found:
+            try:
+                put_back(sensor, found)
+            except RuntimeError as error:  # an unplugged camera forgets them by itself
+                logger.debug("putting the camera's options back: %s", error)
+        self._found.clear()
         try:
             self._pipeline.stop()
         except RuntimeError as error:

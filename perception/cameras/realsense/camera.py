@@ -144,6 +144,7 @@ class RealSenseCamera(Camera):
 
     def _settle(self, stream: AlignedStream) -> Frame:
         """The first frame taken with the exposure as it will stay."""
+        stream.free_exposure()
         settled = stream.warm_up(self._settings.warm_up_frames, self._stopping.is_set)
         if not self._settings.lock_exposure:
             return settled

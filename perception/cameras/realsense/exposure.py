@@ -1,4 +1,8 @@
-"""Exposure, gain and white balance, held where the automatic controls had brought them."""
+"""Exposure, gain and white balance, held where the automatic controls had brought them, and given back in the end.
+
+A camera keeps its options until it is unplugged (librealsense, issues 1577 and 5882): what the last program left would
+be the light that this one sees.
+"""
 
 import logging
 from typing import Any
@@ -19,6 +23,34 @@ FRAMES_TO_TAKE_EFFECT = 4
 """Frames after which an option surely holds: sensors apply it one to three later (*assumed: exposure-lock*)."""
 
 _BRIGHTNESS_TOLERANCE = 0.2
+
+
+def free_exposure(sensor: Any) -> dict[rs.option, float]:
+    """Switch on the automatic controls and the projector that a sensor (``rs.sensor``) has; what was found, by option.
+
+    Of what is found, values come after the switch that frees them: the order in which they can be put back.
+    """
+    found = {}
+    for switch, values in (*_CONTROLS, (rs.option.emitter_enabled, ())):
+        if not sensor.supports(switch) or sensor.is_option_read_only(switch):
+            continue
+        found[switch] = sensor.get_option(switch)
+        found |= {option: sensor.get_option(option) for option in values if sensor.supports(option)}
+        if found[switch] != 1.0:
+            sensor.set_option(switch, 1.0)
+            logger.info("%s: %s was off", sensor.get_info(rs.camera_info.name), switch.name)
+    return found
+
+
+def put_back(sensor: Any, found: dict[rs.option, float]) -> None:
+    """Leave a sensor with the options that :func:`free_exposure` found.
+
+    Where a control was automatic its values are its own: they are not set.
+    """
+    automatic = {option for switch, values in _CONTROLS if found.get(switch) for option in values}
+    for option, value in found.items():
+        if option not in automatic and not sensor.is_option_read_only(option) and sensor.get_option(option) != value:
+            sensor.set_option(option, value)
 
 
 def lock_exposure(sensor: Any) -> list[str]:

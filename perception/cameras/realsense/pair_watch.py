@@ -41,9 +41,15 @@ class PairWatch:
         """
         if self._stamps is not None:
             for name, new, old in zip(("colour", "depth"), (colour, depth), self._stamps, strict=True):
-                if new.number == old.number or new.time_ms <= old.time_ms:
+                if new.number == old.number:
                     other = "depth" if name == "colour" else "colour"
                     return f"the {name} stream repeats frame {old.number} beside {other} (is the {name} stream dead?)"
+                if new.time_ms <= old.time_ms:
+                    back_ms = old.time_ms - new.time_ms
+                    return (
+                        f"the clock of the {name} stream went back by {back_ms:.0f} ms (librealsense's global time may "
+                        "be wrong for a second every 72 minutes; no cable is at fault)"
+                    )
         skew_ms = abs(colour.time_ms - depth.time_ms)
         if one_clock and skew_ms > self._max_skew_ms:
             return f"colour and depth were taken {skew_ms:.0f} ms apart (at most {self._max_skew_ms:.0f} ms is allowed)"

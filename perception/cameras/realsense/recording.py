@@ -9,7 +9,7 @@ import pyrealsense2 as rs
 from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
-from perception.cameras.realsense.aligned_stream import AlignedStream
+from perception.cameras.realsense.aligned_stream import AlignedStream, Rejected
 from perception.cameras.realsense.settings import CameraParams
 
 _LAST_FRAMES_S = 0.5
@@ -39,7 +39,8 @@ class Recording(Protocol):
 class RealSenseRecording:
     """A ``.db3`` (or older ``.bag``) file written by librealsense, through the pipeline a live camera uses.
 
-    Every frameset is handed out however slowly it is asked for; repeated and unpaired ones are left out as live.
+    Every frameset is handed out however slowly it is asked for; repeated and unpaired ones are left out as live. Other
+    image sizes than the rig's are scaled and cut (:class:`~perception.cameras.realsense.image_fit.ImageFit`).
 
     Raises:
         DataError: the file is missing, is no such recording, or lacks colour or depth.
@@ -50,13 +51,17 @@ class RealSenseRecording:
         if not path.is_file():
             raise DataError(f"{path}: no such recording; name a .db3 file written by librealsense")
         self._path, self._settings = path, settings
-        self._given = 0
+        self._given, self._refused = 0, ""
         self._playback: rs.playback | None = None
         self._stream: AlignedStream | None = AlignedStream(self._start, rig, settings, recorded=True)
         self.intrinsics = self._stream.intrinsics
 
     def next(self) -> Frame | None:
-        """The next new frame, None at the end."""
+        """The next new frame, None at the end.
+
+        Raises:
+            DataError: the recording ends without a single one; the message says what it holds.
+        """
         if self._stream is None or self._playback is None:
             return None
         # The reader counts as stopped before it has begun, and again while its last frames are still on their way.
@@ -67,10 +72,18 @@ class RealSenseRecording:
             if isinstance(arrived, Frame):
                 self._given += 1
                 return arrived
+            if isinstance(arrived, Rejected):
+                self._refused = arrived.why
             playing = self._playback.current_status() != rs.playback_status.stopped
             if arrived is not None or (playing and self._given > 0):
                 quiet_since_s = time.monotonic()
             elif time.monotonic() - quiet_since_s > patience_s:
+                if self._given == 0:
+                    raise DataError(
+                        f"{self._path}: holds no frame of colour and depth that belong together "
+                        f"({self._stream.description}; the last of it: {self._refused or 'nothing arrives'}); record "
+                        "both streams at one rate, for a second or more"
+                    )
                 return None
 
     def close(self) -> None:

@@ -87,10 +87,6 @@ class SoftwareRealSense:
         frame.profile = self._colour_profile
         self._colour_sensor.on_video_frame(frame)
 
-    def option(self, option: rs.option) -> float:
-        """The value the colour sensor's option has now."""
-        return self._colour_sensor.get_option(option)
-
     @staticmethod
     def _frame(shot: Shot, pixels: NDArray, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
         """A new frame for every image: librealsense aborts the process when one is used twice."""
@@ -111,6 +107,7 @@ _DEPTH_OPTIONS = {
     rs.option.enable_auto_exposure: (0.0, 1.0, 1.0, 1.0),
     rs.option.exposure: (1.0, 200000.0, 1.0, 8500.0),
     rs.option.gain: (16.0, 248.0, 1.0, 16.0),
+    rs.option.emitter_enabled: (0.0, 2.0, 1.0, 1.0),
 }
 _COLOUR_OPTIONS = {
     rs.option.enable_auto_exposure: (0.0, 1.0, 1.0, 1.0),

@@ -3,8 +3,10 @@
 import numpy as np
 import pyrealsense2 as rs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from perception.cameras.realsense.exposure import lock_exposure, warn_of_brightness
+from perception.cameras.realsense.exposure import free_exposure, lock_exposure, put_back, warn_of_brightness
 
 option = rs.option
 
@@ -54,6 +56,31 @@ def test_a_sensor_without_controls_is_left_alone() -> None:
 def test_controls_that_cannot_be_written_are_left_alone() -> None:
     locked = Sensor({option.enable_auto_exposure: 1.0}, read_only=frozenset({option.enable_auto_exposure}))
     assert lock_exposure(locked) == []
+
+
+SWITCHES = (option.enable_auto_exposure, option.enable_auto_white_balance, option.emitter_enabled)
+
+
+@given(switches=st.tuples(*[st.sampled_from([0.0, 1.0])] * 3), gain=st.floats(0, 128), white=st.floats(2800, 6500))
+def test_what_another_program_left_is_freed_and_put_back(switches, gain: float, white: float) -> None:
+    left = dict(zip(SWITCHES, switches, strict=True))
+    left |= {option.exposure: 156.0, option.gain: gain, option.white_balance: white}
+    sensor = Sensor(dict(left))
+    found = free_exposure(sensor)
+    assert all(sensor.values[switch] == 1.0 for switch in SWITCHES)
+    lock_exposure(sensor)
+    sensor.values[option.gain] += 1.0  # what the automatic control had found
+    put_back(sensor, found)
+    automatic = {option.gain} if left[option.enable_auto_exposure] else set()
+    assert {each: value for each, value in sensor.values.items() if each not in automatic} == {
+        each: value for each, value in left.items() if each not in automatic
+    }
+
+
+def test_a_sensor_without_controls_is_neither_freed_nor_put_back() -> None:
+    sensor = Sensor({option.exposure: 3.0})
+    put_back(sensor, free_exposure(sensor))
+    assert sensor.values == {option.exposure: 3.0}
 
 
 @pytest.mark.parametrize(("after", "warns"), [(100, False), (110, False), (60, True), (180, True)])

@@ -57,6 +57,8 @@ def test_counters_that_start_again_are_new_when_time_went_on() -> None:
         (Stamp(7, 700.0), Stamp(4, 728.0), "colour stream repeats frame 7 beside depth"),
         (Stamp(8, 733.0), Stamp(3, 695.0), "depth stream repeats frame 3 beside colour"),
         (Stamp(8, 733.0), Stamp(4, 800.0), "taken 67 ms apart .at most 20 ms"),
+        (Stamp(8, 433.0), Stamp(4, 428.0), "the clock of the colour stream went back by 267 ms"),
+        (Stamp(8, 733.0), Stamp(4, 694.0), "the clock of the depth stream went back by 1 ms"),
     ],
 )
 def test_each_refusal_names_the_stream(colour: Stamp, depth: Stamp, sentence: str) -> None:

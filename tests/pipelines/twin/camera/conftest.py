@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from datasets.common.errors import DeviceError
+from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
 from perception.cameras.realsense.camera import RealSenseCamera
 from perception.cameras.realsense.settings import CameraParams
@@ -96,8 +97,8 @@ def make_bench(rig: Rig) -> Iterator[Callable[..., Bench]]:
     """Builds benches with changed settings of the twin, started; all is closed at the end of the test."""
     benches: list[Bench] = []
 
-    def make(camera: CameraParams = CAMERA, **twin_changes: object) -> Bench:
-        bench = Bench(rig, replace(TWIN, **twin_changes), camera)
+    def make(camera: CameraParams = CAMERA, lens: Intrinsics = rig.camera, **twin_changes: object) -> Bench:
+        bench = Bench(replace(rig, camera=lens), replace(TWIN, **twin_changes), camera)
         benches.append(bench)
         bench.twin.start()
         return bench

@@ -1,17 +1,22 @@
 """Recording the wire to .db3, and playing it back bit for bit; leaving the process with everything running."""
 
+import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from datasets.common.errors import DeviceError
+from datasets.common.errors import DataError, DeviceError
+from datasets.rig.projection import Intrinsics
 from perception.cameras.camera import RecordingEnded
 from perception.cameras.playback import PlaybackCamera
 from perception.cameras.realsense.camera import RealSenseCamera
 from perception.cameras.realsense.recording import RealSenseRecording
+from perception.cameras.realsense.settings import CameraParams
 
 pytestmark = pytest.mark.realtime
 
@@ -71,6 +76,48 @@ def test_a_recording_from_another_camera_is_refused(make_bench, record, tmp_path
     other = type(bench.rig.camera)(848, 480, 615.0, 615.0, 424.0, 240.0)
     with pytest.raises(DeviceError, match="images are 640x480 px, the rig's 848x480"):
         RealSenseRecording(path, other, bench.settings)
+
+
+@pytest.mark.parametrize(("size", "focal"), [((848, 480), 605.0), ((1280, 720), 910.0)])
+def test_a_wider_recording_is_cut_to_the_rigs_size(make_bench, record, rig, tmp_path, size, focal) -> None:
+    bench = make_bench(lens=Intrinsics(*size, focal, focal, size[0] / 2, size[1] / 2))
+    path = tmp_path / "run.db3"
+    record(bench, path, 3)
+    recording = RealSenseRecording(path, rig.camera, bench.settings)
+    frame, seen = recording.next(), recording.intrinsics
+    recording.close()
+    assert frame.rgb.shape == (480, 640, 3)
+    assert frame.depth.shape == (480, 640)
+    assert (seen.width, seen.height) == (640, 480)
+    assert seen.fx == pytest.approx(focal * 480 / size[1], rel=1e-3)
+    assert seen.cx == pytest.approx(320, abs=1)
+    if size[1] == 480:
+        (shot,) = [shot for _, shot in bench.delivered if np.array_equal(shot.rgb[:, 104:744], frame.rgb)]
+        np.testing.assert_array_equal(np.rint(frame.depth / 0.001), shot.counts[:, 104:744])
+
+
+def test_a_wide_angle_camera_is_refused_with_its_focal_length(make_bench, record, rig, tmp_path) -> None:
+    bench = make_bench(lens=Intrinsics(848, 480, 423.0, 423.0, 424.0, 240.0))  # a D455's
+    path = tmp_path / "run.db3"
+    record(bench, path, 3)
+    with pytest.raises(DeviceError, match=r"focal lengths \(423.0, 423.0\) px differ by 31"):
+        RealSenseRecording(path, rig.camera, bench.settings)
+
+
+def test_a_recording_without_a_pair_says_what_it_holds(make_bench, record, tmp_path) -> None:
+    bench = make_bench()
+    path = tmp_path / "run.db3"
+    record(bench, path, 3)
+    strict = replace(bench.settings, min_depth_fraction=1.0)
+    with pytest.raises(DataError, match=r"holds no frame of colour and depth.*Twin of a RealSense D435.*have a depth"):
+        RealSenseRecording(path, bench.rig.camera, strict).next()
+
+
+@pytest.mark.skipif("REAL_FRAMES" not in os.environ, reason="REAL_FRAMES names no folder of real frames")
+def test_a_real_single_pair_is_refused_with_what_it_holds(rig) -> None:
+    path = Path(os.environ["REAL_FRAMES"]) / "single_depth_color_640x480.bag"
+    with pytest.raises(DataError, match=r"Intel RealSense D435.*taken 268 ms apart"):
+        RealSenseRecording(path, rig.camera, CameraParams()).next()
 
 
 def test_recording_to_a_bad_place_is_refused_before_anything_is_written(make_bench, tmp_path) -> None:

@@ -96,6 +96,30 @@ def test_exposure_stays_automatic_when_asked(make_bench) -> None:
         assert colour.get_option(rs.option.enable_auto_exposure) == 1.0
 
 
+def test_each_run_sees_todays_light_and_leaves_the_camera_as_it_was(make_bench, monkeypatch) -> None:
+    bench = make_bench()
+    depth, colour = sensors(bench)
+    colour.set_option(rs.option.enable_auto_exposure, 0.0)  # yesterday's run was killed
+    colour.set_option(rs.option.exposure, 10.0)
+    depth.set_option(rs.option.emitter_enabled, 0.0)
+    warmed, warm_up = [], AlignedStream.warm_up
+
+    def look(*arguments) -> Frame:
+        options = (colour, rs.option.enable_auto_exposure), (depth, rs.option.emitter_enabled)
+        warmed.append(tuple(sensor.get_option(option) for sensor, option in options))
+        return warm_up(*arguments)
+
+    monkeypatch.setattr(AlignedStream, "warm_up", look)
+    for _ in range(2):
+        with bench.open_camera():
+            assert depth.get_option(rs.option.emitter_enabled) == 1.0
+        assert warmed == [(1.0, 1.0), (0.0, 1.0)]
+        assert colour.get_option(rs.option.enable_auto_exposure) == 0.0
+        assert colour.get_option(rs.option.exposure) == 10.0
+        assert depth.get_option(rs.option.emitter_enabled) == 0.0
+        warmed.clear()
+
+
 def test_fifty_held_frames_do_not_starve_the_pipeline(bench) -> None:
     held = [bench.camera.read() for _ in range(50)]
     assert len({frame.timestamp for frame in held}) == 50
