@@ -1,0 +1,264 @@
+"""Whether and how fast the arm may go where it is sent next, and whether a way may be gone at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike
+
+from control.clearance.distance import ArmDistance
+from control.clearance.params import Clearance, ClearanceParams, Obstacle
+from control.clearance.shapes import tool_pieces
+from datasets.arm.kinematics import Kinematics, pointing_down
+from datasets.arm.model import ARM_JOINTS, TCP_SITE, arm_spec
+from datasets.common.errors import SafetyStop
+from datasets.rig.projection import Array
+from datasets.rig.rig import Rig
+
+PLATE = "the base plate"
+_STEP_M = 0.02
+"""Of a straight way between two inverse kinematics."""
+_MISSED_M = 1e-3
+_NEARER_M = 1e-6
+_LEAVING_TOLERANCE_M = 5e-4
+_ITERATIONS = 3
+_DOWN = pointing_down()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How much of a displacement may be sent.
+
+    Attributes:
+        scale: factor on the displacement from the last target to the next, 0 to 1; 0: it may not go on that way.
+        reason: what slows or stops it, in words with the pair's names; empty at full speed.
+        clearance: the nearest of what lies within ``slow_from_m`` of the whole motion.
+    """
+
+    scale: float
+    reason: str
+    clearance: Clearance
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way that was found clear: joints ``(N, 7)`` rad along it and what it comes nearest to."""
+
+    joints_rad: Array
+    clearance: Clearance
+
+
+class ArmClearance:
+    """Keeps the whole arm clear of the table, the base plate, boxes of the site, and itself. Not thread-safe.
+
+    Between places the controller is *assumed* to turn the joints as little as it can (the minimal norm solution), with
+    the gripper pointing down at yaw 0: which of the many postures of seven joints it takes is not told by its maker.
+    What it really does is watched by the reports. Everything else is a bound (:mod:`control.clearance.distance`).
+
+    Args:
+        rig: the home posture.
+        obstacles: boxes of the site in the base frame.
+        table_z_m: height of the table in the base frame; the base plate reaches from there to the base's underside.
+        params: margins and where to slow down.
+        tool: boxes in the flange's frame, of what is held or mounted besides the gripper.
+
+    Raises:
+        SafetyStop: at home the arm is within the margin of something; the message names it.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        obstacles: Sequence[Obstacle] = (),
+        table_z_m: float = 0.0,
+        params: ClearanceParams | None = None,
+        tool: Sequence[Obstacle] = (),
+    ) -> None:
+        if not np.isfinite(table_z_m) or table_z_m > 0.1:
+            raise SafetyStop(f"the table's height must be a number of at most 0.1 m in the base frame, got {table_z_m}")
+        self.params = params or ClearanceParams()
+        self.obstacles = tuple(obstacles)
+        half = self.params.plate_half_width_m
+        plate = [Obstacle(PLATE, (-half, -half, table_z_m), (half, half, 0.0))] if table_z_m < 0 else []
+        self._distance = ArmDistance([*obstacles, *plate], table_z_m, tool_pieces(tool))
+        self._kinematics = Kinematics()
+        self._low, self._high = self._kinematics.joint_limits.T
+        self._model = arm_spec("own", shapes=False).compile()
+        self._data = mujoco.MjData(self._model)
+        self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
+        self._dofs = np.array([self._model.joint(name).dofadr[0] for name in ARM_JOINTS])
+        self._site = self._model.site(TCP_SITE).id
+        self._jacobian = np.zeros((6, self._model.nv))
+        home = self.nearest(rig.home_joints_rad)
+        if home.distance_m < self.params.margin_m:
+            raise SafetyStop(
+                f"at home {home}, {self.params.margin_m * 1000:.0f} mm are asked; correct keep_out in the site file, "
+                "the table's height, or the rig's home posture"
+            )
+
+    def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
+        """The smallest distance at joints ``(7,)`` of all below ``within_m``; raises SafetyStop if not finite."""
+        return self._distance.nearest(joints_rad, within_m)
+
+    def along(self, joints_rad: ArrayLike) -> Clearance:
+        """A lower bound along a way ``(N, 7)``, straight in joint space; of what is within ``slow_from_m``.
+
+        It is proven between the given joints too, and exact to half a millimetre where it falls below the margin.
+        """
+        return self._distance.along(joints_rad, self.params.margin_m, self.params.slow_from_m)
+
+    def step(
+        self, joints_rad: ArrayLike, target_m: ArrayLike, next_target_m: ArrayLike, speed_m_s: float = 0.0
+    ) -> Verdict:
+        """How much of the displacement from the last target to the next one may be sent.
+
+        All that lies between where the arm is, where it was sent and where it shall go next is looked at, and beyond
+        that what it cannot help going on at its present speed. Motion away from what is near is never held up.
+
+        Args:
+            joints_rad: the encoders' joints ``(7,)``.
+            target_m: the last target of the TCP ``(3,)``, inside the fence.
+            next_target_m: the next ``(3,)``, inside the fence.
+            speed_m_s: of the TCP at present.
+
+        Raises:
+            SafetyStop: what is given is not finite numbers.
+        """
+        now = np.asarray(joints_rad, dtype=float)
+        target, following = np.asarray(target_m, dtype=float), np.asarray(next_target_m, dtype=float)
+        if (
+            not (now.shape == (7,) and target.shape == following.shape == (3,))
+            or not np.isfinite([*now, *target, *following, speed_m_s]).all()
+        ):
+            raise SafetyStop(
+                f"the clearance needs seven joints, two targets and a speed, all finite, got {now.tolist()}, "
+                f"{target.tolist()}, {following.tolist()}, {speed_m_s}"
+            )
+        at_target = self._brought(now, target)
+        at_next = self._brought(at_target, following)
+        scale, reason = self._posture_scale(at_target, at_next)
+        further, verdict = self._distance_scale(now, target, following, at_target, at_next, speed_m_s)
+        return verdict if further <= scale else Verdict(scale, reason, verdict.clearance)
+
+    def way(self, joints_rad: ArrayLike, points_m: ArrayLike) -> Way:
+        """The straight lines of the TCP from where joints ``(7,)`` put it through points ``(N, 3)``, if all is clear.
+
+        A way may begin within the margin if it leads out of it.
+
+        Raises:
+            SafetyStop: it comes too near to something, to a singularity or to a joint's limit, or cannot be followed
+                with the gripper pointing down; the message says what, where, and how far on.
+        """
+        joints = [np.asarray(joints_rad, dtype=float)]
+        here = self._kinematics.tcp(joints[0])
+        for point in np.atleast_2d(np.asarray(points_m, dtype=float)):
+            count = max(1, int(np.ceil(np.linalg.norm(point - here) / _STEP_M)))
+            for part in np.linspace(here, point, count + 1)[1:]:
+                joints.append(self._brought(joints[-1], part))
+                missed = float(np.linalg.norm(self._kinematics.tcp(joints[-1]) - part))
+                if missed > _MISSED_M:
+                    raise SafetyStop(
+                        f"no joints bring the TCP to {_point(part)} m with the gripper pointing down: "
+                        f"{missed * 1000:.0f} mm are missing"
+                    )
+                scale, reason = self._posture_scale(joints[-2], joints[-1])
+                if scale == 0:
+                    raise SafetyStop(f"at {_point(part)} m {reason}")
+            here = point
+        return self._clear(np.array(joints))
+
+    def turn(self, joints_rad: ArrayLike, to_rad: ArrayLike) -> Way:
+        """The straight way in joint space from joints ``(7,)`` to others ``(7,)``; raises SafetyStop as :meth:`way`."""
+        return self._clear(np.stack([np.asarray(joints_rad, dtype=float), np.asarray(to_rad, dtype=float)]))
+
+    def _clear(self, joints: Array) -> Way:
+        start = self.nearest(joints[0], self.params.slow_from_m)
+        needed = min(self.params.margin_m, start.distance_m - _LEAVING_TOLERANCE_M)
+        worst = start
+        for corners in pairwise(joints):
+            found = self._distance.certified(np.stack(corners), needed, self.params.slow_from_m)
+            if found.distance_m < needed:
+                where = _point(self._kinematics.tcp(corners[1]))
+                raise SafetyStop(
+                    f"on the way to {where} m {found}, {self.params.margin_m * 1000:.0f} mm are asked; choose another "
+                    "goal, or go there over another point"
+                )
+            worst = min(worst, found, key=lambda clearance: clearance.distance_m)
+        return Way(joints, worst)
+
+    def _distance_scale(
+        self, now: Array, target: Array, following: Array, at_target: Array, at_next: Array, speed_m_s: float
+    ) -> tuple[float, Verdict]:
+        params, distance = self.params, self._distance
+        beyond = self._beyond(now, target, following, at_next, speed_m_s)
+        whole = distance.between(np.stack([now, at_target, beyond]), params.slow_from_m)
+        if whole.distance_m >= params.slow_from_m:
+            return 1.0, Verdict(1.0, "", whole)
+        here = distance.nearest(at_target, params.slow_from_m)
+        there = distance.nearest(at_next, params.slow_from_m)
+        if there.distance_m >= here.distance_m - _NEARER_M:
+            return 1.0, Verdict(1.0, "", whole)
+        ramp = (here.distance_m - params.margin_m) / (params.slow_from_m - params.margin_m)
+        scale = float(np.clip(ramp, params.least_scale, 1.0))
+        while scale >= params.least_scale:
+            part = target + scale * (following - target)
+            at_part = self._brought(at_target, part)
+            corners = np.stack([now, at_target, self._beyond(now, target, part, at_part, scale * speed_m_s)])
+            found = distance.certified(corners, params.margin_m, params.slow_from_m)
+            if found.distance_m >= params.margin_m:
+                return scale, Verdict(scale, f"slowed: {found}" if scale < 1 else "", found)
+            scale = params.least_scale if params.least_scale < scale < 2 * params.least_scale else scale / 2
+        return 0.0, Verdict(0.0, f"{there}, {params.margin_m * 1000:.0f} mm are asked", there)
+
+    def _beyond(self, now: Array, target: Array, following: Array, at_following: Array, speed_m_s: float) -> Array:
+        """Joints where the arm comes to rest at the earliest, on its way to a target; at the target or behind it."""
+        params = self.params
+        stopping = speed_m_s * params.reaction_s + speed_m_s**2 / (2 * params.braking_m_s2)
+        to_go = following - self._kinematics.tcp(now)
+        distance = float(np.linalg.norm(to_go))
+        if stopping <= distance or distance < _NEARER_M:
+            return at_following
+        return self._brought(at_following, following + to_go * (stopping / distance - 1))
+
+    def _posture_scale(self, now: Array, following: Array) -> tuple[float, str]:
+        """What a singularity or a joint's limit leaves of the speed, and the reason."""
+        params = self.params
+        conditions = self.condition(now), self.condition(following)
+        singular = limited = 1.0
+        if conditions[1] > max(conditions[0], params.singularity_slow):
+            singular = (params.singularity_stop - conditions[1]) / (params.singularity_stop - params.singularity_slow)
+        rooms = np.minimum(now - self._low, self._high - now), np.minimum(following - self._low, self._high - following)
+        joint = int(np.argmin(rooms[1]))
+        if rooms[1][joint] < min(params.joint_slow_from_rad, rooms[0][joint] - 1e-9):
+            limited = (rooms[1][joint] - params.joint_limit_margin_rad) / (
+                params.joint_slow_from_rad - params.joint_limit_margin_rad
+            )
+        if min(singular, limited) == 1:
+            return 1.0, ""
+        if singular <= limited:
+            most = params.singularity_stop
+            reason = f"the arm is near a singularity (condition number {conditions[1]:.0f}, at most {most:g})"
+        else:
+            reason = f"{ARM_JOINTS[joint]} is {np.degrees(rooms[1][joint]):.0f} deg from its limit"
+        scale = min(singular, limited)
+        return (max(scale, params.least_scale) if scale > 0 else 0.0), reason
+
+    def condition(self, joints_rad: Array) -> float:
+        """Condition number of the TCP's Jacobian, largest over smallest singular value, m and rad side by side."""
+        model, data, jacobian = self._model, self._data, self._jacobian
+        data.qpos[self._joints] = joints_rad
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], self._site)
+        values = np.linalg.svd(jacobian[:, self._dofs], compute_uv=False)
+        return float(values[0] / max(values[-1], 1e-12))
+
+    def _brought(self, joints: Array, xyz_m: Array) -> Array:
+        """Joints ``(7,)`` near others that bring the TCP to a point, pointing down."""
+        return self._kinematics.approach(joints, xyz_m, _DOWN, iterations=_ITERATIONS)
+
+
+def _point(xyz_m: Array) -> str:
+    return "(" + ", ".join(f"{value:.3f}" for value in xyz_m) + ")"

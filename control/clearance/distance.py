@@ -1,0 +1,257 @@
+r"""Distances of the whole arm along motions of its joints, as lower bounds that are proven, not sampled.
+
+Take joint vectors :math:`q_1 \dots q_K` (a way, or the triangle between where the arm is, where it goes and where it
+is to go next) and all that lies between them, :math:`q = \sum_k \lambda_k q_k`. A point of the arm is a smooth function
+:math:`x(q)`; between the corners it leaves the straight mixture of its corner positions by no more than
+
+.. math::
+    \Bigl\lVert x(q) - \sum_k \lambda_k x(q_k) \Bigr\rVert \le
+    c_K \sum_{i,j} |\Delta q_i| |\Delta q_j| \, r_{\max(i, j)} = s, \qquad c_1 = 0,\ c_2 = 1/8,\ c_3 = 1/6,
+
+because :math:`\partial^2 x / \partial q_i \partial q_j = z_i \times (z_j \times (x - o_j))` for :math:`i \le j`, whose
+norm is at most the largest distance :math:`r_j` of the point from joint :math:`j`'s axis (the remainder of a linear
+interpolation on a segment, and on a triangle). For any unit direction :math:`n` the part :math:`A` therefore stays
+clear of :math:`B` by at least
+
+.. math:: \min_k \Bigl( \min_{a \in A(q_k)} n \cdot a - \max_{b \in B(q_k)} n \cdot b \Bigr) - s_A - s_B .
+
+MuJoCo's own distance (``mj_geomDistance``) at the middle of the way says which :math:`n` makes this largest. Its
+*value* is not relied on: for hulls it has answered 0 for pairs decimetres apart (MuJoCo issue 3383), which costs
+accuracy here and no safety.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from control.clearance.params import Clearance, Obstacle
+from control.clearance.shapes import LINKS, Piece, arm_pieces
+from datasets.arm.model import ARM_JOINTS, arm_spec
+from datasets.common.errors import SafetyStop
+from datasets.rig.projection import Array
+
+_REMAINDER = {1: 0.0, 2: 1 / 8, 3: 1 / 6}
+_TOLERANCE_M = 5e-4
+"""A way is cut in two where the bound misses by less than what its curvature may make, down to this."""
+_MOST_CUTS = 200
+_FAR_M = 10.0
+_LEAST_M = 1e-9
+_DOWN = np.array([[0.0, 0.0, -1.0]])
+_BEYOND = (np.arange(7) >= np.arange(-1, 8)[:, None]).astype(float)
+"""Row: the world, the base, links 1 to 7; column: whether that joint lies beyond it."""
+TABLE = "the table"
+NEVER_NEAR = {"link5", "link7"}
+"""The flange passes the forearm's end at 38 mm in every posture: nothing to be slowed for. The gripper on it may."""
+
+
+class ArmDistance:
+    """Distances between the arm with what it carries, the table, boxes, and the arm itself. Not thread-safe.
+
+    Self pairs are those of links that are no neighbours; of the base, which never moves, only those with links.
+
+    Args:
+        obstacles: boxes in the base frame.
+        table_z_m: height of the table's plane in the base frame.
+        tool: pieces fixed to the flange besides the gripper.
+    """
+
+    def __init__(self, obstacles: Sequence[Obstacle], table_z_m: float, tool: Sequence[Piece] = ()) -> None:
+        arm = [*arm_pieces(), *tool]
+        world = [Piece(obstacle.name, -1, obstacle.corners) for obstacle in obstacles]
+        pieces = arm + world
+        self.names = [piece.name for piece in pieces]
+        self._table_z_m = table_z_m
+        self._model = _model(pieces)
+        self._data = mujoco.MjData(self._model)
+        self._geoms = [self._model.geom(str(index)).id for index in range(len(pieces))]
+        self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
+        self._bodies = np.array([0, *(self._model.body(link).id for link in LINKS)])
+        self._body = np.array([piece.link + 1 for piece in pieces])
+        most = max(len(piece.vertices) for piece in pieces)
+        self._vertices = np.stack([np.resize(piece.vertices, (most, 3)) for piece in pieces])
+        lows, highs = self._vertices.min(axis=1), self._vertices.max(axis=1)
+        self._centres = (lows + highs) / 2
+        self._radii = np.linalg.norm(self._vertices - self._centres[:, None], axis=2).max(axis=1)
+        self._half = np.where(self._body[:, None] == 0, (highs - lows) / 2, 0)
+        self._inflation = np.array([piece.inflation_m for piece in pieces])
+        self._reach = np.stack([_reach(piece, self._model, self._bodies) for piece in pieces])
+        moving = [index for index, piece in enumerate(arm) if piece.link > 0]
+        self._moving = np.array(moving)
+        pairs = [(index, len(arm) + other) for index in moving for other in range(len(world))]
+        pairs += [
+            (max(one, two, key=lambda p: arm[p].link), min(one, two, key=lambda p: arm[p].link))
+            for one, two in combinations(range(len(arm)), 2)
+            if abs(arm[one].link - arm[two].link) > 1 and {arm[one].name, arm[two].name} != NEVER_NEAR
+        ]
+        self._pairs = np.array(pairs)
+        self._fromto = np.zeros(6)
+
+    def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
+        """The smallest distance at one joint vector ``(7,)``, of all that lie below ``within_m``.
+
+        Raises:
+            SafetyStop: the joints are not seven finite numbers.
+        """
+        return self.between(np.asarray(joints_rad, dtype=float)[None], within_m)
+
+    def along(self, joints_rad: ArrayLike, needed_m: float, within_m: float | None = None) -> Clearance:
+        """A lower bound along the way through joint vectors ``(N, 7)``, straight in joint space between them.
+
+        Args:
+            joints_rad: the way; one vector is a place.
+            needed_m: the way is looked at more closely where the bound comes out below this; above, it may be coarse.
+            within_m: what is farther counts as not near, by default ``needed_m``.
+
+        Raises:
+            SafetyStop: the joints are not vectors of seven finite numbers.
+        """
+        way = np.asarray(joints_rad, dtype=float)
+        if len(way) == 1:
+            return self.between(way, needed_m if within_m is None else within_m)
+        return min(
+            (self.certified(way[index : index + 2], needed_m, within_m) for index in range(len(way) - 1)),
+            key=lambda clearance: clearance.distance_m,
+        )
+
+    def certified(self, corners_rad: Array, needed_m: float, within_m: float | None = None) -> Clearance:
+        """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, refined as :meth:`along` says."""
+        within_m = needed_m if within_m is None else within_m
+        worst, rest = Clearance(math.inf), [corners_rad]
+        cuts = 0
+        while rest:
+            part = rest.pop()
+            found = self.between(part, within_m)
+            if found.distance_m < needed_m and cuts < _MOST_CUTS and self._sagging(part).max() > _TOLERANCE_M:
+                cuts += 1
+                rest += _cut(part)
+            elif found.distance_m < worst.distance_m:
+                worst = found
+                if worst.distance_m < needed_m:
+                    break
+        return worst
+
+    def between(self, corners_rad: Array, within_m: float) -> Clearance:
+        """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, in one go."""
+        corners = np.asarray(corners_rad, dtype=float)
+        if corners.shape[1:] != (7,) or len(corners) not in _REMAINDER or not np.isfinite(corners).all():
+            raise SafetyStop(f"joints must be vectors of seven finite numbers, got {np.asarray(corners_rad).tolist()}")
+        poses = [
+            self._placed(joints) for joints in (corners if len(corners) == 1 else (*corners, corners.mean(axis=0)))
+        ]
+        turn = poses[-1][0]
+        turns, places = (np.stack(parts) for parts in zip(*poses[: len(corners)], strict=True))
+        sagging = self._sagging(corners)
+        slack = sagging[:, 0] + self._inflation
+        # Spheres about the pieces first: what they keep apart needs no look at the shapes.
+        centres = (turns[:, self._body] @ self._centres[:, :, None])[..., 0] + places[:, self._body]
+        middle = centres.mean(axis=0)
+        spread = np.sqrt(np.square(centres - middle).sum(axis=2).max(axis=0)) + self._radii + slack
+        best, pair = math.inf, ("", "")
+        low = self._moving[middle[self._moving, 2] - spread[self._moving] < self._table_z_m + within_m]
+        if len(low):
+            heights = -self._support(low, _DOWN[None], turns, places).max(axis=0) - slack[low] - self._table_z_m
+            lowest = int(heights.argmin())
+            if heights[lowest] < within_m:
+                best, pair = float(heights[lowest]), (self.names[low[lowest]], TABLE)
+        one, two = self._pairs.T
+        # A box is taken as it is: the sphere about it would be far larger.
+        apart = np.maximum(np.abs(middle[one] - middle[two]) - self._half[two], 0)
+        gap = np.sqrt(np.square(apart).sum(axis=1)) - spread[one] - np.where(self._body[two], spread[two], 0)
+        near = np.flatnonzero(gap < min(within_m, best))
+        if len(near):
+            a, b = one[near], two[near]
+            # The second piece's link is taken as still: what turns both of them brings them no nearer.
+            away = self._directions(a, b, middle)
+            still = self._body[b]
+            away = turns[:, still] @ (turn[still].transpose(0, 2, 1) @ away[:, :, None])
+            supports = self._support(a, -away[..., 0], turns, places) + self._support(b, away[..., 0], turns, places)
+            distances = -supports.max(axis=0) - sagging[a, still] - self._inflation[a] - self._inflation[b]
+            least = int(distances.argmin())
+            if distances[least] < min(within_m, best):
+                best, pair = float(distances[least]), (self.names[a[least]], self.names[b[least]])
+        return Clearance(best, pair)
+
+    def _placed(self, joints: Array) -> tuple[Array, Array]:
+        """Rotations ``(9, 3, 3)`` and origins ``(9, 3)`` of the world and the links."""
+        self._data.qpos[self._joints] = joints
+        mujoco.mj_kinematics(self._model, self._data)
+        return self._data.xmat[self._bodies].reshape(-1, 3, 3), self._data.xpos[self._bodies]
+
+    def _sagging(self, corners: Array) -> Array:
+        """How far the points of each piece may lie off the mixture of their corner places, ``(P, 9)`` m.
+
+        The columns take the world, the base and each link as still: only the joints beyond it count.
+        """
+        if len(corners) == 1:
+            return np.zeros((len(self.names), 9))
+        turned = np.ptp(corners, axis=0) * _BEYOND
+        # The double sum over i, j of |dq_i| |dq_j| r_max(i, j), with r falling towards the hand.
+        weights = turned * (2 * np.cumsum(turned, axis=1) - turned)
+        return _REMAINDER[len(corners)] * (self._reach @ weights.T)
+
+    def _support(self, pieces: NDArray[np.int_], directions: Array, turns: Array, places: Array) -> Array:
+        """How far pieces ``(M,)`` reach along directions ``(K or 1, M or 1, 3)``, ``(K, M)`` m."""
+        bodies = self._body[pieces]
+        local = (directions[:, :, None] @ turns[:, bodies])[:, :, 0]
+        most = (self._vertices[pieces] @ local.transpose(1, 2, 0)).max(axis=1).T
+        return most + (directions * places[:, bodies]).sum(axis=2)
+
+    def _directions(self, a: NDArray[np.int_], b: NDArray[np.int_], middle: Array) -> Array:
+        """Unit vectors ``(M, 3)`` from each second piece to the first, where they are nearest."""
+        away = np.empty((len(a), 3))
+        fromto, geoms = self._fromto, self._geoms
+        for row, (one, two) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
+            fromto[:] = 0
+            distance = mujoco.mj_geomDistance(self._model, self._data, geoms[one], geoms[two], _FAR_M, fromto)
+            away[row] = (fromto[:3] - fromto[3:]) * (1 if distance > 0 else -1)
+        sizes = np.sqrt(np.square(away).sum(axis=1))
+        lost = sizes < _LEAST_M
+        if lost.any():
+            here, half = middle[b[lost]], self._half[b[lost]]
+            away[lost] = middle[a[lost]] - np.clip(middle[a[lost]], here - half, here + half)
+            sizes = np.sqrt(np.square(away).sum(axis=1))
+            away[sizes < _LEAST_M], sizes[sizes < _LEAST_M] = (0, 0, 1), 1
+        return away / sizes[:, None]
+
+
+def _model(pieces: Sequence[Piece]) -> mujoco.MjModel:
+    """The arm with the pieces as hulls that neither collide nor weigh, named by their number."""
+    spec = arm_spec("own", shapes=False)
+    for index, piece in enumerate(pieces):
+        spec.add_mesh(name=str(index), uservert=piece.vertices.ravel().tolist())
+        body = spec.worldbody if piece.link < 0 else spec.body(LINKS[piece.link])
+        geom = body.add_geom(name=str(index), type=mujoco.mjtGeom.mjGEOM_MESH, meshname=str(index))
+        geom.contype = geom.conaffinity = 0
+        geom.mass = 0
+    return spec.compile()
+
+
+def _reach(piece: Piece, model: mujoco.MjModel, bodies: NDArray[np.int_]) -> Array:
+    """The largest distance ``(7,)`` m of any point of the piece from each joint's axis in any posture; 0 beyond it.
+
+    A joint turns about the z axis of its link, so that of the way from joint to point only the first leg is known.
+    """
+    radii = np.zeros(7)
+    if piece.link < 1:
+        return radii
+    radii[piece.link - 1] = np.linalg.norm(piece.vertices[:, :2], axis=1).max()
+    rest = float(np.linalg.norm(piece.vertices, axis=1).max())
+    for link in range(piece.link - 1, 0, -1):
+        offset = model.body_pos[bodies[link + 2]]
+        radii[link - 1] = float(np.linalg.norm(offset[:2])) + rest
+        rest += float(np.linalg.norm(offset))
+    return radii
+
+
+def _cut(corners: Array) -> list[Array]:
+    """A segment or triangle of joint vectors in two, across its longest edge."""
+    edges = [(one, two) for one, two in combinations(range(len(corners)), 2)]
+    one, two = max(edges, key=lambda edge: float(np.abs(corners[edge[0]] - corners[edge[1]]).sum()))
+    middle = (corners[one] + corners[two]) / 2
+    halves = np.stack([corners, corners])
+    halves[0, one] = halves[1, two] = middle
+    return list(halves)
