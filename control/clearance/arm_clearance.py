@@ -23,7 +23,9 @@ _STEP_M = 0.02
 _MISSED_M = 1e-3
 _NEARER_M = 1e-6
 _LEAVING_TOLERANCE_M = 5e-4
-_ITERATIONS = 3
+_ITERATIONS = 2
+REACH_M = 1.2
+"""No part of the arm or of what it carries is farther than this from any joint's axis."""
 _DOWN = pointing_down()
 
 
@@ -192,27 +194,41 @@ class ArmClearance:
         self, now: Array, target: Array, following: Array, at_target: Array, at_next: Array, speed_m_s: float
     ) -> tuple[float, Verdict]:
         params, distance = self.params, self._distance
-        beyond = self._beyond(now, target, following, at_next, speed_m_s)
+        beyond = self._beyond(now, following, at_next, speed_m_s)
         whole = distance.between(np.stack([now, at_target, beyond]), params.slow_from_m)
         if whole.distance_m >= params.slow_from_m:
             return 1.0, Verdict(1.0, "", whole)
         here = distance.nearest(at_target, params.slow_from_m)
         there = distance.nearest(at_next, params.slow_from_m)
-        if there.distance_m >= here.distance_m - _NEARER_M:
+        room, left = (min(found.distance_m, params.slow_from_m) for found in (here, there))
+        leaves = left >= room - _NEARER_M
+        if (leaves or room == params.slow_from_m) and whole.distance_m >= params.margin_m:
             return 1.0, Verdict(1.0, "", whole)
-        ramp = (here.distance_m - params.margin_m) / (params.slow_from_m - params.margin_m)
-        scale = float(np.clip(ramp, params.least_scale, 1.0))
-        while scale >= params.least_scale:
+        if leaves:
+            least = min(room, distance.nearest(now, params.slow_from_m).distance_m) - _LEAVING_TOLERANCE_M
+            corners = np.stack([now, at_target, at_next])
+            least = min(params.margin_m, least)
+            if distance.certified(corners, least, params.slow_from_m).distance_m >= least:
+                return 1.0, Verdict(1.0, "", whole)
+        # The distance falls about evenly on so short a way: as far as to the margin, or hardly at all.
+        ramp = (room - params.margin_m) / (params.slow_from_m - params.margin_m)
+        fits = (room - params.margin_m) / max(room - left, _NEARER_M)
+        for scale in sorted({min(1.0, max(params.least_scale, min(ramp, fits))), params.least_scale}, reverse=True):
             part = target + scale * (following - target)
             at_part = self._brought(at_target, part)
-            corners = np.stack([now, at_target, self._beyond(now, target, part, at_part, scale * speed_m_s)])
-            found = distance.certified(corners, params.margin_m, params.slow_from_m)
+            rest = self._beyond(now, part, at_part, scale * speed_m_s)
+            # Almost a mixture of joints that are proven already: no joint moves any point by more than its reach.
+            off = REACH_M * float(np.abs(at_part - at_target - scale * (at_next - at_target)).sum())
+            if rest is at_part and beyond is at_next and whole.distance_m - off >= params.margin_m:
+                found = whole
+            else:
+                found = distance.certified(np.stack([now, at_target, rest]), params.margin_m, params.slow_from_m)
             if found.distance_m >= params.margin_m:
                 return scale, Verdict(scale, f"slowed: {found}" if scale < 1 else "", found)
-            scale = params.least_scale if params.least_scale < scale < 2 * params.least_scale else scale / 2
-        return 0.0, Verdict(0.0, f"{there}, {params.margin_m * 1000:.0f} mm are asked", there)
+        worst = min(found, there, key=lambda clearance: clearance.distance_m)
+        return 0.0, Verdict(0.0, f"{worst}, {params.margin_m * 1000:.0f} mm are asked", worst)
 
-    def _beyond(self, now: Array, target: Array, following: Array, at_following: Array, speed_m_s: float) -> Array:
+    def _beyond(self, now: Array, following: Array, at_following: Array, speed_m_s: float) -> Array:
         """Joints where the arm comes to rest at the earliest, on its way to a target; at the target or behind it."""
         params = self.params
         stopping = speed_m_s * params.reaction_s + speed_m_s**2 / (2 * params.braking_m_s2)
@@ -225,10 +241,10 @@ class ArmClearance:
     def _posture_scale(self, now: Array, following: Array) -> tuple[float, str]:
         """What a singularity or a joint's limit leaves of the speed, and the reason."""
         params = self.params
-        conditions = self.condition(now), self.condition(following)
+        condition = self.condition(following)
         singular = limited = 1.0
-        if conditions[1] > max(conditions[0], params.singularity_slow):
-            singular = (params.singularity_stop - conditions[1]) / (params.singularity_stop - params.singularity_slow)
+        if condition > params.singularity_slow and condition > self.condition(now):
+            singular = (params.singularity_stop - condition) / (params.singularity_stop - params.singularity_slow)
         rooms = np.minimum(now - self._low, self._high - now), np.minimum(following - self._low, self._high - following)
         joint = int(np.argmin(rooms[1]))
         if rooms[1][joint] < min(params.joint_slow_from_rad, rooms[0][joint] - 1e-9):
@@ -239,7 +255,7 @@ class ArmClearance:
             return 1.0, ""
         if singular <= limited:
             most = params.singularity_stop
-            reason = f"the arm is near a singularity (condition number {conditions[1]:.0f}, at most {most:g})"
+            reason = f"the arm is near a singularity (condition number {condition:.0f}, at most {most:g})"
         else:
             reason = f"{ARM_JOINTS[joint]} is {np.degrees(rooms[1][joint]):.0f} deg from its limit"
         scale = min(singular, limited)

@@ -44,8 +44,9 @@ _DOWN = np.array([[0.0, 0.0, -1.0]])
 _BEYOND = (np.arange(7) >= np.arange(-1, 8)[:, None]).astype(float)
 """Row: the world, the base, links 1 to 7; column: whether that joint lies beyond it."""
 TABLE = "the table"
-NEVER_NEAR = {"link5", "link7"}
-"""The flange passes the forearm's end at 38 mm in every posture: nothing to be slowed for. The gripper on it may."""
+NEVER_NEAR = [{"link_base", "link2"}, {"link1", "link3"}, {"link2", "link4"}, {"link4", "link6"}, {"link5", "link7"}]
+"""Links with one between them that stay apart in every posture: the nearest, the flange, passes the forearm's end at
+38 mm, which is nothing to be slowed for. The gripper on it is another matter."""
 
 
 class ArmDistance:
@@ -72,11 +73,11 @@ class ArmDistance:
         self._bodies = np.array([0, *(self._model.body(link).id for link in LINKS)])
         self._body = np.array([piece.link + 1 for piece in pieces])
         most = max(len(piece.vertices) for piece in pieces)
-        self._vertices = np.stack([np.resize(piece.vertices, (most, 3)) for piece in pieces])
-        lows, highs = self._vertices.min(axis=1), self._vertices.max(axis=1)
+        vertices = np.stack([np.resize(piece.vertices, (most, 3)) for piece in pieces])
+        self._columns = np.ascontiguousarray(vertices.transpose(0, 2, 1))
+        lows, highs = vertices.min(axis=1), vertices.max(axis=1)
         self._centres = (lows + highs) / 2
-        self._radii = np.linalg.norm(self._vertices - self._centres[:, None], axis=2).max(axis=1)
-        self._half = np.where(self._body[:, None] == 0, (highs - lows) / 2, 0)
+        self._half = (highs - lows) / 2
         self._inflation = np.array([piece.inflation_m for piece in pieces])
         self._reach = np.stack([_reach(piece, self._model, self._bodies) for piece in pieces])
         moving = [index for index, piece in enumerate(arm) if piece.link > 0]
@@ -85,9 +86,9 @@ class ArmDistance:
         pairs += [
             (max(one, two, key=lambda p: arm[p].link), min(one, two, key=lambda p: arm[p].link))
             for one, two in combinations(range(len(arm)), 2)
-            if abs(arm[one].link - arm[two].link) > 1 and {arm[one].name, arm[two].name} != NEVER_NEAR
+            if abs(arm[one].link - arm[two].link) > 1 and {arm[one].name, arm[two].name} not in NEVER_NEAR
         ]
-        self._pairs = np.array(pairs)
+        self._pairs = np.array(pairs).T
         self._fromto = np.zeros(6)
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
@@ -139,33 +140,32 @@ class ArmDistance:
         corners = np.asarray(corners_rad, dtype=float)
         if corners.shape[1:] != (7,) or len(corners) not in _REMAINDER or not np.isfinite(corners).all():
             raise SafetyStop(f"joints must be vectors of seven finite numbers, got {np.asarray(corners_rad).tolist()}")
-        poses = [
-            self._placed(joints) for joints in (corners if len(corners) == 1 else (*corners, corners.mean(axis=0)))
-        ]
-        turn = poses[-1][0]
-        turns, places = (np.stack(parts) for parts in zip(*poses[: len(corners)], strict=True))
+        turns, places = np.empty((len(corners), 9, 3, 3)), np.empty((len(corners), 9, 3))
+        for corner, joints in enumerate(corners):
+            turns[corner], places[corner] = self._placed(joints)
+        turn = turns[0] if len(corners) == 1 else self._placed(corners.sum(axis=0) / len(corners))[0]
         sagging = self._sagging(corners)
         slack = sagging[:, 0] + self._inflation
-        # Spheres about the pieces first: what they keep apart needs no look at the shapes.
-        centres = (turns[:, self._body] @ self._centres[:, :, None])[..., 0] + places[:, self._body]
-        middle = centres.mean(axis=0)
-        spread = np.sqrt(np.square(centres - middle).sum(axis=2).max(axis=0)) + self._radii + slack
+        # Boxes along the axes about the pieces first: what they keep apart needs no look at the shapes.
+        each = turns[:, self._body]
+        centres = np.einsum("kpij,pj->kpi", each, self._centres) + places[:, self._body]
+        extents = np.einsum("kpij,pj->kpi", np.abs(each), self._half)
+        lowest = (centres - extents).min(axis=0) - slack[:, None]
+        highest = (centres + extents).max(axis=0) + slack[:, None]
         best, pair = math.inf, ("", "")
-        low = self._moving[middle[self._moving, 2] - spread[self._moving] < self._table_z_m + within_m]
+        low = self._moving[lowest[self._moving, 2] < self._table_z_m + within_m]
         if len(low):
             heights = -self._support(low, _DOWN[None], turns, places).max(axis=0) - slack[low] - self._table_z_m
-            lowest = int(heights.argmin())
-            if heights[lowest] < within_m:
-                best, pair = float(heights[lowest]), (self.names[low[lowest]], TABLE)
-        one, two = self._pairs.T
-        # A box is taken as it is: the sphere about it would be far larger.
-        apart = np.maximum(np.abs(middle[one] - middle[two]) - self._half[two], 0)
-        gap = np.sqrt(np.square(apart).sum(axis=1)) - spread[one] - np.where(self._body[two], spread[two], 0)
-        near = np.flatnonzero(gap < min(within_m, best))
+            least = int(heights.argmin())
+            if heights[least] < within_m:
+                best, pair = float(heights[least]), (self.names[low[least]], TABLE)
+        one, two = self._pairs
+        gap = np.maximum(np.maximum(lowest[one] - highest[two], lowest[two] - highest[one]), 0)
+        near = np.flatnonzero(np.einsum("pi,pi->p", gap, gap) < max(min(within_m, best), 0.0) ** 2)
         if len(near):
             a, b = one[near], two[near]
             # The second piece's link is taken as still: what turns both of them brings them no nearer.
-            away = self._directions(a, b, middle)
+            away = self._directions(a, b, lowest, highest)
             still = self._body[b]
             away = turns[:, still] @ (turn[still].transpose(0, 2, 1) @ away[:, :, None])
             supports = self._support(a, -away[..., 0], turns, places) + self._support(b, away[..., 0], turns, places)
@@ -196,11 +196,11 @@ class ArmDistance:
     def _support(self, pieces: NDArray[np.int_], directions: Array, turns: Array, places: Array) -> Array:
         """How far pieces ``(M,)`` reach along directions ``(K or 1, M or 1, 3)``, ``(K, M)`` m."""
         bodies = self._body[pieces]
-        local = (directions[:, :, None] @ turns[:, bodies])[:, :, 0]
-        most = (self._vertices[pieces] @ local.transpose(1, 2, 0)).max(axis=1).T
+        local = directions[:, :, None] @ turns[:, bodies]
+        most: Array = (local @ self._columns[pieces])[:, :, 0].max(axis=2)
         return most + (directions * places[:, bodies]).sum(axis=2)
 
-    def _directions(self, a: NDArray[np.int_], b: NDArray[np.int_], middle: Array) -> Array:
+    def _directions(self, a: NDArray[np.int_], b: NDArray[np.int_], lowest: Array, highest: Array) -> Array:
         """Unit vectors ``(M, 3)`` from each second piece to the first, where they are nearest."""
         away = np.empty((len(a), 3))
         fromto, geoms = self._fromto, self._geoms
@@ -211,8 +211,8 @@ class ArmDistance:
         sizes = np.sqrt(np.square(away).sum(axis=1))
         lost = sizes < _LEAST_M
         if lost.any():
-            here, half = middle[b[lost]], self._half[b[lost]]
-            away[lost] = middle[a[lost]] - np.clip(middle[a[lost]], here - half, here + half)
+            centre = (lowest[a[lost]] + highest[a[lost]]) / 2
+            away[lost] = centre - np.clip(centre, lowest[b[lost]], highest[b[lost]])
             sizes = np.sqrt(np.square(away).sum(axis=1))
             away[sizes < _LEAST_M], sizes[sizes < _LEAST_M] = (0, 0, 1), 1
         return away / sizes[:, None]

@@ -26,8 +26,8 @@ HEADING = """\
 """
 
 
-def official_triangles() -> dict[int, Array]:
-    """Triangles ``(T, 3, 3)`` m of the official meshes in each link's frame, cut to ``EDGE_M``; gripper at any opening.
+def official_triangles(edge_m: float = EDGE_M) -> dict[int, Array]:
+    """Triangles ``(T, 3, 3)`` m of the official meshes in each link's frame, cut to ``edge_m``; gripper at any opening.
 
     Raises:
         DataError: the official model or trimesh is not at hand.
@@ -44,7 +44,7 @@ def official_triangles() -> dict[int, Array]:
         mesh = model.geom_dataid[geom]
         vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
         faces = model.mesh_face[model.mesh_faceadr[mesh] :][: model.mesh_facenum[mesh]]
-        cut, cut_faces = subdivide_to_size(vertices.astype(float), faces, EDGE_M, max_iter=20)
+        cut, cut_faces = subdivide_to_size(vertices.astype(float), faces, edge_m, max_iter=20)
         name = model.body(model.geom_bodyid[geom]).name
         link = LINKS.index(name) if name in LINKS else LINKS.index(FLANGE)
         moves = name not in LINKS and name.startswith(("left_", "right_"))
