@@ -84,7 +84,8 @@ class ArmClearance:
         self.obstacles = tuple(obstacles)
         half = self.params.plate_half_width_m
         plate = [Obstacle(PLATE, (-half, -half, table_z_m), (half, half, 0.0))] if table_z_m < 0 else []
-        self._distance = ArmDistance([*obstacles, *plate], table_z_m, tool_pieces(tool))
+        itself_m = self.params.itself_slow_from_m
+        self._distance = ArmDistance([*obstacles, *plate], table_z_m, tool_pieces(tool), itself_m)
         self._kinematics = Kinematics()
         self._low, self._high = self._kinematics.joint_limits.T
         self._model = arm_spec("own", shapes=False).compile()
@@ -101,8 +102,11 @@ class ArmClearance:
             )
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
-        """The smallest distance at joints ``(7,)`` of all below ``within_m``; raises SafetyStop if not finite."""
-        return self._distance.nearest(joints_rad, within_m)
+        """The smallest distance at joints ``(7,)`` of all below ``within_m``; raises SafetyStop if not finite.
+
+        Links of the arm count only where they are nearer to each other than ``itself_slow_from_m``.
+        """
+        return self._distance.nearest(_finite(joints_rad, (7,), "joints"), within_m)
 
     def along(self, joints_rad: ArrayLike) -> Clearance:
         """A lower bound along a way ``(N, 7)``, straight in joint space; of what is within ``slow_from_m``.
@@ -128,16 +132,9 @@ class ArmClearance:
         Raises:
             SafetyStop: what is given is not finite numbers.
         """
-        now = np.asarray(joints_rad, dtype=float)
-        target, following = np.asarray(target_m, dtype=float), np.asarray(next_target_m, dtype=float)
-        if (
-            not (now.shape == (7,) and target.shape == following.shape == (3,))
-            or not np.isfinite([*now, *target, *following, speed_m_s]).all()
-        ):
-            raise SafetyStop(
-                f"the clearance needs seven joints, two targets and a speed, all finite, got {now.tolist()}, "
-                f"{target.tolist()}, {following.tolist()}, {speed_m_s}"
-            )
+        now = _finite(joints_rad, (7,), "joints")
+        target, following = _finite(target_m, (3,), "target"), _finite(next_target_m, (3,), "next target")
+        speed_m_s = float(_finite(speed_m_s, (), "speed"))
         at_target = self._brought(now, target)
         at_next = self._brought(at_target, following)
         scale, reason = self._posture_scale(at_target, at_next)
@@ -153,9 +150,10 @@ class ArmClearance:
             SafetyStop: it comes too near to something, to a singularity or to a joint's limit, or cannot be followed
                 with the gripper pointing down; the message says what, where, and how far on.
         """
-        joints = [np.asarray(joints_rad, dtype=float)]
+        joints = [_finite(joints_rad, (7,), "joints")]
         here = self._kinematics.tcp(joints[0])
-        for point in np.atleast_2d(np.asarray(points_m, dtype=float)):
+        points = np.atleast_2d(np.asarray(points_m, dtype=float))
+        for point in _finite(points, (len(points), 3), "points"):
             count = max(1, int(np.ceil(np.linalg.norm(point - here) / _STEP_M)))
             for part in np.linspace(here, point, count + 1)[1:]:
                 joints.append(self._brought(joints[-1], part))
@@ -173,10 +171,10 @@ class ArmClearance:
 
     def turn(self, joints_rad: ArrayLike, to_rad: ArrayLike) -> Way:
         """The straight way in joint space from joints ``(7,)`` to others ``(7,)``; raises SafetyStop as :meth:`way`."""
-        return self._clear(np.stack([np.asarray(joints_rad, dtype=float), np.asarray(to_rad, dtype=float)]))
+        return self._clear(np.stack([_finite(joints_rad, (7,), "joints"), _finite(to_rad, (7,), "joints")]))
 
     def _clear(self, joints: Array) -> Way:
-        start = self.nearest(joints[0], self.params.slow_from_m)
+        start = self._distance.nearest(joints[0], self.params.slow_from_m)
         needed = min(self.params.margin_m, start.distance_m - _LEAVING_TOLERANCE_M)
         worst = start
         for corners in pairwise(joints):
@@ -216,7 +214,7 @@ class ArmClearance:
         for scale in sorted({min(1.0, max(params.least_scale, min(ramp, fits))), params.least_scale}, reverse=True):
             part = target + scale * (following - target)
             at_part = self._brought(at_target, part)
-            rest = self._beyond(now, part, at_part, scale * speed_m_s)
+            rest = self._beyond(now, part, at_part, speed_m_s)
             # Almost a mixture of joints that are proven already: no joint moves any point by more than its reach.
             off = REACH_M * float(np.abs(at_part - at_target - scale * (at_next - at_target)).sum())
             if rest is at_part and beyond is at_next and whole.distance_m - off >= params.margin_m:
@@ -274,6 +272,13 @@ class ArmClearance:
     def _brought(self, joints: Array, xyz_m: Array) -> Array:
         """Joints ``(7,)`` near others that bring the TCP to a point, pointing down."""
         return self._kinematics.approach(joints, xyz_m, _DOWN, iterations=_ITERATIONS)
+
+
+def _finite(values: ArrayLike, shape: tuple[int, ...], what: str) -> Array:
+    array = np.asarray(values, dtype=float)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise SafetyStop(f"the {what} must be finite numbers of shape {shape}, got {array.tolist()}")
+    return array
 
 
 def _point(xyz_m: Array) -> str:

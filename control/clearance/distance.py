@@ -44,9 +44,6 @@ _DOWN = np.array([[0.0, 0.0, -1.0]])
 _BEYOND = (np.arange(7) >= np.arange(-1, 8)[:, None]).astype(float)
 """Row: the world, the base, links 1 to 7; column: whether that joint lies beyond it."""
 TABLE = "the table"
-NEVER_NEAR = [{"link_base", "link2"}, {"link1", "link3"}, {"link2", "link4"}, {"link4", "link6"}, {"link5", "link7"}]
-"""Links with one between them that stay apart in every posture: the nearest, the flange, passes the forearm's end at
-38 mm, which is nothing to be slowed for. The gripper on it is another matter."""
 
 
 class ArmDistance:
@@ -58,9 +55,17 @@ class ArmDistance:
         obstacles: boxes in the base frame.
         table_z_m: height of the table's plane in the base frame.
         tool: pieces fixed to the flange besides the gripper.
+        itself_within_m: what of the arm itself is farther apart than this counts as not near: the flange always passes
+            the forearm's end at about 40 mm, which is nothing to be slowed for.
     """
 
-    def __init__(self, obstacles: Sequence[Obstacle], table_z_m: float, tool: Sequence[Piece] = ()) -> None:
+    def __init__(
+        self,
+        obstacles: Sequence[Obstacle],
+        table_z_m: float,
+        tool: Sequence[Piece] = (),
+        itself_within_m: float = math.inf,
+    ) -> None:
         arm = [*arm_pieces(), *tool]
         world = [Piece(obstacle.name, -1, obstacle.corners) for obstacle in obstacles]
         pieces = arm + world
@@ -86,9 +91,10 @@ class ArmDistance:
         pairs += [
             (max(one, two, key=lambda p: arm[p].link), min(one, two, key=lambda p: arm[p].link))
             for one, two in combinations(range(len(arm)), 2)
-            if abs(arm[one].link - arm[two].link) > 1 and {arm[one].name, arm[two].name} not in NEVER_NEAR
+            if abs(arm[one].link - arm[two].link) > 1
         ]
         self._pairs = np.array(pairs).T
+        self._within = np.where(self._body[self._pairs[1]] == 0, math.inf, itself_within_m)
         self._fromto = np.zeros(6)
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
@@ -121,19 +127,18 @@ class ArmDistance:
     def certified(self, corners_rad: Array, needed_m: float, within_m: float | None = None) -> Clearance:
         """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, refined as :meth:`along` says."""
         within_m = needed_m if within_m is None else within_m
-        worst, rest = Clearance(math.inf), [corners_rad]
-        cuts = 0
-        while rest:
-            part = rest.pop()
-            found = self.between(part, within_m)
-            if found.distance_m < needed_m and cuts < _MOST_CUTS and self._sagging(part).max() > _TOLERANCE_M:
-                cuts += 1
-                rest += _cut(part)
-            elif found.distance_m < worst.distance_m:
-                worst = found
-                if worst.distance_m < needed_m:
-                    break
-        return worst
+        count = 0
+        parts = [(self.between(corners_rad, within_m), count, corners_rad)]
+        key = lambda part: (part[0].distance_m, part[1])  # noqa: E731
+        while True:
+            # The smallest of the parts' bounds is the whole way's: only there a closer look can raise it.
+            found, _, part = min(parts, key=key)
+            if found.distance_m >= needed_m or count >= _MOST_CUTS or self._sagging(part).max() <= _TOLERANCE_M:
+                return found
+            parts = [other for other in parts if other[2] is not part]
+            for half in _cut(part):
+                count += 1
+                parts.append((self.between(half, within_m), count, half))
 
     def between(self, corners_rad: Array, within_m: float) -> Clearance:
         """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, in one go."""
@@ -161,7 +166,8 @@ class ArmDistance:
                 best, pair = float(heights[least]), (self.names[low[least]], TABLE)
         one, two = self._pairs
         gap = np.maximum(np.maximum(lowest[one] - highest[two], lowest[two] - highest[one]), 0)
-        near = np.flatnonzero(np.einsum("pi,pi->p", gap, gap) < max(min(within_m, best), 0.0) ** 2)
+        limits = np.minimum(self._within, max(min(within_m, best), 0.0))
+        near = np.flatnonzero(np.einsum("pi,pi->p", gap, gap) < limits**2)
         if len(near):
             a, b = one[near], two[near]
             # The second piece's link is taken as still: what turns both of them brings them no nearer.
@@ -170,6 +176,7 @@ class ArmDistance:
             away = turns[:, still] @ (turn[still].transpose(0, 2, 1) @ away[:, :, None])
             supports = self._support(a, -away[..., 0], turns, places) + self._support(b, away[..., 0], turns, places)
             distances = -supports.max(axis=0) - sagging[a, still] - self._inflation[a] - self._inflation[b]
+            distances[distances >= limits[near]] = math.inf
             least = int(distances.argmin())
             if distances[least] < min(within_m, best):
                 best, pair = float(distances[least]), (self.names[a[least]], self.names[b[least]])

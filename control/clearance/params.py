@@ -19,6 +19,7 @@ class ClearanceParams(Checked):
     Attributes:
         margin_m: least distance of anything of the arm from anything else, and of links that are no neighbours.
         slow_from_m: at this distance the speed begins to fall, in proportion, towards nothing at the margin.
+        itself_slow_from_m: the same for links of the arm, some of which pass each other at 40 mm by construction.
         least_scale: of the speed: what is left of it just before the margin, so that a goal beside it is reached.
         braking_m_s2: how hard the controller brakes (*assumed*: its default Cartesian acceleration).
         reaction_s: for how long the arm goes on before a command takes effect (*assumed*: a few controller cycles).
@@ -34,6 +35,7 @@ class ClearanceParams(Checked):
 
     margin_m: Annotated[float, Within(0.005, 0.1, "m")] = 0.02
     slow_from_m: Annotated[float, Within(0.01, 0.3, "m")] = 0.05
+    itself_slow_from_m: Annotated[float, Within(0.01, 0.3, "m")] = 0.03
     least_scale: Annotated[float, Within(0, 1, above=True)] = 0.1
     braking_m_s2: Annotated[float, Within(0.1, 20, "m/s²")] = 2.0
     reaction_s: Annotated[float, Within(0, 0.5, "s")] = 0.05
@@ -47,6 +49,7 @@ class ClearanceParams(Checked):
         super().__post_init__()
         for low, high in (
             ("margin_m", "slow_from_m"),
+            ("margin_m", "itself_slow_from_m"),
             ("singularity_slow", "singularity_stop"),
             ("joint_limit_margin_rad", "joint_slow_from_rad"),
         ):
@@ -93,7 +96,8 @@ class Clearance:
     """The smallest distance, or a proven lower bound of it, and between what.
 
     Attributes:
-        distance_m: negative where they overlap; infinite where nothing lies within the distance that was asked for.
+        distance_m: negative where they overlap, which then is no measure of how deep; infinite where nothing lies
+            within the distance that was asked for.
         pair: names of the part of the arm and of what it is near; two empty names where nothing is.
     """
 

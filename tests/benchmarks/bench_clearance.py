@@ -158,6 +158,7 @@ class Motion:
     reached: bool
     reason: str
     took_s: list[float]
+    halts: int
 
 
 def drive(check: ArmClearance, judge: Judge, site: Site, joints, goal, rng, noise_m: float) -> Motion:
@@ -166,7 +167,7 @@ def drive(check: ArmClearance, judge: Judge, site: Site, joints, goal, rng, nois
     target = kinematics.tcp(joints)
     planner = Planner(target, SPEED_M_S, ACCELERATION_M_S2)
     before, last = target, target
-    nearest, took, reason, held, corners = FAR_M, [], "", 0, site.corners
+    nearest, took, reason, held, halts, corners = FAR_M, [], "", 0, 0, site.corners
     share = 1 - math.exp(-SUBSTEP_S / LAG_S)
     for tick in range(TICKS):
         wish = goal - target + rng.normal(0, noise_m, 3) if noise_m else goal - target
@@ -178,7 +179,7 @@ def drive(check: ArmClearance, judge: Judge, site: Site, joints, goal, rng, nois
         target = target + verdict.scale * wish
         held = held + 1 if verdict.scale == 0 else 0
         if verdict.scale == 0:
-            reason = verdict.reason
+            reason, halts = verdict.reason, halts + 1
         for substep in range(10):
             goal_now = target if substep >= DELAY_SUBSTEPS else last
             before = kinematics.tcp(true) if substep == 9 else before
@@ -188,7 +189,7 @@ def drive(check: ArmClearance, judge: Judge, site: Site, joints, goal, rng, nois
         last = target
         if held > 3 or (np.linalg.norm(target - goal) < REACHED_M and np.linalg.norm(before - goal) < REACHED_M):
             break
-    return Motion(nearest, bool(np.linalg.norm(kinematics.tcp(true) - goal) < REACHED_M), reason, took)
+    return Motion(nearest, bool(np.linalg.norm(kinematics.tcp(true) - goal) < REACHED_M), reason, took, halts)
 
 
 def oracle(check: ArmClearance, judge: Judge, site: Site, joints, goal, kinematics: Kinematics) -> tuple[float, str]:
@@ -215,7 +216,7 @@ def chunk(seed: int, motions: int, margin_m: float = ClearanceParams.margin_m) -
     judges = {(): Judge(), (PEN,): Judge((PEN,))}
     figures = {"seed": seed, "motions": 0, "sites": 0, "within_margin": 0, "least_mm": 1e3, "refused": 0}
     figures |= {"allowed": 0, "refused_though_allowed": 0, "way_refused_though_allowed": 0, "least_refused_mm": []}
-    figures |= {"way_allowed_but_within": 0}
+    figures |= {"way_allowed_but_within": 0, "reached": 0, "reached_after_halts": 0}
     took: dict[str, list[float]] = {"empty": [], "sparse": [], "cluttered": []}
     while figures["motions"] < motions:
         site, check = random_site(rng, rig)
@@ -242,6 +243,8 @@ def chunk(seed: int, motions: int, margin_m: float = ClearanceParams.margin_m) -
             figures["motions"] += 1
             figures["least_mm"] = min(figures["least_mm"], float(motion.nearest_m) * 1000)
             figures["within_margin"] += int(motion.nearest_m < margin_m)
+            figures["reached"] += int(motion.reached)
+            figures["reached_after_halts"] += int(motion.reached and motion.halts > 0)
             took[site.kind] += motion.took_s
             if nearest >= margin_m and not why:
                 figures["allowed"] += 1
