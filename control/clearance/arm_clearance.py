@@ -24,6 +24,7 @@ _MISSED_M = 1e-3
 _NEARER_M = 1e-6
 _LEAVING_TOLERANCE_M = 5e-4
 _ITERATIONS = 2
+_CUTS_A_STEP = 1
 REACH_M = 1.2
 """No part of the arm or of what it carries is farther than this from any joint's axis."""
 _DOWN = pointing_down()
@@ -193,20 +194,17 @@ class ArmClearance:
     ) -> tuple[float, Verdict]:
         params, distance = self.params, self._distance
         beyond = self._beyond(now, following, at_next, speed_m_s)
-        whole = distance.between(np.stack([now, at_target, beyond]), params.slow_from_m)
+        whole, at = distance.between_and_at(np.stack([now, at_target, beyond]), params.slow_from_m)
         if whole.distance_m >= params.slow_from_m:
             return 1.0, Verdict(1.0, "", whole)
-        here = distance.nearest(at_target, params.slow_from_m)
-        there = distance.nearest(at_next, params.slow_from_m)
-        room, left = (min(found.distance_m, params.slow_from_m) for found in (here, there))
+        room, left = np.minimum(at[1:], params.slow_from_m).tolist()
         leaves = left >= room - _NEARER_M
         if (leaves or room == params.slow_from_m) and whole.distance_m >= params.margin_m:
             return 1.0, Verdict(1.0, "", whole)
         if leaves:
-            least = min(room, distance.nearest(now, params.slow_from_m).distance_m) - _LEAVING_TOLERANCE_M
-            corners = np.stack([now, at_target, at_next])
-            least = min(params.margin_m, least)
-            if distance.certified(corners, least, params.slow_from_m).distance_m >= least:
+            least = min(params.margin_m, float(at[:2].min()) - _LEAVING_TOLERANCE_M)
+            corners = np.stack([now, at_target, beyond])
+            if distance.certified(corners, least, params.slow_from_m, _CUTS_A_STEP).distance_m >= least:
                 return 1.0, Verdict(1.0, "", whole)
         # The distance falls about evenly on so short a way: as far as to the margin, or hardly at all.
         ramp = (room - params.margin_m) / (params.slow_from_m - params.margin_m)
@@ -220,11 +218,11 @@ class ArmClearance:
             if rest is at_part and beyond is at_next and whole.distance_m - off >= params.margin_m:
                 found = whole
             else:
-                found = distance.certified(np.stack([now, at_target, rest]), params.margin_m, params.slow_from_m)
+                corners = np.stack([now, at_target, rest])
+                found = distance.certified(corners, params.margin_m, params.slow_from_m, _CUTS_A_STEP)
             if found.distance_m >= params.margin_m:
                 return scale, Verdict(scale, f"slowed: {found}" if scale < 1 else "", found)
-        worst = min(found, there, key=lambda clearance: clearance.distance_m)
-        return 0.0, Verdict(0.0, f"{worst}, {params.margin_m * 1000:.0f} mm are asked", worst)
+        return 0.0, Verdict(0.0, f"{found}, {params.margin_m * 1000:.0f} mm are asked", found)
 
     def _beyond(self, now: Array, following: Array, at_following: Array, speed_m_s: float) -> Array:
         """Joints where the arm comes to rest at the earliest, on its way to a target; at the target or behind it."""

@@ -37,7 +37,7 @@ from datasets.rig.projection import Array
 _REMAINDER = {1: 0.0, 2: 1 / 8, 3: 1 / 6}
 _TOLERANCE_M = 5e-4
 """A way is cut in two where the bound misses by less than what its curvature may make, down to this."""
-_MOST_CUTS = 200
+_MOST_CUTS = 100
 _FAR_M = 10.0
 _LEAST_M = 1e-9
 _DOWN = np.array([[0.0, 0.0, -1.0]])
@@ -124,7 +124,9 @@ class ArmDistance:
             key=lambda clearance: clearance.distance_m,
         )
 
-    def certified(self, corners_rad: Array, needed_m: float, within_m: float | None = None) -> Clearance:
+    def certified(
+        self, corners_rad: Array, needed_m: float, within_m: float | None = None, most_cuts: int = _MOST_CUTS
+    ) -> Clearance:
         """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, refined as :meth:`along` says."""
         within_m = needed_m if within_m is None else within_m
         count = 0
@@ -133,7 +135,7 @@ class ArmDistance:
         while True:
             # The smallest of the parts' bounds is the whole way's: only there a closer look can raise it.
             found, _, part = min(parts, key=key)
-            if found.distance_m >= needed_m or count >= _MOST_CUTS or self._sagging(part).max() <= _TOLERANCE_M:
+            if found.distance_m >= needed_m or count >= 2 * most_cuts or self._sagging(part).max() <= _TOLERANCE_M:
                 return found
             parts = [other for other in parts if other[2] is not part]
             for half in _cut(part):
@@ -142,6 +144,13 @@ class ArmDistance:
 
     def between(self, corners_rad: Array, within_m: float) -> Clearance:
         """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, in one go."""
+        return self.between_and_at(corners_rad, within_m)[0]
+
+    def between_and_at(self, corners_rad: Array, within_m: float) -> tuple[Clearance, Array]:
+        """As :meth:`between`; and lower bounds at each joint vector, ``(K,)`` m, infinite where nothing is near.
+
+        What is nearest at a corner alone is told a little too small: the directions are those of the middle.
+        """
         corners = np.asarray(corners_rad, dtype=float)
         if corners.shape[1:] != (7,) or len(corners) not in _REMAINDER or not np.isfinite(corners).all():
             raise SafetyStop(f"joints must be vectors of seven finite numbers, got {np.asarray(corners_rad).tolist()}")
@@ -157,10 +166,12 @@ class ArmDistance:
         extents = np.einsum("kpij,pj->kpi", np.abs(each), self._half)
         lowest = (centres - extents).min(axis=0) - slack[:, None]
         highest = (centres + extents).max(axis=0) + slack[:, None]
-        best, pair = math.inf, ("", "")
+        best, pair, at = math.inf, ("", ""), np.full(len(corners), math.inf)
         low = self._moving[lowest[self._moving, 2] < self._table_z_m + within_m]
         if len(low):
-            heights = -self._support(low, _DOWN[None], turns, places).max(axis=0) - slack[low] - self._table_z_m
+            each_height = -self._support(low, _DOWN[None], turns, places) - self._inflation[low] - self._table_z_m
+            at = each_height.min(axis=1)
+            heights = each_height.min(axis=0) - sagging[low, 0]
             least = int(heights.argmin())
             if heights[least] < within_m:
                 best, pair = float(heights[least]), (self.names[low[least]], TABLE)
@@ -175,12 +186,15 @@ class ArmDistance:
             still = self._body[b]
             away = turns[:, still] @ (turn[still].transpose(0, 2, 1) @ away[:, :, None])
             supports = self._support(a, -away[..., 0], turns, places) + self._support(b, away[..., 0], turns, places)
-            distances = -supports.max(axis=0) - sagging[a, still] - self._inflation[a] - self._inflation[b]
-            distances[distances >= limits[near]] = math.inf
+            supports += self._inflation[a] + self._inflation[b]
+            distances = -supports.max(axis=0) - sagging[a, still]
+            counts = distances < limits[near]
+            distances[~counts] = math.inf
+            at = np.minimum(at, -supports[:, counts].max(axis=1, initial=-math.inf))
             least = int(distances.argmin())
             if distances[least] < min(within_m, best):
                 best, pair = float(distances[least]), (self.names[a[least]], self.names[b[least]])
-        return Clearance(best, pair)
+        return Clearance(best, pair), at
 
     def _placed(self, joints: Array) -> tuple[Array, Array]:
         """Rotations ``(9, 3, 3)`` and origins ``(9, 3)`` of the world and the links."""
