@@ -24,7 +24,7 @@ _MISSED_M = 1e-3
 _NEARER_M = 1e-6
 _LEAVING_TOLERANCE_M = 5e-4
 _ITERATIONS = 2
-_CUTS_A_STEP = 1
+_CUTS_A_STEP = 3
 REACH_M = 1.2
 """No part of the arm or of what it carries is farther than this from any joint's axis."""
 _DOWN = pointing_down()
@@ -204,7 +204,7 @@ class ArmClearance:
         if leaves:
             least = min(params.margin_m, float(at[:2].min()) - _LEAVING_TOLERANCE_M)
             corners = np.stack([now, at_target, beyond])
-            if distance.certified(corners, least, params.slow_from_m, _CUTS_A_STEP).distance_m >= least:
+            if distance.certified(corners, least, params.slow_from_m).distance_m >= least:
                 return 1.0, Verdict(1.0, "", whole)
         # The distance falls about evenly on so short a way: as far as to the margin, or hardly at all.
         ramp = (room - params.margin_m) / (params.slow_from_m - params.margin_m)
