@@ -56,9 +56,9 @@ class Way:
 class ArmClearance:
     """Keeps the whole arm clear of the table, the base plate, boxes of the site, and itself. Not thread-safe.
 
-    Between places the controller is *assumed* to turn the joints as little as it can (the minimal norm solution), with
-    the gripper pointing down at yaw 0: which of the many postures of seven joints it takes is not told by its maker.
-    What it really does is watched by the reports. Everything else is a bound (:mod:`control.clearance.distance`).
+    Between places the controller turns the joints as little as it can (the minimal norm solution, *assumed: elbow*),
+    with the gripper pointing down at yaw 0: which of the many postures of seven joints it takes is not told by its
+    maker. Everything else is a bound (:mod:`control.clearance.distance`).
 
     Args:
         rig: the home posture.

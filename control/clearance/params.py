@@ -21,14 +21,15 @@ class ClearanceParams(Checked):
         slow_from_m: at this distance the speed begins to fall, in proportion, towards nothing at the margin.
         itself_slow_from_m: the same for links of the arm, some of which pass each other at 40 mm by construction.
         least_scale: of the speed: what is left of it just before the margin, so that a goal beside it is reached.
-        braking_m_s2: how hard the controller brakes (*assumed*: its default Cartesian acceleration).
-        reaction_s: for how long the arm goes on before a command takes effect (*assumed*: a few controller cycles).
+        braking_m_s2: how hard the controller brakes (*assumed: stop-braking*, which is harder).
+        reaction_s: for how long the arm goes on before a command takes effect (*assumed: arm-response*).
         singularity_slow, singularity_stop: condition number of the Jacobian (m and rad side by side) at which the speed
             begins to fall and from which the arm goes no further in; the defaults of MoveIt Servo
             (``lower_singularity_threshold``, ``hard_stop_singularity_threshold``).
         joint_limit_margin_rad: no joint is turned nearer to its limit (MoveIt Servo's ``joint_limit_margin``).
         joint_slow_from_rad: at this distance from its limit the speed begins to fall.
-        plate_half_width_m: of the square plate that the arm is screwed to, from the table to its base: *assumed*.
+        plate_half_width_m: of the square plate that the arm is screwed to, from the table to its base
+            (*assumed: base-plate*).
     """
 
     PART = "clearance."
