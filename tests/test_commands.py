@@ -87,7 +87,8 @@ def test_what_passes_on_its_second_run_only_is_told_and_fails_the_nightly(tmp_pa
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     (options,) = re.findall(r"-m pytest (.* -m realtime.*)", recipe)
     (tmp_path / "test_flaky.py").write_text(FLAKY)
-    line = [sys.executable, "-m", "pytest", *options.split(), "-p", "no:cacheprovider", "-p", "pytest_rerunfailures"]
+    plugins = ["-p", "no:cacheprovider", "-p", "pytest_rerunfailures", "-p", "xdist.plugin"]
+    line = [sys.executable, "-m", "pytest", *options.split(), *plugins]
     alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=alone)
     assert "RERUN test_flaky.py::test_that_passes_when_it_is_run_again" in done.stdout

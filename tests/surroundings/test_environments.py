@@ -29,7 +29,7 @@ ENTRY_POINTS = {
     "control.ablation": "--config",
     "pipelines.run_real": "--rig",
     "pipelines.calibrate": "--rig",
-    "pipelines.rehearse": "--config",
+    "pipelines.rehearse.__main__": "--config",
     "pipelines.demo": "--policy",
     "pipelines.gauntlet.__main__": "--config",
 }
@@ -119,7 +119,7 @@ OUTPUTS = [
     ("perception.seeds", ["--runs={}"]),
     ("pipelines.calibrate", ["--out={}/camera.yaml"]),
     ("pipelines.demo", ["--out={}"]),
-    ("pipelines.rehearse", ["--out={}"]),
+    ("pipelines.rehearse.__main__", ["--out={}"]),
     ("pipelines.soak", ["--out={}"]),
     ("pipelines.soak", ["--record={}"]),
     ("pipelines.run_real", ["--random=1", "--record={}"]),
@@ -145,7 +145,7 @@ PLACES = [
     ("control.train", "control", ("results", "policy", "runs")),
     ("control.train", "end_to_end_rgb", ("results", "policy", "runs")),
     ("control.ablation", "control", ("results", "runs")),
-    ("pipelines.rehearse", "rehearsal", ("output",)),
+    ("pipelines.rehearse.__main__", "rehearsal", ("output",)),
     ("pipelines.gauntlet.__main__", "gauntlet", ("results", "runs")),
 ]
 

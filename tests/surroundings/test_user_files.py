@@ -4,7 +4,6 @@ import importlib
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -73,8 +72,7 @@ def test_an_earlier_calibration_is_kept_beside_the_new_one(rig, tmp_path, monkey
     devices = SimpleNamespace(
         twin=None,
         camera=SimpleNamespace(intrinsics=None),
-        arm=SimpleNamespace(home=lambda: None),
-        stop_on_signals=lambda: nullcontext(Event()),
+        arm=SimpleNamespace(home=lambda: None, stop=lambda: True),
     )
     monkeypatch.setattr(calibrate, "open_devices", lambda *given: nullcontext(devices))
     calibrate.main(["--out", str(path)])
