@@ -1,7 +1,6 @@
 """Training of one look with Lightning."""
 
 import math
-import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -36,7 +35,7 @@ class Regressor(pl.LightningModule):
         loss: weights of the loss's terms.
         augment: what happens to frames on their way.
         glance_error: of the coarse estimates that the fovea is trained on.
-        autocast: compute in bfloat16 where this processor is faster at it.
+        autocast: compute in bfloat16 where this processor has instructions for it.
     """
 
     def __init__(
@@ -160,18 +159,9 @@ def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:
     return point * torch.where(use, middle / point[:, 2], torch.ones_like(middle))[:, None]
 
 
-def bfloat16_is_fast(size: int = 42) -> bool:
-    """Whether this processor convolves in bfloat16 faster than in float32, by a tenth of a second's measurement."""
-    net = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
-    images = torch.randn(16, 64, size, size).to(memory_format=torch.channels_last)
-
-    def seconds(enabled: bool) -> float:
-        best = float("inf")
-        for _ in range(4):
-            start = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-                net(images).float().sum().backward()
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    return seconds(True) < 0.8 * seconds(False)
+def bfloat16_is_fast() -> bool:
+    """Whether this processor has instructions for bfloat16: a fact, where a measurement asks how busy it is."""
+    # A measurement stood here and drew these numbers: networks learn as before, to the bit, as long as they are drawn.
+    torch.nn.Conv2d(64, 64, 3), torch.randn(16, 64, 42, 42)
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))

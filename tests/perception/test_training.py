@@ -14,7 +14,7 @@ from datasets.rig.rig import Rig
 from perception import baseline, evaluate, seeds, train
 from perception.evaluation.comparison import beside
 from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
-from perception.training.regressor import Regressor
+from perception.training.regressor import Regressor, bfloat16_is_fast
 
 FRAMES = {
     "shard_frames": 40,
@@ -201,6 +201,19 @@ def test_seeds_take_the_pair_at_hand_and_train_the_others(
     monkeypatch.setattr(seeds, "train_look", None)
     seeds.main([*arguments, "--gather"])
     assert json.loads((tmp_path / "results" / "seeds.json").read_text()) == table
+
+
+@pytest.mark.parametrize(
+    ("has", "fast"), [({}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True, "avx512_bf16": False}, True)]
+)
+def test_the_processor_not_its_load_decides_the_precision(has, fast, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    states = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        assert bfloat16_is_fast() is fast
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
 
 
 @pytest.mark.slow
