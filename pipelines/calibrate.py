@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from control.arms.fence import Fence
+from control.arms.site import SiteParams
 from datasets.arm.kinematics import Kinematics
 from datasets.common.cli import CommandParser, command_line, require_writable, seed
 from datasets.common.errors import ConfigError, DataError, DeviceError, SafetyStop
@@ -32,11 +33,11 @@ from perception.cameras.camera import Camera
 from perception.estimator.estimator import PositionEstimator
 from perception.estimator.table_plane import seen_from_table
 from pipelines.observers.output import unhurried_output
-from pipelines.run_real import add_consents, agrees_to_take_over, ask_operator
+from pipelines.run_real import add_consents, add_site, agrees_to_take_over, ask_operator
 from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.devices import TWIN, DeviceNames, open_devices
 from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
-from pipelines.setup.setup import PROPORTIONAL, Setup
+from pipelines.setup.setup import PROPORTIONAL, Setup, require_ways
 from pipelines.twin.settings import TWIN_PATH, TwinParams
 
 PROG = "pipelines.calibrate"
@@ -211,7 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
     parser.add_argument("--rig", default=RIG_PATH, metavar="FILE")
-    parser.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE", help="of this site (default: %(default)s)")
+    parser.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE")
+    add_site(parser)
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
     parser.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
     add_consents(parser)
@@ -239,8 +241,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             estimator=options.estimator,
             policy=PROPORTIONAL,
             max_speed_m_s=options.max_speed,
+            site=SiteParams.load(options.site),
         )
         places = choose_places(rig, setup.fence, options.poses, options.seed)
+        require_ways(setup.clearance, rig, places, from_home=False)
         if not names.is_twin and not options.yes:
             ask_operator(options.arm, places)
         with (

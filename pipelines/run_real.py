@@ -19,9 +19,11 @@ import numpy as np
 
 from control.arms.fence import Fence
 from control.arms.params import ArmParams
+from control.arms.site import SITE_EXAMPLE_PATH, SITE_PATH, SiteParams
 from control.arms.xarm.link import logger as arm_log
-from control.task.goal_check import check_goals
+from control.task.goal_check import REACH_MARGIN_M, check_goals, reach_margin
 from control.task.goals import GoalSampler
+from datasets.arm.kinematics import Kinematics
 from datasets.common.cli import EXIT_INTERRUPTED, CommandParser, command_line, seed
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import RIG_PATH, Rig
@@ -34,7 +36,7 @@ from pipelines.setup.assemble import RunOptions, run
 from pipelines.setup.check import check, require_all
 from pipelines.setup.devices import NO_ARM, DeviceNames
 from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
-from pipelines.setup.setup import Setup, make_fence
+from pipelines.setup.setup import Setup, make_fence, require_ways
 from pipelines.twin.faults import FAULT_NAMES, PlannedFault
 from pipelines.twin.settings import TWIN_PATH, TwinParams
 
@@ -97,6 +99,7 @@ def parser() -> CommandParser:
     files = options.add_argument_group("parameter files")
     files.add_argument("--rig", default=RIG_PATH, metavar="FILE")
     files.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE")
+    add_site(files)
     files.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
     return options
 
@@ -106,7 +109,7 @@ def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fenc
 
     Raises:
         ConfigError: none was given to a real arm, or one lies outside the workspace.
-        ReachError: one cannot be reached pointing down.
+        ReachError: one cannot be reached pointing down, or lies near the edge of reach.
     """
     goals = check_goals(options.goal or [], rig)
     count = options.random
@@ -117,8 +120,12 @@ def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fenc
     if not 0 < options.radius <= 1:
         raise ConfigError(f"--radius {options.radius}: give metres, in (0, 1]")
     rng = np.random.default_rng(options.seed)
-    sampler = GoalSampler(rig, fence, options.radius) if count else None
-    goals += [np.asarray(sampler.sample(rng), dtype=float) for _ in range(count)] if sampler else []
+    sampler, asked = GoalSampler(rig, fence, options.radius) if count else None, len(goals)
+    kinematics = Kinematics()
+    while sampler and len(goals) < asked + count:
+        goal = np.asarray(sampler.sample(rng), dtype=float)
+        if reach_margin(kinematics, goal, rig) >= REACH_MARGIN_M:
+            goals.append(goal)
     if not goals:
         raise ConfigError("no goal: a real arm does not start without one; give --goal X Y Z or --random N")
     return goals
@@ -138,15 +145,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         rig = Rig.load(options.rig)
         settings = RuntimeParams.load(options.runtime)
-        site = settings.site(rig)
+        site = SiteParams.load(options.site)
         twin = TwinParams.load(options.twin)
         faults = tuple(PlannedFault.parse(text) for text in options.fault)
         if faults and not names.is_twin:
             raise ConfigError("--fault: only the twin fails on demand; leave out --arm and --camera")
+        here = site.rig(rig)
         goals = (
             []
             if options.check
-            else choose_goals(options, names, site, make_fence(site, ArmParams.load(), options.max_speed))
+            else choose_goals(options, names, here, make_fence(here, ArmParams.load(), options.max_speed))
         )
         setup = Setup.load(
             rig,
@@ -155,7 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             policy=options.policy,
             calibration=options.calibration or names.recorded_calibration(rig),
             max_speed_m_s=options.max_speed,
+            site=site,
         )
+        require_ways(setup.clearance, rig, goals)
         if options.check:
             verdicts = []
             for verdict in check(setup, names, twin):
@@ -216,6 +226,15 @@ def add_consents(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -
         "--reports-are-commands",
         action="store_true",
         help="accept firmware before 2.4.0, which reports where it sends the arm (see docs/first_day.md)",
+    )
+
+
+def add_site(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
+    """The option that names what is true of one laboratory."""
+    options.add_argument(
+        "--site",
+        metavar="FILE",
+        help=f"what is true of your laboratory (default: {SITE_PATH}, where it exists; see {SITE_EXAMPLE_PATH})",
     )
 
 

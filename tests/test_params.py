@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from control.arms.params import ArmParams
+from control.arms.site import SiteParams
 from control.learning.end_to_end import EndToEndParams
 from control.learning.pretrained import ControlParams
 from control.learning.trainer import AgentParams
@@ -41,6 +42,7 @@ FILES = {
     "rehearsal": RehearsalParams,
     "rig": Rig,
     "runtime": RuntimeParams,
+    "site.example": SiteParams,
     "twin": TwinParams,
 }
 DIFFER = {params_type: {field.name for field in dataclasses.fields(params_type)} for params_type in NOTHING_SPECIAL} | {
@@ -70,6 +72,8 @@ def parts(params_type: type, content: dict):
 
 def plain(value):
     """As YAML would give it."""
+    if dataclasses.is_dataclass(value):
+        return dataclasses.asdict(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -112,4 +116,4 @@ def test_a_number_beyond_its_range_is_refused_by_name(name, tmp_path):
             with pytest.raises(ConfigError, match=rf"{re.escape(str(file))}: {key} must .*got"):
                 load_params(file, FILES[name])
             tried += 1
-    assert tried or name in {"frames"}
+    assert tried or name in {"frames", "site.example"}

@@ -15,6 +15,7 @@ from typing import Annotated
 import numpy as np
 from tqdm import tqdm
 
+from control.arms.site import SiteParams
 from control.policies.policy import Policy
 from control.task.goals import GoalSampler
 from datasets.common.cli import CommandParser, command_line, require_writable
@@ -159,6 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
     parser.add_argument("--goals", type=int, metavar="N", help="fewer or more goals than the file says")
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE", help="another twin (default: %(default)s)")
+    parser.add_argument("--site", metavar="FILE", help="what is true of your laboratory (default: an empty one)")
     parser.add_argument("--out", metavar="DIR", help="default: the file's output")
     options = parser.parse_args(arguments)
     with command_line(PROG):
@@ -171,7 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in (METRICS, PICTURE):
             require_writable(output / name, "--out")
         rig = Rig.load()
-        setup = Setup.load(rig, RuntimeParams.load(), policy=options.policy)
+        site = SiteParams() if options.site is None else SiteParams.load(options.site)
+        setup = Setup.load(rig, RuntimeParams.load(), policy=options.policy, site=site)
         setup = replace(setup, arm=replace(setup.arm, slow_speed_m_s=settings.homing_speed_m_s))
         sampler, rng = GoalSampler(rig, setup.fence, settings.radius_m), np.random.default_rng(settings.seed)
         goals = [np.asarray(sampler.sample(rng), dtype=float) for _ in range(settings.goals)]

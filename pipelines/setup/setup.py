@@ -1,16 +1,23 @@
 """What a run is made of before any device is opened: read, checked, and refused in one sentence if it does not fit."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
+from control.arms.arm import Vector
 from control.arms.fence import Fence, check_start
 from control.arms.params import ArmParams
+from control.arms.site import SITE_PATH, Box, SiteParams
+from control.clearance.arm_clearance import ArmClearance
+from control.clearance.params import Obstacle
 from control.policies.policy import Policy
 from control.policies.shipped import ProportionalPolicy, load_policy
-from datasets.common.errors import SafetyStop
+from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
-from perception.calibration.calibration import Calibration
+from perception.calibration.calibration import NOT_MEASURED, Calibration
 from perception.cameras.realsense.settings import CameraParams
 from perception.estimator.estimate import Estimator
 from perception.estimator.estimator import PositionEstimator
@@ -18,6 +25,8 @@ from pipelines.setup.settings import RuntimeParams
 
 PROPORTIONAL = "proportional"
 """Names the proportional controller in place of a trained policy's folder; ``p`` does so, too."""
+TABLE_AGREES_M = 0.02
+"""How far apart the table's heights of site file and calibration may be."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +37,8 @@ class Setup:
         rig: that the models were trained for.
         settings: of the models that were loaded, wherever they were named.
         estimator: not bound to this camera yet (:meth:`bound_estimator`).
-        fence: of :attr:`site`.
-        calibration: where the camera stands and how high the table lies: as measured, or as the rig says.
+        fence: of :attr:`site_rig`.
+        calibration: where the camera stands and how high the table lies: as measured, or as rig and site say.
     """
 
     rig: Rig
@@ -41,6 +50,7 @@ class Setup:
     fence: Fence
     calibration: Calibration
     max_speed_m_s: float | None = None
+    site: SiteParams = field(default_factory=SiteParams)
 
     @classmethod
     def load(
@@ -52,11 +62,13 @@ class Setup:
         policy: str | None = None,
         calibration: str | Path | Calibration | None = None,
         max_speed_m_s: float | None = None,
+        site: SiteParams | None = None,
     ) -> "Setup":
         """Load what the settings name, unless named here.
 
         Args:
             calibration: its file or itself; None: the rig's own values.
+            site: None: one of which nothing special is known.
 
         Raises:
             ConfigError: a parameter file does not fit.
@@ -67,11 +79,12 @@ class Setup:
         settings = replace(
             settings, estimator=str(estimator or settings.estimator), policy=str(policy or settings.policy)
         )
-        arm = ArmParams.load()
+        arm, site = ArmParams.load(), site or SiteParams()
         if not isinstance(calibration, Calibration):
             calibration = Calibration.of_rig(rig) if calibration is None else Calibration.load(calibration)
-        fence = make_fence(settings.site(rig), arm, max_speed_m_s)
-        check_clearance(fence, calibration.table_z_m)
+        calibration = with_table(calibration, site)
+        fence = make_fence(site.rig(rig), arm, max_speed_m_s)
+        check_clearance(fence, calibration.table_z_m, site.held.below_m)
         return cls(
             rig,
             settings,
@@ -82,16 +95,49 @@ class Setup:
             fence,
             calibration,
             max_speed_m_s,
+            site,
         )
 
     @property
-    def site(self) -> Rig:
+    def site_rig(self) -> Rig:
         """The rig with the workspace that the TCP keeps to here."""
-        return self.settings.site(self.rig)
+        return self.site.rig(self.rig)
+
+    @property
+    def clearance(self) -> ArmClearance:
+        """What keeps the whole arm clear of table, itself and the site's boxes.
+
+        Raises:
+            SafetyStop: at home the arm is too near to one of them.
+        """
+        held, tip_m = self.site.held, self.rig.tool.tcp_offset_m
+        across, ends = (-held.radius_m, held.radius_m), (tip_m - held.above_m, tip_m + held.below_m)
+        tool = [_obstacle("what the tool holds", Box(across, across, ends))] if held.radius_m else []
+        boxes = [_obstacle(name, box) for name, box in self.site.keep_out.items()]
+        return ArmClearance(self.site_rig, boxes, self.calibration.table_z_m, tool=tool)
 
     def bound_estimator(self, intrinsics: Intrinsics) -> Estimator:
         """The estimator for the camera as calibrated, with the intrinsics that the camera itself reports."""
         return self.estimator.bound(self.calibration.pose, intrinsics, self.calibration.table_z_m)
+
+
+def _obstacle(name: str, box: Box) -> Obstacle:
+    sides = box.x_m, box.y_m, box.z_m
+    return Obstacle(name, (sides[0][0], sides[1][0], sides[2][0]), (sides[0][1], sides[1][1], sides[2][1]))
+
+
+def require_ways(clearance: ArmClearance, rig: Rig, goals_m: Sequence[Vector], from_home: bool = True) -> None:
+    """Refuse goals that the arm cannot reach in a straight line without coming too near to something.
+
+    Args:
+        goals_m: points ``(3,)`` of the TCP in the base frame.
+        from_home: each is begun at home; else the first is, and every other at the one before.
+
+    Raises:
+        SafetyStop: the message says which, what is near, and where.
+    """
+    for ways in [[goal] for goal in goals_m] if from_home else [goals_m]:
+        clearance.way(rig.home_joints_rad, np.asarray(ways))
 
 
 def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> Fence:
@@ -101,12 +147,37 @@ def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> 
     return fence
 
 
-def check_clearance(fence: Fence, table_z_m: float) -> None:
-    """Raises SafetyStop when the fence begins too near to a table that stands above the arm's base."""
-    if fence.low_m[2] < (least_m := table_z_m + fence.least_height_m):
+def with_table(calibration: Calibration, site: SiteParams) -> Calibration:
+    """The calibration with the table's height: what it measured, or what the site says where nothing was measured.
+
+    Raises:
+        ConfigError: the two differ.
+    """
+    told, measured = site.table_z_m, calibration.table_z_m
+    if told is None:
+        return calibration
+    if calibration.measured == NOT_MEASURED:
+        return replace(calibration, table_z_m=told)
+    if abs(told - measured) > TABLE_AGREES_M:
+        raise ConfigError(
+            f"table_z_m is {told:.3f} m in the site file, and was measured at {measured:.3f} m by the calibration; "
+            "correct the site file, or calibrate again"
+        )
+    return calibration
+
+
+def check_clearance(fence: Fence, table_z_m: float, below_m: float = 0.0) -> None:
+    """Raises SafetyStop when the fence begins too near to the table for the controller's boundary and the watch.
+
+    Args:
+        table_z_m: the table's height in the base frame, which may lie above the arm's base.
+        below_m: how far something that the tool holds reaches below the TCP.
+    """
+    if fence.low_m[2] < (least_m := table_z_m + below_m + fence.least_height_m):
+        held = f", what the tool holds reaches {below_m:.3f} m below the TCP" if below_m else ""
         raise SafetyStop(
-            f"the fence begins at z = {fence.low_m[2]:.3f} m, the table was measured at {table_z_m:.3f} m; "
-            f"raise keep_within.z_m in params/runtime.yaml to {least_m:.3f} m or more"
+            f"the fence begins at z = {fence.low_m[2]:.3f} m, the table lies at {table_z_m:.3f} m{held}; "
+            f"raise keep_within.z_m in {SITE_PATH} to {least_m:.3f} m or more"
         )
 
 

@@ -13,7 +13,6 @@ from pipelines.rehearse import __main__ as rehearse
 from pipelines.setup import assemble as run
 from pipelines.setup.assemble import RunOptions
 from pipelines.setup.devices import DeviceNames
-from pipelines.setup.settings import RUNTIME_PATH
 from pipelines.twin.settings import TwinParams
 from soak import run as soak
 
@@ -116,8 +115,8 @@ def test_calibration_keeps_to_the_box_of_the_site(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(PositionEstimator, "load", lambda folder, rig: None)
     box = "{x_m: [0.30, 0.50], y_m: [-0.20, 0.08], z_m: [0.12, 0.45]}"
     site = tmp_path / "site.yaml"
-    site.write_text(RUNTIME_PATH.read_text().replace("keep_within: null", f"keep_within: {box}"))
-    told = refusal(capsys, "calibrate", "--runtime", str(site), "--out", str(tmp_path / "c.yaml"))
+    site.write_text(f"keep_within: {box}")
+    told = refusal(capsys, "calibrate", "--site", str(site), "--out", str(tmp_path / "c.yaml"))
     assert "not in a test" in told
     (setup,) = seen
     assert list(setup.fence.high_m) == [0.50, 0.08, 0.45]

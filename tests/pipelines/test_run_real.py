@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.task.goal_check import check_goals
-from datasets.arm.kinematics import ReachError
+from control.arms.site import SITE_EXAMPLE_PATH, SITE_PATH, SiteParams
+from control.task.goal_check import REACH_MARGIN_M, check_goals, reach_margin
+from datasets.arm.kinematics import Kinematics, ReachError
 from datasets.common.errors import ConfigError, SafetyStop
 from pipelines.run_real import ask_operator, choose_goals, exit_code, parser
 from pipelines.runtime.stops import Stop, StopReason
@@ -65,6 +66,7 @@ def assert_refused(done, *words):
 def folder(tmp_path):
     """A folder like the repository's, whose parameter files may be spoilt."""
     shutil.copytree(ROOT / "params", tmp_path / "params")
+    shutil.copy(ROOT / SITE_EXAMPLE_PATH, tmp_path / SITE_PATH)
     if (ROOT / "models").is_dir():
         shutil.copytree(ROOT / "models", tmp_path / "models")
     return tmp_path
@@ -136,10 +138,16 @@ def test_no_recording():
         ("rig.yaml", "x_m: [0.25, 0.60]", "x_m: [0.60, 0.25]", "workspace.x_m"),
         ("arm.yaml", "mode: online_line", "mode: joint", "mode"),
         (
-            "runtime.yaml",
+            "site.yaml",
             "keep_within: null",
             "keep_within: {x_m: [0.3, 0.2], y_m: [0, 1], z_m: [0, 1]}",
-            "workspace.x_m",
+            "keep_within.x_m",
+        ),
+        (
+            "site.yaml",
+            "keep_out: {}",
+            "keep_out: {post: {x_m: [0, 1], y_m: [300, 400], z_m: [0, 1]}}",
+            "keep_out.post.y",
         ),
     ],
 )
@@ -152,20 +160,31 @@ NARROWER = "{x_m: [0.30, 0.50], y_m: [-0.20, 0.08], z_m: [0.12, 0.45]}"
 
 
 def test_a_goal_outside_the_box_of_this_site_is_refused(folder):
-    spoil(folder, "runtime.yaml", "keep_within: null", f"keep_within: {NARROWER}")
+    spoil(folder, "site.yaml", "keep_within: null", f"keep_within: {NARROWER}")
     assert_refused(command(*GOOD, cwd=folder), "[0.45, 0.1, 0.3]", "[-0.2, 0.08]")
 
 
 def test_a_box_beyond_what_the_models_know_is_refused(folder):
-    spoil(folder, "runtime.yaml", "keep_within: null", f"keep_within: {NARROWER.replace('0.12', '0.02')}")
+    spoil(folder, "site.yaml", "keep_within: null", f"keep_within: {NARROWER.replace('0.12', '0.02')}")
     assert_refused(command(*GOOD, cwd=folder), "keep_within", "[0.02, 0.45]", "trained for")
+
+
+def test_a_box_in_its_old_place_is_refused_with_its_new_one(folder):
+    spoil(folder, "runtime.yaml", "horizon_steps:", f"keep_within: {NARROWER}\nhorizon_steps:")
+    assert_refused(command(*GOOD, cwd=folder), "params/runtime.yaml", "keep_within has moved", "params/site.yaml")
+
+
+def test_a_site_of_the_command_line_replaces_the_default(folder, tmp_path):
+    spoil(folder, "site.yaml", "keep_within: null", f"keep_within: {NARROWER}")
+    (tmp_path / "other.yaml").write_text(f"keep_within: {NARROWER.replace('0.08', '0.09')}")
+    assert_refused(command(*GOOD, "--site", "other.yaml", cwd=folder), "[0.45, 0.1, 0.3]", "[-0.2, 0.09]")
+    assert_refused(command(*GOOD, "--site", "nowhere.yaml", cwd=folder), "nowhere.yaml: no such parameter file")
 
 
 @has_models
 def test_the_trained_models_serve_a_narrower_box(rig, tmp_path):
-    text = (ROOT / "params/runtime.yaml").read_text().replace("keep_within: null", f"keep_within: {NARROWER}")
-    (tmp_path / "runtime.yaml").write_text(text)
-    setup = Setup.load(rig, RuntimeParams.load(tmp_path / "runtime.yaml"))
+    (tmp_path / "site.yaml").write_text(f"keep_within: {NARROWER}")
+    setup = Setup.load(rig, RuntimeParams.load(), site=SiteParams.load(tmp_path / "site.yaml"))
     assert setup.rig == rig
     np.testing.assert_allclose(setup.fence.low_m, [0.30, -0.20, 0.12])
     np.testing.assert_allclose(setup.fence.high_m, [0.50, 0.08, 0.45])
@@ -233,6 +252,17 @@ def test_a_goal_that_cannot_be_reached_pointing_down_is_told_so(rig):
     roomy = argparse.Namespace(workspace=BiggerBox(), home_joints_rad=rig.home_joints_rad)
     with pytest.raises(ReachError, match="not reachable with the gripper pointing down"):
         check_goals([(0.75, 0.0, 0.5)], roomy)
+
+
+def test_a_goal_at_the_edge_of_reach_is_refused_with_the_distance(rig):
+    kinematics, edge = Kinematics(), np.array([0.565, -0.187, 0.368])
+    with pytest.raises(ReachError, match=r"lies 1[12] mm from the edge .* 20 mm are asked"):
+        check_goals([edge], rig)
+    assert 0 <= reach_margin(kinematics, edge, rig) < REACH_MARGIN_M
+    assert reach_margin(kinematics, kinematics.tcp(rig.home_joints_rad), rig) == REACH_MARGIN_M
+    far = parser().parse_args(["--random", "10", "--radius", "1"])
+    drawn = choose_goals(far, DeviceNames(), rig, make_fence(rig, ArmParams.load()))
+    assert len(check_goals(drawn, rig)) == 10
 
 
 @pytest.mark.parametrize(

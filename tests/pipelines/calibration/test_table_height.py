@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control.arms.params import ArmParams
+from control.arms.site import SiteParams
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import ConfigError, DataError, SafetyStop
 from datasets.rig.frame import Frame
@@ -23,7 +24,7 @@ from pipelines.calibrate import Sighting, choose_places, locate_camera_and_table
 from pipelines.setup.check import check
 from pipelines.setup.devices import DeviceNames
 from pipelines.setup.settings import RuntimeParams
-from pipelines.setup.setup import PROPORTIONAL, Setup, check_clearance, make_fence
+from pipelines.setup.setup import PROPORTIONAL, Setup, check_clearance, make_fence, with_table
 from pipelines.twin.settings import TwinParams
 from pipelines.twin.world import TwinWorld
 
@@ -179,11 +180,27 @@ def test_a_fence_at_a_raised_table_is_refused(tmp_path):
     fence = make_fence(RIG, ArmParams.load())
     check_clearance(fence, -0.3)
     check_clearance(fence, 0.05)
-    told = r"measured at 0\.150 m; raise keep_within\.z_m in params/runtime\.yaml to 0\.190 m"
+    told = r"table lies at 0\.150 m; raise keep_within\.z_m in params/site\.yaml to 0\.190 m"
     with pytest.raises(SafetyStop, match=told):
         setup_of(written(tmp_path, table_z_m=0.15))
 
 
+def test_what_a_tool_holds_must_clear_the_table_too():
+    fence = make_fence(RIG, ArmParams.load())
+    check_clearance(fence, 0.0, 0.06)
+    with pytest.raises(SafetyStop, match=r"reaches 0\.061 m below the TCP; raise .* to 0\.101 m"):
+        check_clearance(fence, 0.0, 0.061)
+
+
+def test_the_site_s_table_counts_until_it_is_measured_and_must_agree_then():
+    guessed, found = Calibration.of_rig(RIG), Calibration.of_pose(RIG.t_base_camera, "today", table_z_m=-0.01)
+    assert with_table(guessed, SiteParams(table_z_m=0.03)).table_z_m == 0.03
+    assert with_table(guessed, SiteParams()) == guessed
+    assert with_table(found, SiteParams(table_z_m=0.005)) == found
+    with pytest.raises(ConfigError, match=r"0\.050 m in the site file, and was measured at -0\.010 m"):
+        with_table(found, SiteParams(table_z_m=0.05))
+
+
 def test_the_check_tells_the_height(tmp_path):
     verdicts = check(setup_of(written(tmp_path, table_z_m=-0.01)), DeviceNames(), TwinParams())
-    assert any("table at z = -10.0 mm" in str(next(verdicts)) for _ in range(4))
+    assert any("table at z = -10.0 mm" in str(next(verdicts)) for _ in range(5))

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
+from control.arms.site import Box, SiteParams
 from datasets.common.errors import DataError, DeviceError, SafetyStop
 from datasets.rig.frame import Frame
-from datasets.rig.rig import Workspace
 from datasets.store.recording import Recording
 from perception.calibration.calibration import Calibration
 from perception.estimator.estimate import PositionEstimate
@@ -318,10 +318,9 @@ def test_a_signal_stops_the_arm(knowing_setup, number):
 
 @pytest.mark.slow
 def test_arm_and_controller_keep_to_the_box_of_this_site(knowing_setup):
-    box = Workspace((0.30, 0.45), (-0.10, 0.03), (0.15, 0.40))
-    settings = replace(knowing_setup.settings, keep_within=box)
-    setup = replace(short(knowing_setup), settings=settings)
-    setup = replace(setup, fence=make_fence(setup.site, setup.arm))
+    box = Box((0.30, 0.45), (-0.10, 0.03), (0.15, 0.40))
+    setup = replace(short(knowing_setup), site=SiteParams(keep_within=box))
+    setup = replace(setup, fence=make_fence(setup.site_rig, setup.arm))
     with open_devices(DeviceNames(), setup, TWIN) as opened:
         told = opened.twin.controller.firmware.settings.fence_mm
         opened.arm.home()

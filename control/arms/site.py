@@ -1,0 +1,136 @@
+"""What is true of one laboratory (``params/site.yaml``): the free box, things to stay clear of, tool and table."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from control.arms.arm import Vector
+from control.arms.fence import KNOWN_TOOLS
+from datasets.common.config import Checked, Within, load_params
+from datasets.common.errors import ConfigError
+from datasets.rig.rig import Interval, Rig, Workspace
+
+SITE_PATH = Path("params/site.yaml")
+SITE_EXAMPLE_PATH = Path("params/site.example.yaml")
+_FARTHEST_M = 2.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of the base frame, ``[low, high]`` m along each axis."""
+
+    x_m: Interval
+    y_m: Interval
+    z_m: Interval
+
+    @property
+    def low(self) -> Vector:
+        """Lower corner ``(3,)`` m."""
+        return np.array([self.x_m[0], self.y_m[0], self.z_m[0]])
+
+    @property
+    def high(self) -> Vector:
+        """Upper corner ``(3,)`` m."""
+        return np.array([self.x_m[1], self.y_m[1], self.z_m[1]])
+
+    def __str__(self) -> str:
+        return f"x {list(self.x_m)}, y {list(self.y_m)}, z {list(self.z_m)} m"
+
+    def check(self, name: str) -> None:
+        """Raise ConfigError naming the key below ``name`` that is empty or no length in metres."""
+        for axis, (low, high) in zip("xyz", (self.x_m, self.y_m, self.z_m), strict=True):
+            if not low < high:
+                raise ConfigError(
+                    f"{name}.{axis}_m is empty: [{low}, {high}]; the first value must be the smaller, in metres"
+                )
+            if max(abs(low), abs(high)) > _FARTHEST_M:
+                raise ConfigError(
+                    f"{name}.{axis}_m is [{low}, {high}]: beyond any xArm7; values are metres, not millimetres"
+                )
+
+
+@dataclass(frozen=True)
+class HeldParams(Checked):
+    """Something that the tool holds or carries: a cylinder about the tool's axis, which points down.
+
+    Attributes:
+        radius_m: of the cylinder; 0: nothing is held.
+        above_m: how far it reaches above the TCP.
+        below_m: how far it reaches below the TCP.
+    """
+
+    PART: ClassVar[str] = "held."
+    radius_m: Annotated[float, Within(0, 0.3, "m")] = 0.0
+    above_m: Annotated[float, Within(0, 0.3, "m")] = 0.0
+    below_m: Annotated[float, Within(0, 0.3, "m")] = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.radius_m > 0) != (self.above_m + self.below_m > 0):
+            raise ConfigError("held: give radius_m and above_m or below_m, or none of them where nothing is held")
+
+
+@dataclass(frozen=True)
+class SiteParams(Checked):
+    """One laboratory; each value is explained in ``params/site.example.yaml``. It makes no trained model invalid.
+
+    Attributes:
+        keep_within: the free box that the TCP keeps to; None: all of the rig's workspace.
+        keep_out: what no part of the arm may come near, by name.
+        tool: that is mounted, by its name in :data:`control.arms.fence.KNOWN_TOOLS`.
+        held: what the tool holds or carries.
+        table_z_m: the table's height in the base frame; None: as the camera's calibration measured it, else 0.
+    """
+
+    keep_within: Box | None = None
+    keep_out: dict[str, Box] = field(default_factory=dict)
+    tool: str = "xarm_gripper"
+    held: HeldParams = HeldParams()
+    table_z_m: Annotated[float | None, Within(-0.3, 0.3, "m")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.keep_within is not None:
+            self.keep_within.check("keep_within")
+        object.__setattr__(self, "keep_out", self.keep_out or {})  # a key whose boxes are all commented out reads None
+        for name, box in self.keep_out.items():
+            box.check(f"keep_out.{name}")
+        if self.tool not in KNOWN_TOOLS:
+            raise ConfigError(f"tool {self.tool!r} is unknown; this project knows {', '.join(sorted(KNOWN_TOOLS))}")
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> "SiteParams":
+        """Read and check a site file.
+
+        Args:
+            path: None: ``params/site.yaml`` where that exists, else a site of which nothing special is known.
+
+        Raises:
+            ConfigError: naming the file and the key.
+        """
+        if path is None and not SITE_PATH.exists():
+            return cls()
+        return load_params(SITE_PATH if path is None else path, cls)
+
+    def rig(self, rig: Rig) -> Rig:
+        """The rig with the workspace that the TCP keeps to here: ``keep_within``, or all of what the models know.
+
+        Raises:
+            ConfigError: ``keep_within`` is not inside the rig's workspace, or another tool is mounted than the rig's.
+        """
+        if self.tool != rig.tool.name:
+            raise ConfigError(
+                f"tool {self.tool!r} of the site is not the rig's {rig.tool.name!r}, which the models were trained with"
+            )
+        box, known = self.keep_within, rig.workspace
+        if box is None:
+            return rig
+        if not (known.contains(box.low) and known.contains(box.high)):
+            raise ConfigError(
+                f"keep_within {box} is not inside the workspace that the models were trained for, x {list(known.x_m)}, "
+                f"y {list(known.y_m)}, z {list(known.z_m)} m; make it smaller, or widen the rig's workspace and train "
+                "again"
+            )
+        return replace(rig, workspace=Workspace(box.x_m, box.y_m, box.z_m))

@@ -1,0 +1,74 @@
+"""The site file: what is wrong in it names itself, and nothing in it is taken for something else."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from control.arms.site import SITE_EXAMPLE_PATH, Box, HeldParams, SiteParams
+from datasets.common.errors import ConfigError
+from datasets.rig.rig import Tool, Workspace
+
+POST = "{x_m: [0.7, 0.8], y_m: [0.3, 0.4], z_m: [0.0, 1.2]}"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "site.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_example_is_a_site_of_which_nothing_special_is_known() -> None:
+    assert SiteParams.load(SITE_EXAMPLE_PATH) == SiteParams()
+
+
+def test_every_example_in_the_comments_of_the_example_opens(tmp_path) -> None:
+    said = SITE_EXAMPLE_PATH.read_text()
+    boxes = [line.lstrip("# ") for line in said.splitlines() if line.startswith("#   ")]
+    within, held = ("{" + re.search(rf"{{({key}.*?)}}", said)[1] + "}" for key in (r"x_m: \[0.30", "radius_m: 0.006"))
+    text = "\n".join([f"keep_within: {within}", f"held: {held}", "keep_out:", *(f"  {box}" for box in boxes)])
+    site = SiteParams.load(written(tmp_path, text))
+    assert list(site.keep_out) == ["camera_post", "monitor"]
+    assert site.held == HeldParams(0.006, 0.05, 0.08)
+    assert site.keep_within == Box((0.30, 0.55), (-0.20, 0.20), (0.12, 0.45))
+
+
+def test_boxes_that_are_all_commented_out_are_none(tmp_path) -> None:
+    assert SiteParams.load(written(tmp_path, "keep_out:\n  # post: later")) == SiteParams()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (f"keep_ot: {{post: {POST}}}", "keep_ot"),
+        (f"keep_out: {{post: {POST.replace('[0.3, 0.4]', '[0.4, 0.3]')}}}", r"keep_out\.post\.y_m is empty"),
+        (f"keep_out: {{post: {POST.replace('0.4]', '.nan]')}}}", r"keep_out\.post\.y_m is empty"),
+        (f"keep_out: {{post: {POST.replace('1.2', '1200')}}}", r"keep_out\.post\.z_m .* metres, not millimetres"),
+        (f"keep_out: {{post: {POST.replace('1.2', '.inf')}}}", r"keep_out\.post\.z_m .* metres, not millimetres"),
+        (f"keep_out: {{post: {POST.replace(', z_m: [0.0, 1.2]', '')}}}", "keep_out.*z_m"),
+        (f"keep_out: {{post: {POST.replace('z_m', 'z_mm')}}}", "keep_out.*z_m"),
+        ("keep_out: [0.1, 0.2]", "keep_out"),
+        (f"keep_within: {POST.replace('0.7', '0.9')}", r"keep_within\.x_m is empty"),
+        ("tool: screwdriver", r"'screwdriver' is unknown; this project knows xarm_gripper"),
+        ("table_z_m: -10", r"table_z_m must lie in -0\.3\.\.0\.3 m, got -10"),
+        ("held: {radius_m: 6, above_m: 0.0, below_m: 80}", r"held\.radius_m must lie in 0\.\.0\.3 m"),
+        ("held: {radius_m: 0.0, above_m: 0.0, below_m: 0.08}", "held: give radius_m"),
+    ],
+)
+def test_what_is_wrong_names_itself(tmp_path, text: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"site\.yaml: .*{key}"):
+        SiteParams.load(written(tmp_path, text))
+
+
+def test_the_tcp_keeps_to_a_free_box_inside_of_what_the_models_know(rig) -> None:
+    assert SiteParams().rig(rig) == rig
+    box = Box((0.3, 0.5), (-0.2, 0.1), (0.12, 0.45))
+    narrower = SiteParams(keep_within=box).rig(rig)
+    np.testing.assert_array_equal([narrower.workspace.low, narrower.workspace.high], [box.low, box.high])
+    assert replace(narrower, workspace=rig.workspace) == rig
+    with pytest.raises(ConfigError, match=r"keep_within .* is not inside the workspace"):
+        SiteParams(keep_within=replace(box, z_m=(0.02, 0.45))).rig(rig)
+    with pytest.raises(ConfigError, match="which the models were trained with"):
+        SiteParams().rig(replace(rig, tool=Tool("pen", 0.1), workspace=Workspace((0, 1), (0, 1), (0, 1))))
