@@ -1,7 +1,7 @@
 """Whether and how fast the arm may go where it is sent next, and whether a way may be gone at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import mujoco
@@ -101,6 +101,17 @@ class ArmClearance:
                 f"at home {home}, {self.params.margin_m * 1000:.0f} mm are asked; correct keep_out in the site file, "
                 "the table's height, or the rig's home posture"
             )
+
+    def allow_for(self, longer_s: float, overshoot_m: float) -> None:
+        """Reckon with an arm that goes on for ``longer_s`` more after a command, and beyond its targets."""
+        mine = self.params
+        self.params = replace(
+            mine,
+            reaction_s=mine.reaction_s + longer_s,
+            margin_m=mine.margin_m + overshoot_m,
+            slow_from_m=mine.slow_from_m + overshoot_m,
+            itself_slow_from_m=mine.itself_slow_from_m + overshoot_m,
+        )
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
         """The smallest distance at joints ``(7,)`` of all below ``within_m``; raises SafetyStop if not finite.

@@ -1,5 +1,6 @@
 """The dry check of a whole set-up: every part is looked at, nothing moves and nothing is set, each has its verdict."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,9 +64,26 @@ def _on_paper(setup: Setup) -> Iterator[Verdict]:
     yield Verdict("fence", True, f"({low}) to ({high}) m, at most {speed:.2f} m/s")
     home = Kinematics().tcp(rig.home_joints_rad)
     yield Verdict("home inside the fence", fence.contains(home), _point(home))
+    yield _judge("clearance of the whole arm", lambda: _clearance(setup))
     yield Verdict("estimator and policy", True, "trained for this rig")
     fits = setup.calibration.residual_mm < _MM * setup.settings.limits.max_drift_m
     yield Verdict("camera calibration", fits, str(setup.calibration))
+
+
+def _clearance(setup: Setup) -> str:
+    """The least at home, and at the corners of the fence that the arm can go to; what it cannot is named."""
+    clearance, home = setup.clearance, setup.rig.home_joints_rad
+    low, high = setup.fence.low_m, setup.fence.high_m
+    least, refused = None, 0
+    for part in itertools.product((0.0, 0.5, 1.0), repeat=3):
+        try:
+            found = clearance.way(home, low + np.array(part) * (high - low)).clearance
+        except SafetyStop:
+            refused += 1
+            continue
+        least = min(filter(None, (least, found)), key=lambda each: each.distance_m)
+    ways = f"on the way to 27 points of the fence {least or 'nothing is tried'}, {refused} refused"
+    return f"at home {clearance.nearest(home)}; {ways}"
 
 
 def _judge(item: str, look: Callable[[], str]) -> Verdict:
@@ -105,7 +123,7 @@ def _holder(host: str) -> str:
 def _limits(host: str, setup: Setup) -> str:
     with _listened_to(host) as api:
         found = Settings.read(api)
-        wished = ours(setup.site, setup.fence, known_tool(setup.site.tool), setup.arm, found)
+        wished = ours(setup.site_rig, setup.fence, known_tool(setup.rig.tool), setup.arm, found)
         stricter_ones = wished.differences(stricter(wished, found, setup.fence))
         told = "; ".join(f"{name} {change}" for name, change in stricter_ones.items())
         return f"stricter than ours, and stand: {told}" if told else "none stricter than ours"

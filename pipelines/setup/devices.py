@@ -163,9 +163,10 @@ def make_arm(host: str, setup: Setup, names: DeviceNames) -> Arm:
         return ShadowArm(host, setup.rig, setup.fence, setup.arm)
     return XArm(
         host,
-        setup.site,
+        setup.site_rig,
         setup.arm,
         setup.max_speed_m_s,
         take_over=names.take_over,
         reports_are_commands=names.reports_are_commands,
+        clearance=setup.clearance,
     )

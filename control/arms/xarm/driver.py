@@ -23,6 +23,7 @@ from control.arms.xarm.settings import Settings, SettingsWatch, ours, restore, s
 from control.arms.xarm.setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
 from control.arms.xarm.takeover import Holder, require_free, require_no_motion
 from control.arms.xarm.wire.sdk import await_report, call_sdk, require_sdk, run_bounded, wait_until
+from control.clearance.arm_clearance import ArmClearance
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
@@ -47,6 +48,14 @@ _WIRE_S = 0.01
 _MOTION_BEGINS_S = 0.1
 """After its command was answered, at the latest (*assumed: motion-start*)."""
 
+_SPEED_OVER_S = 0.05
+_OVERSHOOT_M = 0.005
+"""Of a target in mode 5: 4 mm on the twin (*assumed: velocity-braking*)."""
+_LEAST_SPEED_M_S = 0.01
+"""Of a line: a planner takes none of 0, and the arm may still have a little to go to the target before."""
+_MOST_HALTS = 3
+"""Ticks at which the arm may not go on: what holds it up may pass, as its joints follow."""
+
 logger = logging.getLogger(__name__)
 _TOLD: set[str] = set()
 
@@ -70,6 +79,7 @@ class XArm(Arm):
             asked with what was found. One that is paused or under way, or has an error, is refused all the same.
         reports_are_commands: accept a firmware before 2.4.0, which reports where it sends the arm: that the arm does
             not follow, or was pushed, is not noticed then.
+        clearance: keeps the whole arm clear of things, before every command; None: of the table at z = 0 and itself.
     """
 
     def __init__(
@@ -81,6 +91,7 @@ class XArm(Arm):
         simulated: bool = False,
         take_over: bool | Callable[[str], bool] = False,
         reports_are_commands: bool = False,
+        clearance: ArmClearance | None = None,
     ) -> None:
         require_sdk()
         self._simulated, self._reports_are_commands, self._take_over = simulated, reports_are_commands, take_over
@@ -88,6 +99,9 @@ class XArm(Arm):
         self.fence = self._own_fence = Fence.from_rig(rig, self._params, max_speed_m_s)
         self._payload = check_start(rig, self.fence)
         self._kinematics = Kinematics()
+        self._clearance, self._halts = clearance or ArmClearance(rig), 0
+        if self._params.mode == "velocity":  # the arm goes on for so long after its last command
+            self._clearance.allow_for(self._params.velocity_duration_steps / rig.rate_hz, _OVERSHOOT_M)
         self._home = np.asarray(self._kinematics.tcp(rig.home_joints_rad), dtype=float)
         check_tcp(self.fence, self._home)
         self._host = host
@@ -170,6 +184,7 @@ class XArm(Arm):
             # The reports until now were partly of another tool; a frame of that time is compared with this arm at rest.
             link.history.stood_still()
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
+            self._halts = 0
             self._proof = ReportProof(self._speed_m_s, self._params.command_deadline_s + _MOTION_BEGINS_S)
             link.proof, link.checks = self._proof, (lambda: self._proof.fault, SettingsWatch(link.guard, wanted))
             link.arm(mode)
@@ -198,7 +213,8 @@ class XArm(Arm):
         """Go slowly, in a straight line, to a point inside the fence, and return when there; it becomes the target.
 
         Raises:
-            SafetyStop: the point is outside the fence, or the arm was stopped.
+            SafetyStop: the point is outside the fence, the arm would come too near to something on the way, or it was
+                stopped.
             DeviceError: a fault on the way, or the arm did not arrive.
         """
         self._link.require_ready()
@@ -206,6 +222,7 @@ class XArm(Arm):
         if not self.fence.contains(goal):
             raise SafetyStop(f"the point {goal.tolist()} m lies outside the fence; the arm does not go there")
         speed = min(self._params.slow_speed_m_s, self._speed_m_s)
+        self._clearance.way(self._link.history.latest.joints, goal)
         self._link.expected = None
         deadline = time.monotonic() + float(np.linalg.norm(goal - self.tcp)) / speed * 2 + 6.0
         self._post(goal, np.zeros(3), speed)
@@ -224,21 +241,24 @@ class XArm(Arm):
     def move(self, displacement_m: ArrayLike) -> Vector:
         """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence; what was sent.
 
+        It is shortened where anything of the arm comes near something, and nothing is sent where that is too near.
+
         Raises:
-            SafetyStop: the command is not finite, or the arm was stopped.
+            SafetyStop: the command is not finite, would bring the arm too near to something for several ticks in a
+                row, or the arm was stopped.
             DeviceError: the controller or the connection has a fault; the arm is stopped.
         """
         with self._lock:
             self._link.require_ready()
             last = self.target
             try:
-                target = self.fence.next_target(last, displacement_m, self._last_sent)
+                target, scale = self._cleared(last, self.fence.next_target(last, displacement_m, self._last_sent))
             except SafetyStop:
                 self.stop()
                 raise
             sent = target - last
             self._link.expected = target, max(_MAX_LAG_STEPS * self.fence.max_displacement_m, _LEAST_LAG_M)
-            self._post(target, sent, self._speed_m_s)
+            self._post(target, sent, self._speed_m_s * scale)
             self._last_sent = sent
             return sent.copy()
 
@@ -333,6 +353,7 @@ class XArm(Arm):
         x, y, z = (target * 1000).tolist()
         roll, pitch, yaw = DOWN_RAD
         acceleration = self._params.acceleration_m_s2 * 1000
+        speed_m_s = max(speed_m_s, _LEAST_SPEED_M_S)
         return int(
             call_sdk(
                 "set_position",
@@ -380,10 +401,23 @@ class XArm(Arm):
         turned = max(tilt(self._link.orientation_rad), yaw(self._link.orientation_rad))
         return bool(near and turned < _ARRIVED_TURN_RAD)
 
+    def _cleared(self, last: Vector, target: Vector) -> tuple[Vector, float]:
+        """How far on the way from the last target to the next one the arm may be sent, and at which speed, 0 to 1."""
+        history = self._link.history  # how old it is the watch judges
+        now = history.latest
+        before = history.at(now.time - _SPEED_OVER_S) if history.span_s > _SPEED_OVER_S else now
+        speed_m_s = float(np.linalg.norm(now.xyz - before.xyz)) / _SPEED_OVER_S
+        verdict = self._clearance.step(now.joints, last, target, speed_m_s)
+        self._halts = self._halts + 1 if verdict.scale == 0 else 0
+        if self._halts > _MOST_HALTS:
+            raise SafetyStop(f"the arm would come too near: {verdict.reason}")
+        return last + verdict.scale * (target - last), verdict.scale
+
     def _take_posture(self, joints: Vector) -> None:
         link = self._link
         link.expected = None
         start = link.history.latest.joints
+        self._clearance.turn(start, joints)
         for part in np.linspace(0, 1, 50):
             tcp = self._kinematics.tcp(start + (joints - start) * part)
             if not self.fence.contains(tcp):

@@ -1,0 +1,83 @@
+"""The whole arm is kept clear of what stands near it, before every command; against the twin's controller."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from control.arms.params import ArmParams
+from control.arms.xarm.driver import XArm
+from control.clearance.arm_clearance import ArmClearance
+from control.clearance.params import ClearanceParams, Obstacle
+from datasets.common.errors import SafetyStop
+from datasets.rig.rig import Rig
+from pipelines.twin.controller.controller import ControllerTwin
+from pipelines.twin.controller.firmware import STOPPED
+
+pytestmark = pytest.mark.realtime
+MARGIN_M = ClearanceParams().margin_m
+WALL = Obstacle("monitor", (0.25, 0.24, 0.0), (0.55, 0.30, 0.6))
+
+
+@pytest.fixture
+def twin(rig: Rig) -> Iterator[ControllerTwin]:
+    with ControllerTwin(rig) as twin:
+        yield twin
+
+
+@pytest.fixture(params=["online_line", "velocity"])
+def open_arm(rig: Rig, twin: ControllerTwin, request: pytest.FixtureRequest) -> Callable[[Obstacle], XArm]:
+    params = ArmParams(mode=request.param)
+    return lambda *obstacles: XArm(twin.host, rig, params, clearance=ArmClearance(rig, obstacles))
+
+
+def test_nothing_of_the_arm_comes_nearer_than_the_margin_and_it_is_named(open_arm, rig: Rig, twin) -> None:
+    judge, nearest, sent = ArmClearance(rig, [WALL]), np.inf, []
+    with open_arm(WALL) as arm:
+        arm.home()
+
+        def drive() -> None:
+            nonlocal nearest
+            while True:
+                sent.append(float(np.linalg.norm(arm.move(np.array([0.0, 0.02, 0.0])))))
+                until = time.monotonic() + 0.1
+                while time.monotonic() < until:
+                    nearest = min(nearest, judge.nearest(arm.joints_at(time.monotonic())).distance_m)
+                    time.sleep(0.01)
+
+        with pytest.raises(SafetyStop, match=r"too near: .* comes within \d+ mm of monitor, 2[05] mm are asked"):
+            drive()
+        time.sleep(0.3)
+    assert twin.firmware.state == STOPPED
+    assert nearest >= MARGIN_M
+    assert nearest < ClearanceParams().slow_from_m
+    assert sent[0] == pytest.approx(0.02)
+    slowed = [each for each in sent if 0 < each < 0.019]
+    assert slowed == sorted(slowed, reverse=True)
+
+
+def test_a_way_that_comes_too_near_is_refused_before_anything_moves(open_arm, twin) -> None:
+    with open_arm(WALL) as arm:
+        arm.home()
+        before = arm.tcp
+        with pytest.raises(SafetyStop, match=r"on the way to .* of monitor"):
+            arm.go_to(np.array([0.40, 0.20, 0.23]))
+        time.sleep(0.2)
+        np.testing.assert_allclose(arm.tcp, before, atol=5e-4)
+        arm.go_to(np.array([0.40, -0.20, 0.23]))  # the other side is free, and the arm takes commands
+
+
+def test_an_arm_beside_something_may_leave_it(open_arm) -> None:
+    with open_arm(WALL) as arm:
+        arm.home()
+        for _ in range(8):
+            arm.move(np.array([0.0, 0.015, 0.0]))
+            time.sleep(0.1)
+        sent = arm.move(np.array([0.0, -0.02, 0.0]))
+    assert np.linalg.norm(sent) == pytest.approx(0.02)
+
+
+def test_what_stands_where_the_arm_is_at_home_is_refused_at_once(rig: Rig) -> None:
+    with pytest.raises(SafetyStop, match=r"at home .* of post, 20 mm are asked; correct keep_out"):
+        ArmClearance(rig, [Obstacle("post", (0.38, -0.02, 0.0), (0.42, 0.02, 0.3))])
