@@ -4,51 +4,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-import numpy as np
-
-from control.arms.arm import Vector
 from control.arms.fence import KNOWN_TOOLS
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
-from datasets.rig.rig import Interval, Rig, Workspace
+from datasets.rig.rig import Box, Rig, Workspace
 
 SITE_PATH = Path("params/site.yaml")
 SITE_EXAMPLE_PATH = Path("params/site.example.yaml")
-_FARTHEST_M = 2.0
-
-
-@dataclass(frozen=True)
-class Box:
-    """A box of the base frame, ``[low, high]`` m along each axis."""
-
-    x_m: Interval
-    y_m: Interval
-    z_m: Interval
-
-    @property
-    def low(self) -> Vector:
-        """Lower corner ``(3,)`` m."""
-        return np.array([self.x_m[0], self.y_m[0], self.z_m[0]])
-
-    @property
-    def high(self) -> Vector:
-        """Upper corner ``(3,)`` m."""
-        return np.array([self.x_m[1], self.y_m[1], self.z_m[1]])
-
-    def __str__(self) -> str:
-        return f"x {list(self.x_m)}, y {list(self.y_m)}, z {list(self.z_m)} m"
-
-    def check(self, name: str) -> None:
-        """Raise ConfigError naming the key below ``name`` that is empty or no length in metres."""
-        for axis, (low, high) in zip("xyz", (self.x_m, self.y_m, self.z_m), strict=True):
-            if not low < high:
-                raise ConfigError(
-                    f"{name}.{axis}_m is empty: [{low}, {high}]; the first value must be the smaller, in metres"
-                )
-            if max(abs(low), abs(high)) > _FARTHEST_M:
-                raise ConfigError(
-                    f"{name}.{axis}_m is [{low}, {high}]: beyond any xArm7; values are metres, not millimetres"
-                )
 
 
 @dataclass(frozen=True)
@@ -129,8 +91,8 @@ class SiteParams(Checked):
             return rig
         if not (known.contains(box.low) and known.contains(box.high)):
             raise ConfigError(
-                f"keep_within {box} is not inside the workspace that the models were trained for, x {list(known.x_m)}, "
-                f"y {list(known.y_m)}, z {list(known.z_m)} m; make it smaller, or widen the rig's workspace and train "
+                f"keep_within {box} is not inside the workspace that the models were trained for, {known}; "
+                "make it smaller, or widen the rig's workspace and train "
                 "again"
             )
         return replace(rig, workspace=Workspace(box.x_m, box.y_m, box.z_m))

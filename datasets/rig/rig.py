@@ -20,26 +20,31 @@ BASE_TARGET_M = (0.0, 0.0, 0.15)
 Interval = tuple[float, float]
 Point = tuple[float, float, float]
 Joints = tuple[float, float, float, float, float, float, float]
+_FARTHEST_M = 2.0
 
 
 @dataclass(frozen=True)
-class Workspace:
-    """The box of the base frame, m, in which the TCP may be."""
+class Box:
+    """A box of the base frame, ``[low, high]`` m along each axis."""
 
     x_m: Interval
     y_m: Interval
     z_m: Interval
 
-    def __post_init__(self) -> None:
+    def check(self, name: str) -> None:
+        """Raise ConfigError naming the key below ``name`` that is empty or no length in metres."""
         for axis, (low, high) in zip("xyz", (self.x_m, self.y_m, self.z_m), strict=True):
             if not low < high:
                 raise ConfigError(
-                    f"workspace.{axis}_m is empty: [{low}, {high}]; the first value must be the smaller, in metres"
+                    f"{name}.{axis}_m is empty: [{low}, {high}]; the first value must be the smaller, in metres"
                 )
-            if max(abs(low), abs(high)) > 2:
+            if max(abs(low), abs(high)) > _FARTHEST_M:
                 raise ConfigError(
-                    f"workspace.{axis}_m is [{low}, {high}]: beyond any xArm7; values are metres, not millimetres"
+                    f"{name}.{axis}_m is [{low}, {high}]: beyond any xArm7; values are metres, not millimetres"
                 )
+
+    def __str__(self) -> str:
+        return f"x {list(self.x_m)}, y {list(self.y_m)}, z {list(self.z_m)} m"
 
     @property
     def low(self) -> Array:
@@ -55,6 +60,14 @@ class Workspace:
         """Whether the point lies inside or on the box; never true of a point that is not finite."""
         xyz = np.asarray(xyz_m, dtype=float)
         return bool(np.all(xyz >= self.low) and np.all(xyz <= self.high))
+
+
+@dataclass(frozen=True)
+class Workspace(Box):
+    """The box of the base frame, m, in which the TCP may be."""
+
+    def __post_init__(self) -> None:
+        self.check("workspace")
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ import numpy as np
 from control.arms.arm import Vector
 from control.arms.fence import Fence, check_start
 from control.arms.params import ArmParams
-from control.arms.site import SITE_PATH, Box, SiteParams
+from control.arms.site import SITE_PATH, SiteParams
 from control.clearance.arm_clearance import ArmClearance
 from control.clearance.params import Obstacle
 from control.policies.policy import Policy
 from control.policies.shipped import ProportionalPolicy, load_policy
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.projection import Intrinsics
-from datasets.rig.rig import Rig
+from datasets.rig.rig import Box, Rig
 from perception.calibration.calibration import NOT_MEASURED, Calibration
 from perception.cameras.realsense.settings import CameraParams
 from perception.estimator.estimate import Estimator

@@ -62,7 +62,7 @@ XCONF.SocketConf.TCP_CONTROL_PORT = port
 say = lambda *words: print("#", *words, flush=True)
 say("ready")
 for line in sys.stdin:
-    arm, step = XArm(host, Rig.load(), ArmParams()), 0
+    arm, step, ended = XArm(host, Rig.load(), ArmParams()), 0, None
     try:
         arm.connect()
         until = time.monotonic() + float(line)
@@ -71,11 +71,11 @@ for line in sys.stdin:
             step += 1
             arm.move(0.02 * np.array([0.0, np.cos(step / 3), np.sin(step / 3)]))
             time.sleep(0.1)
-    except Exception:
-        pass
+    except Exception as error:
+        ended = error
     time.sleep(0.5)
     confirmed = [t for t, event in list(arm.events) if event.startswith("stop confirmed")]
-    say("over", confirmed[0] if arm.fault is not None and confirmed else "nan", str(arm.fault)[:60])
+    say("over", confirmed[0] if arm.fault is not None and confirmed else "nan", str(arm.fault or ended)[:60])
     arm.disconnect()
     say("closed")
 """

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from control.arms.site import SITE_EXAMPLE_PATH, Box, HeldParams, SiteParams
+from control.arms.site import SITE_EXAMPLE_PATH, HeldParams, SiteParams
 from datasets.common.errors import ConfigError
-from datasets.rig.rig import Tool, Workspace
+from datasets.rig.rig import Box, Tool, Workspace
 
 POST = "{x_m: [0.7, 0.8], y_m: [0.3, 0.4], z_m: [0.0, 1.2]}"
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.arms.site import Box, SiteParams
+from control.arms.site import SiteParams
 from datasets.common.errors import DataError, DeviceError, SafetyStop
 from datasets.rig.frame import Frame
+from datasets.rig.rig import Box
 from datasets.store.recording import Recording
 from perception.calibration.calibration import Calibration
 from perception.estimator.estimate import PositionEstimate

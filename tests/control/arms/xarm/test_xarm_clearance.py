@@ -1,7 +1,7 @@
 """The whole arm is kept clear of what stands near it, before every command; against the twin's controller."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -18,12 +18,6 @@ from pipelines.twin.controller.firmware import STOPPED
 pytestmark = pytest.mark.realtime
 MARGIN_M = ClearanceParams().margin_m
 WALL = Obstacle("monitor", (0.25, 0.24, 0.0), (0.55, 0.30, 0.6))
-
-
-@pytest.fixture
-def twin(rig: Rig) -> Iterator[ControllerTwin]:
-    with ControllerTwin(rig) as twin:
-        yield twin
 
 
 @pytest.fixture(params=["online_line", "velocity"])

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,18 +48,6 @@ FAULTS = {
 UNCONFIRMED = "stop NOT confirmed by the controller"
 UNSTOPPABLE = {"silent", "drop_control"}
 """Nothing reaches the controller: the arm ends at its last target (mode 7) or when the velocity's duration does."""
-
-
-@pytest.fixture
-def twin(rig: Rig) -> Iterator[ControllerTwin]:
-    with ControllerTwin(rig) as twin:
-        yield twin
-
-
-@pytest.fixture
-def arm(rig: Rig, twin: ControllerTwin, request: pytest.FixtureRequest) -> Iterator[XArm]:
-    with XArm(twin.host, rig, ArmParams(mode=getattr(request, "param", "online_line"))) as arm:
-        yield arm
 
 
 def begin_moving(arm: XArm) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,12 +19,6 @@ from pipelines.twin.controller.firmware import PAUSED, STOPPED
 from pipelines.twin.controller.protocol import Register
 
 pytestmark = pytest.mark.realtime
-
-
-@pytest.fixture
-def twin(rig: Rig) -> Iterator[ControllerTwin]:
-    with ControllerTwin(rig) as twin:
-        yield twin
 
 
 def set_up_before(twin: ControllerTwin, rig: Rig) -> None:

@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -42,18 +42,6 @@ FAULTS = {
     "simulation": ("simulation mode off -> on", RICH_S),
 }
 """Fault: what the driver says, and how long it takes until the reports can tell it."""
-
-
-@pytest.fixture
-def twin(rig: Rig) -> Iterator[ControllerTwin]:
-    with ControllerTwin(rig) as twin:
-        yield twin
-
-
-@pytest.fixture
-def arm(rig: Rig, twin: ControllerTwin, request: pytest.FixtureRequest) -> Iterator[XArm]:
-    with XArm(twin.host, rig, ArmParams(mode=getattr(request, "param", "online_line"))) as arm:
-        yield arm
 
 
 def circle(arm: XArm) -> None:

@@ -1,7 +1,6 @@
 """The stricter limits stand, whoever set them; what was found is put back, without making the arm ready."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import astuple, replace
 from typing import Any
 
@@ -36,12 +35,6 @@ LOOSE = replace(
     SITE, collision_sensitivity=1, fence_mm=(700, 0, 700, -700, 900, 0), reduced_tcp_mm_s=900.0, reduced_joint_rad_s=3.0
 )
 OURS = boundary_mm(Fence.from_rig(Rig.load()))
-
-
-@pytest.fixture
-def twin(rig: Rig) -> Iterator[ControllerTwin]:
-    with ControllerTwin(rig) as twin:
-        yield twin
 
 
 def limits(twin: ControllerTwin) -> tuple[object, ...]:

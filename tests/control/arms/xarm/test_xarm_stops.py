@@ -23,12 +23,6 @@ STOPPED, READY = 4, 2
 
 
 @pytest.fixture
-def twin(rig: Rig) -> Iterator[ControllerTwin]:
-    with ControllerTwin(rig) as twin:
-        yield twin
-
-
-@pytest.fixture
 def arm(rig: Rig, twin: ControllerTwin) -> Iterator[XArm]:
     with XArm(twin.host, rig) as arm:
         yield arm

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -26,12 +26,6 @@ TELLS_SOMETHING = {
     *(Register.SET_COLLIS_SENS, Register.SET_LIMIT_XYZ, Register.SET_FENSE_ON, Register.SET_REDUCED_MODE),
     *(Register.SET_REDUCED_TRSV, Register.SET_REDUCED_P2PV, Register.MOVE_LINE, Register.CLEAN_ERR),
 }
-
-
-@pytest.fixture
-def twin(rig: Rig) -> Iterator[ControllerTwin]:
-    with ControllerTwin(rig) as twin:
-        yield twin
 
 
 def arm_it(twin: ControllerTwin, mode: int) -> None:
