@@ -30,14 +30,20 @@ TOOL_OFFSET_TOLERANCE_M = 0.001
 
 @dataclass(frozen=True)
 class Payload:
-    """What the controller must know of a tool: TCP along flange z, mass, and centre of mass along flange z."""
+    """What the controller must know of a tool: TCP along flange z, mass, and centre of mass along flange z.
+
+    Attributes:
+        collision_model: number of its shape in the controller's self-collision check (the SDK's
+            ``set_collision_tool_model``); 0: none.
+    """
 
     tcp_offset_m: float
     mass_kg: float
     centre_m: float
+    collision_model: int = 0
 
 
-KNOWN_TOOLS = {"xarm_gripper": Payload(tcp_offset_m=0.172, mass_kg=0.82, centre_m=0.048)}
+KNOWN_TOOLS = {"xarm_gripper": Payload(tcp_offset_m=0.172, mass_kg=0.82, centre_m=0.048, collision_model=1)}
 """Payloads by the tool's name in the rig.
 
 Mass and centre (*assumed: payload*): the gripper's parts in the vendor's URDF weigh 0.75 kg, without cable and screws.

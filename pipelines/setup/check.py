@@ -11,8 +11,9 @@ import numpy as np
 
 from control.arms.absent import AbsentArm
 from control.arms.fence import check_tcp, known_tool
+from control.arms.joint_band import BAND_MARGIN_RAD, needed_band
 from control.arms.xarm.controller_errors import describe_warning
-from control.arms.xarm.settings import Settings, ours, stricter
+from control.arms.xarm.settings import Settings, ours, require_in_range, stricter
 from control.arms.xarm.setup import check_controller
 from control.arms.xarm.takeover import Holder, require_free, require_no_motion
 from control.arms.xarm.wire.sdk import await_report, close_apis, open_api
@@ -123,8 +124,11 @@ def _holder(host: str) -> str:
 def _limits(host: str, setup: Setup) -> str:
     with _listened_to(host) as api:
         found = Settings.read(api)
-        wished = ours(setup.site_rig, setup.fence, known_tool(setup.rig.tool), setup.arm, found)
-        stricter_ones = wished.differences(stricter(wished, found, setup.fence))
+        band = needed_band(setup.site_rig, setup.fence).widened(BAND_MARGIN_RAD)
+        wished = ours(setup.site_rig, setup.fence, known_tool(setup.rig.tool), setup.arm, found, band)
+        wanted = stricter(wished, found, setup.fence)
+        require_in_range(wanted, setup.rig.home_joints_rad, "home")
+        stricter_ones = wished.differences(wanted)
         told = "; ".join(f"{name} {change}" for name, change in stricter_ones.items())
         return f"stricter than ours, and stand: {told}" if told else "none stricter than ours"
 

@@ -20,7 +20,10 @@ _CONTROLLER_ERRORS = {
     19: ("the end effector does not answer", "check its cable and baud rate"),
     21: ("kinematic error: the arm cannot follow this path", f"keep goals nearer to home; {_RECOVER}"),
     22: ("the arm was about to collide with itself", f"keep goals away from the base; {_RECOVER}"),
-    23: ("a joint is at its limit", "bring the arm back to its initial position in the studio, then start again"),
+    23: (
+        "a joint is at its limit, its own or the reduced mode's",
+        "bring the arm back to its initial position in the studio, then start again",
+    ),
     24: ("a joint was asked to move too fast", f"lower the speed or stay away from singularities; {_RECOVER}"),
     25: ("the controller could not plan the motion", f"lower the speed or choose other goals; {_RECOVER}"),
     26: ("the controller's real-time system failed", "restart the control box; if it stays, ask the vendor"),

@@ -13,13 +13,14 @@ from numpy.typing import ArrayLike
 
 from control.arms.arm import Arm, Vector
 from control.arms.fence import REACH_M, Fence, check_start, check_tcp
+from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
 from control.arms.params import ArmParams
 from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
 from control.arms.xarm.controller_errors import describe_return
 from control.arms.xarm.link import READY_STATES, ControllerLink
 from control.arms.xarm.lock import ControllerLock
 from control.arms.xarm.report_proof import FRAME_TOLERANCE_M, MAX_TURN_RAD, ReportProof, tilt, yaw
-from control.arms.xarm.settings import Settings, SettingsWatch, ours, restore, stricter
+from control.arms.xarm.settings import Settings, SettingsWatch, ours, require_in_range, restore, stricter
 from control.arms.xarm.setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
 from control.arms.xarm.takeover import Holder, require_free, require_no_motion
 from control.arms.xarm.wire.sdk import await_report, call_sdk, require_sdk, run_bounded, wait_until
@@ -80,6 +81,7 @@ class XArm(Arm):
         reports_are_commands: accept a firmware before 2.4.0, which reports where it sends the arm: that the arm does
             not follow, or was pushed, is not noticed then.
         clearance: keeps the whole arm clear of things, before every command; None: of the table at z = 0 and itself.
+        joint_band: what the joints are held in; None: what the fence needs, and ``BAND_MARGIN_RAD`` beyond it.
     """
 
     def __init__(
@@ -92,12 +94,14 @@ class XArm(Arm):
         take_over: bool | Callable[[str], bool] = False,
         reports_are_commands: bool = False,
         clearance: ArmClearance | None = None,
+        joint_band: JointBand | None = None,
     ) -> None:
         require_sdk()
         self._simulated, self._reports_are_commands, self._take_over = simulated, reports_are_commands, take_over
         self._rig, self._params = rig, params or ArmParams()
         self.fence = self._own_fence = Fence.from_rig(rig, self._params, max_speed_m_s)
         self._payload = check_start(rig, self.fence)
+        self.joint_band = joint_band or needed_band(rig, self.fence).widened(BAND_MARGIN_RAD)
         self._kinematics = Kinematics()
         self._clearance, self._halts = clearance or ArmClearance(rig), 0
         if self._params.mode == "velocity":  # the arm goes on for so long after its last command
@@ -161,8 +165,8 @@ class XArm(Arm):
         Raises:
             DeviceError: no controller, wrong firmware, paused, held by somebody else or by another run on this
                 computer, an error nobody cleared, a setting that was refused.
-            SafetyStop: somebody moves the arm, its TCP is outside the fence, its tool not turned as at home, or the
-                fence reaches beyond the boundary that the site has set.
+            SafetyStop: somebody moves the arm, its TCP is outside the fence, its tool not turned as at home, its joints
+                are outside their range, or the fence reaches beyond the boundary that the site has set.
         """
         link, mode = self._link, MODE_NUMBER[self._params.mode]
         if self.is_connected:
@@ -179,7 +183,7 @@ class XArm(Arm):
             link.taken = True
             configure(link.motion, wanted, found)
             verify(link.guard, wanted)
-            self._check_pose()
+            self._check_pose(wanted)
             enter_mode(link.motion, mode)
             # The reports until now were partly of another tool; a frame of that time is compared with this arm at rest.
             link.history.stood_still()
@@ -309,8 +313,9 @@ class XArm(Arm):
 
     def _limits(self, found: Settings) -> Settings:
         """The stricter of ours and the site's, told; the speed of this run keeps to it."""
-        wished = ours(self._rig, self._own_fence, self._payload, self._params, found)
+        wished = ours(self._rig, self._own_fence, self._payload, self._params, found, self.joint_band)
         wanted = stricter(wished, found, self._own_fence)
+        require_in_range(wanted, self._rig.home_joints_rad, "home")
         step = self._own_fence.max_displacement_m
         if wanted.reduced:
             step = min(step, wanted.tcp_speed / 1000 / self._rig.rate_hz)
@@ -462,7 +467,7 @@ class XArm(Arm):
     def _has_posture(self, joints: Vector) -> bool:
         return bool(np.max(np.abs(self._link.history.latest.joints - joints)) < _POSTURE_REACHED_RAD)
 
-    def _check_pose(self) -> None:
+    def _check_pose(self, wanted: Settings) -> None:
         pose = self._link.fresh_pose()
         off = float(np.linalg.norm(self._kinematics.tcp(pose.joints) - pose.xyz))
         if off > FRAME_TOLERANCE_M:
@@ -482,6 +487,7 @@ class XArm(Arm):
                 f"the tool is turned by {math.degrees(turned):.0f} deg about the vertical; turn it back to yaw 0 with "
                 "the last joint in the vendor's studio, then start again"
             )
+        require_in_range(wanted, pose.joints, "the arm's posture")
 
 
 def _list(differences: dict[str, str]) -> str:

@@ -1,7 +1,11 @@
 """A controller's settings as its reports tell them: found, wanted for a run, proven while it lasts, put back after it.
 
-The stricter of two limits stands, whoever set it: a site's boundary is intersected with ours, the lower speed and the
-higher sensitivity are kept. What a run does not set it does not tolerate to change either.
+The stricter of two limits stands, whoever set it: a site's boundary and joint range are intersected with ours, the
+lower speed and the higher sensitivity are kept. What a run does not set it does not tolerate to change either.
+
+The guards beside boundary, speeds and sensitivity, by the section of the user manual: self-collision check with the
+tool's model on, collision rebound and approximate solutions off (6.4.3, advanced settings), joint range of the reduced
+mode (6.3.2), mounting direction as this project needs it (6.1.3).
 """
 
 import math
@@ -11,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from control.arms.fence import Fence, Payload
+from control.arms.joint_band import JointBand
 from control.arms.params import ArmParams
 from control.arms.xarm.wire.sdk import await_report, run_bounded
 from datasets.common.errors import SafetyStop
@@ -21,6 +27,13 @@ from datasets.rig.rig import Rig
 Box = tuple[int, ...]
 """``x+ x- y+ y- z+ z-`` in whole mm, as the controller orders them."""
 
+OWN_SHAPE = 20
+"""Tool models above are a cylinder or a box that somebody measured (``XCONF.CollisionToolType.USE_PRIMITIVES``)."""
+MOST_TILT_RAD = math.radians(1)
+"""Of the mounting direction that the controller knows: gravity along the base's z to so much."""
+_NO_RANGE = (-2 * math.pi, 2 * math.pi) * 7
+_OF_REDUCED_MODE = frozenset({"tcp_speed", "joint_speed", "joint_range"})
+"""Take effect when the reduced mode is switched on the next time (note of ``set_reduced_joint_range`` in the SDK)."""
 _RESTORE_S, _RESTORE_CALL_S, _READ_BACK_S = 1.0, 0.3, 0.7
 
 
@@ -35,13 +48,14 @@ class Settings:
         sensitivity: to collisions, 0 (off) to 5.
         fenced: whether the TCP is held in ``boundary``, which is kept while that is switched off, too.
         tcp_speed: limit of the reduced mode; so is ``joint_speed``.
-        reduced: whether the reduced mode holds speeds down.
+        reduced: whether the reduced mode holds speeds down and joints in their range.
+        joint_range: lower and upper limit of each joint in reduced mode, ``(14,)``.
+        self_collision: whether the controller looks for collisions of the arm with itself.
+        tool_model: shape of the tool in that check: its number, and its measures where that is above ``OWN_SHAPE``.
+        rebound: whether the arm moves back after a collision.
+        approximate: whether paths leave the straight line near singularities.
         world_offset: of the base frame; this and what follows is never set from here.
         gravity: direction, which tells how the arm is mounted.
-        joint_range: lower and upper limit of each joint in reduced mode.
-        rebound: whether the arm moves back after a collision.
-        self_collision: whether that is looked for, and with which tool's model.
-        approximate: whether paths leave the straight line near singularities.
         simulated: whether only the reports move.
     """
 
@@ -54,18 +68,20 @@ class Settings:
     tcp_speed: float
     joint_speed: float
     reduced: bool
+    joint_range: tuple[float, ...] = _NO_RANGE
+    self_collision: bool = False
+    tool_model: tuple[float, ...] = (0,)
+    rebound: bool = False
+    approximate: bool = False
     world_offset: tuple[float, ...] = (0.0,) * 6
     gravity: tuple[float, ...] = (0.0, 0.0, -1.0)
-    joint_range: tuple[float, ...] = ()
-    rebound: bool = False
-    self_collision: tuple[int, ...] = (0, 0)
-    approximate: bool = False
     simulated: bool = False
 
     @classmethod
     def read(cls, rich: Any) -> "Settings":
         """What the newest rich report of an ``XArmAPI`` told; asks the controller nothing."""
         mass, centre = rich.tcp_load
+        self_collision, model, measures = rich.self_collision_params
         return cls(
             tuple(rich.tcp_offset),
             mass,
@@ -76,12 +92,13 @@ class Settings:
             rich.reduced_max_tcp_speed,
             rich.reduced_max_joint_speed,
             bool(rich.is_reduced_mode),
+            tuple(limit for pair in rich.reduced_joint_limits for limit in pair),
+            bool(self_collision),
+            (model, *(measures if model > OWN_SHAPE else ())),
+            bool(rich.is_collision_rebound),
+            bool(rich.is_approx_motion),
             tuple(rich.world_offset),
             tuple(rich.gravity_direction),
-            tuple(limit for pair in rich.reduced_joint_limits for limit in pair),
-            bool(rich.is_collision_rebound),
-            tuple(rich.self_collision_params[:2]),
-            bool(rich.is_approx_motion),
             bool(rich.is_simulation_robot),
         )
 
@@ -138,6 +155,11 @@ def show_box(box: Box) -> str:
     return ", ".join(f"{axis} {low}..{high}" for axis, low, high in sides) + " mm"
 
 
+def _show_range(limits: Sequence[float]) -> str:
+    pairs = zip(limits[::2], limits[1::2], strict=True)
+    return ", ".join(f"J{joint} {low:.2f}..{high:.2f}" for joint, (low, high) in enumerate(pairs, 1)) + " rad"
+
+
 def _on_off(on: bool) -> str:
     return "on" if on else "off"
 
@@ -151,13 +173,14 @@ _FIELDS = (
     _Field("boundary", "safety boundary's box", 0, show_box),
     _Field("tcp_speed", "TCP speed limit", 0.1, lambda value: f"{value:g} mm/s"),
     _Field("joint_speed", "joint speed limit", 0.01, lambda value: f"{value:.2f} rad/s"),
+    _Field("joint_range", "joint range of the reduced mode", 1e-3, _show_range),
     _Field("reduced", "reduced mode", 0, _on_off),
+    _Field("self_collision", "self-collision check", 0, _on_off),
+    _Field("tool_model", "tool model of the self-collision check", 1e-3, _numbers),
+    _Field("rebound", "collision rebound", 0, _on_off),
+    _Field("approximate", "approximate paths", 0, _on_off),
     _Field("world_offset", "base (world) offset", 1e-3, _numbers),
     _Field("gravity", "direction of gravity", 1e-3, _numbers),
-    _Field("joint_range", "joint range of the reduced mode", 1e-3, _numbers),
-    _Field("rebound", "collision rebound", 0, _on_off),
-    _Field("self_collision", "self-collision check and tool model", 0, _numbers),
-    _Field("approximate", "approximate paths", 0, _on_off),
     _Field("simulated", "simulation mode", 0, _on_off),
 )
 
@@ -169,7 +192,9 @@ def _is_same(one: Any, two: Any, tolerance: float) -> bool:
     return bool(one == two or abs(one - two) <= tolerance or (math.isnan(one) and math.isnan(two)))
 
 
-def ours(rig: Rig, fence: Fence, payload: Payload, params: ArmParams, found: Settings) -> Settings:
+def ours(
+    rig: Rig, fence: Fence, payload: Payload, params: ArmParams, found: Settings, joint_band: JointBand
+) -> Settings:
     """What this project asks for, at a site without limits of its own; the rest as found."""
     return replace(
         found,
@@ -182,17 +207,25 @@ def ours(rig: Rig, fence: Fence, payload: Payload, params: ArmParams, found: Set
         tcp_speed=fence.max_displacement_m * rig.rate_hz * 1000,
         joint_speed=params.max_joint_speed_rad_s,
         reduced=params.reduced_mode,
+        joint_range=tuple(np.stack([joint_band.low_rad, joint_band.high_rad], axis=1).ravel().tolist()),
+        self_collision=True,
+        tool_model=(payload.collision_model,),
+        rebound=False,
+        approximate=False,
     )
 
 
 def stricter(wished: Settings, found: Settings, fence: Fence) -> Settings:
     """The stricter of each limit.
 
-    Speed limits count though the site has its reduced mode off: that is switched on, and no number of theirs raised.
+    Speed limits and joint range count though the site has its reduced mode off: that is switched on, and no number of
+    theirs loosened. A tool's shape that the site has measured is kept: whether it is the stricter one nobody can tell.
 
     Raises:
-        SafetyStop: the fence does not lie inside the boundary that is switched on.
+        SafetyStop: the fence does not lie inside the boundary that is switched on, a joint's range and ours have
+            nothing in common, or the controller takes the arm for one that is not mounted upright.
     """
+    _require_upright(found.gravity)
     box = wished.boundary
     if found.fenced:
         fence_mm = _whole_mm(fence, 0.0)
@@ -210,7 +243,46 @@ def stricter(wished: Settings, found: Settings, fence: Fence) -> Settings:
         tcp_speed=_lower(wished.tcp_speed, found.tcp_speed),
         joint_speed=_lower(wished.joint_speed, found.joint_speed),
         reduced=wished.reduced or found.reduced,
+        joint_range=_common_range(wished.joint_range, found.joint_range),
+        tool_model=found.tool_model if found.tool_model[0] > OWN_SHAPE else wished.tool_model,
     )
+
+
+def _require_upright(gravity: Sequence[float]) -> None:
+    down = -gravity[2] / float(np.linalg.norm(gravity)) if np.any(gravity) else math.nan
+    if not down >= math.cos(MOST_TILT_RAD):
+        raise SafetyStop(
+            f"the controller takes gravity to point along {_numbers(gravity)} of the arm's base, not (0, 0, -1), as if "
+            "it were not mounted upright: it would misjudge collisions; set the mounting in the vendor's studio"
+        )
+
+
+def _common_range(wished: Sequence[float], found: Sequence[float]) -> tuple[float, ...]:
+    """What lies in both joint ranges; one that the controller tells as empty is none (*assumed: no-limit*)."""
+    common: list[float] = []
+    for joint, (low, high, least, most) in enumerate(
+        zip(wished[::2], wished[1::2], found[::2], found[1::2], strict=True), 1
+    ):
+        pair = (max(low, least), min(high, most)) if least < most else (low, high)
+        if not pair[0] < pair[1]:
+            raise SafetyStop(
+                f"the joint range that is set in the controller, J{joint} {least:.2f}..{most:.2f} rad, has nothing in "
+                f"common with what the fence needs, {low:.2f}..{high:.2f} rad; have whoever set it widen it in the "
+                "vendor's studio"
+            )
+        common.extend(pair)
+    return tuple(common)
+
+
+def require_in_range(wanted: Settings, joints_rad: ArrayLike, what: str) -> None:
+    """Raises SafetyStop where joints ``(7,)`` rad of ``what`` lie outside the joint range of a run's settings."""
+    limits = np.reshape(wanted.joint_range, (7, 2))
+    outside = JointBand(limits[:, 0], limits[:, 1]).outside(joints_rad)
+    if wanted.reduced and outside is not None:
+        raise SafetyStop(
+            f"{what} lies outside the joint range of this run: {outside}; bring the arm to its home joints in the "
+            "vendor's studio, or widen the range that is set there"
+        )
 
 
 def _lower(wished: float, found: float) -> float:
@@ -233,6 +305,20 @@ def _whole_mm(fence: Fence, margin_m: float) -> Box:
     return tuple(value for pair in zip(high, low, strict=True) for value in pair)
 
 
+def guard_setters(api: Any, settings: Settings) -> dict[str, Callable[[], Any]]:
+    """Calls that set what guards the arm besides boundary, speeds and sensitivity, by the name in :class:`Settings`.
+
+    The joint range goes out below the SDK's own setter, which clips it to limits of its own without a word.
+    """
+    return {
+        "joint_range": lambda: api.core.set_reduced_jrange(list(settings.joint_range)),
+        "tool_model": lambda: api.set_collision_tool_model(int(settings.tool_model[0])),
+        "self_collision": lambda: api.set_self_collision_detection(settings.self_collision),
+        "rebound": lambda: api.set_collision_rebound(settings.rebound),
+        "approximate": lambda: api.set_allow_approx_motion(settings.approximate),
+    }
+
+
 def restore(api: Any, found: Settings, wanted: Settings) -> dict[str, str]:
     """Put back what was found, of a stopped arm, by calls that do not make it ready; what stays different, in words.
 
@@ -251,17 +337,20 @@ def restore(api: Any, found: Settings, wanted: Settings) -> dict[str, str]:
         "reduced": lambda: api.set_reduced_mode(found.reduced),
         "boundary": lambda: api.set_reduced_tcp_boundary(list(found.boundary)),
         "fenced": lambda: api.set_fence_mode(found.fenced),
+        **guard_setters(api, found),
     }
     until = time.monotonic() + _RESTORE_S
     try:
-        now = Settings.read(api)
+        now, put_back = Settings.read(api), set[str]()
         for field in _FIELDS:
             mine, theirs = getattr(wanted, field.key), getattr(found, field.key)
-            if _is_same(mine, theirs, field.tolerance) or time.monotonic() > until:
+            is_again = field.key == "reduced" and found.reduced and bool(put_back & _OF_REDUCED_MODE)
+            if (_is_same(mine, theirs, field.tolerance) and not is_again) or time.monotonic() > until:
                 continue
             # A report from before it was set for the run tells what was found.
             if any(_is_same(getattr(now, field.key), known, field.tolerance) for known in (mine, theirs)):
                 run_bounded(calls[field.key], _RESTORE_CALL_S, f"put back the {field.words}")
+                put_back.add(field.key)
         await_report(api, _READ_BACK_S)
         return found.differences(Settings.read(api))
     except Exception as error:  # disconnecting goes on whatever comes

@@ -5,7 +5,7 @@ from typing import Any
 
 from control.arms.params import DriveMode
 from control.arms.xarm.controller_errors import PAUSED, STOPPED, describe_error, describe_return
-from control.arms.xarm.settings import Settings
+from control.arms.xarm.settings import Settings, guard_setters
 from control.arms.xarm.wire.sdk import run_bounded, wait_until
 from datasets.common.errors import DeviceError
 
@@ -15,12 +15,14 @@ MODE_SINCE: dict[DriveMode, tuple[int, int, int]] = {"online_line": (1, 11, 0), 
 
 ENCODERS_SINCE = (2, 4, 0)
 """Firmware whose reports tell what the encoders read, not the command (*assumed: encoders*; xarm_ros2, issue 95)."""
+FULL_REPORT_BYTES = 574
+"""Of a rich report that tells the limits of the reduced mode; others saw 494 of an xArm6 with firmware 1.8.5."""
 _CALL_TIMEOUT_S = 6.0
 _WARNED, _CANNOT_MOVE = 2, 9
 
 
 def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports_are_commands: bool = False) -> None:
-    """Refuse an arm that is not an xArm7, only simulated, of too old a firmware, paused, or with an error unlooked at.
+    """Refuse an arm that is no xArm7, only simulated, paused, of too old a firmware or reports, or has an error.
 
     Args:
         api: a connection whose rich reports have begun: only they say whether the arm is simulated
@@ -52,6 +54,11 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports
             "sends the arm, not where the arm is: update it in the vendor's studio, or read docs/first_day.md on what "
             "is not guarded then and give --reports-are-commands"
         )
+    if (told := int(api.report_data.data_size)) < FULL_REPORT_BYTES:
+        raise DeviceError(
+            f"the controller's reports have {told} bytes, fewer than {FULL_REPORT_BYTES}: they do not tell boundary, "
+            "joint range and rebound, so nobody knows whether they are set; update its firmware in the vendor's studio"
+        )
     require_no_error(api)
     if api.state == PAUSED:
         raise DeviceError(
@@ -70,14 +77,15 @@ def require_no_error(api: Any) -> None:
 
 
 def configure(api: Any, wanted: Settings, found: Settings) -> None:
-    """Enable the motors and set tool, payload, collision sensitivity, boundary and speed limits, in mode 0.
+    """Enable the motors and set tool, payload, collision sensitivity, boundary, guards and speed limits, in mode 0.
 
     The stop before them drops what others have queued or paused (*assumed: stop-drops*): the first "ready" would carry
-    it out, with no boundary set yet. Each setting may reset mode and state, so the mode that drives comes last.
+    it out, with no boundary set yet. Each setting may reset mode and state, so the mode that drives comes last. Speeds
+    and joint range take effect when the reduced mode is switched on after them.
 
     Args:
         wanted: what to set.
-        found: what stands; a sensitivity that stands is not set again.
+        found: what stands; a sensitivity or guard that stands is not set again.
 
     Raises:
         DeviceError: the controller refused one, or has an error.
@@ -105,6 +113,9 @@ def _configure(api: Any, wanted: Settings, found: Settings) -> None:
         _make_ready(api)
     _set("set the boundary", lambda: api.set_reduced_tcp_boundary(list(wanted.boundary)))
     _set("switch the boundary on", lambda: api.set_fence_mode(wanted.fenced))
+    for key, setter in guard_setters(api, wanted).items():
+        if getattr(found, key) != getattr(wanted, key):
+            _set(f"set the {key.replace('_', ' ')}", setter, _CANNOT_MOVE)
     _set("limit the speed", lambda: api.set_reduced_max_tcp_speed(wanted.tcp_speed))
     _set("limit the joints' speed", lambda: api.set_reduced_max_joint_speed(wanted.joint_speed))
     _set("set reduced mode", lambda: api.set_reduced_mode(wanted.reduced))
@@ -139,7 +150,10 @@ def _set(what: str, call: Callable[[], Any], *also_fine: int) -> None:
     code = result[0] if isinstance(result, list | tuple) else result
     # While a warning stands the SDK's setters hand its code on: the value was taken, which is read back later.
     if code not in (0, _WARNED, *also_fine):
-        raise DeviceError(f"the controller refused to {what}: {describe_return(code)}")
+        raise DeviceError(
+            f"the controller refused to {what}: {describe_return(code)}; look why in the vendor's studio, its firmware "
+            "may be too old"
+        )
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -29,9 +29,16 @@
 ``sensitivity``     another client lowers the collision sensitivity to 1, of a firmware that resets nothing
 ``tool_offset``     another client sets the tool's offset to 0, of a firmware that resets nothing
 ``payload``         another client sets the payload to 0, of a firmware that resets nothing
+``joint_range``     another client widens the joint range of the reduced mode to the arm's own limits
+``self_collision``  another client switches the self-collision check off
+``tool_model``      another client sets the tool of the self-collision check to none
+``rebound``         another client switches the collision rebound on
+``approximate``     another client lets paths near singularities be approximate
+``gravity``         another client says that the arm hangs from the ceiling
 ``world_offset``    another client shifts the base frame by 5 mm
 ``simulation``      another client switches simulation mode on
 ``ack_without_stop``  a stop is acknowledged and not carried out, from now on
+``ack_without_setting``  every setting is acknowledged and none taken, from now on
 ==================  =====================================================================================
 """
 
@@ -45,7 +52,7 @@ from functools import partial
 
 from datasets.common.errors import ConfigError
 from pipelines.twin.controller.connections import Client, Connections
-from pipelines.twin.controller.firmware import MANUAL, Firmware
+from pipelines.twin.controller.firmware import JOINT_LIMITS_RAD, MANUAL, Firmware
 from pipelines.twin.controller.reports import Snapshot
 
 STALL_S = 0.19
@@ -62,6 +69,12 @@ SET_BY_OTHERS: dict[str, dict[str, object]] = {
     "sensitivity": {"collision_sensitivity": 1},
     "tool_offset": {"tcp_offset_mm_rad": (0.0,) * 6},
     "payload": {"load_kg_mm": (0.0,) * 4},
+    "joint_range": {"joint_range_rad": JOINT_LIMITS_RAD},
+    "self_collision": {"self_collision_on": False},
+    "tool_model": {"collision_tool": 0},
+    "rebound": {"rebound_on": True},
+    "approximate": {"approximate_on": True},
+    "gravity": {"gravity": (0.0, 0.0, 1.0)},
     "world_offset": {"world_offset_mm_rad": (5.0, 0.0, 0.0, 0.0, 0.0, 0.0)},
     "simulation": {"simulated": True},
 }
@@ -72,7 +85,7 @@ CONTROLLER_FAULTS = (
     *("stall", "slow", "latency", "jitter"),
     *("silent", "silent_motion", "drop_control", "drop_motion", "drop_reports", "mute_reports"),
     *("nan_reports", "frozen_pose", "tilted", "manual", "boundary_wider", *SET_BY_OTHERS),
-    "ack_without_stop",
+    *("ack_without_stop", "ack_without_setting"),
 )
 
 
@@ -129,6 +142,7 @@ class ControllerFaults:
             "boundary_wider": self._widen_boundary,
             **{name: partial(firmware.limit, **changes) for name, changes in SET_BY_OTHERS.items()},
             "ack_without_stop": lambda: setattr(firmware, "ignores_stops", True),
+            "ack_without_setting": lambda: setattr(firmware, "ignores_settings", True),
         }
         actions[name]()
 
@@ -138,7 +152,7 @@ class ControllerFaults:
         self.mutes_reports = self.refuses_reports = self._blind = False
         self._frozen = None
         self._stall.clear()
-        self._firmware.ignores_moves = self._firmware.ignores_stops = False
+        self._firmware.ignores_moves = self._firmware.ignores_stops = self._firmware.ignores_settings = False
         self._firmware.press_emergency_stop(False)
 
     def hold_reply(self, client: Client) -> bool:

@@ -9,6 +9,9 @@ to verify each):
   (*assumed: reduced-clips*);
 - after ``clean_error`` the state is 4 and the mode 0 (*assumed: clean-error*);
 - a command of the wrong mode is invalid and moves nothing (*assumed: wrong-mode*);
+- in reduced mode a joint that leaves its range raises C23 (*assumed: joint-range*);
+- with rebound on the arm goes back after C31 (*documented: rebound*), to where it was 0.1 s before;
+- its self-collision check finds nothing, because it knows no shapes;
 - failed inverse kinematics raise C21, a joint's speed C24 (*assumed: path-errors*);
 - stop and pause brake at 5 m/s2 (*assumed: stop-braking*), stop drops what was queued or paused
   (*assumed: stop-drops*), velocity mode ramps at 2 m/s2 (*assumed: velocity-braking*);
@@ -34,12 +37,15 @@ POSITION, SERVO, MANUAL, VELOCITY, ONLINE_LINE = 0, 1, 2, 5, 7
 MODE_SINCE = {POSITION: (0, 0, 0), SERVO: (0, 0, 0), MANUAL: (0, 0, 0), VELOCITY: (1, 6, 9), ONLINE_LINE: (1, 11, 0)}
 """Modes of this emulator with the firmware they need; the real controller has more."""
 
-EMERGENCY_STOP, SAFETY_BOUNDARY = 1, 35
+EMERGENCY_STOP, JOINT_LIMIT, COLLISION, SAFETY_BOUNDARY = 1, 23, 31, 35
+REBOUND_S, REBOUND_RAD_S, REBOUND_RAD_S2 = 0.1, 1.0, 5.0
 VELOCITY_ACCELERATION_M_S2 = 2.0
 ENCODERS_SINCE = (2, 4, 0)
 """Firmware that reports what the encoders read (xarm_ros2, issue 95)."""
 LEAD_S = 0.05
 """How far reports run ahead of the arm before that."""
+JOINT_LIMITS_RAD = tuple(Kinematics().joint_limits.ravel().tolist())
+"""The widest joint range of the reduced mode, as in the vendor's description of its protocol (register 53)."""
 MAX_TCP_SPEED_M_S = 1.0
 """Of the arm (xArm user manual, technical specifications)."""
 
@@ -58,6 +64,13 @@ class Settings:
     reduced_on: bool = False
     reduced_tcp_mm_s: float = 1000.0
     reduced_joint_rad_s: float = math.pi
+    joint_range_rad: tuple[float, ...] = JOINT_LIMITS_RAD
+    self_collision_on: bool = False
+    collision_tool: int = 0
+    collision_tool_mm: tuple[float, ...] = (0.0,) * 6
+    rebound_on: bool = False
+    approximate_on: bool = False
+    gravity: tuple[float, ...] = (0.0, 0.0, -1.0)
     world_offset_mm_rad: tuple[float, ...] = (0.0,) * 6
     simulated: bool = False
 
@@ -79,7 +92,8 @@ class Firmware:
         self.kinematics = Kinematics()
         self.settings = Settings()
         self.mode, self.error, self.warning = POSITION, 0, 0
-        self.enabled = self.emergency_pressed = self.ignores_moves = self.ignores_stops = False
+        self.enabled = self.emergency_pressed = False
+        self.ignores_moves = self.ignores_stops = self.ignores_settings = False
         self._clock = clock
         self._motion = Motion(joints_rad, clock())
         self._tool_offset_m = tool_offset_m
@@ -113,8 +127,11 @@ class Firmware:
                 self._motion.advance(now)
             if self._state == READY and self._motion.target is None and self._queue:
                 self._motion.target = self._queue.popleft()
-            if self.settings.fence_on and self._motion.is_moving and not self._inside_fence() and not self.error:
-                self._fail(SAFETY_BOUNDARY)
+            if self._motion.is_moving and not self.error:
+                if self.settings.fence_on and not self._inside_fence():
+                    self._fail(SAFETY_BOUNDARY)
+                elif self.settings.reduced_on and not self._inside_range():
+                    self._fail(JOINT_LIMIT)
 
     def snapshot(self) -> Snapshot:
         """All that the report streams tell, now."""
@@ -138,6 +155,13 @@ class Firmware:
                 reduced_on=s.reduced_on,
                 reduced_tcp_mm_s=s.reduced_tcp_mm_s,
                 reduced_joint_rad_s=s.reduced_joint_rad_s,
+                joint_range_rad=s.joint_range_rad,
+                self_collision_on=s.self_collision_on,
+                collision_tool=s.collision_tool,
+                collision_tool_mm=s.collision_tool_mm,
+                rebound_on=s.rebound_on,
+                approximate_on=s.approximate_on,
+                gravity=s.gravity,
                 world_offset_mm_rad=s.world_offset_mm_rad,
                 simulated=s.simulated,
                 firmware=self.version,
@@ -302,8 +326,15 @@ class Firmware:
         f = self.settings.fence_mm
         return bool(f[1] <= x <= f[0] and f[3] <= y <= f[2] and f[5] <= z <= f[4])
 
+    def _inside_range(self) -> bool:
+        limits = np.reshape(self.settings.joint_range_rad, (7, 2))
+        return bool(np.all((self._motion.joints >= limits[:, 0]) & (self._motion.joints <= limits[:, 1])))
+
     def _fail(self, code: int) -> None:
         self._brake()
+        if code == COLLISION and self.settings.rebound_on:
+            before = self._motion.joints_at(self._clock() - REBOUND_S)
+            self._motion.target = JointTarget(before, REBOUND_RAD_S, REBOUND_RAD_S2)
         self.error, self.mode, self._state = code, POSITION, STOPPED
         if code in _TAKES_MOTORS_OFF:
             self.enabled = False

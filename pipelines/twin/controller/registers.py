@@ -23,6 +23,8 @@ from pipelines.twin.controller.protocol import Register, Request, Status, pack_f
 _SERVO_ACCELERATION_MM_S2 = 50_000.0
 _SERVO_JOINT_RAD_S, _SERVO_JOINT_RAD_S2 = math.pi, 20.0
 _DURATION_SINCE = (1, 8, 0)
+_APPROXIMATE_SINCE = (1, 9, 0)
+"""Note of ``set_allow_approx_motion`` in the SDK."""
 _RELATIVE_IS_JOINTS = 44
 """Byte after the eleven floats of a relative move."""
 _MOVE_PAYLOAD = bytes(3)
@@ -45,6 +47,8 @@ def answer(firmware: Firmware, request: Request) -> tuple[Status, bytes]:
         try:
             if handler is None:
                 raise RefusedError
+            if firmware.ignores_settings and request.register in SETTINGS:
+                return _status(firmware), b""
             payload = handler(firmware, request)
             return _status(firmware), payload
         except RefusedError as refused:
@@ -220,10 +224,41 @@ def _set_fence(firmware: Firmware, request: Request) -> bytes:
 
 def _reduced_state(firmware: Firmware, request: Request) -> bytes:
     s = firmware.settings
-    speeds_and_joint_ranges = pack_floats([s.reduced_tcp_mm_s, s.reduced_joint_rad_s, *([-6.28, 6.28] * 7)])
-    return b"".join(
-        (bytes([s.reduced_on]), struct.pack(">6h", *s.fence_mm), speeds_and_joint_ranges, bytes([s.fence_on, 0]))
-    )
+    speeds_and_joint_ranges = pack_floats([s.reduced_tcp_mm_s, s.reduced_joint_rad_s, *s.joint_range_rad])
+    switches = bytes([s.fence_on, s.rebound_on])
+    return b"".join((bytes([s.reduced_on]), struct.pack(">6h", *s.fence_mm), speeds_and_joint_ranges, switches))
+
+
+def _set_joint_range(firmware: Firmware, request: Request) -> bytes:
+    firmware.limit(joint_range_rad=_finite(request, 14, b""))
+    return b""
+
+
+def _set_rebound(firmware: Firmware, request: Request) -> bytes:
+    firmware.limit(rebound_on=bool(request.payload[0]))
+    return b""
+
+
+def _set_approximate(firmware: Firmware, request: Request) -> bytes:
+    if firmware.numbers < _APPROXIMATE_SINCE:
+        raise RefusedError
+    firmware.limit(approximate_on=bool(request.payload[0]))
+    return b""
+
+
+def _set_self_collision(firmware: Firmware, request: Request) -> bytes:
+    firmware.limit(self_collision_on=bool(request.payload[0]))
+    return b""
+
+
+def _set_collision_tool(firmware: Firmware, request: Request) -> bytes:
+    """The tool's number comes last, behind as many measures as its shape has."""
+    measures = request.floats((len(request.payload) - 1) // 4)
+    if len(measures) > 6 or not all(map(math.isfinite, measures)):
+        raise RefusedError
+    padded = (*measures, *(0.0,) * (6 - len(measures)))
+    firmware.limit(collision_tool=request.payload[-1], collision_tool_mm=padded)
+    return b""
 
 
 _HANDLERS: dict[int, Callable[[Firmware, Request], bytes]] = {
@@ -256,8 +291,22 @@ _HANDLERS: dict[int, Callable[[Firmware, Request], bytes]] = {
     Register.SET_REDUCED_MODE: _set_reduced_mode,
     Register.SET_LIMIT_XYZ: _set_fence_box,
     Register.GET_REDUCED_STATE: _reduced_state,
+    Register.SET_REDUCED_JRANGE: _set_joint_range,
     Register.SET_FENSE_ON: _set_fence,
+    Register.SET_COLLIS_REB: _set_rebound,
+    Register.SET_ALLOW_APPROX_MOTION: _set_approximate,
+    Register.SET_SELF_COLLIS_CHECK: _set_self_collision,
+    Register.SET_COLLIS_TOOL: _set_collision_tool,
     Register.VC_SET_CARTV: _set_velocity,
     Register.FEEDBACK_CHECK: lambda firmware, request: b"",
     Register.SET_FEEDBACK_TYPE: lambda firmware, request: b"",
 }
+SETTINGS = frozenset(
+    {
+        *(Register.SET_TCP_OFFSET, Register.SET_LOAD_PARAM, Register.SET_COLLIS_SENS),
+        *(Register.SET_REDUCED_TRSV, Register.SET_REDUCED_P2PV, Register.SET_REDUCED_JRANGE, Register.SET_REDUCED_MODE),
+        *(Register.SET_LIMIT_XYZ, Register.SET_FENSE_ON, Register.SET_COLLIS_REB, Register.SET_ALLOW_APPROX_MOTION),
+        *(Register.SET_SELF_COLLIS_CHECK, Register.SET_COLLIS_TOOL),
+    }
+)
+"""What a client configures."""

@@ -1,8 +1,9 @@
 """The bytes of the xArm's report ports: 30001 "normal" 145 B, 30002 "rich" 574 B, 30003 "real" 87 B.
 
 Layouts read off ``xarm-python-sdk`` 1.18.4 (``x3/report.py``) and the vendor's "Data Description of TCP port". The SDK
-knows a rich report of 587 B, too; an xArm7 of firmware 2.7.1 was seen to send 574, an xArm6 of 1.8.5 494. Fields this
-emulator has no values for are zero, except those whose zero would make the SDK close the stream or clip commands.
+knows a rich report of 587 B, too; an xArm7 of firmware 2.7.1 was seen to send 574, an xArm6 of 1.8.5 494: so does this
+emulator's firmware before 1.9.0 (*assumed: report-length*). Fields this emulator has no values for are zero, except
+those whose zero would make the SDK close the stream or clip commands.
 """
 
 import struct
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 REAL_PORT, NORMAL_PORT, RICH_PORT = 30003, 30001, 30002
 REAL_BYTES, NORMAL_BYTES, RICH_BYTES = 87, 145, 574
+SHORT_RICH_BYTES, FULL_RICH_SINCE = 494, (1, 9, 0)
 
 _MOTORS_ALL = 0x7F
 
@@ -34,9 +36,21 @@ class Snapshot:
     reduced_on: bool
     reduced_tcp_mm_s: float
     reduced_joint_rad_s: float
+    joint_range_rad: tuple[float, ...]
+    self_collision_on: bool
+    collision_tool: int
+    collision_tool_mm: tuple[float, ...]
+    rebound_on: bool
+    approximate_on: bool
+    gravity: tuple[float, ...]
     world_offset_mm_rad: tuple[float, ...]
     simulated: bool
     firmware: str
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of the firmware's version."""
+        return tuple(int(part) for part in self.firmware.lstrip("v").split("."))
 
 
 def real_report(s: Snapshot) -> bytes:
@@ -56,15 +70,16 @@ def normal_report(s: Snapshot, total_bytes: int = NORMAL_BYTES) -> bytes:
             bytes([motors, motors, s.error, s.warning]),
             struct.pack("<10f", *s.tcp_offset_mm_rad, *s.load_kg_mm),
             bytes([s.collision_sensitivity, 1]),
-            struct.pack("<3f", 0.0, 0.0, -1.0),
+            struct.pack("<3f", *s.gravity),
         )
     )
 
 
 def rich_report(s: Snapshot) -> bytes:
     """5 Hz: as :func:`normal_report`, with limits, safety boundary and much that a real arm alone can fill."""
+    length = RICH_BYTES if s.numbers >= FULL_RICH_SINCE else SHORT_RICH_BYTES
     report = bytearray(RICH_BYTES)
-    report[:NORMAL_BYTES] = normal_report(s, RICH_BYTES)
+    report[:NORMAL_BYTES] = normal_report(s, length)
     report[145:149] = bytes([7, 7, 0xAA, 0x55])  # robot type and axes: xArm7; master and slave
     report[151:181] = s.firmware.encode()[:29].ljust(30, b"\0")
     # The SDK clips speeds and accelerations to these (mm, rad).
@@ -73,10 +88,12 @@ def rich_report(s: Snapshot) -> bytes:
     struct.pack_into("<2f", report, 221, 2.3, 2.7)
     struct.pack_into("<6f", report, 288, *s.world_offset_mm_rad)
     report[314] = s.simulated
-    report[494] = s.reduced_on | s.fence_on << 1
+    report[315:317] = bytes([s.self_collision_on, s.collision_tool])
+    struct.pack_into("<6f", report, 317, *s.collision_tool_mm)
+    report[494] = s.reduced_on | s.fence_on << 1 | s.approximate_on << 3
     report[495] = s.reduced_on
     struct.pack_into(">6h", report, 496, *s.fence_mm)
     struct.pack_into("<2f", report, 508, s.reduced_tcp_mm_s, s.reduced_joint_rad_s)
-    struct.pack_into("<14f", report, 516, *([-6.28, 6.28] * 7))
-    report[572] = s.fence_on
-    return bytes(report)
+    struct.pack_into("<14f", report, 516, *s.joint_range_rad)
+    report[572:574] = bytes([s.fence_on, s.rebound_on])
+    return bytes(report[:length])

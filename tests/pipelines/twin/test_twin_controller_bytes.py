@@ -141,6 +141,8 @@ def test_reports_are_laid_out_as_the_sdks_own_structures(firmware: Firmware) -> 
     make_ready(firmware, 7)
     firmware.error = 31
     firmware.limit(fence_on=True, fence_mm=(620, 230, 320, -320, 520, 80), reduced_on=True, reduced_tcp_mm_s=250.0)
+    firmware.limit(joint_range_rad=tuple(range(14)), self_collision_on=True, rebound_on=True, approximate_on=True)
+    firmware.limit(collision_tool=21, collision_tool_mm=(45, 137, 1, 2, 3, 0), gravity=(0, 1, 0))
     snapshot = firmware.snapshot()
     for port, report, size in (
         (30003, real_report(snapshot), 87),
@@ -157,4 +159,13 @@ def test_reports_are_laid_out_as_the_sdks_own_structures(firmware: Firmware) -> 
     assert struct.unpack_from(">6h", report, 496) == (620, 230, 320, -320, 520, 80)
     assert parsed.reduced_tcp_max_speed == 250
     assert parsed.is_simulation_robot == 0
-    assert parsed.gravity_direction == [0, 0, -1]
+    assert parsed.gravity_direction == [0, 1, 0]
+    assert parsed.reduced_joint_limits == [[2 * joint, 2 * joint + 1] for joint in range(7)]
+    assert (parsed.is_collision_detection, parsed.is_collision_rebound, parsed.is_approx_motion) == (True,) * 3
+    assert (parsed.collision_tool_type, parsed.collision_tool_params) == (21, [45, 137, 1, 2, 3, 0])
+
+
+def test_firmware_before_1_9_sends_the_short_report(rig: Rig, clock) -> None:
+    short = Firmware(np.array(rig.home_joints_rad), clock, "v1.8.5", rig.tool.tcp_offset_m)
+    report = rich_report(short.snapshot())
+    assert len(report) == struct.unpack_from(">I", report)[0] == 494

@@ -244,3 +244,35 @@ def test_reports_of_an_old_firmware_run_ahead_of_the_arm(rig: Rig, clock, versio
         firmware.advance()
     ahead_m = Kinematics().tcp(firmware.snapshot().joints_rad) - firmware.tcp()
     np.testing.assert_allclose(ahead_m, [0.1 * lead_s, 0, 0], atol=2e-4)
+
+
+def test_in_reduced_mode_a_joint_that_leaves_its_range_stops_the_arm(firmware: Firmware, clock) -> None:
+    firmware.limit(joint_range_rad=(-0.1, 0.1, *[-3.0, 3.0] * 6))
+    go(ready(firmware, ONLINE_LINE), 400, 200, 228)
+    watch(firmware, clock, 2.0)
+    assert firmware.error == 0, "reduced mode is off"
+    firmware.limit(reduced_on=True)
+    go(ready(firmware, ONLINE_LINE), 400, 0, 228)
+    clock.now += 0.05
+    firmware.advance()
+    assert firmware.error == 23
+    firmware.limit(reduced_on=False)
+    go(ready(firmware, ONLINE_LINE), 400, 0, 228)
+    watch(firmware, clock, 2.0)
+    firmware.limit(reduced_on=True)
+    go(ready(firmware, ONLINE_LINE), 400, 200, 228)
+    watch(firmware, clock, 2.0)
+    assert (firmware.error, firmware.state) == (23, 4)
+    assert firmware.joints()[0] == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("rebounds", [False, True])
+def test_after_a_collision_the_arm_goes_back_only_with_rebound_on(firmware: Firmware, clock, rebounds: bool) -> None:
+    firmware.limit(rebound_on=rebounds)
+    go(ready(firmware, ONLINE_LINE), 400, 200, 228)
+    watch(firmware, clock, 0.5)
+    there = firmware.tcp()
+    firmware.fail(31)
+    path = watch(firmware, clock, 1.0)
+    assert (path[-1] - there)[1] == pytest.approx(-0.025, abs=0.003) if rebounds else (path[-1] - there)[1] > 0
+    assert firmware.speed_m_s() == 0

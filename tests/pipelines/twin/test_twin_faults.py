@@ -109,7 +109,7 @@ def run_with(setup, name, held_up, fps=FPS):
 
 
 def test_every_fault_has_its_test():
-    assert {*STOPS, *GOES_ON, "old_firmware", "ack_without_stop"} == set(FAULT_NAMES)
+    assert {*STOPS, *GOES_ON, "old_firmware", "ack_without_stop", "ack_without_setting"} == set(FAULT_NAMES)
 
 
 @pytest.mark.slow

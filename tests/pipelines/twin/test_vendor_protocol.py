@@ -61,7 +61,12 @@ DESCRIBED = [
     Row(Register.SET_REDUCED_MODE, 2, 2, bytes([1])),
     Row(Register.SET_LIMIT_XYZ, 25, 2, struct.pack("<6i", 600, 200, 500, -100, 600, 200)),
     Row(Register.GET_REDUCED_STATE, 1, 81),
+    Row(Register.SET_REDUCED_JRANGE, 57, 2, pack_floats([-3.14, 3.14, -2.05, 2.09, *[-3.14, 3.14] * 5])),
     Row(Register.SET_FENSE_ON, 2, 2, bytes([1])),
+    Row(Register.SET_COLLIS_REB, 2, 2, bytes([0])),
+    Row(Register.SET_ALLOW_APPROX_MOTION, 2, 2, bytes([0])),
+    Row(Register.SET_SELF_COLLIS_CHECK, 2, 2, bytes([1])),
+    Row(Register.SET_COLLIS_TOOL, 14, 2, pack_floats([20, 30, 50]) + bytes([22])),
     Row(Register.VC_SET_CARTV, 30, 2, pack_floats([30, 0, 20, 0, 0, 0]) + b"\0" + pack_floats([0.2]), 5),
 ]
 DIFFERS = {
@@ -138,11 +143,13 @@ def test_what_resets_the_system_says_that_it_cannot_move(firmware: Firmware, reg
         (14, "<f", 100.0),
         (18, "<f", np.float32(np.pi)),
         (78, "B", 1),  # boundary on
-        (79, "B", 0),  # rebound off
+        (22, "<2f", (-1.0, 2.0)),  # of the first joint
+        (79, "B", 1),  # rebound on
     ],
 )
 def test_the_reduced_state_lies_where_described(firmware: Firmware, offset, kind, value) -> None:
     firmware.limit(fence_on=True, fence_mm=(300, 100, 300, -10, 300, 50), reduced_tcp_mm_s=100.0)
+    firmware.limit(joint_range_rad=(-1, 2, *[-3, 3] * 6), rebound_on=True)
     found = struct.unpack_from(kind, ask(firmware, Register.GET_REDUCED_STATE)[7:], offset)
     assert found == (value if isinstance(value, tuple) else (value,))
 
@@ -215,4 +222,5 @@ def test_the_sdk_sends_what_is_described(said: list[Request]) -> None:
     assert {Register.MOVE_LINE, Register.MOVE_JOINT, Register.VC_SET_CARTV, Register.SET_STATE} <= sent.keys()
     longer = {register for register, length in sent.items() if length > lengths[register]}
     assert longer <= SDK_SENDS.keys()
-    assert not [register for register, length in sent.items() if length < lengths[register]]
+    shorter = {register for register, length in sent.items() if length < lengths[register]}
+    assert shorter == {Register.SET_COLLIS_TOOL}, "the gripper's shape has no measures"

@@ -34,7 +34,7 @@ def test_it_configures_first_and_sets_mode_and_state_last(rig: Rig) -> None:
         registers = [request.register for _, request in twin.log]
         settings = twin.firmware.settings
         state = twin.firmware.state
-    configuration = [35, 36, 37, 47, 48, 50, 52, 59]
+    configuration = [35, 36, 37, 47, 48, 50, 52, 58, 59, 77, 78]
     last_mode = len(registers) - 1 - registers[::-1].index(19)
     assert all(max(i for i, r in enumerate(registers) if r == each) < last_mode for each in configuration)
     assert 12 in registers[last_mode:]
@@ -46,6 +46,7 @@ def test_it_configures_first_and_sets_mode_and_state_last(rig: Rig) -> None:
     assert settings.reduced_on
     assert settings.reduced_tcp_mm_s == pytest.approx(250)
     assert settings.collision_sensitivity == 4
+    assert max(registers.index(each) for each in (47, 48, 58)) < registers.index(50), "taken when it is switched on"
     assert state in (1, 2)
 
 

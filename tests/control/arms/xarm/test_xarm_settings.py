@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.arms.fence import KNOWN_TOOLS, Fence
+from control.arms.joint_band import BAND_MARGIN_RAD, needed_band
 from control.arms.params import ArmParams
 from control.arms.xarm.driver import XArm
 from control.arms.xarm.settings import Settings, boundary_mm, ours, stricter
@@ -19,6 +20,7 @@ from pipelines.twin.controller.controller import ControllerTwin
 from pipelines.twin.controller.firmware import STOPPED
 from pipelines.twin.controller.firmware import Settings as TwinParams
 from pipelines.twin.controller.protocol import Register
+from pipelines.twin.controller.registers import SETTINGS
 
 FRESH = TwinParams()
 SITE = TwinParams(
@@ -35,6 +37,7 @@ LOOSE = replace(
     SITE, collision_sensitivity=1, fence_mm=(700, 0, 700, -700, 900, 0), reduced_tcp_mm_s=900.0, reduced_joint_rad_s=3.0
 )
 OURS = boundary_mm(Fence.from_rig(Rig.load()))
+BAND = needed_band(Rig.load(), Fence.from_rig(Rig.load())).widened(BAND_MARGIN_RAD)
 
 
 def limits(twin: ControllerTwin) -> tuple[object, ...]:
@@ -107,7 +110,7 @@ def test_a_fence_that_reaches_beyond_the_sites_boundary_is_refused(twin: Control
     with pytest.raises(SafetyStop, match=r"the fence \(x 250\.\.600, y -300\.\.300, z 100\.\.500 mm\) reaches beyond"):
         XArm(twin.host, rig).connect()
     assert twin.firmware.settings == found
-    assert not {11, 12, 19, 35, 36, 37, 47, 48, 50, 52, 59} & {request.register for _, request in twin.log}
+    assert not {11, 12, 19, *SETTINGS} & {request.register for _, request in twin.log}
 
 
 @pytest.mark.realtime
@@ -128,7 +131,7 @@ def test_nothing_put_back_makes_the_arm_ready_and_a_stop_comes_before_and_after(
     arm.disconnect()
     states = [request.payload[0] for _, request in twin.log if request.register == Register.SET_STATE]
     registers = [request.register for _, request in twin.log]
-    setters = {35, 36, 37, 47, 48, 50, 52, 59}
+    setters = {35, 36, 37, 47, 48, 50, 52, 58, 59, 77, 78}
     assert set(states) == {STOPPED}
     stops = [index for index, register in enumerate(registers) if register == Register.SET_STATE]
     put_back = [index for index, register in enumerate(registers) if register in setters]
@@ -166,7 +169,7 @@ def test_limits_are_not_loosened_of_an_arm_that_did_not_confirm_its_stop(
     began = time.monotonic()
     arm.disconnect()
     assert time.monotonic() - began < 6
-    assert not {35, 36, 37, 47, 48, 50, 52, 59} & {request.register for _, request in twin.log}
+    assert not SETTINGS & {request.register for _, request in twin.log}
     assert twin.firmware.settings.fence_on
     (told,) = [event for _, event in arm.events if "left other than they were found" in event]
     assert "safety boundary off -> on" in told
@@ -199,11 +202,12 @@ boxes = st.tuples(*[st.integers(-900, 900)] * 6).map(
     tcp=st.floats(0, 1000),
     joint=st.floats(0, 3),
     sens=st.integers(0, 5),
+    limits=st.tuples(*[st.floats(-1.5, 3.0)] * 14),
 )
-def test_no_limit_is_ever_looser_than_the_sites_or_ours(rig, box, fenced, reduced, tcp, joint, sens) -> None:
+def test_no_limit_is_ever_looser_than_the_sites_or_ours(rig, box, fenced, reduced, tcp, joint, sens, limits) -> None:
     fence, params = Fence.from_rig(rig), ArmParams()
-    found = Settings((0.0,) * 6, 0.0, (0.0,) * 3, sens, fenced, box, tcp, joint, reduced)
-    wished = ours(rig, fence, KNOWN_TOOLS["xarm_gripper"], params, found)
+    found = Settings((0.0,) * 6, 0.0, (0.0,) * 3, sens, fenced, box, tcp, joint, reduced, joint_range=limits)
+    wished = ours(rig, fence, KNOWN_TOOLS["xarm_gripper"], params, found, BAND)
     inside = all(
         (a >= b, a <= b)[side % 2] for side, (a, b) in enumerate(zip(box, (600, 250, 300, -300, 500, 100), strict=True))
     )
@@ -211,7 +215,18 @@ def test_no_limit_is_ever_looser_than_the_sites_or_ours(rig, box, fenced, reduce
         with pytest.raises(SafetyStop, match="reaches beyond the boundary"):
             stricter(wished, found, fence)
         return
+    low, high = (np.array(wished.joint_range)[side::2] for side in (0, 1))
+    theirs = np.array(limits).reshape(7, 2)
+    ranges = theirs[:, 0] < theirs[:, 1]  # what is none limits nothing
+    if np.any(ranges & (np.maximum(low, theirs[:, 0]) >= np.minimum(high, theirs[:, 1]))):
+        with pytest.raises(SafetyStop, match=r"J\d -?\d\.\d\d\.\.-?\d\.\d\d rad, has nothing in common"):
+            stricter(wished, found, fence)
+        return
     wanted = stricter(wished, found, fence)
+    kept = np.array(wanted.joint_range).reshape(7, 2)
+    assert np.all(kept[:, 0] >= np.where(ranges, np.maximum(low, theirs[:, 0]), low))
+    assert np.all(kept[:, 1] <= np.where(ranges, np.minimum(high, theirs[:, 1]), high))
+    assert np.all(kept[:, 0] < kept[:, 1])
     assert wanted.fenced
     for side in range(6):
         sign = -1 if side % 2 else 1
@@ -228,8 +243,8 @@ def test_no_limit_is_ever_looser_than_the_sites_or_ours(rig, box, fenced, reduce
 def test_every_setting_is_compared_and_not_a_number_is_no_setting() -> None:
     found = Settings((0.0,) * 6, 0.0, (0.0,) * 3, 3, True, (1, 0) * 3, 100.0, 1.0, True)
     other = Settings(
-        (0.1,) * 6, 1.0, (1.0,) * 3, 4, False, (2, 0) * 3, 99.0, 0.9, False, (1.0,) * 6, (0.0, 1.0, 0.0), (0.0, 1.0),
-        True, (1, 1), True, True,
+        (0.1,) * 6, 1.0, (1.0,) * 3, 4, False, (2, 0) * 3, 99.0, 0.9, False, (-1.0, 1.0) * 7, True, (1,), True, True,
+        (1.0,) * 6, (0.0, 1.0, 0.0), True,
     )  # fmt: skip
     assert len(found.differences(other)) == len(Settings.__dataclass_fields__)
     assert not found.differences(replace(found, tcp_speed=100.05))
