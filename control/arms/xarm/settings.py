@@ -156,8 +156,8 @@ def show_box(box: Box) -> str:
 
 
 def _show_range(limits: Sequence[float]) -> str:
-    pairs = zip(limits[::2], limits[1::2], strict=True)
-    return ", ".join(f"J{joint} {low:.2f}..{high:.2f}" for joint, (low, high) in enumerate(pairs, 1)) + " rad"
+    degrees = np.degrees(np.reshape(limits, (-1, 2)))
+    return ", ".join(f"J{joint} {low:.1f}..{high:.1f}" for joint, (low, high) in enumerate(degrees, 1)) + " deg"
 
 
 def _on_off(on: bool) -> str:
@@ -259,19 +259,19 @@ def _require_upright(gravity: Sequence[float]) -> None:
 
 def _common_range(wished: Sequence[float], found: Sequence[float]) -> tuple[float, ...]:
     """What lies in both joint ranges; one that the controller tells as empty is none (*assumed: no-limit*)."""
-    common: list[float] = []
-    for joint, (low, high, least, most) in enumerate(
-        zip(wished[::2], wished[1::2], found[::2], found[1::2], strict=True), 1
-    ):
-        pair = (max(low, least), min(high, most)) if least < most else (low, high)
-        if not pair[0] < pair[1]:
-            raise SafetyStop(
-                f"the joint range that is set in the controller, J{joint} {least:.2f}..{most:.2f} rad, has nothing in "
-                f"common with what the fence needs, {low:.2f}..{high:.2f} rad; have whoever set it widen it in the "
-                "vendor's studio"
-            )
-        common.extend(pair)
-    return tuple(common)
+    ours, theirs = np.reshape(wished, (7, 2)), np.reshape(found, (7, 2))
+    common = ours.copy()
+    is_set = theirs[:, 0] < theirs[:, 1]
+    common[is_set, 0] = np.maximum(ours, theirs)[is_set, 0]
+    common[is_set, 1] = np.minimum(ours, theirs)[is_set, 1]
+    for joint in np.flatnonzero(common[:, 0] >= common[:, 1]):
+        (least, most), (low, high) = np.degrees(theirs[joint]), np.degrees(ours[joint])
+        raise SafetyStop(
+            f"the joint range that is set in the controller, J{joint + 1} {least:.1f}..{most:.1f} deg, has nothing in "
+            f"common with what the fence needs, {low:.1f}..{high:.1f} deg; have whoever set it widen it in the "
+            "vendor's studio"
+        )
+    return tuple(common.ravel().tolist())
 
 
 def require_in_range(wanted: Settings, joints_rad: ArrayLike, what: str) -> None:

@@ -38,7 +38,7 @@ FAULTS = {
     "sensitivity": ("collision sensitivity 3 -> 1", RICH_S),
     "tool_offset": ("172 mm from where the joints put it: the tool's offset", 0.0),
     "payload": ("payload 0.82 kg -> 0 kg", RICH_S),
-    "joint_range": (r"joint range of the reduced mode J1 -0\.73\.\.0\.73.* -> J1 -6\.28\.\.6\.28", RICH_S),
+    "joint_range": (r"joint range of the reduced mode J1 -41\.6\.\.41\.6.* -> J1 -360\.0\.\.360\.0", RICH_S),
     "self_collision": ("self-collision check on -> off", RICH_S),
     "tool_model": (r"tool model of the self-collision check \(1\) -> \(0\)", RICH_S),
     "rebound": ("collision rebound off -> on", RICH_S),

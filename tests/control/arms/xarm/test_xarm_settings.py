@@ -219,7 +219,7 @@ def test_no_limit_is_ever_looser_than_the_sites_or_ours(rig, box, fenced, reduce
     theirs = np.array(limits).reshape(7, 2)
     ranges = theirs[:, 0] < theirs[:, 1]  # what is none limits nothing
     if np.any(ranges & (np.maximum(low, theirs[:, 0]) >= np.minimum(high, theirs[:, 1]))):
-        with pytest.raises(SafetyStop, match=r"J\d -?\d\.\d\d\.\.-?\d\.\d\d rad, has nothing in common"):
+        with pytest.raises(SafetyStop, match=r"J\d -?[\d.]+\.\.-?[\d.]+ deg, has nothing in common"):
             stricter(wished, found, fence)
         return
     wanted = stricter(wished, found, fence)
