@@ -165,7 +165,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             max_speed_m_s=options.max_speed,
             site=site,
         )
-        require_ways(setup.clearance, rig, goals)
         if options.check:
             verdicts = []
             for verdict in check(setup, names, twin):
@@ -173,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 verdicts.append(verdict)
             require_all(verdicts)
             return
+        require_ways(setup, goals)
         if not names.is_twin and not options.shadow and not options.yes:
             ask_operator(options.arm, goals)
         times = LoopTimes(1 / rig.rate_hz)

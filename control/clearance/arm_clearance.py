@@ -1,7 +1,7 @@
 """Whether and how fast the arm may go where it is sent next, and whether a way may be gone at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import mujoco
@@ -68,7 +68,7 @@ class ArmClearance:
         tool: boxes in the flange's frame, of what is held or mounted besides the gripper.
 
     Raises:
-        SafetyStop: at home the arm is within the margin of something; the message names it.
+        SafetyStop: the table's height is none.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class ArmClearance:
     ) -> None:
         if not np.isfinite(table_z_m) or table_z_m > 0.1:
             raise SafetyStop(f"the table's height must be a number of at most 0.1 m in the base frame, got {table_z_m}")
-        self.params = params or ClearanceParams()
-        self.obstacles = tuple(obstacles)
+        self.params, self.rig = params or ClearanceParams(), rig
+        self.obstacles, self.table_z_m, self.tool = tuple(obstacles), table_z_m, tuple(tool)
         half = self.params.plate_half_width_m
         plate = [Obstacle(PLATE, (-half, -half, table_z_m), (half, half, 0.0))] if table_z_m < 0 else []
         itself_m = self.params.itself_slow_from_m
@@ -95,23 +95,21 @@ class ArmClearance:
         self._dofs = np.array([self._model.joint(name).dofadr[0] for name in ARM_JOINTS])
         self._site = self._model.site(TCP_SITE).id
         self._jacobian = np.zeros((6, self._model.nv))
-        home = self.nearest(rig.home_joints_rad)
+
+    def allowing_for(self, longer_s: float, overshoot_m: float) -> "ArmClearance":
+        """The same with :meth:`.ClearanceParams.allowing_for`."""
+        params = self.params.allowing_for(longer_s, overshoot_m)
+        return ArmClearance(self.rig, self.obstacles, self.table_z_m, params, self.tool)
+
+    def require_home(self) -> Clearance:
+        """The smallest distance at home; raises SafetyStop naming what the arm is within the margin of there."""
+        home = self.nearest(self.rig.home_joints_rad)
         if home.distance_m < self.params.margin_m:
             raise SafetyStop(
                 f"at home {home}, {self.params.margin_m * 1000:.0f} mm are asked; correct keep_out in the site file, "
                 "the table's height, or the rig's home posture"
             )
-
-    def allow_for(self, longer_s: float, overshoot_m: float) -> None:
-        """Reckon with an arm that goes on for ``longer_s`` more after a command, and beyond its targets."""
-        mine = self.params
-        self.params = replace(
-            mine,
-            reaction_s=mine.reaction_s + longer_s,
-            margin_m=mine.margin_m + overshoot_m,
-            slow_from_m=mine.slow_from_m + overshoot_m,
-            itself_slow_from_m=mine.itself_slow_from_m + overshoot_m,
-        )
+        return home
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
         """The smallest distance at joints ``(7,)`` of all below ``within_m``; raises SafetyStop if not finite.

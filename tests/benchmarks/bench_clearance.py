@@ -144,10 +144,9 @@ def random_site(rng: np.random.Generator, rig: Rig) -> tuple[Site, ArmClearance]
             half = rng.uniform(0.02, 0.2, 3)
             boxes.append(Obstacle(f"box {number}", tuple(middle - half), tuple(middle + half)))
         site = Site(tuple(boxes), float(rng.choice([0.0, -0.01, 0.05])), (PEN,) if rng.random() < 0.3 else ())
-        try:
-            return site, ArmClearance(rig, site.boxes, site.table_z, tool=site.tool)
-        except SafetyStop:
-            continue
+        check = ArmClearance(rig, site.boxes, site.table_z, tool=site.tool)
+        if check.nearest(rig.home_joints_rad).distance_m >= check.params.margin_m:
+            return site, check
 
 
 @dataclass

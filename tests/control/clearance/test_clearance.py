@@ -1,6 +1,6 @@
 """Distances are lower bounds of the thickened arm's, along whole motions; verdicts and ways keep it clear."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import numpy as np
@@ -85,6 +85,7 @@ def test_parameters_that_do_not_fit_are_refused(values, wrong):
 
 def test_a_clearance_says_what_is_near_in_words():
     assert str(Clearance(0.0123, ("link4", "the post"))) == "link4 comes within 12 mm of the post"
+    assert str(Clearance(-0.01, ("link4", "the post"))) == "link4 reaches into the post"
     assert str(Clearance(float("inf"))) == "nothing near"
 
 
@@ -338,9 +339,19 @@ def test_the_base_plate_fills_what_lies_between_table_and_base(rig):
     assert np.isfinite(low.distance_m)
 
 
-def test_a_box_that_holds_the_home_posture_is_refused(rig):
-    with pytest.raises(SafetyStop, match=r"at home .* the cupboard, 20 mm are asked"):
-        ArmClearance(rig, [Obstacle("the cupboard", (0.2, -0.3, 0.0), (0.6, 0.3, 0.5))])
+def test_a_box_that_holds_the_home_posture_is_refused(rig, posted):
+    cupboard = ArmClearance(rig, [Obstacle("the cupboard", (0.2, -0.3, 0.0), (0.6, 0.3, 0.5))])
+    with pytest.raises(SafetyStop, match=r"at home .* reaches into the cupboard, 20 mm are asked"):
+        cupboard.require_home()
+    assert posted.require_home() == posted.nearest(rig.home_joints_rad)
+
+
+def test_an_arm_that_goes_on_for_longer_is_allowed_for_in_a_clearance_of_its_own(rig, walled):
+    before, allowing = walled.params, walled.allowing_for(0.25, 0.005)
+    assert walled.params is before
+    assert (allowing.obstacles, allowing.table_z_m, allowing.rig) == (walled.obstacles, walled.table_z_m, rig)
+    changed = {"reaction_s": 0.3, "margin_m": 0.025, "slow_from_m": 0.055, "itself_slow_from_m": 0.035}
+    assert asdict(allowing.params) == pytest.approx(asdict(before) | changed)
 
 
 @pytest.mark.parametrize("height", [float("nan"), 0.5])
