@@ -25,8 +25,6 @@ _NEARER_M = 1e-6
 _LEAVING_TOLERANCE_M = 5e-4
 _ITERATIONS = 2
 _CUTS_A_STEP = 3
-REACH_M = 1.2
-"""No part of the arm or of what it carries is farther than this from any joint's axis."""
 _DOWN = pointing_down()
 
 
@@ -222,10 +220,10 @@ class ArmClearance:
             part = target + scale * (following - target)
             at_part = self._brought(at_target, part)
             rest = self._beyond(now, part, at_part, speed_m_s)
-            # Almost a mixture of joints that are proven already: no joint moves any point by more than its reach.
-            off = REACH_M * float(np.abs(at_part - at_target - scale * (at_next - at_target)).sum())
-            if rest is at_part and beyond is at_next and whole.distance_m - off >= params.margin_m:
-                found = whole
+            way, on = rest - at_target, beyond - at_target
+            share = min(max(float(way @ on) / max(float(on @ on), _NEARER_M**2), 0.0), 1.0)
+            if whole.distance_m - distance.farthest_m(way - share * on) >= params.margin_m:
+                found = whole  # almost a mixture of joints that are proven already
             else:
                 corners = np.stack([now, at_target, rest])
                 found = distance.certified(corners, params.margin_m, params.slow_from_m, _CUTS_A_STEP)

@@ -134,6 +134,16 @@ def _distance_to_boxes() -> ArmDistance:
     return _BOXES[0]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_no_distance_changes_by_more_than_the_joints_can_move(seed):
+    rng, arm = np.random.default_rng(seed), _distance_to_boxes()
+    joints, turned = some_joints(rng), rng.uniform(-0.05, 0.05, 7)
+    before, after = (arm.nearest(q, 2.0).distance_m for q in (joints, joints + turned))
+    assert (
+        min(before, after) < 0 or abs(before - after) <= arm.farthest_m(turned) + 2e-3
+    )  # hulls: the direction's error
+
+
 def test_a_refined_bound_is_near_the_truth(home):
     arm = ArmDistance([Obstacle("post", (0.3, 0.35, 0.0), (0.5, 0.45, 0.8))], 0.0)
     way = home + np.outer([0.0, 1.0], [0.8, 0.3, 0.0, 0.3, 0.0, 0.0, 0.0])
