@@ -94,6 +94,11 @@ class ArmClearance:
         self._site = self._model.site(TCP_SITE).id
         self._jacobian = np.zeros((6, self._model.nv))
 
+    @property
+    def distance(self) -> ArmDistance:
+        """The shapes that it judges by."""
+        return self._distance
+
     def allowing_for(self, longer_s: float, overshoot_m: float) -> "ArmClearance":
         """The same with :meth:`.ClearanceParams.allowing_for`."""
         params = self.params.allowing_for(longer_s, overshoot_m)

@@ -69,7 +69,7 @@ class ArmDistance:
     ) -> None:
         arm = [*arm_pieces(), *tool]
         world = [Piece(obstacle.name, -1, obstacle.corners) for obstacle in obstacles]
-        pieces = arm + world
+        self.pieces = pieces = arm + world
         self.names = [piece.name for piece in pieces]
         self._table_z_m = table_z_m
         self._model = _model(pieces)
@@ -104,6 +104,31 @@ class ArmDistance:
             SafetyStop: the joints are not seven finite numbers.
         """
         return self.between(np.asarray(joints_rad, dtype=float)[None], within_m)
+
+    def placed(self, joints_rad: ArrayLike) -> list[tuple[str, Array]]:
+        """Names and corners ``(V, 3)`` m in the base frame of all pieces and boxes, not thickened."""
+        turns, places = self.poses(np.asarray(joints_rad, dtype=float))
+        return [
+            (piece.name, piece.vertices @ turns[body].T + places[body])
+            for piece, body in zip(self.pieces, self._body.tolist(), strict=True)
+        ]
+
+    def closest_points(self, joints_rad: ArrayLike, pair: tuple[str, str]) -> Array:
+        """Where what :meth:`nearest` named comes closest, ``(2, 3)`` m, to be shown: not proven, nor thickened."""
+        placed = self.placed(joints_rad)
+        if pair[1] == TABLE:
+            corners = np.concatenate([corners for name, corners in placed if name == pair[0]])
+            lowest = corners[corners[:, 2].argmin()]
+            return np.array([lowest, [*lowest[:2], self._table_z_m]])
+        fromto = np.zeros(6)
+        least, points = math.inf, np.zeros((2, 3))
+        for one, two in self._pairs.T.tolist():
+            if (self.names[one], self.names[two]) == pair:
+                geoms = self._geoms[one], self._geoms[two]
+                distance = mujoco.mj_geomDistance(self._model, self._data, *geoms, _FAR_M, fromto)
+                if distance < least:
+                    least, points = distance, fromto.reshape(2, 3).copy()
+        return points
 
     def along(self, joints_rad: ArrayLike, needed_m: float, within_m: float | None = None) -> Clearance:
         """A lower bound along the way through joint vectors ``(N, 7)``, straight in joint space between them.
@@ -166,8 +191,8 @@ class ArmDistance:
             raise SafetyStop(f"joints must be vectors of seven finite numbers, got {np.asarray(corners_rad).tolist()}")
         turns, places = np.empty((len(corners), 9, 3, 3)), np.empty((len(corners), 9, 3))
         for corner, joints in enumerate(corners):
-            turns[corner], places[corner] = self._placed(joints)
-        middle = (turns[0], places[0]) if len(corners) == 1 else self._placed(corners.sum(axis=0) / len(corners))
+            turns[corner], places[corner] = self.poses(joints)
+        middle = (turns[0], places[0]) if len(corners) == 1 else self.poses(corners.sum(axis=0) / len(corners))
         sagging = self._sagging(corners)
         limits = np.minimum(self._within, max(within_m, 0.0))
         low, near = (whole.low, whole.near) if whole else self._near(turns, places, sagging, within_m, limits)
@@ -212,7 +237,7 @@ class ArmDistance:
         gap = np.maximum(np.maximum(sides[:, :3], sides[:, 3:]), 0)
         return low, np.flatnonzero(np.einsum("pi,pi->p", gap, gap) < limits**2)
 
-    def _placed(self, joints: Array) -> tuple[Array, Array]:
+    def poses(self, joints: Array) -> tuple[Array, Array]:
         """Rotations ``(9, 3, 3)`` and origins ``(9, 3)`` of the world and the links."""
         self._data.qpos[self._joints] = joints
         mujoco.mj_kinematics(self._model, self._data)

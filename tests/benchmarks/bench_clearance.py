@@ -73,14 +73,14 @@ class Judge:
         self.joints = [self.model.joint(name).qposadr[0] for name in ARM_JOINTS]
         self.bodies = [self.model.body(name).id for name in LINKS]
 
-    def distance(self, joints, boxes, table_z: float, below: float, itself: bool = False) -> float:
-        """The smallest distance, m, of the moving links, or infinite when it is not below ``below``."""
+    def distance(self, joints, boxes, table_z: float, below: float, itself: bool = False, link: int = 0) -> float:
+        """The smallest distance, m, of the moving links or of one, or infinite when it is not below ``below``."""
         self.data.qpos[self.joints] = joints
         mujoco.mj_kinematics(self.model, self.data)
         turn, place = self.data.xmat[self.bodies].reshape(-1, 3, 3), self.data.xpos[self.bodies]
         middles = (turn[self.link] @ self.middles[:, :, None])[..., 0] + place[self.link]
         best = below
-        moves = self.link > 0
+        moves = self.link == link if link else self.link > 0
         world = lambda index: self.cells[index] @ turn[self.link[index]].T + place[self.link[index]]  # noqa: E731
         for index in np.flatnonzero(moves & (middles[:, 2] - self.radii - table_z < best)):
             best = min(best, world(index)[:, 2].min() - table_z)

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from control.arms.params import ArmParams
 from control.arms.site import SITE_EXAMPLE_PATH, SiteParams
@@ -197,6 +198,8 @@ def test_what_stands_in_the_way_of_home_is_refused_and_listed_by_the_check(folde
     assert told["clearance of the arm at home"] == told["camera and arm"] == "FAIL"
     assert told["fence"] == told["estimator and policy"] == told["camera calibration"] == "ok"
     assert "cupboard" in done.stdout
+    with Image.open(folder / "runs/site.png") as picture:
+        assert picture.width > 1000
     assert "clearance of the arm at home" in done.stderr
 
 

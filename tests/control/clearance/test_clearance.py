@@ -95,7 +95,7 @@ def test_a_distance_is_that_of_the_thickened_pieces(seed):
     joints, middle = some_joints(rng), rng.uniform((-0.6, -0.6, 0.3), (0.6, 0.6, 1.0))
     box = Obstacle("box", tuple(middle - 0.05), tuple(middle + 0.05))
     found = ArmDistance([box], -10.0, itself_within_m=0.0)
-    turns, places = found._placed(joints)
+    turns, places = found.poses(joints)
     sampled = []
     for piece in (piece for piece in arm_pieces() if piece.link > 0):
         corners = piece.vertices[ConvexHull(piece.vertices).simplices]
