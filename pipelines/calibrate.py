@@ -244,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             site=SiteParams.load(options.site),
         )
         places = choose_places(rig, setup.fence, options.poses, options.seed)
-        require_ways(setup.clearance, rig, places, from_home=False)
+        require_ways(setup, places, from_home=False)
         if not names.is_twin and not options.yes:
             ask_operator(options.arm, places)
         with (

@@ -24,12 +24,13 @@ from control.arms.xarm.link import logger as arm_log
 from control.task.goal_check import REACH_MARGIN_M, check_goals, reach_margin
 from control.task.goals import GoalSampler
 from datasets.arm.kinematics import Kinematics
-from datasets.common.cli import EXIT_INTERRUPTED, CommandParser, command_line, seed
+from datasets.common.cli import EXIT_INTERRUPTED, CommandParser, command_line, require_writable, seed
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import RIG_PATH, Rig
 from pipelines.observers.console import result_table, stop_words
 from pipelines.observers.loop_times import LoopTimes
 from pipelines.observers.output import unhurried_output
+from pipelines.observers.site_picture import draw_site
 from pipelines.runtime.stops import StopReason
 from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.assemble import RunOptions, run
@@ -41,6 +42,7 @@ from pipelines.twin.faults import FAULT_NAMES, PlannedFault
 from pipelines.twin.settings import TWIN_PATH, TwinParams
 
 PROG = "pipelines.run_real"
+SITE_PICTURE = Path("runs/site.png")
 EXIT_STOPPED = 3
 
 
@@ -72,7 +74,13 @@ def parser() -> CommandParser:
     goals.add_argument("--radius", type=float, default=0.20, metavar="M", help="of the random goals (default 0.20 m)")
     goals.add_argument("--seed", type=seed, default=0, help="of the random goals (default 0)")
     careful = options.add_argument_group("ways to begin")
-    careful.add_argument("--check", action="store_true", help="look at every part of the set-up, move nothing, and end")
+    careful.add_argument(
+        "--check",
+        nargs="?",
+        const=str(SITE_PICTURE),
+        metavar="FILE.png",
+        help=f"look at every part of the set-up, draw the site ({SITE_PICTURE}), move nothing, and end",
+    )
     careful.add_argument("--shadow", action="store_true", help="run everything, move nothing, show would-be commands")
     careful.add_argument("--step", action="store_true", help="ask (Enter) before every command")
     careful.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
@@ -139,10 +147,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         names = DeviceNames.of(
             options.camera,
             options.arm,
-            options.shadow or options.check,
+            options.shadow or options.check is not None,
             options.take_over and (options.yes or agrees_to_take_over),
             options.reports_are_commands,
         )
+        if options.check is not None:
+            require_writable(options.check, "--check")
         rig = Rig.load(options.rig)
         settings = RuntimeParams.load(options.runtime)
         site = SiteParams.load(options.site)
@@ -153,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         here = site.rig(rig)
         goals = (
             []
-            if options.check
+            if options.check is not None
             else choose_goals(options, names, here, make_fence(here, ArmParams.load(), options.max_speed))
         )
         setup = Setup.load(
@@ -165,14 +175,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             max_speed_m_s=options.max_speed,
             site=site,
         )
-        require_ways(setup.clearance, rig, goals)
-        if options.check:
+        if options.check is not None:
+            draw_site(setup.clearance_as_driven, setup.fence, Path(options.check))
+            print(f"the site is drawn in {options.check}")
             verdicts = []
             for verdict in check(setup, names, twin):
                 print(verdict, flush=True)
                 verdicts.append(verdict)
             require_all(verdicts)
             return
+        require_ways(setup, goals)
         if not names.is_twin and not options.shadow and not options.yes:
             ask_operator(options.arm, goals)
         times = LoopTimes(1 / rig.rate_hz)

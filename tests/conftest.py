@@ -18,6 +18,7 @@ import torch  # noqa: F401  (imported before any GL context exists: torch's lazy
 from hypothesis import HealthCheck, settings
 
 from control.arms import fence as safety
+from control.arms import site
 from control.arms.fence import Fence
 from datasets.rig.rig import Rig
 
@@ -48,6 +49,20 @@ def _reach_is_solved_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(safety, "_reached", reached)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_site_of_a_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site file that lies in the working folder is read by those tests alone that ask for ``site_file``."""
+    monkeypatch.setattr(site, "SITE_PATH", Path("params/no_site.yaml"))
+
+
+@pytest.fixture
+def site_file(monkeypatch: pytest.MonkeyPatch, _no_site_of_a_developer: None) -> Path:
+    """Where a site file is looked for in the working folder, as it is shipped."""
+    path = Path("params/site.yaml")
+    monkeypatch.setattr(site, "SITE_PATH", path)
+    return path
 
 
 def waited_s() -> dict[str, float]:
@@ -90,7 +105,7 @@ def patient_folder(tmp_path: Path) -> Path:
     """Parameters and models as shipped, with such patience that a machine busy with other work stops no run."""
     root = Path(__file__).parents[1]
     for part in ("params", "models"):
-        shutil.copytree(root / part, tmp_path / part)
+        shutil.copytree(root / part, tmp_path / part, ignore=shutil.ignore_patterns("site.yaml"))
     for file, shipped, patient in (
         ("camera", "warm_up_frames: 30", "warm_up_frames: 3"),
         ("arm", "slow_speed_m_s: 0.10", "slow_speed_m_s: 0.25"),

@@ -10,6 +10,7 @@ import yaml
 
 from control.arms.params import ArmParams
 from control.arms.site import SiteParams
+from control.clearance.params import ClearanceParams
 from control.learning.end_to_end import EndToEndParams
 from control.learning.pretrained import ControlParams
 from control.learning.trainer import AgentParams
@@ -33,6 +34,7 @@ NOTHING_SPECIAL = (ActionNoise, CameraMap, CameraRandomization, DynamicsParams, 
 FILES = {
     "arm": ArmParams,
     "camera": CameraParams,
+    "clearance": ClearanceParams,
     "control": ControlParams,
     "end_to_end_rgb": EndToEndParams,
     "end_to_end_rgb_camera": EndToEndParams,

@@ -1,7 +1,7 @@
 """Whether and how fast the arm may go where it is sent next, and whether a way may be gone at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import mujoco
@@ -25,8 +25,6 @@ _NEARER_M = 1e-6
 _LEAVING_TOLERANCE_M = 5e-4
 _ITERATIONS = 2
 _CUTS_A_STEP = 3
-REACH_M = 1.2
-"""No part of the arm or of what it carries is farther than this from any joint's axis."""
 _DOWN = pointing_down()
 
 
@@ -68,7 +66,7 @@ class ArmClearance:
         tool: boxes in the flange's frame, of what is held or mounted besides the gripper.
 
     Raises:
-        SafetyStop: at home the arm is within the margin of something; the message names it.
+        SafetyStop: the table's height is none.
     """
 
     def __init__(
@@ -81,8 +79,8 @@ class ArmClearance:
     ) -> None:
         if not np.isfinite(table_z_m) or table_z_m > 0.1:
             raise SafetyStop(f"the table's height must be a number of at most 0.1 m in the base frame, got {table_z_m}")
-        self.params = params or ClearanceParams()
-        self.obstacles = tuple(obstacles)
+        self.params, self.rig = params or ClearanceParams(), rig
+        self.obstacles, self.table_z_m, self.tool = tuple(obstacles), table_z_m, tuple(tool)
         half = self.params.plate_half_width_m
         plate = [Obstacle(PLATE, (-half, -half, table_z_m), (half, half, 0.0))] if table_z_m < 0 else []
         itself_m = self.params.itself_slow_from_m
@@ -95,23 +93,26 @@ class ArmClearance:
         self._dofs = np.array([self._model.joint(name).dofadr[0] for name in ARM_JOINTS])
         self._site = self._model.site(TCP_SITE).id
         self._jacobian = np.zeros((6, self._model.nv))
-        home = self.nearest(rig.home_joints_rad)
+
+    @property
+    def distance(self) -> ArmDistance:
+        """The shapes that it judges by."""
+        return self._distance
+
+    def allowing_for(self, longer_s: float, overshoot_m: float) -> "ArmClearance":
+        """The same with :meth:`.ClearanceParams.allowing_for`."""
+        params = self.params.allowing_for(longer_s, overshoot_m)
+        return ArmClearance(self.rig, self.obstacles, self.table_z_m, params, self.tool)
+
+    def require_home(self) -> Clearance:
+        """The smallest distance at home; raises SafetyStop naming what the arm is within the margin of there."""
+        home = self.nearest(self.rig.home_joints_rad)
         if home.distance_m < self.params.margin_m:
             raise SafetyStop(
                 f"at home {home}, {self.params.margin_m * 1000:.0f} mm are asked; correct keep_out in the site file, "
                 "the table's height, or the rig's home posture"
             )
-
-    def allow_for(self, longer_s: float, overshoot_m: float) -> None:
-        """Reckon with an arm that goes on for ``longer_s`` more after a command, and beyond its targets."""
-        mine = self.params
-        self.params = replace(
-            mine,
-            reaction_s=mine.reaction_s + longer_s,
-            margin_m=mine.margin_m + overshoot_m,
-            slow_from_m=mine.slow_from_m + overshoot_m,
-            itself_slow_from_m=mine.itself_slow_from_m + overshoot_m,
-        )
+        return home
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
         """The smallest distance at joints ``(7,)`` of all below ``within_m``; raises SafetyStop if not finite.
@@ -224,10 +225,10 @@ class ArmClearance:
             part = target + scale * (following - target)
             at_part = self._brought(at_target, part)
             rest = self._beyond(now, part, at_part, speed_m_s)
-            # Almost a mixture of joints that are proven already: no joint moves any point by more than its reach.
-            off = REACH_M * float(np.abs(at_part - at_target - scale * (at_next - at_target)).sum())
-            if rest is at_part and beyond is at_next and whole.distance_m - off >= params.margin_m:
-                found = whole
+            way, on = rest - at_target, beyond - at_target
+            share = min(max(float(way @ on) / max(float(on @ on), _NEARER_M**2), 0.0), 1.0)
+            if whole.distance_m - distance.farthest_m(way - share * on) >= params.margin_m:
+                found = whole  # almost a mixture of joints that are proven already
             else:
                 corners = np.stack([now, at_target, rest])
                 found = distance.certified(corners, params.margin_m, params.slow_from_m, _CUTS_A_STEP)

@@ -22,6 +22,7 @@ accuracy here and no safety.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import mujoco
@@ -68,7 +69,7 @@ class ArmDistance:
     ) -> None:
         arm = [*arm_pieces(), *tool]
         world = [Piece(obstacle.name, -1, obstacle.corners) for obstacle in obstacles]
-        pieces = arm + world
+        self.pieces = pieces = arm + world
         self.names = [piece.name for piece in pieces]
         self._table_z_m = table_z_m
         self._model = _model(pieces)
@@ -95,7 +96,6 @@ class ArmDistance:
         ]
         self._pairs = np.array(pairs).T
         self._within = np.where(self._body[self._pairs[1]] == 0, math.inf, itself_within_m)
-        self._fromto = np.zeros(6)
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
         """The smallest distance at one joint vector ``(7,)``, of all that lie below ``within_m``.
@@ -104,6 +104,31 @@ class ArmDistance:
             SafetyStop: the joints are not seven finite numbers.
         """
         return self.between(np.asarray(joints_rad, dtype=float)[None], within_m)
+
+    def placed(self, joints_rad: ArrayLike) -> list[tuple[str, Array]]:
+        """Names and corners ``(V, 3)`` m in the base frame of all pieces and boxes, not thickened."""
+        turns, places = self.poses(np.asarray(joints_rad, dtype=float))
+        return [
+            (piece.name, piece.vertices @ turns[body].T + places[body])
+            for piece, body in zip(self.pieces, self._body.tolist(), strict=True)
+        ]
+
+    def closest_points(self, joints_rad: ArrayLike, pair: tuple[str, str]) -> Array:
+        """Where what :meth:`nearest` named comes closest, ``(2, 3)`` m, to be shown: not proven, nor thickened."""
+        placed = self.placed(joints_rad)
+        if pair[1] == TABLE:
+            corners = np.concatenate([corners for name, corners in placed if name == pair[0]])
+            lowest = corners[corners[:, 2].argmin()]
+            return np.array([lowest, [*lowest[:2], self._table_z_m]])
+        fromto = np.zeros(6)
+        least, points = math.inf, np.zeros((2, 3))
+        for one, two in self._pairs.T.tolist():
+            if (self.names[one], self.names[two]) == pair:
+                geoms = self._geoms[one], self._geoms[two]
+                distance = mujoco.mj_geomDistance(self._model, self._data, *geoms, _FAR_M, fromto)
+                if distance < least:
+                    least, points = distance, fromto.reshape(2, 3).copy()
+        return points
 
     def along(self, joints_rad: ArrayLike, needed_m: float, within_m: float | None = None) -> Clearance:
         """A lower bound along the way through joint vectors ``(N, 7)``, straight in joint space between them.
@@ -130,44 +155,48 @@ class ArmDistance:
         """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, refined as :meth:`along` says."""
         within_m = needed_m if within_m is None else within_m
         count = 0
-        parts = [(self.between(corners_rad, within_m), count, corners_rad)]
-        key = lambda part: (part[0].distance_m, part[1])  # noqa: E731
+        parts = [(self._bound(corners_rad, within_m), count, corners_rad)]
+        key = lambda part: (part[0].clearance.distance_m, part[1])  # noqa: E731
         while True:
             # The smallest of the parts' bounds is the whole way's: only there a closer look can raise it.
             found, _, part = min(parts, key=key)
-            if found.distance_m >= needed_m or count >= 2 * most_cuts or self._sagging(part).max() <= _TOLERANCE_M:
-                return found
+            least = found.clearance
+            if least.distance_m >= needed_m or count >= 2 * most_cuts or found.sagging_m <= _TOLERANCE_M:
+                return least
             parts = [other for other in parts if other[2] is not part]
             for half in _cut(part):
                 count += 1
-                parts.append((self.between(half, within_m), count, half))
+                parts.append((self._bound(half, within_m, found), count, half))
 
     def between(self, corners_rad: Array, within_m: float) -> Clearance:
         """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, in one go."""
-        return self.between_and_at(corners_rad, within_m)[0]
+        return self._bound(corners_rad, within_m).clearance
 
     def between_and_at(self, corners_rad: Array, within_m: float) -> tuple[Clearance, Array]:
         """As :meth:`between`; and lower bounds at each joint vector, ``(K,)`` m, infinite where nothing is near.
 
         What is nearest at a corner alone is told a little too small: the directions are those of the middle.
         """
+        bound = self._bound(corners_rad, within_m)
+        return bound.clearance, bound.at
+
+    def farthest_m(self, turned_rad: Array) -> float:
+        """How far joints that turn by ``(7,)`` rad can move any point of the arm at most."""
+        return float((self._reach @ np.abs(turned_rad)).max())
+
+    def _bound(self, corners_rad: Array, within_m: float, whole: "_Bound | None" = None) -> "_Bound":
+        """The bound over a mixture; what is not near in the ``whole`` of which it is a part is not near in it."""
         corners = np.asarray(corners_rad, dtype=float)
         if corners.shape[1:] != (7,) or len(corners) not in _REMAINDER or not np.isfinite(corners).all():
             raise SafetyStop(f"joints must be vectors of seven finite numbers, got {np.asarray(corners_rad).tolist()}")
         turns, places = np.empty((len(corners), 9, 3, 3)), np.empty((len(corners), 9, 3))
         for corner, joints in enumerate(corners):
-            turns[corner], places[corner] = self._placed(joints)
-        turn = turns[0] if len(corners) == 1 else self._placed(corners.sum(axis=0) / len(corners))[0]
+            turns[corner], places[corner] = self.poses(joints)
+        middle = (turns[0], places[0]) if len(corners) == 1 else self.poses(corners.sum(axis=0) / len(corners))
         sagging = self._sagging(corners)
-        slack = sagging[:, 0] + self._inflation
-        # Boxes along the axes about the pieces first: what they keep apart needs no look at the shapes.
-        each = turns[:, self._body]
-        centres = np.einsum("kpij,pj->kpi", each, self._centres) + places[:, self._body]
-        extents = np.einsum("kpij,pj->kpi", np.abs(each), self._half)
-        lowest = (centres - extents).min(axis=0) - slack[:, None]
-        highest = (centres + extents).max(axis=0) + slack[:, None]
+        limits = np.minimum(self._within, max(within_m, 0.0))
+        low, near = (whole.low, whole.near) if whole else self._near(turns, places, sagging, within_m, limits)
         best, pair, at = math.inf, ("", ""), np.full(len(corners), math.inf)
-        low = self._moving[lowest[self._moving, 2] < self._table_z_m + within_m]
         if len(low):
             each_height = -self._support(low, _DOWN[None], turns, places) - self._inflation[low] - self._table_z_m
             at = each_height.min(axis=1)
@@ -175,28 +204,40 @@ class ArmDistance:
             least = int(heights.argmin())
             if heights[least] < within_m:
                 best, pair = float(heights[least]), (self.names[low[least]], TABLE)
-        one, two = self._pairs
-        gap = np.maximum(np.maximum(lowest[one] - highest[two], lowest[two] - highest[one]), 0)
-        limits = np.minimum(self._within, max(min(within_m, best), 0.0))
-        near = np.flatnonzero(np.einsum("pi,pi->p", gap, gap) < limits**2)
         if len(near):
-            a, b = one[near], two[near]
+            a, b = self._pairs[:, near]
             # The second piece's link is taken as still: what turns both of them brings them no nearer.
-            away = self._directions(a, b, lowest, highest)
             still = self._body[b]
-            away = turns[:, still] @ (turn[still].transpose(0, 2, 1) @ away[:, :, None])
+            away = turns[:, still] @ self._directions(a, b, *middle)[:, :, None]
             supports = self._support(a, -away[..., 0], turns, places) + self._support(b, away[..., 0], turns, places)
             supports += self._inflation[a] + self._inflation[b]
-            distances = -supports.max(axis=0) - sagging[a, still]
+            distances = -np.maximum.reduce(supports) - sagging[a, still]
             counts = distances < limits[near]
-            distances[~counts] = math.inf
-            at = np.minimum(at, -supports[:, counts].max(axis=1, initial=-math.inf))
-            least = int(distances.argmin())
-            if distances[least] < min(within_m, best):
-                best, pair = float(distances[least]), (self.names[a[least]], self.names[b[least]])
-        return Clearance(best, pair), at
+            near, distances = near[counts], distances[counts]
+            if len(near):
+                at = np.minimum(at, -supports[:, counts].max(axis=1))
+                least = int(distances.argmin())
+                if distances[least] < best:
+                    one, two = self._pairs[:, near[least]]
+                    best, pair = float(distances[least]), (self.names[one], self.names[two])
+        return _Bound(Clearance(best, pair), at, float(sagging.max()), low, near)
 
-    def _placed(self, joints: Array) -> tuple[Array, Array]:
+    def _near(
+        self, turns: Array, places: Array, sagging: Array, within_m: float, limits: Array
+    ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+        """Pieces near the table and pairs near each other, as far as boxes along the axes about them can tell."""
+        each, slack = turns[:, self._body], (sagging[:, 0] + self._inflation)[:, None]
+        centres = np.einsum("kpij,pj->kpi", each, self._centres) + places[:, self._body]
+        extents = np.einsum("kpij,pj->kpi", np.abs(each), self._half)
+        lowest = np.minimum.reduce(centres - extents) - slack
+        highest = np.maximum.reduce(centres + extents) + slack
+        low = self._moving[lowest[self._moving, 2] < self._table_z_m + within_m]
+        one, two = self._pairs
+        sides = np.hstack([lowest, -highest]).take(one, axis=0) + np.hstack([-highest, lowest]).take(two, axis=0)
+        gap = np.maximum(np.maximum(sides[:, :3], sides[:, 3:]), 0)
+        return low, np.flatnonzero(np.einsum("pi,pi->p", gap, gap) < limits**2)
+
+    def poses(self, joints: Array) -> tuple[Array, Array]:
         """Rotations ``(9, 3, 3)`` and origins ``(9, 3)`` of the world and the links."""
         self._data.qpos[self._joints] = joints
         mujoco.mj_kinematics(self._model, self._data)
@@ -218,25 +259,51 @@ class ArmDistance:
         """How far pieces ``(M,)`` reach along directions ``(K or 1, M or 1, 3)``, ``(K, M)`` m."""
         bodies = self._body[pieces]
         local = directions[:, :, None] @ turns[:, bodies]
-        most: Array = (local @ self._columns[pieces])[:, :, 0].max(axis=2)
+        most: Array = np.maximum.reduce(local[:, :, 0].swapaxes(0, 1) @ self._columns[pieces], axis=2).T
         return most + (directions * places[:, bodies]).sum(axis=2)
 
-    def _directions(self, a: NDArray[np.int_], b: NDArray[np.int_], lowest: Array, highest: Array) -> Array:
-        """Unit vectors ``(M, 3)`` from each second piece to the first, where they are nearest."""
-        away = np.empty((len(a), 3))
-        fromto, geoms = self._fromto, self._geoms
-        for row, (one, two) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
-            fromto[:] = 0
-            distance = mujoco.mj_geomDistance(self._model, self._data, geoms[one], geoms[two], _FAR_M, fromto)
-            away[row] = (fromto[:3] - fromto[3:]) * (1 if distance > 0 else -1)
+    def _directions(self, a: NDArray[np.int_], b: NDArray[np.int_], turn: Array, place: Array) -> Array:
+        """Unit vectors ``(M, 3)`` from each second piece to the first, where they are nearest, in the second's frame.
+
+        Args:
+            turn, place: of the links where the model's data stand.
+        """
+        model, data, geoms, look = self._model, self._data, self._geoms, mujoco.mj_geomDistance
+        fromto = np.zeros((len(a), 6))
+        signs = [
+            1.0 if look(model, data, geoms[one], geoms[two], _FAR_M, row) > 0 else -1.0
+            for one, two, row in zip(a.tolist(), b.tolist(), fromto, strict=True)
+        ]
+        away = (fromto[:, :3] - fromto[:, 3:]) * np.array(signs)[:, None]
         sizes = np.sqrt(np.square(away).sum(axis=1))
+        into = turn[self._body[b]].transpose(0, 2, 1)
+        away = (into @ away[:, :, None])[..., 0]
         lost = sizes < _LEAST_M
         if lost.any():
-            centre = (lowest[a[lost]] + highest[a[lost]]) / 2
-            away[lost] = centre - np.clip(centre, lowest[b[lost]], highest[b[lost]])
+            one, two = self._body[a[lost]], self._body[b[lost]]
+            centre = (turn[one] @ self._centres[a[lost], :, None])[..., 0] + place[one] - place[two]
+            inside = (into[lost] @ centre[:, :, None])[..., 0] - self._centres[b[lost]]
+            away[lost] = inside - np.clip(inside, -self._half[b[lost]], self._half[b[lost]])
             sizes = np.sqrt(np.square(away).sum(axis=1))
             away[sizes < _LEAST_M], sizes[sizes < _LEAST_M] = (0, 0, 1), 1
         return away / sizes[:, None]
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """What was found of a mixture of joint vectors.
+
+    Attributes:
+        at: lower bounds at each joint vector ``(K,)`` m.
+        sagging_m: how far any point may lie off the mixture of its corner places.
+        low, near: numbers of the pieces and of the pairs that may be near the table and each other.
+    """
+
+    clearance: Clearance
+    at: Array
+    sagging_m: float
+    low: NDArray[np.int_]
+    near: NDArray[np.int_]
 
 
 def _model(pieces: Sequence[Piece]) -> mujoco.MjModel:

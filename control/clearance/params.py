@@ -1,38 +1,23 @@
-"""What the arm must stay clear of, and by how much."""
+"""What the arm must stay clear of, and by how much (``params/clearance.yaml``)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 
-from datasets.common.config import Checked, Within
+from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array
 from datasets.rig.rig import Point
 
+CLEARANCE_PATH = Path("params/clearance.yaml")
+
 
 @dataclass(frozen=True)
 class ClearanceParams(Checked):
-    """Distances at which the arm slows down and stops.
-
-    Attributes:
-        margin_m: least distance of anything of the arm from anything else, and of links that are no neighbours.
-        slow_from_m: at this distance the speed begins to fall, in proportion, towards nothing at the margin.
-        itself_slow_from_m: the same for links of the arm, some of which pass each other at 40 mm by construction.
-        least_scale: of the speed: what is left of it just before the margin, so that a goal beside it is reached.
-        braking_m_s2: how hard the controller brakes (*assumed: stop-braking*, which is harder).
-        reaction_s: for how long the arm goes on before a command takes effect (*assumed: arm-response*).
-        singularity_slow, singularity_stop: condition number of the Jacobian (m and rad side by side) at which the speed
-            begins to fall and from which the arm goes no further in; the defaults of MoveIt Servo
-            (``lower_singularity_threshold``, ``hard_stop_singularity_threshold``).
-        joint_limit_margin_rad: no joint is turned nearer to its limit (MoveIt Servo's ``joint_limit_margin``).
-        joint_slow_from_rad: at this distance from its limit the speed begins to fall.
-        plate_half_width_m: of the square plate that the arm is screwed to, from the table to its base
-            (*assumed: base-plate*).
-    """
-
-    PART = "clearance."
+    """Distances at which the arm slows down and stops; each value is explained in ``params/clearance.yaml``."""
 
     margin_m: Annotated[float, Within(0.005, 0.1, "m")] = 0.02
     slow_from_m: Annotated[float, Within(0.01, 0.3, "m")] = 0.05
@@ -56,8 +41,23 @@ class ClearanceParams(Checked):
         ):
             if not getattr(self, low) < getattr(self, high):
                 raise ConfigError(
-                    f"{self.PART}{low} must lie below {high}, got {getattr(self, low):g} and {getattr(self, high):g}"
+                    f"{low} must lie below {high}, got {getattr(self, low):g} and {getattr(self, high):g}"
                 )
+
+    @classmethod
+    def load(cls, path: str | Path = CLEARANCE_PATH) -> "ClearanceParams":
+        """Read and check the file; raises ConfigError naming the key."""
+        return load_params(path, cls)
+
+    def allowing_for(self, longer_s: float, overshoot_m: float) -> "ClearanceParams":
+        """The same for an arm that goes on for ``longer_s`` more after a command, and that far beyond its targets."""
+        return replace(
+            self,
+            reaction_s=self.reaction_s + longer_s,
+            margin_m=self.margin_m + overshoot_m,
+            slow_from_m=self.slow_from_m + overshoot_m,
+            itself_slow_from_m=self.itself_slow_from_m + overshoot_m,
+        )
 
 
 @dataclass(frozen=True)
@@ -109,4 +109,7 @@ class Clearance:
         """In words, for messages: ``link4 comes within 12 mm of post``."""
         if not math.isfinite(self.distance_m):
             return "nothing near"
-        return f"{self.pair[0]} comes within {self.distance_m * 1000:.0f} mm of {self.pair[1]}"
+        one, other = self.pair
+        if self.distance_m < 0:
+            return f"{one} reaches into {other}"
+        return f"{one} comes within {self.distance_m * 1000:.0f} mm of {other}"

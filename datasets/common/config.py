@@ -1,7 +1,8 @@
 """Parameter files into frozen dataclasses, checked."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
@@ -40,11 +41,28 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
     parser.add_class_arguments(params_type, "params")
     try:
         parsed = parser.parse_object(Namespace(params=Namespace(**content)).as_dict())
-        return parser.instantiate(parsed).params
+        params: T = parser.instantiate(parsed).params
+        if unknown := list(_unknown(content, params)):
+            raise ConfigError(f"unknown key {', '.join(unknown)}")
+        return params
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:  # jsonargparse raises many types; each one means that the file does not fit
         raise ConfigError(f"{path}: {one_line(error).replace('params.', '')}") from error
+
+
+def _unknown(content: Any, params: Any, group: str = "") -> Iterator[str]:
+    """Keys that are in a file and not in what became of it: jsonargparse drops those with nothing but ``{}`` below."""
+    if isinstance(content, list) and isinstance(params, list | tuple):
+        for one, other in zip(content, params, strict=False):
+            yield from _unknown(one, other, group)
+    elif isinstance(content, dict) and (is_dataclass(params) or isinstance(params, dict)):
+        known = {each.name: getattr(params, each.name) for each in fields(params)} if is_dataclass(params) else params
+        for key, value in content.items():
+            if key not in known:
+                yield f"{group}{key}"
+            else:
+                yield from _unknown(value, known[key], f"{group}{key}.")
 
 
 def _at_home(value: Any) -> Any:

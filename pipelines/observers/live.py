@@ -8,16 +8,23 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgba
 
 from control.arms.fence import Fence
+from control.clearance.arm_clearance import ArmClearance
+from control.clearance.distance import TABLE
+from control.clearance.shapes import LINKS
 from datasets.common.cli import require_writable
-from datasets.common.errors import ConfigError
+from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Intrinsics
+from datasets.rig.projection import Array, Intrinsics
 from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
+from pipelines.observers.site_picture import ARM, FREE, KEEP_OUT, free_boxes, outward_triangles
 from pipelines.runtime.tick import Tick, Vector
 
 logger = logging.getLogger(__name__)
@@ -29,6 +36,8 @@ _PORTS = range(9876, 9976)
 _OPENED_S, _STAYS_S = 10.0, 1.0
 """It listens before it has found out that it cannot draw here."""
 _ELLIPSOID_SIGMAS = 2.0
+_TABLE_M = (-0.3, -0.6), (0.9, 0.6)
+"""Corners of what is shown of the table."""
 
 
 def require_live(save: str | None = None) -> None:
@@ -96,19 +105,29 @@ class LiveView:
     """Observes a run and shows it; Rerun sends from a thread of its own.
 
     Args:
+        clearance: the arm's shape, and what it keeps clear of.
         t_base_camera: the camera's calibrated pose (4x4).
+        joints_at: joints ``(7,)`` rad at a past moment; not numbers, or a DeviceError, where nobody knows.
         save: a ``.rrd`` file to write in place of opening the viewer.
 
     Raises:
         ConfigError: as :func:`require_live`.
     """
 
-    def __init__(self, fence: Fence, t_base_camera: Vector, intrinsics: Intrinsics, save: str | None = None) -> None:
+    def __init__(
+        self,
+        fence: Fence,
+        clearance: ArmClearance,
+        t_base_camera: Vector,
+        intrinsics: Intrinsics,
+        joints_at: Callable[[float], Vector],
+        save: str | None = None,
+    ) -> None:
         require_live(save)
         import rerun
 
-        self._rerun = rerun
-        self._t_base_camera, self._intrinsics = t_base_camera, intrinsics
+        self._rerun, self._shapes, self._joints_at = rerun, clearance.distance, joints_at
+        self._t_base_camera, self._intrinsics, self._has_arm = t_base_camera, intrinsics, False
         address = None if save is not None else open_viewer(str(viewer_path()))
         if save is None and address is None:
             logger.warning("no live view: Rerun's viewer did not open; the run goes on")
@@ -117,9 +136,13 @@ class LiveView:
             rerun.save(save)
         elif address is not None:
             rerun.connect_grpc(address)
-        centre, half = (fence.low_m + fence.high_m) / 2, (fence.high_m - fence.low_m) / 2
         rerun.log("space", rerun.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
-        rerun.log("space/fence", rerun.Boxes3D(centers=[centre], half_sizes=[half], labels=["fence"]), static=True)
+        keep_out = [piece for piece in self._shapes.pieces if piece.link < 0]
+        self._boxes("space/fence", free_boxes(clearance, fence), FREE)
+        ends = {each.name: (each.vertices.min(axis=0), each.vertices.max(axis=0)) for each in keep_out}
+        self._boxes("space/keep_out", ends, KEEP_OUT)
+        low, high = (np.array([*corner, clearance.table_z_m]) for corner in _TABLE_M)
+        self._boxes("space/table", {TABLE: (low, high)}, ARM)
         rerun.log(
             "space/camera",
             rerun.Transform3D(translation=t_base_camera[:3, 3], mat3x3=t_base_camera[:3, :3]),
@@ -139,6 +162,8 @@ class LiveView:
         picture = draw_tick(frame.rgb, tick, self._t_base_camera, self._intrinsics)
         rerun.log("picture", rerun.Image(picture).compress(jpeg_quality=80))
         rerun.log("space/goal", rerun.Points3D([tick.goal], colors=[GOAL], radii=[0.006]))
+        with contextlib.suppress(DeviceError):  # the arm's oldest report is younger than this frame
+            self._place(self._joints_at(tick.frame_time_s))
         has_encoders = bool(np.all(np.isfinite(tick.tcp)))
         if has_encoders:
             rerun.log("space/encoders", rerun.Points3D([tick.tcp], colors=[(128, 128, 128)], radii=[0.004]))
@@ -157,6 +182,30 @@ class LiveView:
     def close(self) -> None:
         """Send what waits."""
         self._rerun.disconnect()
+
+    def _boxes(self, path: str, ends: dict[str, tuple[Array, Array]], colour: str) -> None:
+        if ends:
+            lows, highs = map(np.array, zip(*ends.values(), strict=True))
+            boxes = self._rerun.Boxes3D(mins=lows, sizes=highs - lows, labels=list(ends), colors=[to_rgba(colour)])
+            self._rerun.log(path, boxes, static=True)
+
+    def _place(self, joints_rad: Vector) -> None:
+        """Show the arm at joints ``(7,)`` rad; where they are not numbers, it stays as it was, or unseen."""
+        if not np.all(np.isfinite(joints_rad)):
+            return
+        turns, places = self._shapes.poses(joints_rad)
+        for link, name in enumerate(LINKS):
+            path = f"space/arm/{name}"
+            if not self._has_arm:
+                self._rerun.log(path, self._mesh(link), static=True)
+            self._rerun.log(path, self._rerun.Transform3D(translation=places[link + 1], mat3x3=turns[link + 1]))
+        self._has_arm = True
+
+    def _mesh(self, link: int) -> Any:
+        parts = [outward_triangles(piece.vertices) for piece in self._shapes.pieces if piece.link == link]
+        corners = np.concatenate(parts).reshape(-1, 3)
+        indices = np.arange(len(corners)).reshape(-1, 3)
+        return self._rerun.Mesh3D(vertex_positions=corners, triangle_indices=indices, albedo_factor=to_rgba(ARM))
 
     def _scalars(self, group: str, **values: float) -> None:
         for name, value in values.items():

@@ -20,7 +20,7 @@ from control.policies.policy import Policy
 from control.task.goals import GoalSampler
 from datasets.common.cli import CommandParser, command_line, require_writable
 from datasets.common.config import Checked, Within, load_params
-from datasets.common.errors import ConfigError
+from datasets.common.errors import ConfigError, SafetyStop
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 from pipelines.observers.output import unhurried_output
@@ -33,7 +33,7 @@ from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.assemble import make_runtime
 from pipelines.setup.devices import DeviceNames, Devices, open_devices
 from pipelines.setup.settings import RuntimeParams
-from pipelines.setup.setup import PROPORTIONAL, Setup, make_policy
+from pipelines.setup.setup import PROPORTIONAL, Setup, make_policy, require_ways
 from pipelines.twin.settings import TWIN_PATH, TwinParams
 
 PROG = "pipelines.rehearse"
@@ -120,6 +120,19 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
     return Rehearsal(runs, overruns, stalls_s)
 
 
+def without_refused(setup: Setup, goals: Sequence[Vector]) -> tuple[list[Vector], list[str]]:
+    """The goals that the arm may go to from home in this site, and why the others are refused."""
+    clear, refused = [], []
+    for goal in goals:
+        try:
+            require_ways(setup, [goal])
+        except SafetyStop as reason:
+            refused.append(f"{np.round(goal, 3).tolist()} m: {reason}")
+        else:
+            clear.append(goal)
+    return clear, refused
+
+
 def _scene_drawer(devices: Devices, seed: int) -> Callable[[int], None]:
     """Gives goal ``index`` the scene of ``seed + index``."""
 
@@ -130,7 +143,7 @@ def _scene_drawer(devices: Devices, seed: int) -> Callable[[int], None]:
     return draw
 
 
-def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> dict:
+def metrics(rehearsal: Rehearsal, setup: Setup, refused: list[str], seed: int, seconds: float) -> dict:
     """The documented keys; see the README."""
     ticks = {name: sum(result.steps for result in each) for name, each in rehearsal.runs.items()}
     stops = [str(result.stop) for result in rehearsal.runs["default"] if result.stop is not None]
@@ -145,6 +158,7 @@ def metrics(rehearsal: Rehearsal, setup: Setup, seed: int, seconds: float) -> di
         "held": sum(tick.held for result in rehearsal.runs["default"] for tick in result.ticks),
         "timings": timings(rehearsal.runs["default"], rehearsal.stalls_s["default"]),
         "stops": stops,
+        "refused": refused,
         "seed": seed,
         "seconds": round(seconds, 1),
     }
@@ -178,9 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         setup = replace(setup, arm=replace(setup.arm, slow_speed_m_s=settings.homing_speed_m_s))
         sampler, rng = GoalSampler(rig, setup.fence, settings.radius_m), np.random.default_rng(settings.seed)
         goals = [np.asarray(sampler.sample(rng), dtype=float) for _ in range(settings.goals)]
+        goals, refused = without_refused(setup, goals)
+        if not goals:
+            raise SafetyStop(f"every goal is refused in this site, the last one: {refused[-1]}")
         began = time.monotonic()
         rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinParams.load(options.twin))
-        found = metrics(rehearsal, setup, settings.seed, time.monotonic() - began)
+        found = metrics(rehearsal, setup, refused, settings.seed, time.monotonic() - began)
         write_whole(output / METRICS, json.dumps(found, indent=2) + "\n")
         plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / PICTURE)
     print(json.dumps({"default": found["default"], "baselines": found["baselines"]}, indent=2))

@@ -81,7 +81,8 @@ def run(
             hearing.append(recorder.finished)
             injected.log = recorder.log
         if options.live:
-            view = LiveView(setup.fence, setup.calibration.pose, devices.camera.intrinsics, options.live_file)
+            seen = setup.calibration.pose, devices.camera.intrinsics
+            view = LiveView(setup.fence, setup.clearance, *seen, devices.arm.joints_at, options.live_file)
             stack.callback(view.close)
             watching.append(view)
         if devices.twin is not None and options.faults:

@@ -17,6 +17,7 @@ from control.arms.xarm.settings import Settings, ours, require_in_range, stricte
 from control.arms.xarm.setup import check_controller
 from control.arms.xarm.takeover import Holder, require_free, require_no_motion
 from control.arms.xarm.wire.sdk import await_report, close_apis, open_api
+from control.clearance.arm_clearance import ArmClearance
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import SafetyStop, Sim2RealError
 from pipelines.setup.devices import NO_ARM, DeviceNames, Devices, open_devices
@@ -65,26 +66,30 @@ def _on_paper(setup: Setup) -> Iterator[Verdict]:
     yield Verdict("fence", True, f"({low}) to ({high}) m, at most {speed:.2f} m/s")
     home = Kinematics().tcp(rig.home_joints_rad)
     yield Verdict("home inside the fence", fence.contains(home), _point(home))
-    yield _judge("clearance of the whole arm", lambda: _clearance(setup))
+    clearance = setup.clearance_as_driven
+    yield _judge("clearance of the arm at home", lambda: str(clearance.require_home()))
+    yield _judge("clearance over the fence", lambda: _ways(setup, clearance))
     yield Verdict("estimator and policy", True, "trained for this rig")
     fits = setup.calibration.residual_mm < _MM * setup.settings.limits.max_drift_m
     yield Verdict("camera calibration", fits, str(setup.calibration))
 
 
-def _clearance(setup: Setup) -> str:
-    """The least at home, and at the corners of the fence that the arm can go to; what it cannot is named."""
-    clearance, home = setup.clearance, setup.rig.home_joints_rad
+def _ways(setup: Setup, clearance: ArmClearance) -> str:
+    """The least on straight ways from home to points all over the fence, and how many cannot be gone."""
     low, high = setup.fence.low_m, setup.fence.high_m
-    least, refused = None, 0
-    for part in itertools.product((0.0, 0.5, 1.0), repeat=3):
+    points = [low + np.array(part) * (high - low) for part in itertools.product((0.0, 0.5, 1.0), repeat=3)]
+    clear, refusals = [], []
+    for point in points:
         try:
-            found = clearance.way(home, low + np.array(part) * (high - low)).clearance
-        except SafetyStop:
-            refused += 1
-            continue
-        least = min(filter(None, (least, found)), key=lambda each: each.distance_m)
-    ways = f"on the way to 27 points of the fence {least or 'nothing is tried'}, {refused} refused"
-    return f"at home {clearance.nearest(home)}; {ways}"
+            clear.append(clearance.way(setup.rig.home_joints_rad, point).clearance)
+        except SafetyStop as error:
+            refusals.append(str(error))
+    if not clear:
+        raise SafetyStop(f"no straight way from home to any of {len(points)} points of the fence: {refusals[0]}")
+    least = min(clear, key=lambda each: each.distance_m)
+    near = str(least) if least.pair[0] else f"nothing comes within {clearance.params.slow_from_m * _MM:.0f} mm"
+    refused = f"; to {len(refusals)} more they are refused" if refusals else ""
+    return f"{near} on straight ways from home to {len(clear)} points{refused}"
 
 
 def _judge(item: str, look: Callable[[], str]) -> Verdict:

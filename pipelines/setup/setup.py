@@ -10,8 +10,9 @@ from control.arms.arm import Vector
 from control.arms.fence import Fence, check_start
 from control.arms.params import ArmParams
 from control.arms.site import SITE_PATH, SiteParams
+from control.arms.xarm.braking import as_driven
 from control.clearance.arm_clearance import ArmClearance
-from control.clearance.params import Obstacle
+from control.clearance.params import ClearanceParams, Obstacle
 from control.policies.policy import Policy
 from control.policies.shipped import ProportionalPolicy, load_policy
 from datasets.common.errors import ConfigError, SafetyStop
@@ -51,6 +52,7 @@ class Setup:
     calibration: Calibration
     max_speed_m_s: float | None = None
     site: SiteParams = field(default_factory=SiteParams)
+    margins: ClearanceParams = field(default_factory=ClearanceParams)
 
     @classmethod
     def load(
@@ -96,6 +98,7 @@ class Setup:
             calibration,
             max_speed_m_s,
             site,
+            ClearanceParams.load(),
         )
 
     @property
@@ -105,16 +108,17 @@ class Setup:
 
     @property
     def clearance(self) -> ArmClearance:
-        """What keeps the whole arm clear of table, itself and the site's boxes.
-
-        Raises:
-            SafetyStop: at home the arm is too near to one of them.
-        """
+        """What keeps the whole arm clear of table, itself and the site's boxes, as the arm's driver is given it."""
         held, tip_m = self.site.held, self.rig.tool.tcp_offset_m
         across, ends = (-held.radius_m, held.radius_m), (tip_m - held.above_m, tip_m + held.below_m)
         tool = [_obstacle("what the tool holds", Box(across, across, ends))] if held.radius_m else []
         boxes = [_obstacle(name, box) for name, box in self.site.keep_out.items()]
-        return ArmClearance(self.site_rig, boxes, self.calibration.table_z_m, tool=tool)
+        return ArmClearance(self.site_rig, boxes, self.calibration.table_z_m, self.margins, tool)
+
+    @property
+    def clearance_as_driven(self) -> ArmClearance:
+        """The same with what the mode of driving adds to it, as the driver asks before every command."""
+        return as_driven(self.clearance, self.arm, self.rig.rate_hz)
 
     def bound_estimator(self, intrinsics: Intrinsics) -> Estimator:
         """The estimator for the camera as calibrated, with the intrinsics that the camera itself reports."""
@@ -126,7 +130,7 @@ def _obstacle(name: str, box: Box) -> Obstacle:
     return Obstacle(name, (sides[0][0], sides[1][0], sides[2][0]), (sides[0][1], sides[1][1], sides[2][1]))
 
 
-def require_ways(clearance: ArmClearance, rig: Rig, goals_m: Sequence[Vector], from_home: bool = True) -> None:
+def require_ways(setup: Setup, goals_m: Sequence[Vector], from_home: bool = True) -> None:
     """Refuse goals that the arm cannot reach in a straight line without coming too near to something.
 
     Args:
@@ -134,10 +138,12 @@ def require_ways(clearance: ArmClearance, rig: Rig, goals_m: Sequence[Vector], f
         from_home: each is begun at home; else the first is, and every other at the one before.
 
     Raises:
-        SafetyStop: the message says which, what is near, and where.
+        SafetyStop: the message says which, what is near, and where; or that the arm is too near to it at home.
     """
+    clearance = setup.clearance_as_driven
+    clearance.require_home()
     for ways in [[goal] for goal in goals_m] if from_home else [goals_m]:
-        clearance.way(rig.home_joints_rad, np.asarray(ways))
+        clearance.way(setup.rig.home_joints_rad, np.asarray(ways))
 
 
 def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> Fence:

@@ -73,14 +73,14 @@ class Judge:
         self.joints = [self.model.joint(name).qposadr[0] for name in ARM_JOINTS]
         self.bodies = [self.model.body(name).id for name in LINKS]
 
-    def distance(self, joints, boxes, table_z: float, below: float, itself: bool = False) -> float:
-        """The smallest distance, m, of the moving links, or infinite when it is not below ``below``."""
+    def distance(self, joints, boxes, table_z: float, below: float, itself: bool = False, link: int = 0) -> float:
+        """The smallest distance, m, of the moving links or of one, or infinite when it is not below ``below``."""
         self.data.qpos[self.joints] = joints
         mujoco.mj_kinematics(self.model, self.data)
         turn, place = self.data.xmat[self.bodies].reshape(-1, 3, 3), self.data.xpos[self.bodies]
         middles = (turn[self.link] @ self.middles[:, :, None])[..., 0] + place[self.link]
         best = below
-        moves = self.link > 0
+        moves = self.link == link if link else self.link > 0
         world = lambda index: self.cells[index] @ turn[self.link[index]].T + place[self.link[index]]  # noqa: E731
         for index in np.flatnonzero(moves & (middles[:, 2] - self.radii - table_z < best)):
             best = min(best, world(index)[:, 2].min() - table_z)
@@ -144,10 +144,9 @@ def random_site(rng: np.random.Generator, rig: Rig) -> tuple[Site, ArmClearance]
             half = rng.uniform(0.02, 0.2, 3)
             boxes.append(Obstacle(f"box {number}", tuple(middle - half), tuple(middle + half)))
         site = Site(tuple(boxes), float(rng.choice([0.0, -0.01, 0.05])), (PEN,) if rng.random() < 0.3 else ())
-        try:
-            return site, ArmClearance(rig, site.boxes, site.table_z, tool=site.tool)
-        except SafetyStop:
-            continue
+        check = ArmClearance(rig, site.boxes, site.table_z, tool=site.tool)
+        if check.nearest(rig.home_joints_rad).distance_m >= check.params.margin_m:
+            return site, check
 
 
 @dataclass

@@ -12,6 +12,7 @@ import numpy as np
 from conftest import Unbound, grey_pictures, patient  # this folder is a script's first place to look
 
 from control.arms.params import ArmParams
+from control.arms.site import SITE_EXAMPLE_PATH
 from control.arms.xarm.shadow import ShadowArm
 from datasets.rig.rig import Rig
 from perception.calibration.calibration import Calibration
@@ -57,7 +58,7 @@ def main(host, mode, folder):
         setup = Setup(rig, settings, arm, seeing, Listening(ears), Circling(), fence, Calibration.of_rig(rig))
         Setup.load = lambda *given, **named: setup
         devices.RealSenseCamera = partial(RealSenseCamera, context=camera.context)
-        named = ["--arm", host, "--camera", "realsense", "--yes", "--record", folder]
+        named = ["--arm", host, "--camera", "realsense", "--yes", "--record", folder, "--site", str(SITE_EXAMPLE_PATH)]
         run_real.main([*named, "--goal", "0.42", "0.03", "0.26"])
 
 

@@ -9,23 +9,26 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from control.arms.params import ArmParams
-from control.arms.site import SITE_EXAMPLE_PATH, SITE_PATH, SiteParams
+from control.arms.site import SITE_EXAMPLE_PATH, SiteParams
 from control.task.goal_check import REACH_MARGIN_M, check_goals, reach_margin
 from datasets.arm.kinematics import Kinematics, ReachError
-from datasets.common.errors import ConfigError, SafetyStop
+from datasets.common.errors import ConfigError, DeviceError, SafetyStop
+from datasets.rig.rig import Box
 from pipelines.run_real import ask_operator, choose_goals, exit_code, parser
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import GoalResult
 from pipelines.setup.devices import DeviceNames
 from pipelines.setup.settings import RuntimeParams
-from pipelines.setup.setup import Setup, make_fence
+from pipelines.setup.setup import Setup, make_fence, require_ways
 
 GOOD = ("--goal", "0.45", "0.1", "0.3")
 ROOT = Path(__file__).parents[2]
@@ -63,10 +66,10 @@ def assert_refused(done, *words):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, site_file):
     """A folder like the repository's, whose parameter files may be spoilt."""
     shutil.copytree(ROOT / "params", tmp_path / "params")
-    shutil.copy(ROOT / SITE_EXAMPLE_PATH, tmp_path / SITE_PATH)
+    shutil.copy(ROOT / SITE_EXAMPLE_PATH, tmp_path / site_file)
     if (ROOT / "models").is_dir():
         shutil.copytree(ROOT / "models", tmp_path / "models")
     return tmp_path
@@ -179,6 +182,57 @@ def test_a_site_of_the_command_line_replaces_the_default(folder, tmp_path):
     (tmp_path / "other.yaml").write_text(f"keep_within: {NARROWER.replace('0.08', '0.09')}")
     assert_refused(command(*GOOD, "--site", "other.yaml", cwd=folder), "[0.45, 0.1, 0.3]", "[-0.2, 0.09]")
     assert_refused(command(*GOOD, "--site", "nowhere.yaml", cwd=folder), "nowhere.yaml: no such parameter file")
+
+
+CUPBOARD = "{cupboard: {x_m: [0.2, 0.6], y_m: [-0.3, 0.3], z_m: [0.0, 0.5]}}"
+
+
+@has_models
+def test_what_stands_in_the_way_of_home_is_refused_and_listed_by_the_check(folder, monkeypatch):
+    spoil(folder, "site.yaml", "keep_out: {}", f"keep_out: {CUPBOARD}")
+    assert_refused(command(*GOOD, cwd=folder), "at home", "reaches into cupboard", "20 mm are asked")
+    monkeypatch.setattr("pipelines.setup.check.open_devices", no_devices)
+    done = command("--check", cwd=folder)
+    assert done.returncode == 2
+    told = {line[6:40].strip(): line[:4].strip() for line in done.stdout.splitlines()}
+    assert told["clearance of the arm at home"] == told["camera and arm"] == "FAIL"
+    assert told["fence"] == told["estimator and policy"] == told["camera calibration"] == "ok"
+    assert "cupboard" in done.stdout
+    with Image.open(folder / "runs/site.png") as picture:
+        assert picture.width > 1000
+    assert "clearance of the arm at home" in done.stderr
+
+
+def no_devices(names, setup, twin):
+    raise DeviceError("not in a test")
+
+
+WALL = SiteParams(keep_out={"wall": Box((0.1, 0.9), (0.34, 0.36), (0.0, 1.2))})
+
+
+def farthest_to_the_wall(setup):
+    """The last of some goals nearer and nearer to the wall that is not refused."""
+    for y in np.arange(0.15, 0.3, 0.002):
+        try:
+            require_ways(setup, [np.array([0.4, y, 0.228])])
+        except SafetyStop as refusal:
+            return y, str(refusal)
+    raise AssertionError("the wall stops nobody")
+
+
+@has_models
+def test_goals_are_asked_for_the_margin_of_the_file_and_of_the_mode_of_driving(rig, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    setup = Setup.load(rig, RuntimeParams.load(), site=WALL)
+    shipped, why = farthest_to_the_wall(setup)
+    assert "wall, 20 mm are asked" in why
+    in_velocity, why = farthest_to_the_wall(replace(setup, arm=replace(setup.arm, mode="velocity")))
+    assert "wall, 25 mm are asked" in why
+    spoil(folder, "clearance.yaml", "margin_m: 0.02 ", "margin_m: 0.029 ")
+    wider, why = farthest_to_the_wall(Setup.load(rig, RuntimeParams.load(), site=WALL))
+    assert "wall, 29 mm are asked" in why
+    assert shipped > in_velocity > wider
+    assert shipped - wider == pytest.approx(0.009, abs=0.003)
 
 
 @has_models

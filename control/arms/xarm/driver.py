@@ -15,7 +15,7 @@ from control.arms.arm import Arm, Vector
 from control.arms.fence import REACH_M, Fence, check_start, check_tcp
 from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
 from control.arms.params import ArmParams
-from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
+from control.arms.xarm.braking import as_driven, limit_change, remaining_velocity, speed_within
 from control.arms.xarm.controller_errors import describe_return
 from control.arms.xarm.link import READY_STATES, ControllerLink
 from control.arms.xarm.lock import ControllerLock
@@ -50,8 +50,6 @@ _MOTION_BEGINS_S = 0.1
 """After its command was answered, at the latest (*assumed: motion-start*)."""
 
 _SPEED_OVER_S = 0.05
-_OVERSHOOT_M = 0.005
-"""Of a target in mode 5: 4 mm on the twin (*assumed: velocity-braking*)."""
 _LEAST_SPEED_M_S = 0.01
 """Of a line: a planner takes none of 0, and the arm may still have a little to go to the target before."""
 _MOST_HALTS = 3
@@ -103,9 +101,8 @@ class XArm(Arm):
         self._payload = check_start(rig, self.fence)
         self.joint_band = joint_band or needed_band(rig, self.fence).widened(BAND_MARGIN_RAD)
         self._kinematics = Kinematics()
-        self._clearance, self._halts = clearance or ArmClearance(rig), 0
-        if self._params.mode == "velocity":  # the arm goes on for so long after its last command
-            self._clearance.allow_for(self._params.velocity_duration_steps / rig.rate_hz, _OVERSHOOT_M)
+        self._clearance, self._halts = as_driven(clearance or ArmClearance(rig), self._params, rig.rate_hz), 0
+        self._clearance.require_home()
         self._home = np.asarray(self._kinematics.tcp(rig.home_joints_rad), dtype=float)
         check_tcp(self.fence, self._home)
         self._host = host

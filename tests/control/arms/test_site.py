@@ -43,6 +43,9 @@ def test_boxes_that_are_all_commented_out_are_none(tmp_path) -> None:
     ("text", "key"),
     [
         (f"keep_ot: {{post: {POST}}}", "keep_ot"),
+        ("keep_ot: {}", "unknown key keep_ot"),
+        ("held: {radius: {}}", r"unknown key held\.radius"),
+        (f"keep_out: {{post: {POST.replace('}', ', yaw: {}}')}}}", r"unknown key keep_out\.post\.yaw"),
         (f"keep_out: {{post: {POST.replace('[0.3, 0.4]', '[0.4, 0.3]')}}}", r"keep_out\.post\.y_m is empty"),
         (f"keep_out: {{post: {POST.replace('0.4]', '.nan]')}}}", r"keep_out\.post\.y_m is empty"),
         (f"keep_out: {{post: {POST.replace('1.2', '1200')}}}", r"keep_out\.post\.z_m .* metres, not millimetres"),
@@ -72,3 +75,12 @@ def test_the_tcp_keeps_to_a_free_box_inside_of_what_the_models_know(rig) -> None
         SiteParams(keep_within=replace(box, z_m=(0.02, 0.45))).rig(rig)
     with pytest.raises(ConfigError, match="which the models were trained with"):
         SiteParams().rig(replace(rig, tool=Tool("pen", 0.1), workspace=Workspace((0, 1), (0, 1), (0, 1))))
+
+
+def test_a_site_file_in_the_working_folder_is_read_by_no_test_that_does_not_ask(tmp_path, monkeypatch, request) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params").mkdir()
+    written(tmp_path / "params", f"keep_out: {{post: {POST}}}")
+    assert SiteParams.load() == SiteParams()
+    request.getfixturevalue("site_file")
+    assert list(SiteParams.load().keep_out) == ["post"]

@@ -1,6 +1,6 @@
 """Distances are lower bounds of the thickened arm's, along whole motions; verdicts and ways keep it clear."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import numpy as np
@@ -85,6 +85,7 @@ def test_parameters_that_do_not_fit_are_refused(values, wrong):
 
 def test_a_clearance_says_what_is_near_in_words():
     assert str(Clearance(0.0123, ("link4", "the post"))) == "link4 comes within 12 mm of the post"
+    assert str(Clearance(-0.01, ("link4", "the post"))) == "link4 reaches into the post"
     assert str(Clearance(float("inf"))) == "nothing near"
 
 
@@ -94,7 +95,7 @@ def test_a_distance_is_that_of_the_thickened_pieces(seed):
     joints, middle = some_joints(rng), rng.uniform((-0.6, -0.6, 0.3), (0.6, 0.6, 1.0))
     box = Obstacle("box", tuple(middle - 0.05), tuple(middle + 0.05))
     found = ArmDistance([box], -10.0, itself_within_m=0.0)
-    turns, places = found._placed(joints)
+    turns, places = found.poses(joints)
     sampled = []
     for piece in (piece for piece in arm_pieces() if piece.link > 0):
         corners = piece.vertices[ConvexHull(piece.vertices).simplices]
@@ -131,6 +132,16 @@ def _distance_to_boxes() -> ArmDistance:
     if not _BOXES:
         _BOXES.append(ArmDistance([POST, Obstacle("shelf", (-0.5, -0.6, 0.5), (0.6, -0.3, 0.55))], 0.0))
     return _BOXES[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_distance_changes_by_more_than_the_joints_can_move(seed):
+    rng, arm = np.random.default_rng(seed), _distance_to_boxes()
+    joints, turned = some_joints(rng), rng.uniform(-0.05, 0.05, 7)
+    before, after = (arm.nearest(q, 2.0).distance_m for q in (joints, joints + turned))
+    assert (
+        min(before, after) < 0 or abs(before - after) <= arm.farthest_m(turned) + 2e-3
+    )  # hulls: the direction's error
 
 
 def test_a_refined_bound_is_near_the_truth(home):
@@ -338,9 +349,19 @@ def test_the_base_plate_fills_what_lies_between_table_and_base(rig):
     assert np.isfinite(low.distance_m)
 
 
-def test_a_box_that_holds_the_home_posture_is_refused(rig):
-    with pytest.raises(SafetyStop, match=r"at home .* the cupboard, 20 mm are asked"):
-        ArmClearance(rig, [Obstacle("the cupboard", (0.2, -0.3, 0.0), (0.6, 0.3, 0.5))])
+def test_a_box_that_holds_the_home_posture_is_refused(rig, posted):
+    cupboard = ArmClearance(rig, [Obstacle("the cupboard", (0.2, -0.3, 0.0), (0.6, 0.3, 0.5))])
+    with pytest.raises(SafetyStop, match=r"at home .* reaches into the cupboard, 20 mm are asked"):
+        cupboard.require_home()
+    assert posted.require_home() == posted.nearest(rig.home_joints_rad)
+
+
+def test_an_arm_that_goes_on_for_longer_is_allowed_for_in_a_clearance_of_its_own(rig, walled):
+    before, allowing = walled.params, walled.allowing_for(0.25, 0.005)
+    assert walled.params is before
+    assert (allowing.obstacles, allowing.table_z_m, allowing.rig) == (walled.obstacles, walled.table_z_m, rig)
+    changed = {"reaction_s": 0.3, "margin_m": 0.025, "slow_from_m": 0.055, "itself_slow_from_m": 0.035}
+    assert asdict(allowing.params) == pytest.approx(asdict(before) | changed)
 
 
 @pytest.mark.parametrize("height", [float("nan"), 0.5])

@@ -39,6 +39,13 @@ def test_a_wrong_value_is_refused_by_name_in_one_line(tmp_path, line, broken, na
     assert "rig.yaml" in str(refusal.value)
 
 
+def test_an_unknown_key_of_which_nothing_is_said_is_refused_too(tmp_path):
+    path = tmp_path / "rig.yaml"
+    path.write_text(GOOD + "\nwrkspace: {}\nnotes: {mine: {}}\n")
+    with pytest.raises(ConfigError, match=r"rig\.yaml: unknown key wrkspace, notes"):
+        Rig.load(path)
+
+
 @pytest.mark.parametrize("content", ["", "- 1\n- 2\n", "a: [", "just words"])
 def test_a_file_that_is_not_a_mapping_is_refused(tmp_path, content):
     path = tmp_path / "rig.yaml"

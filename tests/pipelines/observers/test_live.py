@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from datasets.common.errors import ConfigError
+from control.clearance.arm_clearance import PLATE, ArmClearance
+from control.clearance.distance import TABLE
+from control.clearance.params import Obstacle
+from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.frame import Frame
 from pipelines.observers import live
 from pipelines.observers.live import LiveView, require_live, viewer_command
@@ -24,9 +27,45 @@ def make_tick(rig, step, held=False):
     return Tick(goal_index=0, step=step, frame_time_s=9.9 + step, held=held, **times, **places)
 
 
+POST = Obstacle("the post", (0.5, 0.3, 0.0), (0.6, 0.4, 0.9))
+
+
+def make_view(rig, save=None, joints_at=lambda time_s: np.full(7, np.nan)):
+    fence, clearance = make_fence(rig, ArmParams.load()), ArmClearance(rig, [POST], -0.01)
+    return LiveView(fence, clearance, rig.t_base_camera, rig.camera, joints_at, save)
+
+
+def test_the_site_is_shown_with_the_names_of_its_boxes_and_the_arm_where_it_is(rig, tmp_path, monkeypatch):
+    rerun = pytest.importorskip("rerun")
+    logged, log = [], rerun.log
+    monkeypatch.setattr(rerun, "log", lambda path, *what, **how: (logged.append((path, what)), log(path, *what, **how)))
+    home, known = np.array(rig.home_joints_rad), [True]
+
+    def joints_at(time_s):
+        if not known[0]:
+            raise DeviceError("before the oldest report")
+        return home + 0.1 * (time_s > 10)
+
+    view = make_view(rig, str(tmp_path / "run.rrd"), joints_at)
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), np.ones((480, 640), np.float32), 1.0)
+    for step in range(2):
+        view(make_tick(rig, step), frame)
+    known[0] = False
+    view(make_tick(rig, 2), frame)
+    view.close()
+    shown = dict(logged)
+    for path, names in (("keep_out", ["the post", PLATE]), ("fence", ["fence = keep_within"]), ("table", [TABLE])):
+        assert shown[f"space/{path}"][0].labels.as_arrow_array().to_pylist() == names
+    hands = [what[0] for path, what in logged if path == "space/arm/link7" and isinstance(what[0], rerun.Transform3D)]
+    places = [hand.translation.as_arrow_array().to_pylist()[0] for hand in hands]
+    shapes = ArmClearance(rig).distance
+    expected = [shapes.poses(joints)[1][-1] for joints in (home, home + 0.1)]
+    np.testing.assert_allclose(places, expected, atol=1e-6)
+
+
 def test_a_run_is_written_for_the_viewer(rig, tmp_path):
     pytest.importorskip("rerun")
-    view = LiveView(make_fence(rig, ArmParams.load()), rig.t_base_camera, rig.camera, str(tmp_path / "run.rrd"))
+    view = make_view(rig, str(tmp_path / "run.rrd"))
     picture = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     frame = Frame(picture, np.ones((480, 640), np.float32), 1.0)
     for step in range(3):
@@ -38,7 +77,7 @@ def test_a_run_is_written_for_the_viewer(rig, tmp_path):
 def test_without_rerun_it_says_what_to_install(rig, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(ConfigError, match="rerun-sdk"):
-        LiveView(make_fence(rig, ArmParams.load()), rig.t_base_camera, rig.camera)
+        make_view(rig)
 
 
 def test_the_viewer_listens_on_this_computer_only_in_bounded_memory():
@@ -72,7 +111,7 @@ def test_a_viewer_that_stays_is_sent_to_and_one_that_does_not_is_done_without(
     monkeypatch.setattr(live, "viewer_path", lambda: "rerun")
     monkeypatch.setattr(rerun, "connect_grpc", connected.append)
     monkeypatch.setenv("DISPLAY", ":0")
-    view = LiveView(make_fence(rig, ArmParams.load()), rig.t_base_camera, rig.camera)
+    view = make_view(rig)
     view(make_tick(rig, 0), Frame(np.zeros((480, 640, 3), np.uint8), np.ones((480, 640), np.float32), 1.0))
     view.close()
     assert bool(connected) is opens

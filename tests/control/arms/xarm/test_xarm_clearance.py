@@ -72,6 +72,13 @@ def test_an_arm_beside_something_may_leave_it(open_arm) -> None:
     assert np.linalg.norm(sent) == pytest.approx(0.02)
 
 
-def test_what_stands_where_the_arm_is_at_home_is_refused_at_once(rig: Rig) -> None:
-    with pytest.raises(SafetyStop, match=r"at home .* of post, 20 mm are asked; correct keep_out"):
-        ArmClearance(rig, [Obstacle("post", (0.38, -0.02, 0.0), (0.42, 0.02, 0.3))])
+def test_what_stands_where_the_arm_is_at_home_is_refused_at_once(open_arm) -> None:
+    with pytest.raises(SafetyStop, match=r"at home gripper reaches into post, 2[05] mm are asked; correct keep_out"):
+        open_arm(Obstacle("post", (0.38, -0.02, 0.0), (0.42, 0.02, 0.3)))
+
+
+def test_the_clearance_that_an_arm_is_given_stays_as_it_is(rig: Rig) -> None:
+    clearance = ArmClearance(rig, [WALL])
+    for _ in range(2):
+        XArm("127.0.0.1", rig, ArmParams(mode="velocity"), clearance=clearance)
+    assert clearance.params == ClearanceParams()
