@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from datasets.rig.projection import Array, Intrinsics, backproject, transform
+from datasets.rig.projection import Array, Intrinsics, backproject, invert, transform
 from perception.calibration.registration.arm_view import LINKS, ArmView, Surface
 from perception.calibration.registration.motion import cross_matrix, moved
 from perception.calibration.registration.posture import Posture
 
 DIRECTIONS = 250
 ROLLS = 36
-CANDIDATES = 120
+DISTINCT = 300
+CANDIDATES = 150
 FINALISTS = 5
 POINTS_PER_FRAME = 300
 SURFACE_POINTS = 3000
@@ -48,7 +49,9 @@ def cloud_of(posture: Posture, moving: NDArray[np.bool_], intrinsics: Intrinsics
     return Cloud(points[chosen], np.average(points, axis=0, weights=depth**2))
 
 
-def candidates(clouds: Sequence[Cloud], surfaces: Sequence[Surface]) -> list[tuple[Array, float]]:
+def candidates(
+    clouds: Sequence[Cloud], surfaces: Sequence[Surface], intrinsics: Intrinsics
+) -> list[tuple[Array, float]]:
     """Poses ``T_base_camera`` and their costs in m, best first, at most ``FINALISTS``."""
     seen = np.array([cloud.centre for cloud in clouds])
     ray = np.mean(seen / np.linalg.norm(seen, axis=1, keepdims=True), axis=0)
@@ -60,21 +63,53 @@ def candidates(clouds: Sequence[Cloud], surfaces: Sequence[Surface]) -> list[tup
         placed = np.einsum("rij,nj->rni", rotations, seen - np.median(seen, axis=0))
         offsets = np.median(centres - placed, axis=1, keepdims=True)
         residuals.append(np.mean(np.linalg.norm(centres - placed - offsets, axis=2), axis=1))
-        for rotation, offset in zip(rotations, offsets[:, 0], strict=True):
-            pose = np.eye(4)
-            pose[:3, :3], pose[:3, 3] = rotation, offset - rotation @ np.median(seen, axis=0)
-            poses.append(pose)
-    distinct: list[Array] = []
-    for index in np.argsort(np.concatenate(residuals)):
-        if all(_angle(poses[index], other) > np.radians(20) for other in distinct):
-            distinct.append(poses[index])
-            if len(distinct) == CANDIDATES:
-                break
+        pose = np.tile(np.eye(4), (ROLLS, 1, 1))
+        pose[:, :3, :3], pose[:, :3, 3] = rotations, offsets[:, 0] - rotations @ np.median(seen, axis=0)
+        poses.append(pose)
+    distinct = _distinct(np.concatenate(poses)[np.argsort(np.concatenate(residuals))], np.radians(15), DISTINCT)
+    thin = [Surface(each.points[:600], each.normals[:600], each.links[:600]) for each in surfaces]
+    small = [Cloud(cloud.points[:60], cloud.centre) for cloud in clouds]
+    framed = sorted((_framed(pose, seen, thin, intrinsics) for pose in distinct), key=lambda each: each[1])
+    trees = [cKDTree(surface.points) for surface in thin]
+    first = [closest_points(pose, small, thin, trees, 12) for pose, _ in framed[:CANDIDATES]]
+    best = np.array([pose for pose, _ in sorted(first, key=lambda each: each[1])])
     trees = [cKDTree(surface.points) for surface in surfaces]
-    first = sorted((closest_points(pose, clouds, surfaces, trees, 12) for pose in distinct), key=lambda each: each[1])
-    return sorted(
-        (closest_points(pose, clouds, surfaces, trees, 30) for pose, _ in first[:FINALISTS]), key=lambda each: each[1]
-    )
+    finalists = _distinct(best, np.radians(8), FINALISTS)
+    return sorted((closest_points(pose, clouds, surfaces, trees, 30) for pose in finalists), key=lambda each: each[1])
+
+
+def _distinct(poses: Array, angle_rad: float, count: int) -> Array:
+    """The first of the poses ``(N, 4, 4)`` that differ in rotation by an angle, at most ``count``."""
+    rotations, found = poses[:, :3, :3].reshape(-1, 9), list[int]()
+    left = np.ones(len(poses), dtype=bool)
+    while left.any() and len(found) < count:
+        found.append(int(np.argmax(left)))
+        left &= rotations @ rotations[found[-1]] < 1 + 2 * np.cos(angle_rad)
+    return poses[found]
+
+
+def _framed(pose: Array, seen: Array, surfaces: Sequence[Surface], k: Intrinsics) -> tuple[Array, float]:
+    """The pose moved so that the centres of what faces the camera *inside its image* agree, and their distance, m.
+
+    Where the image cuts the arm off, the centre seen is not the arm's.
+    """
+    pose = pose.copy()
+    for _ in range(8):
+        centres = np.empty((len(surfaces), 3))
+        for index, surface in enumerate(surfaces):
+            inside = transform(invert(pose), surface.points)
+            z = np.maximum(inside[:, 2], 0.05)
+            off_u = np.abs(inside[:, 0] / z * k.fx + k.cx - k.width / 2) - k.width / 2
+            off_v = np.abs(inside[:, 1] / z * k.fy + k.cy - k.height / 2) - k.height / 2
+            towards = pose[:3, 3] - surface.points
+            facing = np.einsum("nk,nk->n", surface.normals, towards) / np.linalg.norm(towards, axis=1)
+            weight = np.clip(facing, 0, None) * (inside[:, 2] > 0.05)
+            # Softly at the image's edge, so that a pose which sees nothing yet is drawn towards the arm.
+            weight /= 1 + np.exp(np.clip(np.maximum(off_u, off_v) / (0.02 * k.width), -30, 30))
+            centres[index] = (weight + 1e-9) @ surface.points / (weight.sum() + 1e-9 * len(weight))
+        away = centres - transform(pose, seen)
+        pose[:3, 3] += np.median(away, axis=0)
+    return pose, float(np.mean(np.linalg.norm(away - np.median(away, axis=0), axis=1)))
 
 
 def closest_points(
@@ -147,7 +182,3 @@ def _about(axis: Array, count: int) -> Array:
     turn = (2 * np.pi / count * np.arange(count))[:, None, None]
     cross = cross_matrix(axis)
     return np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * (cross @ cross)
-
-
-def _angle(a: Array, b: Array) -> float:
-    return float(np.arccos(np.clip((np.trace(a[:3, :3].T @ b[:3, :3]) - 1) / 2, -1, 1)))
