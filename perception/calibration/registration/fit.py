@@ -37,7 +37,7 @@ DEPTH_SD_M, MODEL_SD_M = 0.003, 0.001
 """Of depth at 1 m, growing with its square, and of the shapes."""
 OUTLINE_SD_PX = 0.6
 OUTLINE_STEP_PX = 3
-_CAUCHY = 2.385
+CAUCHY = 2.385
 
 
 @dataclass(frozen=True)
@@ -291,7 +291,7 @@ def _normal(rows: Sequence[tuple[Rows, Rows]], widths: tuple[float, float]) -> t
     for pair in rows:
         scores = np.zeros((len(LINKS), UNKNOWNS))
         for each, width in zip(pair, widths, strict=True):
-            weight = 1 / (1 + (each.values / (_CAUCHY * width)) ** 2) / width**2
+            weight = 1 / (1 + (each.values / (CAUCHY * width)) ** 2) / width**2
             weighted = each.jacobian * weight[:, None]
             hessian += weighted.T @ each.jacobian
             for link in np.unique(each.links):
