@@ -15,6 +15,8 @@ FARTHER_SHARE = 0.7
 NEARER_M = 0.02
 NEARER_PER_M = 0.025
 """Nearer than the background by 20 mm + 25 mm x (distance / m)^2: about five deviations of a D435's noise."""
+SMALLEST_PIECE, ARM_DEPTH_M = 0.03, 1.0
+"""Of what moves: smaller than this share of the largest piece, or farther from it than an arm is long, is none."""
 LEAST_COLOUR_STEP = 18.0
 """Grey levels, root sum of squares over the channels; fainter differences are light and noise as often as the arm."""
 
@@ -70,11 +72,24 @@ def see_background(postures: Sequence[Posture], arms: Sequence[NDArray[np.bool_]
 
 
 def moving(background: Background, posture: Posture) -> NDArray[np.bool_]:
-    """Where the arm hides the background by depth alone ``(H, W)``, without specks."""
-    near = background.nearer(posture.frame.depth)
+    """Where the arm hides the background by depth alone ``(H, W)``, or where its mask has a reading.
+
+    Of all that moved, the largest piece and what is as large and as near as another piece of an arm may be: far walls
+    move in specks, by their readings' noise.
+    """
+    depth = posture.frame.depth
     if posture.mask is not None:
-        near = posture.mask & (posture.frame.depth > 0)
-    return cv2.morphologyEx(near.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+        return posture.mask & (depth > 0)
+    near = cv2.morphologyEx(background.nearer(depth).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, pieces, figures, _ = cv2.connectedComponentsWithStats(near)
+    area = figures[:, cv2.CC_STAT_AREA].copy()
+    area[0] = 0
+    largest = int(np.argmax(area))
+    if not area[largest]:
+        return near > 0
+    distance = np.bincount(pieces.ravel(), depth.ravel(), count) / np.maximum(figures[:, cv2.CC_STAT_AREA], 1)
+    kept = (area > SMALLEST_PIECE * area[largest]) & (np.abs(distance - distance[largest]) < ARM_DEPTH_M)
+    return kept[pieces]
 
 
 def _quantile(values: NDArray[np.generic], kept: NDArray[np.bool_], share: float) -> Array:

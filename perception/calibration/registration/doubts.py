@@ -10,12 +10,13 @@ from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array, transform
 from perception.calibration.registration.arm_view import LINKS, TOOL, ArmView
 from perception.calibration.registration.background import moving, see_background
-from perception.calibration.registration.fit import CAUCHY, UNKNOWNS, Fit, Sight
+from perception.calibration.registration.fit import CAUCHY, Fit, Sight
 from perception.calibration.registration.motion import moved
 from perception.calibration.registration.posture import Posture
 
 LEAST_FEATURES = 25
-DISAGREES_M, DISAGREES_TIMES = 0.005, 5.0
+REWEIGHTINGS = 30
+DISAGREES_TIMES, LEAST_DISAGREEMENT = 5.0, 0.2
 
 
 def camera_motion_px(postures: Sequence[Posture]) -> NDArray[np.float64]:
@@ -55,20 +56,23 @@ def link_medians(result: Fit) -> tuple[Array, Array]:
 
 def tool_shift(view: ArmView, sights: Sequence[Sight], result: Fit) -> Array:
     """Where the tool is seen from where it is drawn, ``(3,)`` m along the flange's axes, the pose being fitted anew."""
-    kinematics = Kinematics()
-    count = UNKNOWNS + 3
-    hessian, gradient = np.eye(count) * 1e-3, np.zeros(count)
-    hessian[6:UNKNOWNS, 6:UNKNOWNS] += np.eye(UNKNOWNS - 6) * 1e9  # only the pose gives way
+    kinematics, parts = Kinematics(), list[tuple[Array, Array, float]]()
     for sight, pair in zip(sights, result.rows, strict=True):
         flange = kinematics.tcp_pose(sight.joints_rad)[:3, :3]
         for rows, width in zip(pair, result.widths, strict=True):
             # The tool moves as the camera's pose does, the other way round.
             own = -rows.jacobian[:, :3] @ flange * (rows.links == TOOL)[:, None]
-            whole = np.hstack([rows.jacobian, own])
-            weighted = whole / (1 + (rows.values / (CAUCHY * width)) ** 2)[:, None] / width**2
-            hessian += weighted.T @ whole
-            gradient += weighted.T @ rows.values
-    return np.linalg.solve(hessian, gradient)[UNKNOWNS:]
+            parts.append((np.hstack([rows.jacobian[:, :6], own]), rows.values, width))
+    step = np.zeros(9)
+    for _ in range(REWEIGHTINGS):  # what seems an outlier of a tool in its place is none of one that is shifted
+        hessian, gradient = np.eye(9) * 1e-3, np.zeros(9)
+        for jacobian, values, width in parts:
+            weight = 1 / (1 + ((values - jacobian @ step) / (CAUCHY * width)) ** 2) / width**2
+            weighted = jacobian * weight[:, None]
+            hessian += weighted.T @ jacobian
+            gradient += weighted.T @ values
+        step = np.linalg.solve(hessian, gradient)
+    return step[6:]
 
 
 def halves_apart(result: Fit, points: Array) -> float:
@@ -79,20 +83,13 @@ def halves_apart(result: Fit, points: Array) -> float:
 
 
 def disagreeing_postures(result: Fit) -> list[int]:
-    """Postures that would place the arm's tool far from where all together do."""
-    kinds = []
-    for index, pair in enumerate(result.rows):
-        step = _own_step(result, [index])
-        # Told at the arm's own points, where the posture says something.
-        kinds.append(
-            float(
-                np.median(
-                    [np.linalg.norm(rows.jacobian[:, :6] @ step) / max(len(rows.values), 1) ** 0.5 for rows in pair[:1]]
-                )
-            )
-        )
-    limit = DISAGREES_TIMES * max(float(np.median(kinds)), 0.2)
-    return [index for index, far in enumerate(kinds) if far > limit]
+    """Postures that alone would move what they see of the arm, in whitened residuals, far more than the others would."""
+    aways = []
+    for index, (depth, _) in enumerate(result.rows):
+        away = depth.jacobian[:, :6] @ _own_step(result, [index])
+        aways.append(float(np.sqrt(np.mean(away**2))) if len(away) else 0.0)
+    limit = DISAGREES_TIMES * max(float(np.median(aways)), LEAST_DISAGREEMENT)
+    return [index for index, away in enumerate(aways) if away > limit]
 
 
 def _own_step(result: Fit, chosen: Sequence[int]) -> Array:

@@ -15,7 +15,7 @@ from datasets.rig.projection import Array
 from datasets.rig.rig import Rig, Workspace
 from perception.calibration.captures import Captures
 from perception.calibration.registration.arm_view import ArmView
-from perception.calibration.registration.background import Background, moving, see_background
+from perception.calibration.registration.background import ARM_DEPTH_M, moving, see_background
 from perception.calibration.registration.doubts import (
     camera_motion_px,
     disagreeing_postures,
@@ -40,7 +40,8 @@ MOST_SPREAD_M = 0.010
 MOST_TCP_M = 0.006
 MOST_TOOL_M = 0.005
 MOST_FLOW_PX = 0.4
-MOST_HALVES_M = 0.003
+MOST_HALVES_M, HALVES_DEVIATIONS = 0.003, 4.0
+"""A half alone is good to 1.4 of the whole's deviations, the difference of two to twice as much."""
 MOST_DEVIATION_M = 0.003
 OUTLINE_MARGIN_PX = 9
 
@@ -56,6 +57,7 @@ def register(
     fit_intrinsics: bool = False,
     fit_joints: bool = False,
     least_postures: int = LEAST_POSTURES,
+    most_deviation_m: float = MOST_DEVIATION_M,
     workspace: Workspace | None = None,
 ) -> Registration:
     """Calibrate the camera by the arm that it sees.
@@ -69,6 +71,7 @@ def register(
         fit_intrinsics: focal length and principal point too.
         fit_joints: offsets of joints 2 to 7 too, held near 0 by what a factory leaves (*assumed*: 1 mrad).
         least_postures: fewer are refused.
+        most_deviation_m: by the fit's own covariance, at any corner of the workspace; more is refused.
         workspace: where the pose's deviation is told; default: the rig's.
 
     Raises:
@@ -85,14 +88,14 @@ def register(
             captures.intrinsics,
         )
         model = replace(model, gripper_rad=GRIPPER_GUESS_RAD)
-        sights, _ = _sights(view, postures, model)
+        sights = _sights(view, postures, model)
         model = fit(view, sights, model, iterations=8).model
         if tool == KNOWN_TOOL:
             model = replace(model, gripper_rad=_gripper(view, sights, model))
-        sights, background = _sights(view, postures, model)
+        sights = _sights(view, postures, model)
         result = fit(view, sights, model, camera=fit_intrinsics, joints=fit_joints)
-        found = _registration(view, sights, result, captures, background)
-        _check_fit(found, result, view, sights, points, tool)
+        found = _registration(view, sights, result, captures)
+        _check_fit(found, result, view, sights, points, tool, most_deviation_m)
         return found
     finally:
         view.close()
@@ -141,7 +144,16 @@ def _check_captures(captures: Captures, postures: Sequence[Posture], tool: str, 
 
 def _search(view: ArmView, postures: Sequence[Posture], captures: Captures, least: int) -> Array:
     background = see_background(postures)
-    pairs = [(posture, cloud_of(posture, moving(background, posture), captures.intrinsics)) for posture in postures]
+    moves = [moving(background, posture) for posture in postures]
+    # A far wall whose readings swim moves in one frame or another; the arm keeps to its own distance.
+    distances = [
+        float(np.median(posture.frame.depth[of])) for posture, of in zip(postures, moves, strict=True) if of.any()
+    ]
+    near = [
+        of & (np.abs(posture.frame.depth - np.median(distances)) < ARM_DEPTH_M) if distances else of
+        for posture, of in zip(postures, moves, strict=True)
+    ]
+    pairs = [(posture, cloud_of(posture, of, captures.intrinsics)) for posture, of in zip(postures, near, strict=True)]
     seen = [(posture, cloud) for posture, cloud in pairs if cloud is not None]
     if len(seen) < max(min(least, len(postures)) / 2, 2):
         raise CalibrationError(
@@ -174,17 +186,15 @@ _MISTAKES = {
 }
 
 
-def _sights(view: ArmView, postures: Sequence[Posture], model: Model) -> tuple[list[Sight], Background]:
-    """What the postures say once the arm is known to a centimetre, and what is behind it."""
+def _sights(view: ArmView, postures: Sequence[Posture], model: Model) -> list[Sight]:
+    """What the postures say once the arm is known to a centimetre."""
     arms = []
     for posture in postures:
         view.place(posture.joints_rad, model.gripper_rad)
         drawn = view.draw(model.pose, model.intrinsics)[0] > 0
         arms.append(cv2.dilate(drawn.astype(np.uint8), np.ones((OUTLINE_MARGIN_PX,) * 2)) > 0)
     background = see_background(postures, arms)
-    return [
-        Sight(posture.frame.depth, background.evidence(posture), posture.joints_rad) for posture in postures
-    ], background
+    return [Sight(posture.frame.depth, background.evidence(posture), posture.joints_rad) for posture in postures]
 
 
 def _gripper(view: ArmView, sights: Sequence[Sight], model: Model) -> float:
@@ -203,9 +213,7 @@ def _gripper(view: ArmView, sights: Sequence[Sight], model: Model) -> float:
     return float(fine[np.argmax([agreement(each) for each in fine])])
 
 
-def _registration(
-    view: ArmView, sights: Sequence[Sight], result: Fit, captures: Captures, background: Background
-) -> Registration:
+def _registration(view: ArmView, sights: Sequence[Sight], result: Fit, captures: Captures) -> Registration:
     model, numbers = result.model, np.unique(captures.postures)
     residuals, spread = link_medians(result)
     drawn, seen = 0.0, 0.0
@@ -232,7 +240,7 @@ def _registration(
 
 
 def _check_fit(
-    found: Registration, result: Fit, view: ArmView, sights: Sequence[Sight], points: Array, tool: str
+    found: Registration, result: Fit, view: ArmView, sights: Sequence[Sight], points: Array, tool: str, most_m: float
 ) -> None:
     """Refuse what only the fit tells."""
     spread_m = 1e-3 * float(np.nanmedian(found.spread_mm))
@@ -250,18 +258,18 @@ def _check_fit(
     if spread_m > MOST_SPREAD_M or found.inside < LEAST_INSIDE:
         raise CalibrationError(
             Cause.OTHER_ARM,
-            f"depth lies {1e3 * spread_m:.1f} mm from the arm's surface and {100 * found.inside:.0f} % of its picture is "
-            "seen: another robot, wrong joints, or something in front of it",
+            f"depth lies {1e3 * spread_m:.1f} mm from its surface and {100 * found.inside:.0f} % of its outline is "
+            "filled: another robot, wrong joints, or something in front of it",
         )
     if np.linalg.norm(shift) > MOST_TOOL_M:
         raise CalibrationError(
             Cause.TOOL, f"it is seen {np.round(1e3 * shift).astype(int).tolist()} mm (flange x, y, z) from there"
         )
-    if apart > MOST_HALVES_M:
+    if apart > max(MOST_HALVES_M, HALVES_DEVIATIONS * deviation):
         raise CalibrationError(
             Cause.MOVED, f"the first half of the postures places it {1e3 * apart:.1f} mm from the second; fix it"
         )
-    if deviation > MOST_DEVIATION_M:
+    if deviation > most_m:
         raise CalibrationError(
             Cause.ONE_SIDE, f"the pose could be {1e3 * deviation:.1f} mm off (1 sd); take postures farther apart"
         )

@@ -141,10 +141,10 @@ def closest_points(
 
 
 def moving_surface(view: ArmView, posture: Posture) -> Surface:
-    """The surface of the links that are seen to move, at a posture."""
+    """The surface of the links that are seen to move, at a posture; of the whole arm where a mask shows it."""
     view.place(posture.joints_rad, posture.gripper_rad)
     surface = view.surface(SURFACE_POINTS)
-    moves = surface.links >= _FIRST_MOVING
+    moves = surface.links >= (0 if posture.mask is not None else _FIRST_MOVING)
     return Surface(surface.points[moves], surface.normals[moves], surface.links[moves])
 
 
