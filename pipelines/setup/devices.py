@@ -21,6 +21,7 @@ from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.memory import limit_heaps
 from pipelines.setup.setup import Setup
 from pipelines.twin.controller.controller import FIRMWARE
+from pipelines.twin.hidden.truth import Truth
 from pipelines.twin.settings import TwinParams
 from pipelines.twin.twin import Twin
 
@@ -117,7 +118,11 @@ class Devices:
 
 @contextmanager
 def open_devices(
-    names: DeviceNames, setup: Setup, twin_settings: TwinParams, firmware: str | None = None
+    names: DeviceNames,
+    setup: Setup,
+    twin_settings: TwinParams,
+    firmware: str | None = None,
+    hidden: Truth | None = None,
 ) -> Iterator[Devices]:
     """Connect camera and arm, starting the twin first where it is named; all is closed again on the way out.
 
@@ -136,7 +141,7 @@ def open_devices(
         ):
             yield Devices(camera, arm, None)
         return
-    with Twin(setup.rig, twin_settings, firmware or FIRMWARE) as twin:
+    with Twin(setup.rig, twin_settings, firmware or FIRMWARE, hidden) as twin:
         settings = replace(setup.camera, fps=twin_settings.camera.fps)
         arm = make_arm(twin.host, setup, names)
         with (
