@@ -1,16 +1,23 @@
-"""What is true of one laboratory (``params/site.yaml``): the free box, things to stay clear of, tool and table."""
+"""What is true of one laboratory (``params/site.yaml``): free box, things to stay clear of, tool, table and camera."""
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+import yaml
+
 from control.arms.fence import KNOWN_TOOLS
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
+from datasets.common.files import keep_previous, write_whole
 from datasets.rig.rig import Box, Rig, Workspace
+from perception.calibration.calibration import Calibration
 
 SITE_PATH = Path("params/site.yaml")
 SITE_EXAMPLE_PATH = Path("params/site.example.yaml")
+_CAMERA = re.compile(r"^camera:.*\n(?:(?:[ \t]*\n)*[ \t-].*\n)*", re.MULTILINE)
+"""The key with all that is indented below it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class SiteParams(Checked):
         tool: that is mounted, by its name in :data:`control.arms.fence.KNOWN_TOOLS`.
         held: what the tool holds or carries.
         table_z_m: the table's height in the base frame; None: as the camera's calibration measured it, else 0.
+        camera: as ``python -m pipelines.calibrate --frames`` measured it; None: not measured, or in a file of its own.
     """
 
     keep_within: Box | None = None
@@ -51,6 +59,7 @@ class SiteParams(Checked):
     tool: str = "xarm_gripper"
     held: HeldParams = HeldParams()
     table_z_m: Annotated[float | None, Within(-0.3, 0.3, "m")] = None
+    camera: Calibration | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,3 +105,27 @@ class SiteParams(Checked):
                 "again"
             )
         return replace(rig, workspace=Workspace(box.x_m, box.y_m, box.z_m))
+
+
+def write_camera(path: str | Path, camera: Calibration) -> Path | None:
+    """Write the measured camera into a site file, new or not; all else in it stays as it is, comments too.
+
+    Returns:
+        Where the previous file is kept; None where there was none.
+
+    Raises:
+        ConfigError: what is there is no site file.
+    """
+    path = Path(path)
+    if path.exists():
+        SiteParams.load(path)
+        text = path.read_text(encoding="utf-8")
+    else:
+        text = ""
+    block = yaml.safe_dump({"camera": camera.as_plain()}, sort_keys=False, default_flow_style=None, width=120)
+    rest = text if not text or text.endswith("\n") else f"{text}\n"
+    found = _CAMERA.search(rest)
+    content = rest + block if found is None else rest[: found.start()] + block + rest[found.end() :]
+    kept = keep_previous(path)
+    write_whole(path, content)
+    return kept
