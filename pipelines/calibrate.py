@@ -3,13 +3,18 @@
   python -m pipelines.calibrate --frames captures                      into your site file, params/site.yaml
   python -m pipelines.calibrate --frames captures --out camera.yaml    into a file for --calibration
   python -m pipelines.calibrate --arm IP --camera realsense --out camera.yaml      by the networks
+  python -m pipelines.calibrate --latency --arm IP --camera realsense              delays, into your site file
 
 --frames takes what python -m pipelines.capture took: the arm's whole model is laid onto depth and outline, from no
 start at all, without any network. Out come pose with covariance, table, and how the depth camera errs. Look at the two
 pictures beside the folder: DIR.outline.png must show the outline on the arm. What is wrong with captures is said, and
 nothing is written then.
 
-Without --frames the networks find the TCP in the camera's frame, whatever they believe of its pose; the encoders give
+--latency makes small moves of 12 mm about home and compares what the camera and the encoders see of them: how late the
+camera's pictures and the arm's motion are, by the time of the encoders' reports. Neither network nor calibration is
+needed; nothing else may move in view.
+
+Without either, the networks find the TCP in the camera's frame, whatever they believe of its pose; the encoders give
 it in the arm's. The rigid motion between the two is the camera's pose; the table that is seen from there gives its
 height in the base frame, which is not 0 for a base on a plate. What cannot be measured so is an error that the networks
 make everywhere alike. Trained models stay valid in any case.
@@ -27,7 +32,8 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from control.arms.fence import Fence
-from control.arms.site import SITE_PATH, SiteParams, write_camera
+from control.arms.params import ArmParams
+from control.arms.site import SITE_PATH, LatencyParams, SiteParams, write_measured
 from datasets.arm.kinematics import Kinematics
 from datasets.common.cli import CommandParser, command_line, require_writable, seed
 from datasets.common.errors import ConfigError, DataError, DeviceError, SafetyStop
@@ -37,6 +43,7 @@ from datasets.rig.projection import Intrinsics, invert, transform
 from datasets.rig.rig import RIG_PATH, Rig
 from perception.calibration.calibration import Calibration
 from perception.calibration.captures import Captures
+from perception.calibration.delays import Delay, arrival_delay, motion_delay, picture_delay, planned_mean_s
 from perception.calibration.pictures import draw_outlines, draw_residuals
 from perception.calibration.registration.register import register
 from perception.calibration.report import difference, registered, told
@@ -45,6 +52,7 @@ from perception.calibration.table_height import measure_table
 from perception.cameras.camera import Camera
 from perception.estimator.estimator import PositionEstimator
 from perception.estimator.table_plane import seen_from_table
+from pipelines.capture.moves import MOVE_M, Filmed, film_moves
 from pipelines.observers.output import unhurried_output
 from pipelines.run_real import add_consents, add_site, agrees_to_take_over, ask_operator
 from pipelines.runtime.interrupt import stop_on_signals
@@ -60,6 +68,7 @@ PATIENCE_S = 5.0
 MAX_RESIDUAL_MM = 15.0
 REFINEMENTS = 4
 LEAST_POSES = 8
+LEAST_ROUNDS = 3
 FAR_TABLE_M = 0.03
 """Farther from z = 0 the estimator may miss the table, or take something else for it, until it knows the height."""
 
@@ -217,7 +226,9 @@ def parser() -> CommandParser:
     frames.add_argument("--frames", type=Path, metavar="DIR", help="of python -m pipelines.capture, or of images")
     frames.add_argument("--fit-intrinsics", action="store_true", help="focal length and principal point, too")
     frames.add_argument("--fit-joints", action="store_true", help="offsets of joints 2 to 7 from their encoders, too")
-    moving = options.add_argument_group("by the networks, moving the arm")
+    moving = options.add_argument_group("moving the arm")
+    moving.add_argument("--latency", action="store_true", help="measure delays of camera and arm, in place of a pose")
+    moving.add_argument("--rounds", type=int, default=8, metavar="N", help="of --latency (default 8, 4 s each)")
     moving.add_argument("--arm", metavar="IP|twin", help="the controller's address")
     moving.add_argument("--camera", metavar="realsense[:SERIAL]|twin")
     moving.add_argument("--poses", type=int, default=20, metavar="N", help="places to look at (default 20)")
@@ -239,7 +250,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     options = parser().parse_args(arguments)
     with command_line(PROG):
-        if options.frames is None:
+        if options.latency:
+            _latency(options)
+        elif options.frames is None:
             _by_networks(options)
         else:
             _by_frames(options)
@@ -271,7 +284,7 @@ def _by_frames(options: argparse.Namespace) -> None:
     draw_outlines(captures, found, pictures[0])
     draw_residuals(found, pictures[1])
     if options.out is None:
-        kept = write_camera(site_path, calibration)
+        kept = write_measured(site_path, calibration)
         written = f"{site_path}, camera; runs with a real camera use it from now on"
     else:
         kept = keep_previous(options.out)
@@ -280,6 +293,63 @@ def _by_frames(options: argparse.Namespace) -> None:
     print(told(found, calibration, rig))
     print(f"look at: {pictures[0]}, {pictures[1]}")
     _tell_written(written, kept)
+
+
+def _latency(options: argparse.Namespace) -> None:
+    """Measure the delays of camera and arm; those of a real pair go into the site file."""
+    if options.frames is not None or options.out is not None:
+        raise ConfigError(
+            "--latency: it needs the arm, and is written into the site file; leave out --frames and --out"
+        )
+    if not LEAST_ROUNDS <= options.rounds <= 100:
+        raise ConfigError(f"--rounds {options.rounds}: give {LEAST_ROUNDS} to 100")
+    names, setup, twin = _setup(options)
+    site_path = Path(options.site or SITE_PATH)
+    if not names.is_twin:
+        require_writable(site_path, "--site")
+    if setup.arm.mode == "velocity":
+        raise ConfigError("--latency: moves of mode 5 are no planned ones; set mode: online_line in params/arm.yaml")
+    if not names.is_twin and not options.yes:
+        ask_operator(options.arm, [np.asarray(setup.rig.home_joints_rad)] * 6 * options.rounds)
+    with (
+        open_devices(names, setup, twin) as devices,
+        stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
+    ):
+        try:
+            devices.arm.home()
+            filmed = film_moves(devices.camera, devices.arm, options.rounds, options.seed)  # type: ignore[arg-type]
+        except SafetyStop as stop:
+            if interrupted.is_set():
+                raise KeyboardInterrupt from stop
+            raise
+    found = delays(filmed, setup.fence.max_displacement_m * setup.rig.rate_hz, setup.arm)
+    for name, delay in found.items():
+        print(f"{name} {delay} (two standard errors)")
+    if names.is_twin:
+        print("of the twin, so that nothing is written")
+        return
+    words = f"{time.strftime('%Y-%m-%d %H:%M')}, {options.arm}"
+    camera_s, stamp_s, command_s = (delay.interval_s for delay in found.values())
+    latency = LatencyParams(camera_s, stamp_s, command_s, words)
+    _tell_written(f"{site_path}, latency", write_measured(site_path, latency))
+
+
+def delays(filmed: Filmed, speed_m_s: float, arm: ArmParams) -> dict[str, Delay]:
+    """From the capture of a picture to its arrival, of its stamp, and of the arm's motion, in words.
+
+    Raises:
+        DataError: pictures or arm do not follow.
+    """
+    pictures, encoder = np.array(filmed.pictures), (np.array(filmed.encoder_s), np.array(filmed.tcp_m))
+    planned_s = planned_mean_s(MOVE_M, speed_m_s, arm.acceleration_m_s2)
+    moves = np.array(filmed.commands_s), np.array(filmed.moves_m), np.array(filmed.ends_s)
+    stamps_s = np.array(filmed.stamps_s)
+    stamped = picture_delay(pictures, stamps_s, *encoder)
+    return {
+        "pictures arrive after their capture by": arrival_delay(stamped, stamps_s, np.array(filmed.arrivals_s)),
+        "the camera's own times of capture are late by": stamped,
+        "the arm moves later than planned by": motion_delay(*moves, *encoder, planned_s),
+    }
 
 
 def _by_networks(options: argparse.Namespace) -> None:
@@ -292,23 +362,8 @@ def _by_networks(options: argparse.Namespace) -> None:
         raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
     require_writable(options.out, "--out")
     require_no_other_file(options.out)
-    if options.arm is None and options.camera not in (None, TWIN):
-        raise ConfigError(f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP")
-    names = DeviceNames.of(
-        options.camera,
-        options.arm,
-        take_over=options.take_over and (options.yes or agrees_to_take_over),
-        reports_are_commands=options.reports_are_commands,
-    )
-    rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
-    setup = Setup.load(
-        rig,
-        RuntimeParams.load(options.runtime),
-        estimator=options.estimator,
-        policy=PROPORTIONAL,
-        max_speed_m_s=options.max_speed,
-        site=SiteParams.load(options.site),
-    )
+    names, setup, twin = _setup(options)
+    rig = setup.rig
     places = choose_places(rig, setup.fence, options.poses, options.seed)
     require_ways(setup.clearance, rig, places, from_home=False)
     if not names.is_twin and not options.yes:
@@ -341,6 +396,28 @@ def _by_networks(options: argparse.Namespace) -> None:
     if true_pose is not None:
         print(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
     _tell_written(f"{options.out}; use it with --calibration {options.out}", kept)
+
+
+def _setup(options: argparse.Namespace) -> tuple[DeviceNames, Setup, TwinParams]:
+    """What the options name, before anything is opened."""
+    if options.arm is None and options.camera not in (None, TWIN):
+        raise ConfigError(f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP")
+    names = DeviceNames.of(
+        options.camera,
+        options.arm,
+        take_over=options.take_over and (options.yes or agrees_to_take_over),
+        reports_are_commands=options.reports_are_commands,
+    )
+    rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
+    setup = Setup.load(
+        rig,
+        RuntimeParams.load(options.runtime),
+        estimator=options.estimator,
+        policy=PROPORTIONAL,
+        max_speed_m_s=options.max_speed,
+        site=SiteParams.load(options.site),
+    )
+    return names, setup, twin
 
 
 def _tell_written(where: str, kept: Path | None) -> None:

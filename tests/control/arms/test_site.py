@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from control.arms.site import SITE_EXAMPLE_PATH, HeldParams, SiteParams, write_camera
+from control.arms.site import SITE_EXAMPLE_PATH, HeldParams, LatencyParams, SiteParams, write_measured
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Box, Rig, Tool, Workspace
 from perception.calibration.calibration import Calibration
@@ -78,9 +78,9 @@ def test_the_tcp_keeps_to_a_free_box_inside_of_what_the_models_know(rig) -> None
 def test_a_measured_camera_is_written_and_all_else_stays(tmp_path, rig: Rig) -> None:
     path = written(tmp_path, f"# ours\nkeep_out:\n  post: {POST}  # the camera's\ntable_z_m: -0.01")
     first, second = (Calibration.of_pose(rig.t_base_camera, words, poses=10) for words in ("today", "tomorrow"))
-    assert write_camera(path, first) == tmp_path / "site.1.yaml"
+    assert write_measured(path, first) == tmp_path / "site.1.yaml"
     path.write_text(path.read_text() + "\n# below\ntool: xarm_gripper\n")
-    write_camera(path, second)
+    write_measured(path, second)
     found, text = SiteParams.load(path), path.read_text()
     assert found.camera is not None
     assert found.camera.measured == "tomorrow"
@@ -94,13 +94,13 @@ def test_a_measured_camera_is_written_and_all_else_stays(tmp_path, rig: Rig) -> 
 
 def test_a_site_file_is_begun_with_its_camera(tmp_path, rig: Rig) -> None:
     path = tmp_path / "new" / "site.yaml"
-    assert write_camera(path, Calibration.of_pose(rig.t_base_camera, "today")) is None
+    assert write_measured(path, Calibration.of_pose(rig.t_base_camera, "today")) is None
     assert SiteParams.load(path).camera is not None
 
 
 def test_a_camera_is_written_into_a_copy_of_the_example(tmp_path, rig: Rig) -> None:
     path = written(tmp_path, SITE_EXAMPLE_PATH.read_text())
-    write_camera(path, Calibration.of_pose(rig.t_base_camera, "today"))
+    write_measured(path, Calibration.of_pose(rig.t_base_camera, "today"))
     assert replace(SiteParams.load(path), camera=None) == SiteParams()
     lines = path.read_text().splitlines()
     assert [line for line in SITE_EXAMPLE_PATH.read_text().splitlines() if line.startswith("#")] == [
@@ -112,5 +112,18 @@ def test_a_camera_is_written_into_a_copy_of_the_example(tmp_path, rig: Rig) -> N
 def test_a_camera_is_written_into_nothing_but_a_site_file(tmp_path, rig: Rig, text: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError):
-        write_camera(path, Calibration.of_pose(rig.t_base_camera, "today"))
+        write_measured(path, Calibration.of_pose(rig.t_base_camera, "today"))
     assert path.read_text() == text
+
+
+def test_a_measured_latency_lies_beside_the_camera(tmp_path, rig: Rig) -> None:
+    path = tmp_path / "site.yaml"
+    latency = LatencyParams((0.098, 0.103), (-0.001, 0.002), (0.02, 0.03), "today")
+    write_measured(path, Calibration.of_pose(rig.t_base_camera, "today"))
+    write_measured(path, latency)
+    write_measured(path, latency)
+    found = SiteParams.load(path)
+    assert found.latency == latency
+    assert found.camera is not None
+    with pytest.raises(ConfigError, match="camera_s must lie in"):
+        replace(latency, camera_s=(0.2, 0.1))
