@@ -111,13 +111,13 @@ test: setup ## the whole test suite, in two parts
 nightly: setup ## the whole test suite, where a test that passes on its second run only is a failure, then the soak
 	$(BIN)/python -m pytest -q -rR --durations=10 -m realtime --reruns 1 --fail-on-flaky
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m "not realtime" -n 2 --dist loadfile
-	$(BIN)/python -m pipelines.soak --minutes $(or $(MINUTES),60)
+	PYTHONPATH=tests/benchmarks $(BIN)/python -m soak --minutes $(or $(MINUTES),60)
 
 trial: setup-runtime ## a hundred goals on a twin that stalls, by both controllers (results/trial)
 	$(BIN)/python -m pipelines.rehearse --config params/trial.yaml --twin params/twin_stalls.yaml
 
 soak: setup ## the runtime for an hour on the twin, watching what it holds (make soak MINUTES=5: shorter)
-	$(BIN)/python -m pipelines.soak --minutes $(or $(MINUTES),60)
+	PYTHONPATH=tests/benchmarks $(BIN)/python -m soak --minutes $(or $(MINUTES),60)
 
 benchmark: setup ## speeds and latencies as ratios: every script of tests/benchmarks
 	@set -e; for script in tests/benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script; done

@@ -1,9 +1,23 @@
-"""Measure where the camera stands and how high the table lies, by moving the arm about slowly.
+"""Measure where the camera stands and how high the table lies, by moving the arm about slowly, or from captures.
 
-The networks find the TCP in the camera's frame, whatever they believe of its pose; the encoders give it in the arm's.
-The rigid motion between the two is the camera's pose; the table that is seen from there gives its height in the base
-frame, which is not 0 for a base on a plate. Both go into a file of their own, for --calibration of the other commands;
-trained models stay valid. What cannot be measured is an error that the networks make everywhere alike.
+  python -m pipelines.calibrate --frames captures                      into your site file, params/site.yaml
+  python -m pipelines.calibrate --frames captures --out camera.yaml    into a file for --calibration
+  python -m pipelines.calibrate --arm IP --camera realsense --out camera.yaml      by the networks
+  python -m pipelines.calibrate --latency --arm IP --camera realsense              delays, into your site file
+
+--frames takes what python -m pipelines.capture took: the arm's whole model is laid onto depth and outline, from no
+start at all, without any network. Out come pose with covariance, table, and how the depth camera errs. Look at the two
+pictures beside the folder: DIR.outline.png must show the outline on the arm. What is wrong with captures is said, and
+nothing is written then.
+
+--latency makes small moves of 12 mm about home and compares what the camera and the encoders see of them: how late the
+camera's pictures and the arm's motion are, by the time of the encoders' reports. Neither network nor calibration is
+needed; nothing else may move in view.
+
+Without either, the networks find the TCP in the camera's frame, whatever they believe of its pose; the encoders give
+it in the arm's. The rigid motion between the two is the camera's pose; the table that is seen from there gives its
+height in the base frame, which is not 0 for a base on a plate. What cannot be measured so is an error that the networks
+make everywhere alike. Trained models stay valid in any case.
 """
 
 import argparse
@@ -18,7 +32,8 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from control.arms.fence import Fence
-from control.arms.site import SiteParams
+from control.arms.params import ArmParams
+from control.arms.site import SITE_PATH, LatencyParams, SiteParams, write_measured
 from datasets.arm.kinematics import Kinematics
 from datasets.common.cli import CommandParser, command_line, require_writable, seed
 from datasets.common.errors import ConfigError, DataError, DeviceError, SafetyStop
@@ -27,11 +42,17 @@ from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics, invert, transform
 from datasets.rig.rig import RIG_PATH, Rig
 from perception.calibration.calibration import Calibration
+from perception.calibration.captures import Captures
+from perception.calibration.delays import Delay, arrival_delay, motion_delay, picture_delay, planned_mean_s
+from perception.calibration.pictures import draw_outlines, draw_residuals
+from perception.calibration.registration.register import register
+from perception.calibration.report import difference, registered, told
 from perception.calibration.rigid_fit import fit_rigid_robust
 from perception.calibration.table_height import measure_table
 from perception.cameras.camera import Camera
 from perception.estimator.estimator import PositionEstimator
 from perception.estimator.table_plane import seen_from_table
+from pipelines.capture.moves import MOVE_M, Filmed, film_moves
 from pipelines.observers.output import unhurried_output
 from pipelines.run_real import add_consents, add_site, agrees_to_take_over, ask_operator
 from pipelines.runtime.interrupt import stop_on_signals
@@ -47,6 +68,7 @@ PATIENCE_S = 5.0
 MAX_RESIDUAL_MM = 15.0
 REFINEMENTS = 4
 LEAST_POSES = 8
+LEAST_ROUNDS = 3
 FAR_TABLE_M = 0.03
 """Farther from z = 0 the estimator may miss the table, or take something else for it, until it knows the height."""
 
@@ -189,83 +211,182 @@ def measured(
     return Calibration.of_pose(pose, words, poses=poses, residual_mm=residual_mm, table_z_m=table_z_m)
 
 
-def difference(pose: NDArray[np.floating], other: NDArray[np.floating]) -> str:
-    """How far two camera poses are apart, in words."""
-    offset = 1e3 * (pose[:3, 3] - other[:3, 3])
-    turned = (invert(other) @ pose)[:3, :3]
-    angle = np.degrees(np.arccos(np.clip((np.trace(turned) - 1) / 2, -1, 1)))
-    return f"{np.linalg.norm(offset):.1f} mm ({', '.join(f'{value:+.1f}' for value in offset)}) and {angle:.2f} deg"
+def parser() -> CommandParser:
+    """The command line's options."""
+    options = CommandParser(
+        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the calibration file to write; an earlier one is kept (default with --frames: the site file's camera)",
+    )
+    frames = options.add_argument_group("from captures")
+    frames.add_argument("--frames", type=Path, metavar="DIR", help="of python -m pipelines.capture, or of images")
+    frames.add_argument("--fit-intrinsics", action="store_true", help="focal length and principal point, too")
+    frames.add_argument("--fit-joints", action="store_true", help="offsets of joints 2 to 7 from their encoders, too")
+    moving = options.add_argument_group("moving the arm")
+    moving.add_argument("--latency", action="store_true", help="measure delays of camera and arm, in place of a pose")
+    moving.add_argument("--rounds", type=int, default=8, metavar="N", help="of --latency (default 8, 4 s each)")
+    moving.add_argument("--arm", metavar="IP|twin", help="the controller's address")
+    moving.add_argument("--camera", metavar="realsense[:SERIAL]|twin")
+    moving.add_argument("--poses", type=int, default=20, metavar="N", help="places to look at (default 20)")
+    moving.add_argument("--seed", type=seed, default=0, help="of the places (default 0)")
+    moving.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
+    moving.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
+    add_consents(moving)
+    moving.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
+    files = options.add_argument_group("parameter files")
+    files.add_argument("--rig", default=RIG_PATH, metavar="FILE")
+    files.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE")
+    add_site(files)
+    files.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
+    return options
 
 
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = CommandParser(
-        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--arm", metavar="IP|twin", help="the controller's address")
-    parser.add_argument("--camera", metavar="realsense[:SERIAL]|twin")
-    parser.add_argument("--poses", type=int, default=20, metavar="N", help="places to look at (default 20)")
-    parser.add_argument("--seed", type=seed, default=0, help="of the places (default 0)")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="the calibration file to write; an earlier one is kept"
-    )
-    parser.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
-    parser.add_argument("--rig", default=RIG_PATH, metavar="FILE")
-    parser.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE")
-    add_site(parser)
-    parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
-    parser.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
-    add_consents(parser)
-    parser.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     with command_line(PROG):
-        if options.poses < LEAST_POSES:
-            raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
+        if options.latency:
+            _latency(options)
+        elif options.frames is None:
+            _by_networks(options)
+        else:
+            _by_frames(options)
+
+
+def _by_frames(options: argparse.Namespace) -> None:
+    """Calibrate from captures, and write the calibration into the site file or a file of its own."""
+    if options.arm is not None or options.camera is not None:
+        raise ConfigError("--frames: the captures are there already; leave out --arm and --camera")
+    rig, site_path = Rig.load(options.rig), Path(options.site or SITE_PATH)
+    if options.out is not None:
         require_writable(options.out, "--out")
         require_no_other_file(options.out)
-        if options.arm is None and options.camera not in (None, TWIN):
-            raise ConfigError(
-                f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP"
-            )
-        names = DeviceNames.of(
-            options.camera,
-            options.arm,
-            take_over=options.take_over and (options.yes or agrees_to_take_over),
-            reports_are_commands=options.reports_are_commands,
+    else:
+        require_writable(site_path, "--site")
+        if site_path.exists():
+            SiteParams.load(site_path)
+    captures = Captures.load(options.frames)
+    if options.out is None and "twin" in captures.setting.camera.lower():
+        raise ConfigError(
+            f"--frames {options.frames}: taken of the twin, and {site_path} is of your real camera; give --out FILE"
         )
-        rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
-        setup = Setup.load(
-            rig,
-            RuntimeParams.load(options.runtime),
-            estimator=options.estimator,
-            policy=PROPORTIONAL,
-            max_speed_m_s=options.max_speed,
-            site=SiteParams.load(options.site),
-        )
-        places = choose_places(rig, setup.fence, options.poses, options.seed)
-        require_ways(setup, places, from_home=False)
-        if not names.is_twin and not options.yes:
-            ask_operator(options.arm, places)
-        with (
-            open_devices(names, setup, twin) as devices,
-            stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
-        ):
-            try:
-                devices.arm.home()
-                sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]
-                devices.arm.home()
-            except SafetyStop as stop:
-                if interrupted.is_set():
-                    raise KeyboardInterrupt from stop
-                raise
-            intrinsics = devices.camera.intrinsics
-            true_pose = None if devices.twin is None else devices.twin.world.t_base_camera
-        pose, residuals, table_z_m, table = locate_camera_and_table(sightings, setup.estimator, intrinsics)
-        words = f"{time.strftime('%Y-%m-%d %H:%M')}, {'twin' if names.is_twin else options.arm}"
-        calibration = measured(pose, residuals, len(places), words, table_z_m)
+    found = register(
+        captures, fit_intrinsics=options.fit_intrinsics, fit_joints=options.fit_joints, workspace=rig.workspace
+    )
+    calibration = registered(found, rig, f"{time.strftime('%Y-%m-%d %H:%M')}, {captures.setting.camera}")
+    folder = options.frames.resolve()
+    pictures = [folder.with_name(f"{folder.name}.{what}.png") for what in ("outline", "residuals")]
+    draw_outlines(captures, found, pictures[0])
+    draw_residuals(found, pictures[1])
+    if options.out is None:
+        kept = write_measured(site_path, calibration)
+        written = f"{site_path}, camera; runs with a real camera use it from now on"
+    else:
         kept = keep_previous(options.out)
         calibration.save(options.out)
+        written = f"{options.out}; use it with --calibration {options.out}"
+    print(told(found, calibration, rig))
+    print(f"look at: {pictures[0]}, {pictures[1]}")
+    _tell_written(written, kept)
+
+
+def _latency(options: argparse.Namespace) -> None:
+    """Measure the delays of camera and arm; those of a real pair go into the site file."""
+    if options.frames is not None or options.out is not None:
+        raise ConfigError(
+            "--latency: it needs the arm, and is written into the site file; leave out --frames and --out"
+        )
+    if not LEAST_ROUNDS <= options.rounds <= 100:
+        raise ConfigError(f"--rounds {options.rounds}: give {LEAST_ROUNDS} to 100")
+    names, setup, twin = _setup(options)
+    site_path = Path(options.site or SITE_PATH)
+    if not names.is_twin:
+        require_writable(site_path, "--site")
+    if setup.arm.mode == "velocity":
+        raise ConfigError("--latency: moves of mode 5 are no planned ones; set mode: online_line in params/arm.yaml")
+    if not names.is_twin and not options.yes:
+        ask_operator(options.arm, [np.asarray(setup.rig.home_joints_rad)] * 6 * options.rounds)
+    with (
+        open_devices(names, setup, twin) as devices,
+        stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
+    ):
+        try:
+            devices.arm.home()
+            filmed = film_moves(devices.camera, devices.arm, options.rounds, options.seed)  # type: ignore[arg-type]
+        except SafetyStop as stop:
+            if interrupted.is_set():
+                raise KeyboardInterrupt from stop
+            raise
+    found = delays(filmed, setup.fence.max_displacement_m * setup.rig.rate_hz, setup.arm)
+    for name, delay in found.items():
+        print(f"{name} {delay} (two standard errors)")
+    if names.is_twin:
+        print("of the twin, so that nothing is written")
+        return
+    words = f"{time.strftime('%Y-%m-%d %H:%M')}, {options.arm}"
+    camera_s, stamp_s, command_s = (delay.interval_s for delay in found.values())
+    latency = LatencyParams(camera_s, stamp_s, command_s, words)
+    _tell_written(f"{site_path}, latency", write_measured(site_path, latency))
+
+
+def delays(filmed: Filmed, speed_m_s: float, arm: ArmParams) -> dict[str, Delay]:
+    """From the capture of a picture to its arrival, of its stamp, and of the arm's motion, in words.
+
+    Raises:
+        DataError: pictures or arm do not follow.
+    """
+    pictures, encoder = np.array(filmed.pictures), (np.array(filmed.encoder_s), np.array(filmed.tcp_m))
+    planned_s = planned_mean_s(MOVE_M, speed_m_s, arm.acceleration_m_s2)
+    moves = np.array(filmed.commands_s), np.array(filmed.moves_m), np.array(filmed.ends_s)
+    stamps_s = np.array(filmed.stamps_s)
+    stamped = picture_delay(pictures, stamps_s, *encoder)
+    return {
+        "pictures arrive after their capture by": arrival_delay(stamped, stamps_s, np.array(filmed.arrivals_s)),
+        "the camera's own times of capture are late by": stamped,
+        "the arm moves later than planned by": motion_delay(*moves, *encoder, planned_s),
+    }
+
+
+def _by_networks(options: argparse.Namespace) -> None:
+    """Move the arm about, let the networks find the TCP, and write the calibration."""
+    if options.out is None:
+        raise ConfigError("--out FILE is missing: the calibration file to write")
+    if options.fit_intrinsics or options.fit_joints:
+        raise ConfigError("--fit-intrinsics and --fit-joints are of captures; give --frames DIR")
+    if options.poses < LEAST_POSES:
+        raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
+    require_writable(options.out, "--out")
+    require_no_other_file(options.out)
+    names, setup, twin = _setup(options)
+    rig = setup.rig
+    places = choose_places(rig, setup.fence, options.poses, options.seed)
+    require_ways(setup, places, from_home=False)
+    if not names.is_twin and not options.yes:
+        ask_operator(options.arm, places)
+    with (
+        open_devices(names, setup, twin) as devices,
+        stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
+    ):
+        try:
+            devices.arm.home()
+            sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]
+            devices.arm.home()
+        except SafetyStop as stop:
+            if interrupted.is_set():
+                raise KeyboardInterrupt from stop
+            raise
+        intrinsics = devices.camera.intrinsics
+        true_pose = None if devices.twin is None else devices.twin.world.t_base_camera
+    pose, residuals, table_z_m, table = locate_camera_and_table(sightings, setup.estimator, intrinsics)
+    words = f"{time.strftime('%Y-%m-%d %H:%M')}, {'twin' if names.is_twin else options.arm}"
+    calibration = measured(pose, residuals, len(places), words, table_z_m)
+    kept = keep_previous(options.out)
+    calibration.save(options.out)
     per_axis = 1e3 * np.sqrt(np.mean(residuals**2, axis=0))
     print(
         f"residual: {calibration.residual_mm:.1f} mm rms; x, y, z: {', '.join(f'{value:.1f}' for value in per_axis)} mm"
@@ -274,7 +395,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"from where the rig says: {difference(pose, rig.t_base_camera)}")
     if true_pose is not None:
         print(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
-    print(f"written: {options.out}; use it with --calibration {options.out}")
+    _tell_written(f"{options.out}; use it with --calibration {options.out}", kept)
+
+
+def _setup(options: argparse.Namespace) -> tuple[DeviceNames, Setup, TwinParams]:
+    """What the options name, before anything is opened."""
+    if options.arm is None and options.camera not in (None, TWIN):
+        raise ConfigError(f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP")
+    names = DeviceNames.of(
+        options.camera,
+        options.arm,
+        take_over=options.take_over and (options.yes or agrees_to_take_over),
+        reports_are_commands=options.reports_are_commands,
+    )
+    rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
+    setup = Setup.load(
+        rig,
+        RuntimeParams.load(options.runtime),
+        estimator=options.estimator,
+        policy=PROPORTIONAL,
+        max_speed_m_s=options.max_speed,
+        site=SiteParams.load(options.site),
+    )
+    return names, setup, twin
+
+
+def _tell_written(where: str, kept: Path | None) -> None:
+    print(f"written: {where}")
     if kept is not None:
         print(f"the previous calibration is kept as {kept}")
 

@@ -64,7 +64,8 @@ def parser() -> CommandParser:
     devices.add_argument(
         "--calibration",
         metavar="FILE",
-        help="where the camera was measured to stand (see pipelines.calibrate); a recorded run knows its own",
+        help="where the camera was measured to stand (see pipelines.calibrate); a recorded run knows its own, and the "
+        "site file that of your real one",
     )
     goals = options.add_argument_group("goals")
     goals.add_argument(
@@ -171,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             settings,
             estimator=options.estimator,
             policy=options.policy,
-            calibration=options.calibration or names.recorded_calibration(rig),
+            calibration=options.calibration or names.known_calibration(rig, site),
             max_speed_m_s=options.max_speed,
             site=site,
         )

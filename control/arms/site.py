@@ -1,13 +1,18 @@
-"""What is true of one laboratory (``params/site.yaml``): the free box, things to stay clear of, tool and table."""
+"""What is true of one laboratory (``params/site.yaml``): free box, things to stay clear of, tool, table and camera."""
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
+
+import yaml
 
 from control.arms.fence import KNOWN_TOOLS
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
+from datasets.common.files import keep_previous, write_whole
 from datasets.rig.rig import Box, Rig, Workspace
+from perception.calibration.calibration import Calibration
 
 SITE_PATH = Path("params/site.yaml")
 SITE_EXAMPLE_PATH = Path("params/site.example.yaml")
@@ -35,6 +40,31 @@ class HeldParams(Checked):
 
 
 @dataclass(frozen=True)
+class LatencyParams(Checked):
+    """Delays as ``python -m pipelines.calibrate --latency`` measured them: mean less and plus two standard errors.
+
+    Attributes:
+        camera_s: from a picture's capture to its arrival.
+        stamp_s: by how much the camera's own time of capture is late.
+        command_s: by how much the arm's motion, by its encoders, is later than planned at the command.
+        measured: when and with what, in words.
+    """
+
+    PART: ClassVar[str] = "latency."
+    camera_s: Annotated[tuple[float, float], Within(-0.1, 1, "s", rising=True)]
+    stamp_s: Annotated[tuple[float, float], Within(-1, 1, "s", rising=True)]
+    command_s: Annotated[tuple[float, float], Within(-0.1, 1, "s", rising=True)]
+    measured: str
+
+    def as_plain(self) -> dict[str, Any]:
+        """Its fields as YAML has them, to a tenth of a millisecond."""
+        spans = {
+            name: [round(each, 4) for each in getattr(self, name)] for name in ("camera_s", "stamp_s", "command_s")
+        }
+        return {**spans, "measured": self.measured}
+
+
+@dataclass(frozen=True)
 class SiteParams(Checked):
     """One laboratory; each value is explained in ``params/site.example.yaml``. It makes no trained model invalid.
 
@@ -44,6 +74,8 @@ class SiteParams(Checked):
         tool: that is mounted, by its name in :data:`control.arms.fence.KNOWN_TOOLS`.
         held: what the tool holds or carries.
         table_z_m: the table's height in the base frame; None: as the camera's calibration measured it, else 0.
+        camera: as ``python -m pipelines.calibrate --frames`` measured it; None: not measured, or in a file of its own.
+        latency: as measured; None: not measured.
     """
 
     keep_within: Box | None = None
@@ -51,6 +83,8 @@ class SiteParams(Checked):
     tool: str = "xarm_gripper"
     held: HeldParams = HeldParams()
     table_z_m: Annotated[float | None, Within(-0.3, 0.3, "m")] = None
+    camera: Calibration | None = None
+    latency: LatencyParams | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,3 +130,27 @@ class SiteParams(Checked):
                 "again"
             )
         return replace(rig, workspace=Workspace(box.x_m, box.y_m, box.z_m))
+
+
+def write_measured(path: str | Path, measured: Calibration | LatencyParams) -> Path | None:
+    """Write the measured camera or latency into a site file, new or not; all else in it stays, comments too.
+
+    Returns:
+        Where the previous file is kept; None where there was none.
+
+    Raises:
+        ConfigError: what is there is no site file.
+    """
+    path, key = Path(path), "camera" if isinstance(measured, Calibration) else "latency"
+    text = ""
+    if path.exists():
+        SiteParams.load(path)
+        text = path.read_text(encoding="utf-8")
+        text = text if text.endswith("\n") else f"{text}\n"
+    block = yaml.safe_dump({key: measured.as_plain()}, sort_keys=False, default_flow_style=None, width=120)
+    # The key with all that is indented below it.
+    found = re.search(rf"^{key}:.*\n(?:(?:[ \t]*\n)*[ \t-].*\n)*", text, re.MULTILINE)
+    content = text + block if found is None else text[: found.start()] + block + text[found.end() :]
+    kept = keep_previous(path)
+    write_whole(path, content)
+    return kept

@@ -1,8 +1,12 @@
-"""A measured camera and table: a file of its own beside the rig, which makes no trained model invalid."""
+"""A measured camera and table: a file of its own beside the rig, or a site's ``camera``; no trained model is invalid.
+
+The depth camera is described as :mod:`perception.calibration.registration.result` does.
+"""
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import yaml
@@ -11,11 +15,16 @@ from numpy.typing import NDArray
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
+from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
 from datasets.store.recording import Recording
+from perception.calibration.registration.result import WARP_ORDERS, warp_waves
 from perception.estimator.table_plane import MOST_TABLE_Z_M
 
 Row = tuple[float, float, float, float]
+Row6 = tuple[float, float, float, float, float, float]
+MOST_SCALE, MOST_OFFSET_M = 0.1, 0.1
+"""Of a depth camera: five times what its maker allows; beyond it, something else is wrong."""
 NOT_MEASURED = "none given: the camera must stand where params/rig.yaml says"
 
 
@@ -29,6 +38,11 @@ class Calibration:
         residual_mm: root mean square of what the measured pose leaves unexplained.
         measured: when and how, in words; :data:`NOT_MEASURED` of the rig's own values.
         table_z_m: of the table in the base frame, m; negative where the base stands on a plate.
+        covariance: ``(6, 6)`` of the pose in the base frame, m and rad; None where it is not known.
+        intrinsics: that the pose belongs to; None: whatever the camera itself reports.
+        depth_scale: what the depth camera reads over what is there.
+        depth_offset_m: added to what it reads.
+        depth_warp_m: coefficients of the slow warp, in the order of ``WARP_ORDERS``; empty: none.
     """
 
     t_base_camera: tuple[Row, Row, Row, Row]
@@ -36,6 +50,11 @@ class Calibration:
     residual_mm: float
     measured: str
     table_z_m: float = 0.0
+    covariance: tuple[Row6, Row6, Row6, Row6, Row6, Row6] | None = None
+    intrinsics: Intrinsics | None = None
+    depth_scale: float = 1.0
+    depth_offset_m: float = 0.0
+    depth_warp_m: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         pose = self.pose
@@ -51,11 +70,38 @@ class Calibration:
                 f"table_z_m is {self.table_z_m}: the table's height in the base frame must lie in "
                 f"-{MOST_TABLE_Z_M}..{MOST_TABLE_Z_M} m"
             )
+        if self.covariance is not None:
+            covariance = np.array(self.covariance)
+            if not np.allclose(covariance, covariance.T) or np.linalg.eigvalsh(covariance)[0] < -1e-12:
+                raise ConfigError("covariance must be symmetric and positive; calibrate again instead of editing it")
+        if not abs(self.depth_scale - 1) <= MOST_SCALE:
+            raise ConfigError(f"depth_scale must lie within {MOST_SCALE} of 1, got {self.depth_scale}")
+        if len(self.depth_warp_m) not in (0, len(WARP_ORDERS)):
+            raise ConfigError(f"depth_warp_m must have {len(WARP_ORDERS)} values or none, got {len(self.depth_warp_m)}")
+        if not np.all(np.abs([self.depth_offset_m, *self.depth_warp_m]) <= MOST_OFFSET_M):
+            raise ConfigError(f"depth_offset_m and depth_warp_m must be numbers of at most {MOST_OFFSET_M} m")
 
     @property
     def pose(self) -> NDArray[np.float64]:
         """``T_base_camera`` (4x4)."""
         return np.array(self.t_base_camera, dtype=float)
+
+    @property
+    def depth(self) -> dict[str, Any]:
+        """The fields that say how the depth camera errs, by name."""
+        return {name: getattr(self, name) for name in _DEPTH}
+
+    @property
+    def has_true_depth(self) -> bool:
+        """Whether depth is taken as it is read."""
+        return self.depth_scale == 1 and not any((self.depth_offset_m, *self.depth_warp_m))
+
+    def true_depth(self, read_m: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A depth image ``(H, W)`` m of this camera without its scale, offset and warp; 0 stays 0."""
+        if self.has_true_depth:
+            return read_m
+        added_m = _added(self.depth_offset_m, self.depth_warp_m, *read_m.shape)
+        return np.where(read_m > 0, (read_m - added_m) / np.float32(self.depth_scale), np.float32(0))
 
     def __str__(self) -> str:
         if self.measured == NOT_MEASURED:
@@ -74,10 +120,11 @@ class Calibration:
         poses: int = 0,
         residual_mm: float = 0.0,
         table_z_m: float = 0.0,
+        **further: Any,
     ) -> Self:
-        """With the pose as an array (4x4)."""
+        """With the pose as an array (4x4); ``further`` fields by name."""
         rows = tuple(tuple(map(float, row)) for row in pose)
-        return cls(rows, poses, residual_mm, measured, table_z_m)  # type: ignore[arg-type]
+        return cls(rows, poses, residual_mm, measured, table_z_m, **further)  # type: ignore[arg-type]
 
     @classmethod
     def of_rig(cls, rig: Rig) -> Self:
@@ -106,12 +153,35 @@ class Calibration:
             return cls.of_rig(rig)
         pose = stored.read("T_base_camera_told", 0, 1)[0]
         table_z_m = float(stored.attributes.get("table_z_m", 0.0))
-        if table_z_m == 0 and np.allclose(pose, rig.t_base_camera, atol=1e-9):
+        depth = {name: stored.attributes[name] for name in _DEPTH if name in stored.attributes}
+        depth["depth_warp_m"] = tuple(depth.get("depth_warp_m", ()))
+        if (
+            table_z_m == 0
+            and cls.of_pose(pose, "", **depth).has_true_depth
+            and np.allclose(pose, rig.t_base_camera, atol=1e-9)
+        ):
             return cls.of_rig(rig)
-        return cls.of_pose(pose, f"as recorded in {path}", table_z_m=table_z_m)
+        return cls.of_pose(pose, f"as recorded in {path}", table_z_m=table_z_m, **depth)
 
     def save(self, path: str | Path) -> None:
         """Write YAML, whole or not at all."""
+        write_whole(path, yaml.safe_dump(self.as_plain(), sort_keys=False, default_flow_style=None))
+
+    def as_plain(self) -> dict[str, Any]:
+        """Its fields as YAML has them; of those that may be left out, the ones that say something."""
         values = asdict(self)
-        values["t_base_camera"] = [[round(float(value), 9) for value in row] for row in self.t_base_camera]
-        write_whole(path, yaml.safe_dump(values, sort_keys=False, default_flow_style=None))
+        for name in ("t_base_camera", "covariance"):
+            values[name] = values[name] and [[float(f"{value:.9g}") for value in row] for row in values[name]]
+        values["depth_warp_m"] = list(self.depth_warp_m)
+        return {name: value for name, value in values.items() if name not in _OPTIONAL or value}
+
+
+_DEPTH = ("depth_scale", "depth_offset_m", "depth_warp_m")
+_OPTIONAL = ("covariance", "intrinsics", "depth_offset_m", "depth_warp_m")
+
+
+@lru_cache(maxsize=4)
+def _added(offset_m: float, warp_m: tuple[float, ...], height: int, width: int) -> NDArray[np.float32]:
+    """What is added to depth, ``(H, W)`` m."""
+    warp = warp_waves(height, width) @ np.array(warp_m) if warp_m else np.zeros((height, width))
+    return np.asarray(offset_m + warp, dtype=np.float32)

@@ -81,7 +81,7 @@ def run(
             hearing.append(recorder.finished)
             injected.log = recorder.log
         if options.live:
-            seen = setup.calibration.pose, devices.camera.intrinsics
+            seen = setup.calibration.pose, setup.true_intrinsics(devices.camera.intrinsics)
             view = LiveView(setup.fence, setup.clearance, *seen, devices.arm.joints_at, options.live_file)
             stack.callback(view.close)
             watching.append(view)
@@ -132,8 +132,10 @@ def _recorder(
         "arm_params": asdict(setup.arm),
         "max_speed_m_s": setup.rig.max_speed_m_s if setup.max_speed_m_s is None else setup.max_speed_m_s,
         "table_z_m": setup.calibration.table_z_m,
+        **setup.calibration.depth,
     }
-    return RunRecorder(folder, setup.rig, devices.arm, about, setup.calibration.pose, devices.camera.intrinsics)
+    intrinsics = setup.true_intrinsics(devices.camera.intrinsics)
+    return RunRecorder(folder, setup.rig, devices.arm, about, setup.calibration.pose, intrinsics)
 
 
 def make_runtime(

@@ -145,9 +145,10 @@ def _tcp(devices: Devices, setup: Setup) -> str:
 
 
 def _intrinsics(devices: Devices, setup: Setup) -> str:
-    found, rig = devices.camera.intrinsics, setup.rig.camera
+    found, rig = setup.true_intrinsics(devices.camera.intrinsics), setup.rig.camera
     change = np.array([found.fx / rig.fx - 1, found.fy / rig.fy - 1]) * 100
-    return f"focal length {change[0]:+.1f} %, {change[1]:+.1f} % of the rig's; the camera's own are used"
+    used = "the camera's own" if setup.calibration.intrinsics is None else "those that it was calibrated with"
+    return f"focal length {change[0]:+.1f} %, {change[1]:+.1f} % of the rig's; {used} are used"
 
 
 def _frames(devices: Devices, setup: Setup) -> Iterator[Verdict]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from control.arms.absent import AbsentArm
 from control.arms.arm import Arm
+from control.arms.site import SiteParams
 from control.arms.xarm.driver import XArm
 from control.arms.xarm.shadow import ShadowArm
 from datasets.common.errors import ConfigError
@@ -21,6 +22,7 @@ from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.memory import limit_heaps
 from pipelines.setup.setup import Setup
 from pipelines.twin.controller.controller import FIRMWARE
+from pipelines.twin.hidden.truth import Truth
 from pipelines.twin.settings import TwinParams
 from pipelines.twin.twin import Twin
 
@@ -100,10 +102,12 @@ class DeviceNames:
         path = Path(self.camera)
         return path / FRAMES if (path / FRAMES).is_dir() else path
 
-    def recorded_calibration(self, rig: Rig) -> Calibration:
-        """What a recorded run that is played knew of camera and table; of any other camera, what the rig says."""
-        plays = not self.is_twin and not self.is_live and self.recording.is_dir()
-        return Calibration.of_recording(self.recording, rig) if plays else Calibration.of_rig(rig)
+    def known_calibration(self, rig: Rig, site: SiteParams | None = None) -> Calibration:
+        """Camera and table: as a recorded run that is played knew them, as the site knows its real ones, or the rig."""
+        if not self.is_twin and not self.is_live and self.recording.is_dir():
+            return Calibration.of_recording(self.recording, rig)
+        measured = site.camera if site is not None and self.is_live else None
+        return measured or Calibration.of_rig(rig)
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,11 @@ class Devices:
 
 @contextmanager
 def open_devices(
-    names: DeviceNames, setup: Setup, twin_settings: TwinParams, firmware: str | None = None
+    names: DeviceNames,
+    setup: Setup,
+    twin_settings: TwinParams,
+    firmware: str | None = None,
+    hidden: Truth | None = None,
 ) -> Iterator[Devices]:
     """Connect camera and arm, starting the twin first where it is named; all is closed again on the way out.
 
@@ -136,7 +144,7 @@ def open_devices(
         ):
             yield Devices(camera, arm, None)
         return
-    with Twin(setup.rig, twin_settings, firmware or FIRMWARE) as twin:
+    with Twin(setup.rig, twin_settings, firmware or FIRMWARE, hidden) as twin:
         settings = replace(setup.camera, fps=twin_settings.camera.fps)
         arm = make_arm(twin.host, setup, names)
         with (

@@ -16,11 +16,12 @@ from control.clearance.params import ClearanceParams, Obstacle
 from control.policies.policy import Policy
 from control.policies.shipped import ProportionalPolicy, load_policy
 from datasets.common.errors import ConfigError, SafetyStop
+from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Box, Rig
 from perception.calibration.calibration import NOT_MEASURED, Calibration
 from perception.cameras.realsense.settings import CameraParams
-from perception.estimator.estimate import Estimator
+from perception.estimator.estimate import Estimator, PositionEstimate
 from perception.estimator.estimator import PositionEstimator
 from pipelines.setup.settings import RuntimeParams
 
@@ -122,7 +123,34 @@ class Setup:
 
     def bound_estimator(self, intrinsics: Intrinsics) -> Estimator:
         """The estimator for the camera as calibrated, with the intrinsics that the camera itself reports."""
-        return self.estimator.bound(self.calibration.pose, intrinsics, self.calibration.table_z_m)
+        calibration = self.calibration
+        bound = self.estimator.bound(calibration.pose, self.true_intrinsics(intrinsics), calibration.table_z_m)
+        return bound if calibration.has_true_depth else _OnTrueDepth(bound, calibration)
+
+    def true_intrinsics(self, told: Intrinsics) -> Intrinsics:
+        """Those that the camera was calibrated with, else those that it tells.
+
+        Raises:
+            ConfigError: the images are of another size.
+        """
+        found = self.calibration.intrinsics
+        if found is not None and (found.width, found.height) != (told.width, told.height):
+            raise ConfigError(
+                f"the camera was calibrated with {found.width}x{found.height} px and gives {told.width}x{told.height} "
+                "px; calibrate it as it is used"
+            )
+        return found or told
+
+
+class _OnTrueDepth:
+    """An estimator that is given depth without the camera's scale, offset and warp."""
+
+    def __init__(self, estimator: Estimator, calibration: Calibration) -> None:
+        self._estimator, self._calibration = estimator, calibration
+
+    def estimate(self, frame: Frame) -> PositionEstimate:
+        """As the estimator's own."""
+        return self._estimator.estimate(replace(frame, depth=self._calibration.true_depth(frame.depth)))
 
 
 def _obstacle(name: str, box: Box) -> Obstacle:

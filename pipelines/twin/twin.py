@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pyrealsense2 as rs
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from datasets.rig.rig import Rig
 from pipelines.twin.camera.camera import CameraTwin
 from pipelines.twin.controller.controller import FIRMWARE, ControllerTwin
+from pipelines.twin.hidden.truth import Truth
+from pipelines.twin.hidden.world import HiddenWorld
 from pipelines.twin.service import Service
 from pipelines.twin.settings import TwinParams
 from pipelines.twin.world import TwinWorld
@@ -23,12 +26,17 @@ class Twin(Service):
         rig: the set-up to copy.
         settings: how the copy differs from its description.
         firmware: the version that the controller claims to have.
+        hidden: takes the place of what rig and settings say of camera, sensor, room and table.
     """
 
-    def __init__(self, rig: Rig, settings: TwinParams, firmware: str = FIRMWARE) -> None:
+    def __init__(self, rig: Rig, settings: TwinParams, firmware: str = FIRMWARE, hidden: Truth | None = None) -> None:
         self.controller = ControllerTwin(rig, firmware=firmware)
-        self.world = TwinWorld(rig, settings, self.controller.joints)
-        self.camera = CameraTwin(rig.camera, self.world.renderer, settings.camera)
+        camera, sees, self.world = settings.camera, rig.camera, TwinWorld(rig, settings, self.controller.joints)
+        if hidden is not None:
+            self.world = HiddenWorld(rig, settings, self.controller.joints, hidden)
+            camera = replace(camera, latency_s=hidden.latency_s, colour_noise=hidden.colour_noise)
+            sees = hidden.told_camera
+        self.camera = CameraTwin(sees, self.world.renderer, camera)
         self._stall_every_s = settings.stall_every_s
         self._stopping = threading.Event()
         self._running = ExitStack()

@@ -14,7 +14,6 @@ import zarr
 
 from datasets.rig.frame import Frame
 from datasets.store.recording import Recording
-from pipelines import soak as launcher
 from pipelines.observers.recorder import FRAMES, RunRecorder
 from pipelines.twin.settings import TwinParams
 from soak import run as soak_command
@@ -158,15 +157,6 @@ class FixedName:
 @pytest.mark.parametrize("arguments", [["--minutes", "0"], ["--every", "-1"], ["--minutes", "nan"]])
 def test_bad_options_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as refused:
-        launcher.main(arguments)
+        soak_command.main(arguments)
     assert refused.value.code == 2
     assert "give a positive number" in capsys.readouterr().err
-
-
-def test_without_a_clone_one_sentence_says_what_is_missing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(launcher, "BENCHMARKS", tmp_path)
-    with pytest.raises(SystemExit) as refused:
-        launcher.main([])
-    assert refused.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"pipelines.soak: error: {tmp_path / 'soak'} is missing: it comes with a clone")

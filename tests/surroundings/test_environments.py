@@ -120,8 +120,8 @@ OUTPUTS = [
     ("pipelines.calibrate", ["--out={}/camera.yaml"]),
     ("pipelines.demo", ["--out={}"]),
     ("pipelines.rehearse.__main__", ["--out={}"]),
-    ("pipelines.soak", ["--out={}"]),
-    ("pipelines.soak", ["--record={}"]),
+    ("soak.run", ["--out={}"]),
+    ("soak.run", ["--record={}"]),
     ("pipelines.run_real", ["--random=1", "--record={}"]),
     ("pipelines.run_real", ["--random=1", "--live={}/run.rrd"]),
     ("pipelines.gauntlet.__main__", ["--output={}"]),
@@ -274,7 +274,6 @@ WORKS = [
     ("", NOTEBOOK, ["control.train", "--help"]),
     ("", NOTEBOOK, ["pipelines.gauntlet", "--help"]),
     ("", NOTEBOOK, ["pipelines.rehearse", "--help"]),
-    ("", NOTEBOOK, ["pipelines.soak", "--help"]),
     (NOBODY, {}, ["perception.train", "--help"]),
     (NOBODY, {}, ["pipelines.run_real", "--help"]),
 ]

@@ -14,7 +14,7 @@ from datasets.common.training_packages import PACKAGES
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [
-    *(f"pipelines.{name}" for name in ("run_real", "calibrate", "demo", "doctor", "rehearse", "soak", "report")),
+    *(f"pipelines.{name}" for name in ("run_real", "calibrate", "demo", "capture", "doctor", "rehearse", "report")),
     *(f"datasets.{name}" for name in ("generate", "gallery", "recorded_split")),
 ]
 TRAINING = [

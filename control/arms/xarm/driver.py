@@ -23,6 +23,7 @@ from control.arms.xarm.report_proof import FRAME_TOLERANCE_M, MAX_TURN_RAD, Repo
 from control.arms.xarm.settings import Settings, SettingsWatch, ours, require_in_range, restore, stricter
 from control.arms.xarm.setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
 from control.arms.xarm.takeover import Holder, require_free, require_no_motion
+from control.arms.xarm.turning import turning_way
 from control.arms.xarm.wire.sdk import await_report, call_sdk, require_sdk, run_bounded, wait_until
 from control.clearance.arm_clearance import ArmClearance
 from datasets.arm.kinematics import Kinematics
@@ -239,6 +240,25 @@ class XArm(Arm):
                 self._post(goal, np.zeros(3), speed)
         self._last_sent = np.zeros(3)
 
+    def tcp_after(self, joints_rad: ArrayLike) -> Vector:
+        """Where the TCP ``(3,)`` m is once the joints ``(7,)`` rad are there."""
+        return np.asarray(self._kinematics.tcp(joints_rad), dtype=float)
+
+    def take_posture(self, joints_rad: ArrayLike) -> None:
+        """Turn all joints slowly and evenly to ``joints_rad`` ``(7,)``; return when there. The TCP becomes the target.
+
+        Raises:
+            SafetyStop: on the way the TCP would leave the fence, the tool turn too far from where it points at home, or
+                the arm come too near to something; nothing has moved then. Or the arm was stopped.
+            DeviceError: a fault on the way, or the arm did not arrive.
+        """
+        self._link.require_ready()
+        joints = np.asarray(joints_rad, dtype=float)
+        start = self._link.history.latest.joints
+        way = turning_way(self.fence, self._kinematics, start, joints)
+        self._take_posture(joints, self._slow_turn(start, joints, way))
+        self._last_sent = np.zeros(3)
+
     def move(self, displacement_m: ArrayLike) -> Vector:
         """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence; what was sent.
 
@@ -415,8 +435,15 @@ class XArm(Arm):
             raise SafetyStop(f"the arm would come too near: {verdict.reason}")
         return last + verdict.scale * (target - last), verdict.scale
 
-    def _take_posture(self, joints: Vector) -> None:
-        link = self._link
+    def _slow_turn(self, start: Vector, joints: Vector, way: Vector) -> float:
+        """Speed of the joint that turns most, rad/s, at which the TCP keeps to the slow speed on its way ``(N, 3)``."""
+        longest_m = float(np.linalg.norm(np.diff(way, axis=0), axis=1).max()) * (len(way) - 1)
+        slow_m_s = min(self._params.slow_speed_m_s, self._speed_m_s)
+        turn_rad = float(np.max(np.abs(joints - start)))
+        return min(self._posture_speed_rad_s, slow_m_s * turn_rad / max(longest_m, 1e-6))
+
+    def _take_posture(self, joints: Vector, speed_rad_s: float | None = None) -> None:
+        link, speed_rad_s = self._link, speed_rad_s or self._posture_speed_rad_s
         link.expected = None
         start = link.history.latest.joints
         self._clearance.turn(start, joints)
@@ -427,22 +454,23 @@ class XArm(Arm):
                     "the arm's elbow is far from the rig's home posture, and turning it back would leave the fence; "
                     "bring the arm to its home joints in the vendor's studio, then start again"
                 )
-        seconds = float(np.max(np.abs(joints - start))) / self._posture_speed_rad_s * 2 + 3
+        seconds = float(np.max(np.abs(joints - start))) / speed_rad_s * 2 + 3
         try:
             with link.other_mode(_POSITION_MODE):
                 enter_mode(link.motion, _POSITION_MODE)
                 link.settle(_POSITION_MODE)
                 link.require_ready()  # a stop that came meanwhile was undone by the new mode's "ready"
                 self._proof.target_joints = joints
+                self._target = self._proof.target = self.tcp_after(joints)
                 # The SDK reads the arm's serial number here, and raises ValueError where that is blank.
-                code = run_bounded(lambda: self._turn_joints(joints), _CALL_TIMEOUT_S, "set_servo_angle")
+                code = run_bounded(lambda: self._turn_joints(joints, speed_rad_s), _CALL_TIMEOUT_S, "set_servo_angle")
                 if code != 0:
-                    raise DeviceError(f"the controller did not take the home posture ({describe_return(code)})")
+                    raise DeviceError(f"the controller did not take the posture ({describe_return(code)})")
                 wait_until(lambda: self._has_halted() or self._has_posture(joints), seconds)
                 link.require_ready()
                 if not self._has_posture(joints):
                     self.stop()  # before the controller is asked why
-                    raise DeviceError(f"the arm did not reach its home posture{link.error_in_words()}")
+                    raise DeviceError(f"the arm did not reach the posture{link.error_in_words()}")
                 self._proof.target_joints = None
                 enter_mode(link.motion, MODE_NUMBER[self._params.mode])
                 link.settle(MODE_NUMBER[self._params.mode])
@@ -451,10 +479,10 @@ class XArm(Arm):
             self.stop()
             raise
 
-    def _turn_joints(self, joints: Vector) -> int:
+    def _turn_joints(self, joints: Vector, speed_rad_s: float) -> int:
         return int(
             self._link.motion.set_servo_angle(
-                angle=joints.tolist(), speed=self._posture_speed_rad_s, mvacc=_POSTURE_ACCELERATION_RAD_S2, wait=False
+                angle=joints.tolist(), speed=speed_rad_s, mvacc=_POSTURE_ACCELERATION_RAD_S2, wait=False
             )
         )
 

@@ -1,1 +1,1 @@
-"""The whole runtime for an hour on the twin, while what it holds is watched: ``python -m pipelines.soak``."""
+"""The whole runtime for an hour on the twin, while what it holds is watched: ``make soak``."""

@@ -22,6 +22,7 @@ from datasets.common.cli import CommandParser, command_line, require_writable, s
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
+from pipelines.observers.output import unhurried_output
 from pipelines.observers.recorder import RunRecorder, require_recordable
 from pipelines.runtime.goals import run_goals
 from pipelines.runtime.interrupt import stop_on_signals
@@ -36,7 +37,7 @@ from soak.process_watch import Holdings, ProcessWatch
 from soak.report import Soak, left_behind, metrics, plot_soak
 from soak.rotation import RotatingRecorder
 
-PROG = "pipelines.soak"
+PROG = "soak"
 OUTPUT = Path("results/soak")
 RECORDINGS = Path("runs/soak")
 METRICS, PICTURE = "metrics.json", "soak.png"
@@ -138,6 +139,7 @@ def _at_rest(wanted: Holdings | None = None) -> Holdings:
     return holds
 
 
+@unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = CommandParser(

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from control.arms.site import SITE_EXAMPLE_PATH, HeldParams, SiteParams
+from control.arms.site import SITE_EXAMPLE_PATH, HeldParams, LatencyParams, SiteParams, write_measured
 from datasets.common.errors import ConfigError
-from datasets.rig.rig import Box, Tool, Workspace
+from datasets.rig.rig import Box, Rig, Tool, Workspace
+from perception.calibration.calibration import Calibration
 
 POST = "{x_m: [0.7, 0.8], y_m: [0.3, 0.4], z_m: [0.0, 1.2]}"
 
@@ -84,3 +85,57 @@ def test_a_site_file_in_the_working_folder_is_read_by_no_test_that_does_not_ask(
     assert SiteParams.load() == SiteParams()
     request.getfixturevalue("site_file")
     assert list(SiteParams.load().keep_out) == ["post"]
+
+
+def test_a_measured_camera_is_written_and_all_else_stays(tmp_path, rig: Rig) -> None:
+    path = written(tmp_path, f"# ours\nkeep_out:\n  post: {POST}  # the camera's\ntable_z_m: -0.01")
+    first, second = (Calibration.of_pose(rig.t_base_camera, words, poses=10) for words in ("today", "tomorrow"))
+    assert write_measured(path, first) == tmp_path / "site.1.yaml"
+    path.write_text(path.read_text() + "\n# below\ntool: xarm_gripper\n")
+    write_measured(path, second)
+    found, text = SiteParams.load(path), path.read_text()
+    assert found.camera is not None
+    assert found.camera.measured == "tomorrow"
+    np.testing.assert_allclose(found.camera.pose, rig.t_base_camera, atol=1e-8)
+    assert (list(found.keep_out), found.table_z_m) == (["post"], -0.01)
+    assert text.startswith("# ours\n")
+    assert len(re.findall("^camera:", text, re.MULTILINE)) == 1
+    assert all(kept in text for kept in ("# the camera's", "\n\n# below\ntool: xarm_gripper\n"))
+    assert "today" not in text
+
+
+def test_a_site_file_is_begun_with_its_camera(tmp_path, rig: Rig) -> None:
+    path = tmp_path / "new" / "site.yaml"
+    assert write_measured(path, Calibration.of_pose(rig.t_base_camera, "today")) is None
+    assert SiteParams.load(path).camera is not None
+
+
+def test_a_camera_is_written_into_a_copy_of_the_example(tmp_path, rig: Rig) -> None:
+    path = written(tmp_path, SITE_EXAMPLE_PATH.read_text())
+    write_measured(path, Calibration.of_pose(rig.t_base_camera, "today"))
+    assert replace(SiteParams.load(path), camera=None) == SiteParams()
+    lines = path.read_text().splitlines()
+    assert [line for line in SITE_EXAMPLE_PATH.read_text().splitlines() if line.startswith("#")] == [
+        line for line in lines if line.startswith("#")
+    ]
+
+
+@pytest.mark.parametrize("text", ["screws: 4\n", "keep_out: [1]\n", "a letter\n"])
+def test_a_camera_is_written_into_nothing_but_a_site_file(tmp_path, rig: Rig, text: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError):
+        write_measured(path, Calibration.of_pose(rig.t_base_camera, "today"))
+    assert path.read_text() == text
+
+
+def test_a_measured_latency_lies_beside_the_camera(tmp_path, rig: Rig) -> None:
+    path = tmp_path / "site.yaml"
+    latency = LatencyParams((0.098, 0.103), (-0.001, 0.002), (0.02, 0.03), "today")
+    write_measured(path, Calibration.of_pose(rig.t_base_camera, "today"))
+    write_measured(path, latency)
+    write_measured(path, latency)
+    found = SiteParams.load(path)
+    assert found.latency == latency
+    assert found.camera is not None
+    with pytest.raises(ConfigError, match="camera_s must lie in"):
+        replace(latency, camera_s=(0.2, 0.1))

@@ -57,7 +57,7 @@ def test_a_recording_in_the_older_format_is_none(tmp_path):
     with pytest.raises(DataError, match="no frames there"):
         opens(tmp_path / "run")
     with pytest.raises(DataError):
-        DeviceNames.of(str(tmp_path / "run"), None, True).recorded_calibration(Rig.load())
+        DeviceNames.of(str(tmp_path / "run"), None, True).known_calibration(Rig.load())
     assert not mark.exists()
 
 

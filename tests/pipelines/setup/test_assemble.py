@@ -21,6 +21,7 @@ from datasets.rig.frame import Frame
 from datasets.rig.rig import Box
 from datasets.store.recording import Recording
 from perception.calibration.calibration import Calibration
+from perception.calibration.registration.result import WARP_ORDERS
 from perception.estimator.estimate import PositionEstimate
 from pipelines.observers.recorder import COLUMNS, RunRecorder
 from pipelines.observers.runlog import RunLog
@@ -145,6 +146,7 @@ def test_a_run_is_played_back_with_the_camera_and_the_table_it_was_told_of(world
         pose = np.array(world.rig.t_base_camera)
         pose[:3, 3] += 0.004
         told = Calibration(tuple(map(tuple, pose.tolist())), 20, 1.0, "today", table_z_m)
+        told = replace(told, depth_scale=1.01, depth_warp_m=tuple(np.linspace(0, 0.003, len(WARP_ORDERS)).tolist()))
     shape = (world.rig.camera.height, world.rig.camera.width)
     world.horizon = 1
     opened = SimpleNamespace(arm=world.arm, camera=world.camera)
@@ -153,11 +155,12 @@ def test_a_run_is_played_back_with_the_camera_and_the_table_it_was_told_of(world
         world.observers = (recorder,)
         world.runtime().reach(GOALS[0])
     for path in (recorder.path, recorder.path / "frames"):
-        found = DeviceNames.of(str(path), None, shadow=True).recorded_calibration(world.rig)
+        found = DeviceNames.of(str(path), None, shadow=True).known_calibration(world.rig)
         np.testing.assert_allclose(found.pose, told.pose)
         assert found.table_z_m == (table_z_m or 0.0)
+        assert found.depth == told.depth
         assert (found == told) is (table_z_m is None)
-    assert DeviceNames().recorded_calibration(world.rig) == Calibration.of_rig(world.rig)
+    assert DeviceNames().known_calibration(world.rig) == Calibration.of_rig(world.rig)
 
 
 class Pictured:

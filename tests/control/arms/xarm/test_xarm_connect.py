@@ -249,6 +249,35 @@ def test_the_elbow_is_turned_no_faster_than_the_speed_limit_allows(rig: Rig) -> 
         assert unlimited._posture_speed_rad_s == 0.3
 
 
+def test_a_posture_is_taken_slowly_and_its_tcp_becomes_the_target(rig: Rig) -> None:
+    posture = np.asarray(rig.home_joints_rad) + np.array([0.25, 0.1, 0.1, 0.1, -0.1, 0.05, 0.25])
+    params = ArmParams(slow_speed_m_s=0.1)
+    with ControllerTwin(rig) as twin, XArm(twin.host, rig, params) as arm:
+        began = time.monotonic()
+        arm.take_posture(posture)
+        times = np.linspace(began, time.monotonic(), 60)
+        ways = [Kinematics().tcp(twin.joints(moment)) for moment in times]
+        speeds = np.linalg.norm(np.diff(ways, axis=0), axis=1) / np.diff(times)
+        assert speeds.max() < 0.1 * 1.05
+        np.testing.assert_allclose(twin.joints(), posture, atol=0.005)
+        np.testing.assert_allclose(arm.target, Kinematics().tcp(posture))
+        time.sleep(0.5)  # at rest there for longer than reports may repeat on the way
+        arm.move(np.array([-0.005, 0, 0]))
+        assert arm.fault is None
+        arm.home()
+        np.testing.assert_allclose(arm.tcp, Kinematics().tcp(rig.home_joints_rad), atol=1e-3)
+
+
+def test_a_posture_beyond_the_fence_is_refused_and_nothing_moves(rig: Rig) -> None:
+    posture = np.asarray(rig.home_joints_rad) + np.array([1.2, 0, 0, 0, 0, 0, 1.2])
+    with ControllerTwin(rig) as twin, XArm(twin.host, rig) as arm:
+        before = twin.joints()
+        with pytest.raises(SafetyStop, match="outside the fence"):
+            arm.take_posture(posture)
+        np.testing.assert_array_equal(twin.joints(), before)
+        assert arm.is_connected
+
+
 def test_a_start_that_cannot_be_safe_fails_before_any_connection(rig: Rig) -> None:
     with pytest.raises(SafetyStop, match="unknown"):
         XArm("127.0.0.1", replace(rig, tool=Tool("hook", 0.1)))

@@ -139,7 +139,7 @@ def test_no_posture_is_asked_about_before_the_stop(arm: XArm, twin: ControllerTw
     twin.firmware.ignores_moves = True
     arm._link._closing.set()  # the driver's own order, without the watch's
     began = time.monotonic()
-    with pytest.raises(DeviceError, match="did not reach its home posture"):
+    with pytest.raises(DeviceError, match="did not reach the posture"):
         arm._take_posture(np.asarray(rig.home_joints_rad) + 0.001 * np.arange(7))
     asked = [each for each in registers(twin, began) if each[0] in (Register.GET_ERROR, Register.SET_STATE)]
     moving = asked[asked.index((Register.SET_STATE, b"\0")) + 1 :]  # before it the error is asked for

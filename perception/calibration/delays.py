@@ -1,0 +1,133 @@
+r"""How late the camera's pictures and the arm's motion are, from small moves seen by the encoders and by the camera.
+
+Pictures: their principal components follow the arm, whatever the camera's pose is. The delay :math:`\tau` is the one at
+which they explain the encoders' positions best: with :math:`Q` an orthonormal basis of them and :math:`Y_\tau` the
+positions ``(N, 3)`` at the pictures' times less :math:`\tau`, both centred, the share that they explain is
+:math:`\lVert Q^T Y_\tau \rVert^2 / \lVert Y_\tau \rVert^2`. No network and no calibration is needed.
+
+Motion: the time by which a response :math:`x(t)` is behind a command at :math:`t_0` is the mean of its velocity's
+distribution over time, :math:`\int_{t_0} (1 - x(t) / x_\infty) dt`. Means add where responses follow one another: less
+that of the planned motion, half its duration, what is left is the pure delay and the lag of what follows the plan.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.common.errors import DataError
+
+Exact = NDArray[np.float64]
+COMPONENTS = 8
+BLOCKS = 12
+LEAST_SHARE = 0.5
+_STEP_S = 0.002
+_EARLIEST_S, _LATEST_S = -0.3, 0.5
+_SAMPLE_S = 0.002
+
+
+@dataclass(frozen=True)
+class Delay:
+    """A delay and its standard error, s."""
+
+    mean_s: float
+    error_s: float
+
+    @property
+    def interval_s(self) -> tuple[float, float]:
+        """Two standard errors to either side."""
+        return self.mean_s - 2 * self.error_s, self.mean_s + 2 * self.error_s
+
+    def __str__(self) -> str:
+        return f"{1e3 * self.mean_s:.1f} +- {2e3 * self.error_s:.1f} ms"
+
+
+def picture_delay(pictures: NDArray[np.uint8], times_s: Exact, encoder_s: Exact, tcp_m: Exact) -> Delay:
+    """By how much pictures are later than what they show.
+
+    Args:
+        pictures: ``(N, H, W)``, small and grey.
+        times_s: ``(N,)`` when they were stamped as taken.
+        encoder_s: ``(M,)`` rising.
+        tcp_m: ``(M, 3)`` where the encoders had the TCP then.
+
+    Raises:
+        DataError: too few pictures, or they do not follow the arm.
+    """
+    if len(pictures) < 4 * COMPONENTS:
+        raise DataError(f"only {len(pictures)} pictures came while the arm moved; is the camera's rate right?")
+    flat = pictures.reshape(len(pictures), -1).astype(float)
+    left, sizes, _ = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)
+    components = left[:, :COMPONENTS] * sizes[:COMPONENTS]
+    lags = np.arange(_EARLIEST_S, _LATEST_S, _STEP_S)
+    there = np.array([[np.interp(times_s - lag, encoder_s, axis) for axis in tcp_m.T] for lag in lags])  # (L, 3, N)
+    best, share = _best_lag(components, there, lags)
+    if share < LEAST_SHARE:
+        raise DataError(
+            f"the pictures explain {100 * share:.0f} % of the arm's motion, {100 * LEAST_SHARE:.0f} % are asked; is "
+            "the arm in view, the light steady, and does nothing else move?"
+        )
+    # The jackknife over blocks of time: neighbouring pictures err alike.
+    blocks = np.arange(len(pictures)) * BLOCKS // len(pictures)
+    kept = [blocks != block for block in range(BLOCKS)]
+    without = np.array([_best_lag(components[rows], there[..., rows], lags)[0] for rows in kept])
+    return Delay(best, float(np.sqrt((BLOCKS - 1) / BLOCKS * np.sum((without - without.mean()) ** 2))))
+
+
+def arrival_delay(stamped: Delay, stamps_s: Exact, arrivals_s: Exact) -> Delay:
+    """From capture to arrival, typically: the delay of the stamps and the median of what comes after them, ``(N,)`` s.
+
+    A median, because a computer that has other things to do now and then takes a picture late.
+    """
+    later_s = arrivals_s - stamps_s
+    middle_s = float(np.median(later_s))
+    # Of a median; 1.4826 takes the median deviation to a standard deviation, both of a normal distribution.
+    error_s = np.sqrt(np.pi / 2 / len(later_s)) * 1.4826 * np.median(np.abs(later_s - middle_s))
+    return Delay(stamped.mean_s + middle_s, float(np.hypot(stamped.error_s, error_s)))
+
+
+def _best_lag(components: Exact, there: Exact, lags: Exact) -> tuple[float, float]:
+    """The lag at which components ``(N, K)`` explain positions ``(L, 3, N)`` best, and their share there."""
+    basis, _ = np.linalg.qr(components - components.mean(axis=0))
+    centred = there - there.mean(axis=-1, keepdims=True)
+    share = np.sum((centred @ basis) ** 2, axis=(1, 2)) / np.maximum(np.sum(centred**2, axis=(1, 2)), 1e-12)
+    top = int(np.clip(np.argmax(share), 1, len(lags) - 2))
+    before, here, after = share[top - 1 : top + 2]
+    bend = before - 2 * here + after
+    return float(lags[top] + (_STEP_S * (before - after) / (2 * bend) if bend < 0 else 0.0)), float(share[top])
+
+
+def planned_mean_s(distance_m: float, speed_m_s: float, acceleration_m_s2: float) -> float:
+    """Half the duration of a straight move from rest to rest at limited speed and acceleration."""
+    if distance_m * acceleration_m_s2 >= speed_m_s**2:
+        return (distance_m / speed_m_s + speed_m_s / acceleration_m_s2) / 2
+    return float(np.sqrt(distance_m / acceleration_m_s2))
+
+
+def motion_delay(
+    commands_s: Exact, moves_m: Exact, ends_s: Exact, encoder_s: Exact, tcp_m: Exact, planned_s: float
+) -> Delay:
+    """By how much the arm's motion is later than it was planned at the command.
+
+    Args:
+        commands_s: ``(C,)`` when each move was commanded, at rest.
+        moves_m: ``(C, 3)`` the displacements.
+        ends_s: ``(C,)`` when it was at rest again.
+        encoder_s: ``(M,)`` rising.
+        tcp_m: ``(M, 3)`` where the encoders had the TCP then.
+        planned_s: :func:`planned_mean_s` of the moves.
+
+    Raises:
+        DataError: the arm did not follow a move.
+    """
+    means = []
+    for begin, end, move in zip(commands_s, ends_s, moves_m, strict=True):
+        times = np.arange(begin, end, _SAMPLE_S)
+        along = np.array([np.interp(times, encoder_s, axis) for axis in tcp_m.T]).T @ move / np.linalg.norm(move)
+        went = along[-1] - along[0]
+        if went < 0.7 * np.linalg.norm(move):
+            raise DataError(
+                f"the arm went {1e3 * went:.1f} of {1e3 * np.linalg.norm(move):.1f} mm: something held it up; look what"
+            )
+        means.append(float(np.sum(1 - (along - along[0]) / went) * _SAMPLE_S))
+    return Delay(float(np.mean(means)) - planned_s, float(np.std(means, ddof=1) / np.sqrt(len(means))))

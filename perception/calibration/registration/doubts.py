@@ -1,0 +1,103 @@
+"""Figures by which a registration is doubted: the camera's motion, postures apart, the tool's place."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.arm.kinematics import Kinematics
+from datasets.rig.projection import Array, transform
+from perception.calibration.registration.arm_view import LINKS, TOOL, ArmView
+from perception.calibration.registration.background import moving, see_background
+from perception.calibration.registration.fit import CAUCHY, Fit, Sight
+from perception.calibration.registration.motion import moved
+from perception.calibration.registration.posture import Posture
+
+LEAST_FEATURES = 25
+REWEIGHTINGS = 30
+DISAGREES_TIMES, LEAST_DISAGREEMENT = 5.0, 0.2
+
+
+def camera_motion_px(postures: Sequence[Posture]) -> NDArray[np.float64]:
+    """How far what stands still is seen from where the first posture has it, ``(P,)`` px; 0 where nothing is told.
+
+    Corners are followed by Lucas & Kanade's method (1981), there and back.
+    """
+    background = see_background(postures)
+    gray = [cv2.cvtColor(posture.frame.rgb, cv2.COLOR_RGB2GRAY) for posture in postures]
+    still = [cv2.erode((~moving(background, posture)).astype(np.uint8), np.ones((15, 15))) for posture in postures]
+    motion = np.zeros(len(postures))
+    window = {"winSize": (15, 15), "maxLevel": 3}
+    corners = cv2.goodFeaturesToTrack(gray[0], 600, 0.01, 6, mask=still[0])
+    if corners is None:
+        return motion
+    for index in range(1, len(postures)):
+        there, found, _ = cv2.calcOpticalFlowPyrLK(gray[0], gray[index], corners, None, **window)
+        back, returned, _ = cv2.calcOpticalFlowPyrLK(gray[index], gray[0], there, None, **window)
+        column, row = np.rint(there[:, 0]).astype(int).clip(0, np.array(gray[0].shape)[::-1] - 1).T
+        good = (found[:, 0] > 0) & (returned[:, 0] > 0) & (still[index][row, column] > 0)
+        good &= np.linalg.norm((back - corners)[:, 0], axis=1) < 0.3
+        if good.sum() >= LEAST_FEATURES:
+            motion[index] = np.median(np.linalg.norm((there - corners)[good, 0], axis=1))
+    return motion
+
+
+def link_medians(result: Fit) -> tuple[Array, Array]:
+    """Median signed and absolute distance of depth to the surface, m, by posture and link, each ``(P, links)``."""
+    shape = len(result.rows), len(LINKS)
+    signed, absolute = np.full(shape, np.nan), np.full(shape, np.nan)
+    for posture, (depth, _) in enumerate(result.rows):
+        for link in np.unique(depth.links):
+            of = depth.metres[depth.links == link]
+            signed[posture, link], absolute[posture, link] = np.median(of), np.median(np.abs(of))
+    return signed, absolute
+
+
+def tool_shift(view: ArmView, sights: Sequence[Sight], result: Fit) -> Array:
+    """Where the tool is seen from where it is drawn, ``(3,)`` m along the flange's axes, the pose being fitted anew."""
+    kinematics, parts = Kinematics(), list[tuple[Array, Array, float]]()
+    for sight, pair in zip(sights, result.rows, strict=True):
+        flange = kinematics.tcp_pose(sight.joints_rad)[:3, :3]
+        for rows, width in zip(pair, result.widths, strict=True):
+            # The tool moves as the camera's pose does, the other way round.
+            own = -rows.jacobian[:, :3] @ flange * (rows.links == TOOL)[:, None]
+            parts.append((np.hstack([rows.jacobian[:, :6], own]), rows.values, width))
+    step = np.zeros(9)
+    for _ in range(REWEIGHTINGS):  # what seems an outlier of a tool in its place is none of one that is shifted
+        hessian, gradient = np.eye(9) * 1e-3, np.zeros(9)
+        for jacobian, values, width in parts:
+            weight = 1 / (1 + ((values - jacobian @ step) / (CAUCHY * width)) ** 2) / width**2
+            weighted = jacobian * weight[:, None]
+            hessian += weighted.T @ jacobian
+            gradient += weighted.T @ values
+        step = np.linalg.solve(hessian, gradient)
+    return step[6:]
+
+
+def halves_apart(result: Fit, points: Array) -> float:
+    """How far the first half of the postures would have the camera from the second: largest displacement, m."""
+    half = len(result.rows) // 2
+    first, second = _own_step(result, range(half)), _own_step(result, range(half, len(result.rows)))
+    return float(np.linalg.norm(transform(moved(np.eye(4), first - second), points) - points, axis=1).max())
+
+
+def disagreeing_postures(result: Fit) -> list[int]:
+    """Postures that alone would move what they see of the arm, in whitened residuals, far more than the others would."""
+    aways = []
+    for index, (depth, _) in enumerate(result.rows):
+        away = depth.jacobian[:, :6] @ _own_step(result, [index])
+        aways.append(float(np.sqrt(np.mean(away**2))) if len(away) else 0.0)
+    limit = DISAGREES_TIMES * max(float(np.median(aways)), LEAST_DISAGREEMENT)
+    return [index for index, away in enumerate(aways) if away > limit]
+
+
+def _own_step(result: Fit, chosen: Sequence[int]) -> Array:
+    """The pose's step that some postures alone ask for."""
+    hessian, gradient = np.eye(6) * 1e2, np.zeros(6)
+    for index in chosen:
+        for rows, width in zip(result.rows[index], result.widths, strict=True):
+            weighted = rows.jacobian[:, :6] / (1 + (rows.values / (CAUCHY * width)) ** 2)[:, None] / width**2
+            hessian += weighted.T @ rows.jacobian[:, :6]
+            gradient += weighted.T @ rows.values
+    return np.linalg.solve(hessian, gradient)

@@ -1,0 +1,303 @@
+r"""The fine fit: the drawn arm against depth and outline at once, by Gauss-Newton with robust weights.
+
+A pixel of the drawn arm with surface point :math:`P = z\,d` on its ray :math:`d` and normal :math:`n` reads another
+depth when the surface moves, :math:`\delta z = n \cdot \delta P / n \cdot d`; what is compared is the distance to the
+surface, :math:`|n \cdot d| / |n|` of that. Outline points move in the image as their surface does, along the outline's
+normal. Weights are those of Cauchy's density, whose width is the residuals' own (Huber & Ronchetti, "Robust
+statistics", 2009). The covariance is the sandwich over blocks, one for each posture and link (Huber 1967): neighbouring
+pixels err together, and a link's shape errs in the same way wherever it is seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.rig.projection import Array, Intrinsics
+from perception.calibration.registration.arm_view import LINKS, ArmView
+from perception.calibration.registration.motion import cross_matrix, moved
+from perception.calibration.registration.result import WARP_ORDERS, warp_waves
+
+_POSE, _SCALE, _OFFSET = slice(0, 6), 6, 7
+_WARP = slice(8, 8 + len(WARP_ORDERS))
+_CAMERA = slice(_WARP.stop, _WARP.stop + 4)
+_JOINTS = slice(_CAMERA.stop, _CAMERA.stop + 7)
+UNKNOWNS = _JOINTS.stop
+SCALE_SD, OFFSET_SD_M, WARP_SD_M = 0.02, 0.005, 0.003
+"""What depth cameras of this kind are off by: 2 % (maker's bound), and millimetres (*assumed*)."""
+FOCAL_SD, CENTRE_SD_PX = 0.02, 10.0
+JOINTS_SD_RAD = 1e-3
+STRIDE_PX = 3
+LEAST_COSINE = 0.3
+"""More slanting surfaces say more of the pixel's width than of the depth."""
+EDGE_PX = 2
+DEPTH_SD_M, MODEL_SD_M = 0.003, 0.001
+"""Of depth at 1 m, growing with its square, and of the shapes."""
+OUTLINE_SD_PX = 0.6
+OUTLINE_STEP_PX = 3
+CAUCHY = 2.385
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one posture's frames say.
+
+    Attributes:
+        depth: ``(H, W)`` m, the mean of its frames, 0 where too few read.
+        evidence: ``(H, W)`` how surely a pixel is arm, -1..1; 0 where nothing is known.
+        joints_rad: ``(7,)`` by the encoders.
+    """
+
+    depth: NDArray[np.float32]
+    evidence: NDArray[np.float32]
+    joints_rad: Array
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is fitted; ``depth`` is scale, offset m and the slow warp's coefficients m, ``(2 + K,)``."""
+
+    pose: Array
+    intrinsics: Intrinsics
+    depth: Array
+    offsets_rad: Array
+    gripper_rad: float = 0.0
+
+    @classmethod
+    def of_pose(cls, pose: Array, intrinsics: Intrinsics) -> "Model":
+        """With a perfect depth camera and arm."""
+        return cls(pose, intrinsics, np.eye(2 + len(WARP_ORDERS))[0], np.zeros(7))
+
+    def stepped(self, step: Array) -> "Model":
+        """After a step ``(UNKNOWNS,)``."""
+        k = self.intrinsics
+        camera = Intrinsics.from_array(k.as_array() + step[_CAMERA], k.width, k.height)
+        return replace(
+            self,
+            pose=moved(self.pose, step[_POSE]),
+            intrinsics=camera,
+            depth=self.depth + step[_SCALE : _WARP.stop],
+            offsets_rad=self.offsets_rad + step[_JOINTS],
+        )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Residuals of one posture: values, whitened, with their derivatives ``(N, UNKNOWNS)`` and links ``(N,)``.
+
+    ``metres`` holds the distances of depth to the surface that are not whitened, positive outside of the model.
+    """
+
+    values: Array
+    jacobian: Array
+    links: NDArray[np.intp]
+    metres: Array
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model with its covariance ``(UNKNOWNS, UNKNOWNS)`` and the last rows of each posture: depth, outline.
+
+    ``gradients`` and ``hessians`` are those of each posture alone, of its pose ``(P, 6)``, ``(P, 6, 6)``.
+    """
+
+    model: Model
+    covariance: Array
+    rows: list[tuple[Rows, Rows]]
+    widths: tuple[float, float]
+
+
+def fit(
+    view: ArmView,
+    sights: Sequence[Sight],
+    start: Model,
+    *,
+    camera: bool = False,
+    joints: bool = False,
+    iterations: int = 12,
+    search_px: Sequence[float] = (16, 12, 8, 6, 5),
+) -> Fit:
+    """Gauss-Newton from a start that is a few centimetres off at most.
+
+    Args:
+        view: the arm.
+        sights: of each posture.
+        start: to begin with.
+        camera: fit focal length and principal point.
+        joints: fit offsets of joints 2 to 7.
+        iterations: at most.
+        search_px: how far from the drawn outline the seen one is looked for, by iteration; the last one stays.
+    """
+    k = start.intrinsics
+    free = np.zeros(UNKNOWNS, dtype=bool)
+    free[: _WARP.stop] = True
+    free[_CAMERA], free[_JOINTS.start + 1 : _JOINTS.stop] = camera, joints
+    spread = np.full(UNKNOWNS, np.inf)
+    spread[_SCALE], spread[_OFFSET], spread[_WARP] = SCALE_SD, OFFSET_SD_M, WARP_SD_M
+    spread[_CAMERA] = [FOCAL_SD * k.fx, FOCAL_SD * k.fy, CENTRE_SD_PX, CENTRE_SD_PX]
+    spread[_JOINTS] = JOINTS_SD_RAD
+    prior = 1 / spread**2
+    model = start
+    for iteration in range(iterations):
+        reach = search_px[min(iteration, len(search_px) - 1)]
+        gate_m = 0.08 if iteration < 2 else 0.04 if iteration < 4 else 0.025
+        rows = [residuals(view, sight, model, reach, gate_m) for sight in sights]
+        widths = _width([each[0] for each in rows]), _width([each[1] for each in rows])
+        hessian, gradient, meat = _normal(rows, widths)
+        away = np.zeros(UNKNOWNS)
+        away[_SCALE : _WARP.stop] = model.depth - start.depth * (np.arange(len(model.depth)) == 0)
+        away[_SCALE] = model.depth[0] - 1
+        away[_CAMERA] = model.intrinsics.as_array() - k.as_array()
+        away[_JOINTS] = model.offsets_rad
+        whole = hessian + np.diag(prior)
+        right = gradient - prior * away
+        step = np.zeros(UNKNOWNS)
+        step[free] = np.linalg.solve(whole[np.ix_(free, free)] + 1e-9 * np.eye(free.sum()), right[free])
+        model = model.stepped(step)
+        if iteration >= len(search_px) and np.abs(step[:3]).max() < 2e-5 and np.abs(step[3:6]).max() < 2e-5:
+            break
+    covariance = np.zeros((UNKNOWNS, UNKNOWNS))
+    inverse = np.linalg.pinv(whole[np.ix_(free, free)])
+    covariance[np.ix_(free, free)] = inverse @ (meat + np.diag(prior))[np.ix_(free, free)] @ inverse
+    return Fit(model, covariance, rows, widths)
+
+
+def residuals(view: ArmView, sight: Sight, model: Model, reach_px: float, gate_m: float) -> tuple[Rows, Rows]:
+    """Of depth and of the outline, at one posture."""
+    view.place(sight.joints_rad + model.offsets_rad, model.gripper_rad)
+    depth, links = view.draw(model.pose, model.intrinsics)
+    return _depth_rows(view, sight, model, depth, links, gate_m), _outline_rows(
+        view, sight, model, depth, links, reach_px
+    )
+
+
+def _depth_rows(
+    view: ArmView, sight: Sight, model: Model, depth: NDArray[np.float32], links: NDArray[np.intp], gate_m: float
+) -> Rows:
+    k = model.intrinsics
+    inner = np.zeros(depth.shape, np.uint8)
+    inner[::STRIDE_PX, ::STRIDE_PX] = 1
+    # Away from every step in depth: there a pixel mixes two surfaces, and finite differences are no normals.
+    smooth = depth > 0
+    low, high = cv2.erode(depth, np.ones((3, 3))), cv2.dilate(depth, np.ones((3, 3)))
+    smooth &= high - low < 0.01 * depth
+    smooth = cv2.erode(smooth.astype(np.uint8), np.ones((2 * EDGE_PX + 1,) * 2)) > 0
+    chosen = smooth & (inner > 0) & (sight.depth > 0)
+    chosen[[0, -1]] = chosen[:, [0, -1]] = False
+    v, u = np.nonzero(chosen)
+    z = depth[v, u].astype(float)
+    z_u = (depth[v, u + 1].astype(float) - depth[v, u - 1]) / 2
+    z_v = (depth[v + 1, u].astype(float) - depth[v - 1, u]) / 2
+    ray = np.column_stack([(u - k.cx) / k.fx, (v - k.cy) / k.fy, np.ones(len(u))])
+    normal = np.column_stack([k.fx * z_u, k.fy * z_v, -(z + (u - k.cx) * z_u + (v - k.cy) * z_v)])
+    along = z / np.linalg.norm(normal, axis=1)  # -n . d of the unit normal
+    waves = warp_waves(k.height, k.width)[v, u]
+    read = sight.depth[v, u] - (model.depth[0] * z + model.depth[1] + waves @ model.depth[2:])
+    cosine = along / np.linalg.norm(ray, axis=1)
+    kept = (cosine > LEAST_COSINE) & (np.abs(read) < gate_m)
+    u, v, z, ray, normal, along, waves, read = (each[kept] for each in (u, v, z, ray, normal, along, waves, read))
+    unit = normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    link = links[v, u]
+    velocities = _velocities(view, model, z[:, None] * ray, link)
+    jacobian = np.zeros((len(z), UNKNOWNS))
+    by_depth = -model.depth[0] * np.einsum("nk,nkj->nj", unit, velocities) / along[:, None]
+    jacobian[:, _POSE], jacobian[:, _JOINTS] = by_depth[:, :6], by_depth[:, 6:]
+    jacobian[:, _SCALE], jacobian[:, _OFFSET], jacobian[:, _WARP] = z, 1, waves
+    turned = -unit / along[:, None] * z[:, None]
+    jacobian[:, _CAMERA] = model.depth[0] * np.column_stack(
+        [turned[:, 0] * ray[:, 0] / k.fx, turned[:, 1] * ray[:, 1] / k.fy, turned[:, 0] / k.fx, turned[:, 1] / k.fy]
+    )
+    sd = np.hypot(DEPTH_SD_M * z**2 * along, MODEL_SD_M)
+    weight = along / sd
+    return Rows(weight * read, weight[:, None] * jacobian, link, -along * read)
+
+
+def _outline_rows(
+    view: ArmView, sight: Sight, model: Model, depth: NDArray[np.float32], links: NDArray[np.intp], reach_px: float
+) -> Rows:
+    k = model.intrinsics
+    mask = (depth > 0).astype(np.float32)
+    rim = (mask > 0) & (cv2.erode(mask, np.ones((3, 3))) == 0)
+    border = 3
+    rim[:border] = rim[-border:] = rim[:, :border] = rim[:, -border:] = False
+    v, u = np.nonzero(rim)
+    v, u = v[::OUTLINE_STEP_PX], u[::OUTLINE_STEP_PX]
+    soft = cv2.GaussianBlur(mask, (0, 0), 2.0)
+    slope = -np.column_stack([cv2.Sobel(soft, cv2.CV_32F, 1, 0)[v, u], cv2.Sobel(soft, cv2.CV_32F, 0, 1)[v, u]])
+    steep = np.linalg.norm(slope, axis=1)
+    kept = steep > 0.15
+    u, v, across = u[kept], v[kept], slope[kept] / steep[kept, None]
+    offsets = np.arange(-reach_px, reach_px + 0.25, 0.5)
+    columns = (u[:, None] + across[:, :1] * offsets).astype(np.float32)
+    rows = (v[:, None] + across[:, 1:] * offsets).astype(np.float32)
+    if not len(u):
+        return Rows(np.empty(0), np.empty((0, UNKNOWNS)), np.empty(0, dtype=np.intp), np.empty(0))
+    seen = cv2.remap(sight.evidence, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    drawn = cv2.remap(2 * mask - 1, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    place, sure = _step_along(seen, offsets)
+    own, clean = _step_along(drawn, offsets)
+    kept = (sure > 0.5) & (clean > 0.9) & (np.abs(place) < reach_px - 1)
+    u, v, across, away = u[kept], v[kept], across[kept], (place - own)[kept]
+    z = depth[v, u].astype(float)
+    ray = np.column_stack([(u - k.cx) / k.fx, (v - k.cy) / k.fy, np.ones(len(u))])
+    link = links[v, u]
+    velocities = _velocities(view, model, z[:, None] * ray, link)
+    focal = np.array([k.fx, k.fy])
+    pixels = focal[:, None] / z[:, None, None] * (velocities[:, :2] - ray[:, :2, None] * velocities[:, 2:])
+    jacobian = np.zeros((len(z), UNKNOWNS))
+    by_image = np.einsum("nk,nkj->nj", across, pixels)
+    jacobian[:, _POSE], jacobian[:, _JOINTS] = by_image[:, :6], by_image[:, 6:]
+    jacobian[:, _CAMERA] = np.column_stack([across * ray[:, :2], across])
+    sd = np.hypot(OUTLINE_SD_PX, MODEL_SD_M * k.fx / z)
+    return Rows(away / sd, jacobian / sd[:, None], link, away * z / k.fx)
+
+
+def _step_along(profiles: Array, offsets: Array) -> tuple[Array, Array]:
+    """Where each profile ``(N, S)`` falls from arm to background, and how clean the step is, -1..1."""
+    from_left = np.cumsum(profiles, axis=1)
+    total = from_left[:, -1:]
+    contrast = 2 * from_left - total
+    best = contrast.max(axis=1, keepdims=True)
+    # Several places may be as good: of a run of unknown pixels the middle is taken.
+    ties = contrast >= best - 1e-3
+    place = (ties * (offsets + 0.25)).sum(axis=1) / ties.sum(axis=1)
+    return place, best[:, 0] / len(offsets)
+
+
+def _velocities(view: ArmView, model: Model, points: Array, links: NDArray[np.intp]) -> Array:
+    """How camera-frame points ``(N, 3)`` move with the pose's tangent and the joints, ``(N, 3, 6 + 7)``."""
+    rotation = model.pose[:3, :3]
+    base = points @ rotation.T + model.pose[:3, 3]
+    out = np.empty((len(points), 3, 13))
+    out[..., :3] = -rotation.T
+    out[..., 3:6] = rotation.T @ cross_matrix(base)
+    axes, anchors = view.axes
+    for joint in range(7):
+        moves = links > joint
+        out[..., 6 + joint] = np.where(moves[:, None], np.cross(axes[joint], base - anchors[joint]) @ rotation, 0)
+    return out
+
+
+def _width(rows: Sequence[Rows]) -> float:
+    values = np.concatenate([each.values for each in rows])
+    return max(1.4826 * float(np.median(np.abs(values))), 0.5) if len(values) else 1.0
+
+
+def _normal(rows: Sequence[tuple[Rows, Rows]], widths: tuple[float, float]) -> tuple[Array, Array, Array]:
+    hessian, gradient, meat = np.zeros((UNKNOWNS,) * 2), np.zeros(UNKNOWNS), np.zeros((UNKNOWNS,) * 2)
+    blocks = 0
+    for pair in rows:
+        scores = np.zeros((len(LINKS), UNKNOWNS))
+        for each, width in zip(pair, widths, strict=True):
+            weight = 1 / (1 + (each.values / (CAUCHY * width)) ** 2) / width**2
+            weighted = each.jacobian * weight[:, None]
+            hessian += weighted.T @ each.jacobian
+            for link in np.unique(each.links):
+                of = each.links == link
+                scores[link] += weighted[of].T @ each.values[of]
+        gradient += scores.sum(axis=0)
+        meat += scores.T @ scores
+        blocks += int(np.any(scores, axis=1).sum())
+    return hessian, gradient, meat * blocks / max(blocks - 6, 1)

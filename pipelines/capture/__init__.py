@@ -1,0 +1,1 @@
+"""Captures for calibration: the arm takes postures one after the other, and is photographed at rest."""

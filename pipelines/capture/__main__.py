@@ -1,0 +1,190 @@
+"""Photograph the arm at rest in many postures, for the calibration of the camera: the arm is the measuring body.
+
+The arm turns slowly from one posture to the next, waits until its encoders stand still, and is photographed a few
+times. On all of the way the TCP keeps to the fence, the tool points down to within 17 deg and the whole arm stays clear
+of the site's boxes; the elbow swings to either side, so that the camera sees every link from several sides. Neither a
+camera pose nor a start for one is needed.
+
+  python -m pipelines.capture --out captures                          the twin, 20 postures, 90 s
+  python -m pipelines.capture --out captures --arm 192.168.1.203 --camera realsense --step
+  python -m pipelines.capture --out captures --hidden 7 --truth truth.json    a twin that nobody knows
+
+What was taken is on the disk within a second. Ctrl-C stops the arm and keeps all of it; the same command goes on with
+the postures that are left. DIR.png, beside the folder, shows which are there. The folder holds images of your room and
+the arm's joints, but no serial number. Exit codes: 0 all taken, 2 refused or a fault (what was taken is kept), 130
+stopped by the operator.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from control.arms.site import SiteParams
+from control.arms.xarm.driver import XArm
+from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder, seed
+from datasets.common.errors import ConfigError, SafetyStop
+from datasets.rig.projection import Array
+from datasets.rig.rig import RIG_PATH, Rig
+from perception.calibration.captures import Setting
+from pipelines.capture.coverage import draw_coverage
+from pipelines.capture.postures import choose_postures
+from pipelines.capture.session import CaptureFolder, Tour, describe_camera, look_at_rest
+from pipelines.observers.output import unhurried_output
+from pipelines.observers.step_prompt import StepPrompt
+from pipelines.run_real import add_consents, add_site, agrees_to_take_over, ask_operator
+from pipelines.runtime.interrupt import Interruption, stop_on_signals
+from pipelines.runtime.stops import Stop, StopReason
+from pipelines.runtime.tick import Vector
+from pipelines.setup.devices import TWIN, DeviceNames, Devices, open_devices
+from pipelines.setup.hidden import add_hidden_options, check_hidden, hidden_truth
+from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
+from pipelines.setup.setup import PROPORTIONAL, Setup
+from pipelines.twin.settings import TWIN_PATH, TwinParams
+
+PROG = "pipelines.capture"
+LEAST_POSTURES = 4
+
+
+def parser() -> CommandParser:
+    """The command line's options."""
+    options = CommandParser(
+        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the captures, new or begun")
+    options.add_argument("--postures", type=int, default=20, metavar="N", help="how many (default 20; 10 are enough)")
+    options.add_argument("--frames", type=int, default=3, metavar="N", help="of each posture (default 3)")
+    options.add_argument("--seed", type=seed, default=0, help="of the postures (default 0)")
+    options.add_argument("--step", action="store_true", help="ask before every motion")
+    options.add_argument("--plan", action="store_true", help="only choose the postures and draw them; nothing moves")
+    devices = options.add_argument_group("devices (default: the twin)")
+    devices.add_argument("--arm", metavar="IP|twin", help="the controller's address")
+    devices.add_argument("--camera", metavar="realsense[:SERIAL]|twin")
+    devices.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
+    add_consents(devices)
+    devices.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
+    add_hidden_options(options)
+    files = options.add_argument_group("parameter files")
+    files.add_argument("--rig", default=RIG_PATH, metavar="FILE")
+    files.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE", help="default: %(default)s")
+    add_site(files)
+    files.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
+    return options
+
+
+@unhurried_output()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    options = parser().parse_args(arguments)
+    with command_line(PROG):
+        names = _check(options)
+        rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
+        setup = Setup.load(
+            rig,
+            RuntimeParams.load(options.runtime),
+            policy=PROPORTIONAL,
+            max_speed_m_s=options.max_speed,
+            site=SiteParams.load(options.site),
+        )
+        # Any camera may be calibrated: what it reports of itself is kept, however far from the rig's it is.
+        camera = replace(setup.camera, focal_tolerance=1.0, principal_point_tolerance_px=1000.0)
+        setup = replace(setup, camera=camera)
+        plan = choose_postures(rig, setup.fence, setup.clearance, options.postures, options.seed)
+        folder = CaptureFolder(options.out, plan, options.frames)
+        if options.plan:
+            _draw(plan, folder.left, options, setup)
+            return
+        truth = hidden_truth(options, rig)
+        if folder.left and not names.is_twin and not options.yes:
+            ask_operator(options.arm, [np.asarray(plan[posture]) for posture in folder.left])
+        if folder.left:
+            with (
+                open_devices(names, setup, twin, hidden=truth) as devices,
+                stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
+            ):
+                try:
+                    capture(devices, rig, plan, folder, options.frames, interrupted, options.step)
+                except SafetyStop as stop:
+                    if interrupted.is_set() or (isinstance(stop, Stop) and stop.reason is StopReason.OPERATOR):
+                        raise KeyboardInterrupt from stop
+                    raise
+                finally:
+                    _draw(plan, CaptureFolder(options.out, plan, options.frames).left, options, setup)
+        print(f"all {len(plan)} postures are in {options.out}; calibrate with --frames {options.out}")
+
+
+def capture(
+    devices: Devices,
+    rig: Rig,
+    plan: Array,
+    folder: CaptureFolder,
+    frames: int,
+    interrupted: Interruption,
+    step: bool = False,
+) -> None:
+    """Take the postures that are left, and go home again; what was taken is on the disk, however this ends.
+
+    Raises:
+        SafetyStop: it was stopped, or the operator refused a motion at ``step``.
+        DeviceError: a fault of arm or camera.
+    """
+    arm, camera = devices.arm, devices.camera
+    if not isinstance(arm, XArm):
+        raise ConfigError("captures need an arm that turns its joints; name --arm IP or leave it out")
+    prompt = StepPrompt(interrupted, arm.why_stopped) if step else None
+
+    def allow(step_m: Vector) -> None:
+        if prompt is not None:
+            prompt(step_m)
+        if interrupted.is_set():
+            raise interrupted.stop()
+
+    setting = Setting(camera=describe_camera(getattr(camera, "description", "unknown")), tool=rig.tool.name)
+    tour = Tour(arm, np.asarray(rig.home_joints_rad, dtype=float), plan, allow)
+    with folder.writer(replace(rig, camera=camera.intrinsics), setting) as keep:
+        tour.begin()
+        for posture in tqdm(folder.left, unit="posture", desc="capturing"):
+            tour.go(posture)
+            for frame, joints, tcp in look_at_rest(camera, arm, frames):
+                keep(frame, posture, joints, tcp)
+        tour.end()
+
+
+def _check(options: argparse.Namespace) -> DeviceNames:
+    """Refuse what does not fit together, before anything is opened."""
+    if options.postures < LEAST_POSTURES:
+        raise ConfigError(f"--postures {options.postures}: at least {LEAST_POSTURES} are needed for a camera's pose")
+    if not 1 <= options.frames <= 100:
+        raise ConfigError(f"--frames {options.frames}: give 1 to 100 for each posture")
+    if options.arm is None and options.camera not in (None, TWIN):
+        raise ConfigError(f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP")
+    names = DeviceNames.of(
+        options.camera,
+        options.arm,
+        take_over=options.take_over and (options.yes or agrees_to_take_over),
+        reports_are_commands=options.reports_are_commands,
+    )
+    require_writable_folder(options.out, "--out")
+    require_writable(_picture(options.out), "--out")
+    check_hidden(options, names, options.out)
+    return names
+
+
+def _picture(out: Path) -> Path:
+    """Beside the folder: what lies in it belongs to its frames."""
+    out = out.resolve()
+    return out.with_name(f"{out.name}.png")
+
+
+def _draw(plan: Array, left: Sequence[int], options: argparse.Namespace, setup: Setup) -> None:
+    out = options.out
+    draw_coverage(plan, ~np.isin(np.arange(len(plan)), left), setup.fence, setup.site.keep_out, _picture(out))
+    rest = "" if options.plan or not left else "; the same command takes the rest"
+    print(f"{len(plan) - len(left)} of {len(plan)} postures taken: {_picture(out)}{rest}")
+
+
+if __name__ == "__main__":
+    main()

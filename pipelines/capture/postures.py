@@ -1,0 +1,128 @@
+"""Which postures show the arm from many sides, and in which order they are taken."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import mujoco
+import numpy as np
+
+from control.arms.fence import Fence
+from control.arms.xarm.turning import MAX_TURN_RAD, turning_way
+from control.clearance.arm_clearance import ArmClearance
+from datasets.arm.kinematics import Kinematics, pointing_down
+from datasets.arm.model import ARM_JOINTS, arm_spec
+from datasets.common.errors import ConfigError, SafetyStop
+from datasets.rig.projection import Array
+from datasets.rig.rig import Rig
+
+CANDIDATES = 40
+"""As many are drawn for each posture that is wanted, and those that differ most from each other are taken."""
+TURN_RAD = 0.25
+ELBOW_RAD = 1.2
+"""Of the posture that inverse kinematics starts from: seven joints leave the elbow free."""
+SPARE_M, SPARE_RAD = 0.01, 0.01
+"""More room than the arm itself asks for: a turn begins where the one before ended, not quite where it was planned."""
+_DRAWS = 60
+_LINKS = ("link2", "link4", "link5", "link6", "link7")
+
+
+class LinkPlaces:
+    """Where the axes of the links are."""
+
+    def __init__(self) -> None:
+        self._model = arm_spec("own", shapes=False).compile()
+        self._data = mujoco.MjData(self._model)
+        self._joints = [self._model.joint(name).qposadr[0] for name in ARM_JOINTS]
+        self._bodies = [self._model.body(name).id for name in _LINKS]
+
+    def __call__(self, joints_rad: Array) -> Array:
+        """``(5, 3)`` m in the base frame, of links 2, 4, 5, 6 and 7 at joints ``(7,)``."""
+        self._data.qpos[self._joints] = joints_rad
+        mujoco.mj_kinematics(self._model, self._data)
+        return self._data.xpos[self._bodies].copy()
+
+
+def choose_postures(rig: Rig, fence: Fence, clearance: ArmClearance, count: int, seed: int) -> Array:
+    """Joints ``(count, 7)`` rad, spread out, each reached from the one before, the first from home, the last to home.
+
+    On the whole way the TCP keeps to the fence, the tool within 0.3 rad of where it points at home, and the whole arm
+    clear of what ``clearance`` knows of, which is asked for more room from then on; the elbow swings to either side.
+    The same arguments give the same postures.
+
+    Raises:
+        ConfigError: there is room for too few.
+    """
+    way = _Ways(fence, clearance)
+    kinematics, rng, places = Kinematics(), np.random.default_rng(seed), LinkPlaces()
+    home = np.asarray(rig.home_joints_rad, dtype=float)
+    margin = 0.02 * (fence.high_m - fence.low_m)
+    found: list[Array] = []
+    for _ in range(_DRAWS * count):
+        place = rng.uniform(fence.low_m + margin, fence.high_m - margin)
+        near = home + ELBOW_RAD * rng.standard_normal(7) * [0.3, 0.4, 1, 0.4, 1, 0.4, 0.3]
+        near[0] += np.arctan2(place[1], place[0])
+        rotation = pointing_down(rng.uniform(-0.5, 0.5) * TURN_RAD, rng.uniform(-0.5, 0.5, 2) * TURN_RAD)
+        joints = kinematics.approach(near, place, rotation, iterations=12)
+        if way(joints, joints):
+            found.append(joints)
+            if len(found) == CANDIDATES * count:
+                break
+    if len(found) < 2 * count:
+        raise ConfigError(
+            f"only {len(found)} postures were found for --postures {count} inside the fence and clear of the site's "
+            "boxes; ask for fewer, or make keep_within larger"
+        )
+    features = np.array([np.ravel([*places(joints), kinematics.tcp(joints)]) for joints in found])
+    return _ordered(found, _spread(features), home, count, way)
+
+
+def _spread(features: Array) -> list[int]:
+    """All rows, each the farthest from those before it (farthest point sampling)."""
+    nearest = np.linalg.norm(features - features.mean(axis=0), axis=1)
+    order: list[int] = []
+    for _ in range(len(features)):
+        order.append(int(np.argmax(nearest)))
+        apart = np.linalg.norm(features - features[order[-1]], axis=1)
+        nearest = apart if len(order) == 1 else np.minimum(nearest, apart)
+        nearest[order] = -1
+    return order
+
+
+def _ordered(
+    found: list[Array], order: list[int], home: Array, count: int, way: Callable[[Array, Array], bool]
+) -> Array:
+    """The first ``count`` of them that a short round trip from home can join."""
+    trip: list[Array] = [home, home]
+    for index in order:
+        joints = found[index]
+        detours = [
+            np.abs(before - joints).max() + np.abs(joints - after).max() - np.abs(after - before).max()
+            for before, after in pairwise(trip)
+        ]
+        gaps = np.argsort(detours) + 1
+        for gap in gaps[:4]:
+            if way(trip[gap - 1], joints) and way(joints, trip[gap]):
+                trip.insert(gap, joints)
+                break
+        if len(trip) == count + 2:
+            return np.array(trip[1:-1])
+    raise ConfigError(f"only {len(trip) - 2} of --postures {count} can be joined by clear turns; ask for fewer")
+
+
+class _Ways:
+    """Whether all joints may turn evenly from one posture to another, with room to spare."""
+
+    def __init__(self, fence: Fence, clearance: ArmClearance) -> None:
+        self._fence = replace(fence, low_m=fence.low_m + SPARE_M, high_m=fence.high_m - SPARE_M)
+        self._clearance, self._kinematics = clearance, Kinematics()
+        clearance.allow_for(0.0, SPARE_M)
+
+    def __call__(self, start_rad: Array, joints_rad: Array) -> bool:
+        start, joints = np.asarray(start_rad, dtype=float), np.asarray(joints_rad, dtype=float)
+        try:
+            turning_way(self._fence, self._kinematics, start, joints, MAX_TURN_RAD - SPARE_RAD)
+            self._clearance.turn(start, joints)
+        except SafetyStop:
+            return False
+        return True

@@ -1,0 +1,5 @@
+"""``make soak``."""
+
+from soak.run import main
+
+main()

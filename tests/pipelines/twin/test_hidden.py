@@ -1,0 +1,147 @@
+"""Hidden twins: the seed decides, all within the envelope, and what is spoiled is spoiled by just that."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import ConfigError, DataError
+from datasets.rig.projection import invert, project, transform
+from pipelines.twin.hidden.captures import Sensor, Spoil, hidden_captures, spoiled
+from pipelines.twin.hidden.truth import FOCAL_PX, JOINTS_RAD, SCALE, WARP_M, Truth
+
+
+@pytest.fixture(scope="module")
+def postures(rig):
+    rng = np.random.default_rng(0)
+    return np.array(rig.home_joints_rad) + rng.normal(0, 0.25, (7, 7))
+
+
+@pytest.fixture(scope="module")
+def fine(rig, postures):
+    return hidden_captures(3, postures, rig=rig, frames=1)
+
+
+def test_every_truth_lies_within_the_envelope(rig):
+    centre = (rig.workspace.low + rig.workspace.high) / 2
+    drawn = [Truth.draw(seed, rig, joint_offsets=True) for seed in range(60)]
+    for truth in drawn:
+        pose = truth.pose
+        away = pose[:3, 3] - centre
+        distance = np.linalg.norm(away)
+        assert 0.6 <= distance <= 1.8
+        assert abs(np.degrees(np.arctan2(away[1], away[0]))) <= 80
+        assert -20 <= np.degrees(np.arcsin(away[2] / distance)) <= 60
+        np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-9)
+        level = np.cross(pose[:3, 2], [0, 0, 1])
+        roll = np.degrees(np.arccos(pose[:3, 0] @ level / np.linalg.norm(level)))
+        assert roll <= 10.001
+        assert FOCAL_PX[0] <= truth.camera.fx <= FOCAL_PX[1]
+        pixel = project(transform(invert(pose), centre), truth.camera)
+        assert np.all((pixel > 0) & (pixel < [640, 480]))
+        assert abs(truth.depth_scale - 1) <= SCALE
+        assert np.abs(truth.joint_offsets).max() <= JOINTS_RAD
+    assert np.std([truth.pose[1, 3] for truth in drawn]) > 0.4
+    assert np.std([truth.camera.fx for truth in drawn]) > 80
+
+
+def test_joint_offsets_change_nothing_else(rig):
+    without, with_ = Truth.draw(5, rig), Truth.draw(5, rig, joint_offsets=True)
+    assert not any(without.joint_offsets)
+    assert all(with_.joint_offsets)
+    assert replace(with_, joint_offsets=without.joint_offsets) == without
+
+
+def test_a_camera_may_report_a_wrong_focal_length(rig):
+    truth = Truth.draw(5, rig, intrinsics_error=0.02)
+    assert 0 < abs(truth.told_camera.fx / truth.camera.fx - 1) <= 0.02
+    assert Truth.draw(5, rig).told == Truth.draw(5, rig).intrinsics
+
+
+def test_depth_is_read_scaled_and_warped_by_no_more_than_said(rig):
+    for seed in range(10):
+        truth = Truth.draw(seed, rig)
+        read = truth.as_read(np.ones((48, 64), np.float32))
+        warp = read - truth.depth_scale
+        assert 0 < np.abs(warp).max() <= WARP_M + 1e-6
+        assert np.abs(np.diff(warp, axis=0)).max() < WARP_M / 4
+        assert not truth.as_read(np.zeros((4, 4), np.float32)).any()
+
+
+def test_the_truth_s_file_is_read_again(rig, tmp_path):
+    truth = Truth.draw(2, rig, joint_offsets=True)
+    truth.save(tmp_path / "truth.json")
+    assert Truth.load(tmp_path / "truth.json") == truth
+    (tmp_path / "bad.json").write_text(json.dumps({"seed": 1}))
+    for name in ("bad.json", "none.json"):
+        with pytest.raises(DataError, match="no truth of a hidden twin"):
+            Truth.load(tmp_path / name)
+
+
+def test_a_seed_gives_the_same_captures(rig, postures, fine):
+    again, truth = hidden_captures(3, postures, rig=rig, frames=1)
+    np.testing.assert_array_equal(again.rgb, fine[0].rgb)
+    np.testing.assert_array_equal(again.depth, fine[0].depth)
+    assert truth == fine[1]
+
+
+def test_captures_show_the_arm_where_the_truth_puts_it(rig):
+    """Depth at the TCP's pixel, with the sensor's errors taken out, is the fingers' distance or nearer."""
+    seed, home = 3, np.array([rig.home_joints_rad])
+    captures, truth = hidden_captures(seed, home, rig=rig, frames=1)
+    flange = Kinematics().tcp_pose(home[0]) @ np.array([0, 0, -0.12, 1.0])
+    seen = transform(invert(truth.pose), flange[:3])
+    u, v = np.rint(project(seen, truth.camera)).astype(int)
+    patch = captures.depth[0, v - 3 : v + 4, u - 3 : u + 4]
+    assert abs(np.median(patch[patch > 0]) / truth.depth_scale - seen[2]) < 0.08
+    np.testing.assert_allclose(captures.tcp[0], Kinematics().tcp(home[0]))
+
+
+def test_frames_of_a_posture_differ_by_their_noise(rig, postures):
+    captures, _ = hidden_captures(1, postures[:1], rig=rig, frames=2)
+    assert captures.postures.tolist() == [0, 0]
+    both = (captures.depth[0] > 0) & (captures.depth[1] > 0)
+    difference = np.abs(captures.depth[0] - captures.depth[1])[both]
+    assert 0 < np.median(difference) < 0.03
+    assert not np.array_equal(captures.rgb[0], captures.rgb[1])
+
+
+def test_the_tools_are_not_told_the_truth(fine):
+    captures, truth = fine
+    told = f"{captures.setting} {captures.intrinsics}"
+    assert str(truth.depth_scale) not in told
+    assert captures.setting.planned == 7
+
+
+def test_spoiled_captures_are_spoiled_by_that_alone(rig, postures, fine):
+    captures = fine[0]
+    made = {kind: spoiled(kind, 3, postures, rig=rig, frames=1) for kind in Spoil}
+    assert len(made[Spoil.TOO_FEW]) == 2
+    assert 2 < len(made[Spoil.ONE_SIDE]) < len(captures)
+    assert np.ptp(made[Spoil.ONE_SIDE].joints, axis=0).max() < np.ptp(captures.joints, axis=0).max()
+    assert not made[Spoil.NO_DEPTH].depth.any()
+    np.testing.assert_array_equal(made[Spoil.MOVED].rgb[2], captures.rgb[2])
+    for kind, first in ((Spoil.MOVED, 4), (Spoil.HIDDEN, 0), (Spoil.TOOL, 0), (Spoil.OTHER_ROBOT, 0)):
+        changed = (np.abs(made[kind].rgb[first:].astype(int) - captures.rgb[first:]) > 30).any(axis=-1).mean()
+        assert 1e-4 < changed < 0.5, kind
+        np.testing.assert_array_equal(made[kind].joints, captures.joints)
+    for kind in (Spoil.MIRRORED, Spoil.SWAPPED, Spoil.TCP):
+        np.testing.assert_array_equal(made[kind].rgb, captures.rgb)
+    for kind in (Spoil.MIRRORED, Spoil.SWAPPED):
+        assert np.abs(made[kind].joints - captures.joints).max() > 0.1
+    offset = np.linalg.norm(made[Spoil.TCP].tcp - captures.tcp, axis=1)
+    np.testing.assert_allclose(offset, 0.01)
+
+
+def test_an_unknown_way_to_spoil_is_refused(postures):
+    with pytest.raises(ConfigError, match="joints_swapped"):
+        spoiled("rotten", 0, postures)
+
+
+def test_the_sensor_keeps_what_has_no_reading(rig):
+    depth = np.zeros((480, 640), np.float32)
+    rgb, read = Sensor(Truth.draw(0, rig)).read((np.full((480, 640, 3), 100, np.uint8), depth))
+    assert not read.any()
+    assert rgb.std() > 0
