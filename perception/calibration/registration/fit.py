@@ -100,7 +100,7 @@ class Rows:
 class Fit:
     """A fitted model with its covariance ``(UNKNOWNS, UNKNOWNS)`` and the last rows of each posture: depth, outline.
 
-    ``gradients`` and ``hessians`` are those of each posture alone, of its pose ``(P, 6)``, ``(P, 6, 6)``.
+    ``widths`` are what depth and outline residuals scatter by, of what they were whitened with.
     """
 
     model: Model
@@ -236,8 +236,8 @@ def _outline_rows(
         return Rows(np.empty(0), np.empty((0, UNKNOWNS)), np.empty(0, dtype=np.intp), np.empty(0))
     seen = cv2.remap(sight.evidence, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     drawn = cv2.remap(2 * mask - 1, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    place, sure = _step_along(seen, offsets)
-    own, clean = _step_along(drawn, offsets)
+    place, sure = _step_along(np.asarray(seen, dtype=float), offsets)
+    own, clean = _step_along(np.asarray(drawn, dtype=float), offsets)
     kept = (sure > 0.5) & (clean > 0.9) & (np.abs(place) < reach_px - 1)
     u, v, across, away = u[kept], v[kept], across[kept], (place - own)[kept]
     z = depth[v, u].astype(float)
