@@ -264,7 +264,8 @@ def _check_fit(
         )
     if np.linalg.norm(shift) > MOST_TOOL_M:
         raise CalibrationError(
-            Cause.TOOL, f"it is seen at least {np.round(1e3 * shift).astype(int).tolist()} mm (flange x, y, z) from there"
+            Cause.TOOL,
+            f"it is seen at least {np.round(1e3 * shift).astype(int).tolist()} mm (flange x, y, z) from there",
         )
     if apart > max(MOST_HALVES_M, HALVES_DEVIATIONS * deviation):
         raise CalibrationError(
