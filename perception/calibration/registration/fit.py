@@ -158,7 +158,7 @@ def fit(
         whole = hessian + np.diag(prior)
         right = gradient - prior * away
         step = np.zeros(UNKNOWNS)
-        step[free] = np.linalg.solve(whole[np.ix_(free, free)] , right[free])
+        step[free] = np.linalg.solve(whole[np.ix_(free, free)], right[free])
         model = model.stepped(step)
         if iteration >= len(search_px) and np.abs(step[:3]).max() < 2e-5 and np.abs(step[3:6]).max() < 2e-5:
             break
