@@ -14,7 +14,7 @@ from perception.calibration.registration.fit import CAUCHY, Fit, Sight
 from perception.calibration.registration.motion import moved
 from perception.calibration.registration.posture import Posture
 
-LEAST_FEATURES = 25
+LEAST_FEATURES, WINDOW_PX = 25, (15, 15)
 REWEIGHTINGS = 30
 DISAGREES_TIMES, LEAST_DISAGREEMENT = 5.0, 0.2
 
@@ -28,13 +28,12 @@ def camera_motion_px(postures: Sequence[Posture]) -> NDArray[np.float64]:
     gray = [cv2.cvtColor(posture.frame.rgb, cv2.COLOR_RGB2GRAY) for posture in postures]
     still = [cv2.erode((~moving(background, posture)).astype(np.uint8), np.ones((15, 15))) for posture in postures]
     motion = np.zeros(len(postures))
-    window = {"winSize": (15, 15), "maxLevel": 3}
     corners = cv2.goodFeaturesToTrack(gray[0], 600, 0.01, 6, mask=still[0])
     if corners is None:
         return motion
     for index in range(1, len(postures)):
-        there, found, _ = cv2.calcOpticalFlowPyrLK(gray[0], gray[index], corners, None, **window)
-        back, returned, _ = cv2.calcOpticalFlowPyrLK(gray[index], gray[0], there, None, **window)
+        there, found, _ = cv2.calcOpticalFlowPyrLK(gray[0], gray[index], corners, corners.copy(), winSize=WINDOW_PX)
+        back, returned, _ = cv2.calcOpticalFlowPyrLK(gray[index], gray[0], there, there.copy(), winSize=WINDOW_PX)
         column, row = np.rint(there[:, 0]).astype(int).clip(0, np.array(gray[0].shape)[::-1] - 1).T
         good = (found[:, 0] > 0) & (returned[:, 0] > 0) & (still[index][row, column] > 0)
         good &= np.linalg.norm((back - corners)[:, 0], axis=1) < 0.3
@@ -63,7 +62,7 @@ def tool_shift(view: ArmView, sights: Sequence[Sight], result: Fit) -> Array:
             # The tool moves as the camera's pose does, the other way round.
             own = -rows.jacobian[:, :3] @ flange * (rows.links == TOOL)[:, None]
             parts.append((np.hstack([rows.jacobian[:, :6], own]), rows.values, width))
-    step = np.zeros(9)
+    step: Array = np.zeros(9)
     for _ in range(REWEIGHTINGS):  # what seems an outlier of a tool in its place is none of one that is shifted
         hessian, gradient = np.eye(9) * 1e-3, np.zeros(9)
         for jacobian, values, width in parts:
@@ -83,7 +82,7 @@ def halves_apart(result: Fit, points: Array) -> float:
 
 
 def disagreeing_postures(result: Fit) -> list[int]:
-    """Postures that alone would move what they see of the arm, in whitened residuals, far more than the others would."""
+    """Postures that alone would move what they see of the arm, in whitened residuals, far more than others would."""
     aways = []
     for index, (depth, _) in enumerate(result.rows):
         away = depth.jacobian[:, :6] @ _own_step(result, [index])

@@ -100,7 +100,7 @@ class Rows:
 class Fit:
     """A fitted model with its covariance ``(UNKNOWNS, UNKNOWNS)`` and the last rows of each posture: depth, outline.
 
-    ``gradients`` and ``hessians`` are those of each posture alone, of its pose ``(P, 6)``, ``(P, 6, 6)``.
+    ``widths`` are what depth and outline residuals scatter by, of what they were whitened with.
     """
 
     model: Model
@@ -146,6 +146,10 @@ def fit(
         rows = [residuals(view, sight, model, reach, gate_m) for sight in sights]
         widths = _width([each[0] for each in rows]), _width([each[1] for each in rows])
         hessian, gradient, meat = _normal(rows, widths)
+        # Pixels that err together are fewer than they look: else they would outvote what is known of such cameras.
+        together = np.linalg.solve((hessian + np.diag(prior))[np.ix_(free, free)], meat[np.ix_(free, free)])
+        effect = max(1.0, float(np.trace(together)) / free.sum())
+        hessian, gradient, meat = hessian / effect, gradient / effect, meat / effect**2
         away = np.zeros(UNKNOWNS)
         away[_SCALE : _WARP.stop] = model.depth - start.depth * (np.arange(len(model.depth)) == 0)
         away[_SCALE] = model.depth[0] - 1
@@ -154,7 +158,7 @@ def fit(
         whole = hessian + np.diag(prior)
         right = gradient - prior * away
         step = np.zeros(UNKNOWNS)
-        step[free] = np.linalg.solve(whole[np.ix_(free, free)] + 1e-9 * np.eye(free.sum()), right[free])
+        step[free] = np.linalg.solve(whole[np.ix_(free, free)], right[free])
         model = model.stepped(step)
         if iteration >= len(search_px) and np.abs(step[:3]).max() < 2e-5 and np.abs(step[3:6]).max() < 2e-5:
             break
@@ -236,8 +240,8 @@ def _outline_rows(
         return Rows(np.empty(0), np.empty((0, UNKNOWNS)), np.empty(0, dtype=np.intp), np.empty(0))
     seen = cv2.remap(sight.evidence, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     drawn = cv2.remap(2 * mask - 1, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    place, sure = _step_along(seen, offsets)
-    own, clean = _step_along(drawn, offsets)
+    place, sure = _step_along(np.asarray(seen, dtype=float), offsets)
+    own, clean = _step_along(np.asarray(drawn, dtype=float), offsets)
     kept = (sure > 0.5) & (clean > 0.9) & (np.abs(place) < reach_px - 1)
     u, v, across, away = u[kept], v[kept], across[kept], (place - own)[kept]
     z = depth[v, u].astype(float)

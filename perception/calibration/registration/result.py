@@ -68,17 +68,17 @@ class Registration:
         inside: share of the drawn arm that the captures see as arm, by evidence of colour and depth or by the masks.
     """
 
-    t_base_camera: NDArray[np.float64]
-    covariance: NDArray[np.float64]
+    t_base_camera: Array
+    covariance: Array
     intrinsics: Intrinsics
     depth_scale: float
     depth_offset_m: float
-    depth_warp_m: NDArray[np.float64]
-    table: NDArray[np.float64] | None
-    joint_offsets_rad: NDArray[np.float64]
+    depth_warp_m: Array
+    table: Array | None
+    joint_offsets_rad: Array
     postures: NDArray[np.int64]
-    residuals_mm: NDArray[np.float64]
-    spread_mm: NDArray[np.float64]
+    residuals_mm: Array
+    spread_mm: Array
     disagreeing: tuple[int, ...]
     inside: float
 
