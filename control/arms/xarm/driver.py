@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from control.arms.arm import Arm, Vector
 from control.arms.fence import REACH_M, Fence, check_start, check_tcp
+from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
 from control.arms.params import ArmParams
 from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
 from control.arms.xarm.controller_errors import describe_return
@@ -23,7 +24,7 @@ from control.arms.xarm.settings import Settings, SettingsWatch, ours, restore, s
 from control.arms.xarm.setup import MODE_NUMBER, check_controller, configure, enter_mode, verify
 from control.arms.xarm.takeover import Holder, require_free, require_no_motion
 from control.arms.xarm.wire.sdk import await_report, call_sdk, require_sdk, run_bounded, wait_until
-from control.clearance.arm_clearance import ArmClearance
+from control.clearance.arm_clearance import ArmClearance, Way
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
@@ -65,7 +66,8 @@ class XArm(Arm):
 
     Errors are never cleared here and the motors never enabled again after a stop: that takes a new :meth:`connect`,
     which refuses an arm with an error, and one that somebody else holds. The stricter limits stand, the controller's
-    or ours, are proven with every report, and what was found is put back by :meth:`disconnect`. Should this process
+    or ours, are proven with every report, and what was found is put back by :meth:`disconnect`. Joints that leave the
+    band of the present motion stop the arm: what the fence needs, or the way home or to a place. Should this process
     die, the arm goes on to its last target (mode 7), about two steps away (50 mm) at full speed or, while homing,
     slowly home; or it stops when the velocity's duration ends (mode 5) (*assumed: client-gone*).
 
@@ -98,6 +100,7 @@ class XArm(Arm):
         self._rig, self._params = rig, params or ArmParams()
         self.fence = self._own_fence = Fence.from_rig(rig, self._params, max_speed_m_s)
         self._payload = check_start(rig, self.fence)
+        self._needed_band = needed_band(rig, self.fence)
         self._kinematics = Kinematics()
         self._clearance, self._halts = clearance or ArmClearance(rig), 0
         if self._params.mode == "velocity":  # the arm goes on for so long after its last command
@@ -186,6 +189,7 @@ class XArm(Arm):
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
             self._halts = 0
             self._proof = ReportProof(self._speed_m_s, self._params.command_deadline_s + _MOTION_BEGINS_S)
+            self._watch_loop(link.history.latest.joints)
             link.proof, link.checks = self._proof, (lambda: self._proof.fault, SettingsWatch(link.guard, wanted))
             link.arm(mode)
         except BaseException:
@@ -222,7 +226,8 @@ class XArm(Arm):
         if not self.fence.contains(goal):
             raise SafetyStop(f"the point {goal.tolist()} m lies outside the fence; the arm does not go there")
         speed = min(self._params.slow_speed_m_s, self._speed_m_s)
-        self._clearance.way(self._link.history.latest.joints, goal)
+        way = self._clearance.way(self._link.history.latest.joints, goal)
+        self._watch_way(way)
         self._link.expected = None
         deadline = time.monotonic() + float(np.linalg.norm(goal - self.tcp)) / speed * 2 + 6.0
         self._post(goal, np.zeros(3), speed)
@@ -237,6 +242,7 @@ class XArm(Arm):
             if self._params.mode == "velocity":
                 self._post(goal, np.zeros(3), speed)
         self._last_sent = np.zeros(3)
+        self._watch_loop(way.joints_rad[-1])
 
     def move(self, displacement_m: ArrayLike) -> Vector:
         """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence; what was sent.
@@ -413,11 +419,26 @@ class XArm(Arm):
             raise SafetyStop(f"the arm would come too near: {verdict.reason}")
         return last + verdict.scale * (target - last), verdict.scale
 
+    def _watch_way(self, way: Way) -> None:
+        """Hold the joints within ``BAND_MARGIN_RAD`` of a slow motion's own way, wherever that lies (*assumed: elbow*).
+
+        A run may begin with the elbow far from home's, and what brings it back lies outside what the fence needs.
+        """
+        self._proof.band = JointBand.of(way.joints_rad).widened(BAND_MARGIN_RAD)
+
+    def _watch_loop(self, start_rad: Vector) -> None:
+        """Hold the joints within ``BAND_MARGIN_RAD`` of what the fence needs from here on, until the next slow motion.
+
+        The posture ``(7,)`` at which this begins counts as needed, too: before the arm was ever homed its elbow may
+        stand elsewhere, and its last joint off by the yaw that is accepted at the start (``MAX_TURN_RAD``).
+        """
+        self._proof.band = self._needed_band.joined(JointBand.of(start_rad)).widened(BAND_MARGIN_RAD)
+
     def _take_posture(self, joints: Vector) -> None:
         link = self._link
         link.expected = None
         start = link.history.latest.joints
-        self._clearance.turn(start, joints)
+        self._watch_way(self._clearance.turn(start, joints))
         for part in np.linspace(0, 1, 50):
             tcp = self._kinematics.tcp(start + (joints - start) * part)
             if not self.fence.contains(tcp):
@@ -442,6 +463,7 @@ class XArm(Arm):
                     self.stop()  # before the controller is asked why
                     raise DeviceError(f"the arm did not reach its home posture{link.error_in_words()}")
                 self._proof.target_joints = None
+                self._watch_loop(joints)
                 enter_mode(link.motion, MODE_NUMBER[self._params.mode])
                 link.settle(MODE_NUMBER[self._params.mode])
             link.require_ready()
