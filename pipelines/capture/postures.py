@@ -115,8 +115,7 @@ class _Ways:
 
     def __init__(self, fence: Fence, clearance: ArmClearance) -> None:
         self._fence = replace(fence, low_m=fence.low_m + SPARE_M, high_m=fence.high_m - SPARE_M)
-        self._clearance, self._kinematics = clearance, Kinematics()
-        clearance.allow_for(0.0, SPARE_M)
+        self._clearance, self._kinematics = clearance.allowing_for(0.0, SPARE_M), Kinematics()
 
     def __call__(self, start_rad: Array, joints_rad: Array) -> bool:
         start, joints = np.asarray(start_rad, dtype=float), np.asarray(joints_rad, dtype=float)

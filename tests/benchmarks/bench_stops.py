@@ -27,7 +27,7 @@ from tqdm import tqdm
 from control.arms.params import ArmParams
 from datasets.rig.rig import Rig
 from pipelines.twin.controller.controller import CONTROL_PORT, ControllerTwin
-from pipelines.twin.controller.faults import SET_BY_OTHERS
+from pipelines.twin.controller.faults import SET_BY_OTHERS, STRAY_SPEED_RAD_S
 from pipelines.twin.controller.firmware import STOPPED
 from pipelines.twin.controller.protocol import Register
 from pipelines.twin.controller.reports import REAL_PORT, RICH_PORT
@@ -45,9 +45,11 @@ REACHES_US: dict[str, int | float] = {
     **dict.fromkeys(("drop_reports", "mute_reports", "silent"), _REPORTS_S),
     **dict.fromkeys(("silent_motion", "frozen_pose"), _REPLIES_S + NEXT_COMMAND_S),
     "tilted": 0.35,
+    "wrist_turns": 0.35 / STRAY_SPEED_RAD_S,
+    **dict.fromkeys(("elbow_wanders", "branch_flips"), 0.75 / STRAY_SPEED_RAD_S),
     "ignored": _REPLIES_S + 2 * NEXT_COMMAND_S,
 }
-"""Fault: the report that tells it, or s until it can be known: deadlines, a turn of 20 degrees at 1 rad/s."""
+"""Fault: the report that tells it, or s until it can be known: deadlines, a turn of 20 degrees, the joint band left."""
 UNSTOPPABLE = frozenset({"drop_control", "silent"})
 """No order reaches the controller: the arm ends at its last target by itself."""
 

@@ -25,7 +25,7 @@ from control.arms.xarm.setup import MODE_NUMBER, check_controller, configure, en
 from control.arms.xarm.takeover import Holder, require_free, require_no_motion
 from control.arms.xarm.turning import turning_way
 from control.arms.xarm.wire.sdk import await_report, call_sdk, require_sdk, run_bounded, wait_until
-from control.clearance.arm_clearance import ArmClearance
+from control.clearance.arm_clearance import ArmClearance, Way
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
@@ -65,7 +65,8 @@ class XArm(Arm):
 
     Errors are never cleared here and the motors never enabled again after a stop: that takes a new :meth:`connect`,
     which refuses an arm with an error, and one that somebody else holds. The stricter limits stand, the controller's
-    or ours, are proven with every report, and what was found is put back by :meth:`disconnect`. Should this process
+    or ours, are proven with every report, and what was found is put back by :meth:`disconnect`. Joints that leave the
+    band of the present motion stop the arm: what the fence needs, or the way home or to a place. Should this process
     die, the arm goes on to its last target (mode 7), about two steps away (50 mm) at full speed or, while homing,
     slowly home; or it stops when the velocity's duration ends (mode 5) (*assumed: client-gone*).
 
@@ -101,6 +102,7 @@ class XArm(Arm):
         self.fence = self._own_fence = Fence.from_rig(rig, self._params, max_speed_m_s)
         self._payload = check_start(rig, self.fence)
         self.joint_band = joint_band or needed_band(rig, self.fence).widened(BAND_MARGIN_RAD)
+        self._needed_band = needed_band(rig, self.fence)
         self._kinematics = Kinematics()
         self._clearance, self._halts = as_driven(clearance or ArmClearance(rig), self._params, rig.rate_hz), 0
         self._clearance.require_home()
@@ -188,6 +190,7 @@ class XArm(Arm):
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
             self._halts = 0
             self._proof = ReportProof(self._speed_m_s, self._params.command_deadline_s + _MOTION_BEGINS_S)
+            self._watch_loop(link.history.latest.joints)
             link.proof, link.checks = self._proof, (lambda: self._proof.fault, SettingsWatch(link.guard, wanted))
             link.arm(mode)
         except BaseException:
@@ -224,7 +227,8 @@ class XArm(Arm):
         if not self.fence.contains(goal):
             raise SafetyStop(f"the point {goal.tolist()} m lies outside the fence; the arm does not go there")
         speed = min(self._params.slow_speed_m_s, self._speed_m_s)
-        self._clearance.way(self._link.history.latest.joints, goal)
+        way = self._clearance.way(self._link.history.latest.joints, goal)
+        self._watch_way(way)
         self._link.expected = None
         deadline = time.monotonic() + float(np.linalg.norm(goal - self.tcp)) / speed * 2 + 6.0
         self._post(goal, np.zeros(3), speed)
@@ -239,6 +243,7 @@ class XArm(Arm):
             if self._params.mode == "velocity":
                 self._post(goal, np.zeros(3), speed)
         self._last_sent = np.zeros(3)
+        self._watch_loop(way.joints_rad[-1])
 
     def tcp_after(self, joints_rad: ArrayLike) -> Vector:
         """Where the TCP ``(3,)`` m is once the joints ``(7,)`` rad are there."""
@@ -442,11 +447,26 @@ class XArm(Arm):
         turn_rad = float(np.max(np.abs(joints - start)))
         return min(self._posture_speed_rad_s, slow_m_s * turn_rad / max(longest_m, 1e-6))
 
+    def _watch_way(self, way: Way) -> None:
+        """Hold the joints within ``BAND_MARGIN_RAD`` of a slow motion's own way, wherever that lies (*assumed: elbow*).
+
+        A run may begin with the elbow far from home's, and what brings it back lies outside what the fence needs.
+        """
+        self._proof.band = JointBand.of(way.joints_rad).widened(BAND_MARGIN_RAD)
+
+    def _watch_loop(self, start_rad: Vector) -> None:
+        """Hold the joints within ``BAND_MARGIN_RAD`` of what the fence needs from here on, until the next slow motion.
+
+        The posture ``(7,)`` at which this begins counts as needed, too: before the arm was ever homed its elbow may
+        stand elsewhere, and its last joint off by the yaw that is accepted at the start (``MAX_TURN_RAD``).
+        """
+        self._proof.band = self._needed_band.joined(JointBand.of(start_rad)).widened(BAND_MARGIN_RAD)
+
     def _take_posture(self, joints: Vector, speed_rad_s: float | None = None) -> None:
         link, speed_rad_s = self._link, speed_rad_s or self._posture_speed_rad_s
         link.expected = None
         start = link.history.latest.joints
-        self._clearance.turn(start, joints)
+        self._watch_way(self._clearance.turn(start, joints))
         for part in np.linspace(0, 1, 50):
             tcp = self._kinematics.tcp(start + (joints - start) * part)
             if not self.fence.contains(tcp):
@@ -472,6 +492,7 @@ class XArm(Arm):
                     self.stop()  # before the controller is asked why
                     raise DeviceError(f"the arm did not reach the posture{link.error_in_words()}")
                 self._proof.target_joints = None
+                self._watch_loop(joints)
                 enter_mode(link.motion, MODE_NUMBER[self._params.mode])
                 link.settle(MODE_NUMBER[self._params.mode])
             link.require_ready()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from control.arms.arm import Vector
+from control.arms.joint_band import JointBand
 from datasets.arm.kinematics import Kinematics
 
 FRAME_TOLERANCE_M = 0.01
@@ -39,6 +40,8 @@ class ReportProof:
         """Where the TCP was told to be, ``(3,)`` m, or None."""
         self.target_joints: Vector | None = None
         """Which joints were asked for, ``(7,)`` rad; they count in place of :attr:`target`, or None."""
+        self.band: JointBand | None = None
+        """What the present motion may bring the joints to, or None: any posture."""
         self._last: tuple[float, ...] = ()
         self._repeats, self._away_since = 0, math.inf
 
@@ -73,6 +76,11 @@ class ReportProof:
             return f"the tool is {math.degrees(leaning):.0f} deg from pointing straight down; look what turned it"
         if not (turn := yaw(pose[3:])) <= MAX_TURN_RAD:
             return f"the tool is turned by {math.degrees(turn):.0f} deg about the vertical; look what turned it"
+        if self.band is not None and (strayed := self.band.outside(joints)) is not None:
+            return (
+                f"the arm leaves the joint band of its motion: {strayed}; look what turned elbow or wrist, and whether "
+                "somebody else commands the arm"
+            )
         return self._find_repeats(time_s, xyz, (*pose, *joints))
 
     def _find_repeats(self, time_s: float, xyz: Vector, told: tuple[float, ...]) -> str | None:

@@ -21,6 +21,10 @@
 ``nan_reports``     every reported joint and pose is not a number, from now on
 ``frozen_pose``     every report repeats the joints and the pose of now, whatever the arm does
 ``tilted``          somebody turns the tool by 46 degrees from pointing down, and holds it there
+``elbow_wanders``   the elbow swings to one side and on, while the tool stays where it should
+``wrist_turns``     the last joint turns on and on
+``branch_flips``    the shoulder goes over to the inverse kinematics' other branch: joint 1 and joint 3 by half a turn
+                    against each other, joint 2 to the other side
 ``manual``          somebody switches to manual mode: mode 2, a hand may lead the arm
 ``boundary_off``    another client switches the safety boundary off
 ``boundary_wider``  another client moves a face of the safety boundary outwards by 300 mm
@@ -50,9 +54,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from datasets.common.errors import ConfigError
 from pipelines.twin.controller.connections import Client, Connections
 from pipelines.twin.controller.firmware import JOINT_LIMITS_RAD, MANUAL, Firmware
+from pipelines.twin.controller.motion import Stray
 from pipelines.twin.controller.reports import Snapshot
 
 STALL_S = 0.19
@@ -62,6 +69,9 @@ JITTER_S = 0.04
 """The intervals of others' measurements on a real xArm7 spread from 7 to 29 ms where 10 were asked for."""
 WARNING, NO_SOLUTION = 15, 14
 TILT_RAD = 0.8
+STRAY_SPEED_RAD_S = 1.5
+"""A little less than the reduced mode allows (``max_joint_speed_rad_s`` in ``params/arm.yaml``)."""
+STRAYS = ("elbow_wanders", "wrist_turns", "branch_flips")
 SET_BY_OTHERS: dict[str, dict[str, object]] = {
     "boundary_off": {"fence_on": False},
     "reduced_off": {"reduced_on": False},
@@ -84,7 +94,7 @@ CONTROLLER_FAULTS = (
     *("c21", "c22", "c23", "c24", "c31", "c35", "estop", "mode0", "warning", "ignored", "no_solution", "pause"),
     *("stall", "slow", "latency", "jitter"),
     *("silent", "silent_motion", "drop_control", "drop_motion", "drop_reports", "mute_reports"),
-    *("nan_reports", "frozen_pose", "tilted", "manual", "boundary_wider", *SET_BY_OTHERS),
+    *("nan_reports", "frozen_pose", "tilted", *STRAYS, "manual", "boundary_wider", *SET_BY_OTHERS),
     *("ack_without_stop", "ack_without_setting"),
 )
 
@@ -138,6 +148,7 @@ class ControllerFaults:
             "nan_reports": lambda: setattr(self, "_blind", True),
             "frozen_pose": lambda: setattr(self, "_frozen", firmware.snapshot()),
             "tilted": lambda: firmware.twist(TILT_RAD),
+            **{name: partial(self._lead_astray, name) for name in STRAYS},
             "manual": self._lead_by_hand,
             "boundary_wider": self._widen_boundary,
             **{name: partial(firmware.limit, **changes) for name, changes in SET_BY_OTHERS.items()},
@@ -153,6 +164,7 @@ class ControllerFaults:
         self._frozen = None
         self._stall.clear()
         self._firmware.ignores_moves = self._firmware.ignores_stops = self._firmware.ignores_settings = False
+        self._firmware.stray = None
         self._firmware.press_emergency_stop(False)
 
     def hold_reply(self, client: Client) -> bool:
@@ -178,6 +190,16 @@ class ControllerFaults:
         if (frozen := self._frozen) is not None:
             return replace(snapshot, joints_rad=frozen.joints_rad, pose_mm_rad=frozen.pose_mm_rad)
         return snapshot
+
+    def _lead_astray(self, name: str) -> None:
+        by_rad = np.zeros(7)
+        if name == "wrist_turns":
+            by_rad[6] = 2 * math.pi
+        else:
+            by_rad[[0, 2]] = -math.pi, math.pi
+        if name == "branch_flips":
+            by_rad[1] = -2 * self._firmware.joints()[1]
+        self._firmware.stray = Stray(by_rad, STRAY_SPEED_RAD_S, holds_tool=name == "elbow_wanders")
 
     def _lead_by_hand(self) -> None:
         firmware = self._firmware

@@ -29,7 +29,7 @@ from scipy.spatial.transform import Rotation
 
 from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array
-from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion, MotionFault, Target, VelocityTarget
+from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion, MotionFault, Stray, Target, VelocityTarget
 from pipelines.twin.controller.reports import Snapshot
 
 MOVING, READY, PAUSED, STOPPED, RESET = 1, 2, 3, 4, 5
@@ -94,6 +94,8 @@ class Firmware:
         self.mode, self.error, self.warning = POSITION, 0, 0
         self.enabled = self.emergency_pressed = False
         self.ignores_moves = self.ignores_stops = self.ignores_settings = False
+        self.stray: Stray | None = None
+        """What the joints do by themselves while the arm may move, or None."""
         self._clock = clock
         self._motion = Motion(joints_rad, clock())
         self._tool_offset_m = tool_offset_m
@@ -120,6 +122,7 @@ class Firmware:
         """Let the arm move on to the present moment."""
         with self.lock:
             now = self._clock()
+            self._motion.stray = self.stray if self.may_move else None
             try:
                 self._motion.advance(now)
             except MotionFault as fault:

@@ -70,6 +70,21 @@ class JointTarget:
 Target = LineTarget | VelocityTarget | JointTarget
 
 
+@dataclass(frozen=True)
+class Stray:
+    """Joints that leave the way of the target by themselves, a fault.
+
+    Attributes:
+        by_rad: how far in the end, ``(7,)``.
+        speed_rad_s: of the joint that goes farthest.
+        holds_tool: the other joints make up for it as far as they can, and the tool stays where it should.
+    """
+
+    by_rad: Array
+    speed_rad_s: float
+    holds_tool: bool = False
+
+
 def approach_speed(distance: float, acceleration: float, tick_s: float = TICK_S) -> float:
     """Largest speed from which a stop within ``distance`` is possible at ``acceleration`` in ticks of ``tick_s``."""
     step = acceleration * tick_s
@@ -89,6 +104,10 @@ class Motion:
         self.target: Target | None = None
         self.twist: Array | None = None
         """Orientation (3x3) that the tool turns to whatever the target's, or None."""
+        self.stray: Stray | None = None
+        """Joints that go astray as time goes on; None: no farther than they have."""
+        self._strayed: Array = np.zeros(7)
+        self._stray_part = 0.0
         self._time = now
         self._joint_speed = 0.0
         self._joints: Array = np.zeros(7)
@@ -97,27 +116,27 @@ class Motion:
         self._velocity: Array = np.zeros(3)
         self._history: deque[tuple[float, Array]] = deque(maxlen=_HISTORY)
         self._place(np.asarray(joints_rad, dtype=float))
-        self._history.append((now, self._joints))
+        self._history.append((now, self.joints))
 
     @property
     def joints(self) -> Array:
         """``(7,)`` rad at the time last advanced to."""
-        return self._joints
+        return self._joints + self._strayed
 
     @property
     def xyz_m(self) -> Array:
         """TCP ``(3,)`` m by the joints."""
-        return self._kinematics.tcp(self._joints)
+        return self._kinematics.tcp(self.joints)
 
     @property
     def rotation(self) -> Array:
         """Orientation (3x3) of the controller's tool frame by the joints."""
-        return self._kinematics.tcp_pose(self._joints)[:3, :3] @ TOOL_TO_FLANGE
+        return self._kinematics.tcp_pose(self.joints)[:3, :3] @ TOOL_TO_FLANGE
 
     @property
     def is_moving(self) -> bool:
         """Whether the arm is under way or has somewhere to go."""
-        return self.target is not None or self.speed_m_s > 0
+        return self.target is not None or self.speed_m_s > 0 or self._strays
 
     @property
     def speed_m_s(self) -> float:
@@ -132,8 +151,9 @@ class Motion:
     def place(self, joints_rad: Array) -> None:
         """Stand still at other joints ``(7,)`` from now on."""
         self.stop()
+        self._strayed = np.zeros(7)
         self._place(np.asarray(joints_rad, dtype=float))
-        self._history.append((self._time, self._joints))
+        self._history.append((self._time, self.joints))
 
     def joints_at(self, time_s: float) -> Array:
         """Joints ``(7,)`` at a moment not later than the last :meth:`advance`, by interpolation."""
@@ -149,8 +169,8 @@ class Motion:
         """Move on to ``now``; raises MotionFault when the arm cannot follow."""
         while self._time < now:
             if not self.is_moving:
-                self._history.append((self._time, self._joints))
-                self._history.append((now, self._joints))
+                self._history.append((self._time, self.joints))
+                self._history.append((now, self.joints))
                 self._time = now
                 break
             until = min(now, self._time + _IK_PERIOD_S)
@@ -158,8 +178,22 @@ class Motion:
                 self._follow_joints(self.target, until - self._time)
             else:
                 self._follow_cartesian(until)
+            if self.stray is not None:
+                self._go_astray(self.stray, until - self._time)
             self._time = until
-            self._history.append((until, self._joints))
+            self._history.append((until, self.joints))
+
+    @property
+    def _strays(self) -> bool:
+        return self.stray is not None and self._stray_part < 1
+
+    def _go_astray(self, stray: Stray, dt: float) -> None:
+        step = min(1.0 - self._stray_part, stray.speed_rad_s * dt / float(np.max(np.abs(stray.by_rad))))
+        self._stray_part += step
+        self._strayed = self._strayed + stray.by_rad * step
+        if stray.holds_tool:
+            pose = self._kinematics.tcp_pose(self._joints)
+            self._strayed = self._kinematics.step(self.joints, pose[:3, 3], pose[:3, :3]) - self._joints
 
     def _follow_cartesian(self, until: float) -> None:
         time = self._time

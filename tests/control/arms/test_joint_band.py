@@ -67,7 +67,21 @@ def test_a_flipped_elbow_and_a_turned_wrist_lie_outside_by_name(rig: Rig, band: 
     for joint, angle in ((2, 1.6), (4, np.pi), (6, -np.pi), (1, np.nan)):
         turned = home.copy()
         turned[joint] = angle
-        assert (wide.outside(turned) or "").startswith(f"joint{joint + 1} {angle:.2f} rad (not in ")
+        assert (wide.outside(turned) or "").startswith(
+            f"joint{joint + 1} {np.degrees(angle):.1f} deg (not in {np.degrees(wide.low_rad[joint]):.1f}.."
+        )
+
+
+def test_a_band_of_postures_holds_them_and_the_join_of_two_holds_both(rig: Rig, band: JointBand) -> None:
+    rng, home = np.random.default_rng(5), np.asarray(rig.home_joints_rad)
+    postures = home + rng.normal(0, 1, (20, 7))
+    own = JointBand.of(postures)
+    joined = own.joined(band)
+    assert all(own.outside(joints) is None and joined.outside(joints) is None for joints in postures)
+    np.testing.assert_array_equal(joined.low_rad, np.minimum(own.low_rad, band.low_rad))
+    np.testing.assert_array_equal(joined.high_rad, np.maximum(own.high_rad, band.high_rad))
+    assert JointBand.of(home).outside(home) is None
+    assert JointBand.of(home).outside(home + 1e-6) is not None
 
 
 @given(st.floats(0, 10))
@@ -85,3 +99,9 @@ def test_a_widened_band_keeps_to_the_arms_own_limits(band: JointBand, rad: float
 def test_a_band_that_is_none_is_refused(low: list[float], high: list[float]) -> None:
     with pytest.raises(SafetyStop, match="seven lower and upper angles"):
         JointBand(np.array(low), np.array(high))
+
+
+def test_postures_of_another_arm_make_no_band() -> None:
+    for joints in (np.zeros(6), np.full((3, 7), np.nan)):
+        with pytest.raises(SafetyStop, match="seven lower and upper angles"):
+            JointBand.of(joints)

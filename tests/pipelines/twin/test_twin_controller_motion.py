@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from datasets.arm.kinematics import Kinematics
 from datasets.rig.rig import Rig
-from pipelines.twin.controller.firmware import LEAD_S, ONLINE_LINE, POSITION, VELOCITY, Firmware
+from pipelines.twin.controller.connections import Connections
+from pipelines.twin.controller.faults import STRAY_SPEED_RAD_S, STRAYS, ControllerFaults
+from pipelines.twin.controller.firmware import LEAD_S, MOVING, ONLINE_LINE, POSITION, STOPPED, VELOCITY, Firmware
 from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion
 
 DOWN = (np.pi, 0.0, 0.0)
@@ -276,3 +278,34 @@ def test_after_a_collision_the_arm_goes_back_only_with_rebound_on(firmware: Firm
     path = watch(firmware, clock, 1.0)
     assert (path[-1] - there)[1] == pytest.approx(-0.025, abs=0.003) if rebounds else (path[-1] - there)[1] > 0
     assert firmware.speed_m_s() == 0
+
+
+@pytest.mark.parametrize("fault", STRAYS)
+def test_joints_that_go_astray_take_the_tool_along_or_not_and_end_with_the_stop(firmware, clock, fault: str) -> None:
+    ControllerFaults(firmware, Connections()).inject(fault)
+    before, pose = firmware.joints(), firmware.kinematics.tcp_pose(firmware.joints())
+    watch(firmware, clock, 0.3)
+    np.testing.assert_array_equal(firmware.joints(), before)  # motors that are off turn nothing
+    ready(firmware, ONLINE_LINE)
+    watch(firmware, clock, 0.5)
+    assert firmware.state == MOVING
+    turned, now = firmware.joints() - before, firmware.kinematics.tcp_pose(firmware.joints())
+    assert np.max(np.abs(turned)) == pytest.approx(0.5 * STRAY_SPEED_RAD_S, abs=0.1)
+    if fault == "elbow_wanders":
+        np.testing.assert_allclose(now, pose, atol=1e-3)
+    elif fault == "wrist_turns":
+        np.testing.assert_allclose(now[:3, 3], pose[:3, 3], atol=1e-6)
+        np.testing.assert_allclose(turned[:6], 0, atol=1e-6)
+    firmware.set_state(STOPPED)
+    stopped = firmware.joints()
+    watch(firmware, clock, 0.3)
+    np.testing.assert_array_equal(firmware.joints(), stopped)
+
+
+def test_the_other_branch_has_the_same_pose_of_the_tool_in_the_end(firmware: Firmware, clock) -> None:
+    before, pose = firmware.joints(), firmware.kinematics.tcp_pose(firmware.joints())
+    ControllerFaults(firmware, Connections()).inject("branch_flips")
+    ready(firmware, ONLINE_LINE)
+    watch(firmware, clock, 3.0)
+    assert np.max(np.abs(firmware.joints() - before)) == pytest.approx(np.pi)
+    np.testing.assert_allclose(firmware.kinematics.tcp_pose(firmware.joints()), pose, atol=1e-6)

@@ -19,7 +19,7 @@ from pipelines.setup.assemble import make_runtime
 from pipelines.setup.devices import DeviceNames, open_devices
 from pipelines.twin.camera.camera import TwinCameraParams
 from pipelines.twin.controller.controller import _MOVES as MOVES
-from pipelines.twin.controller.faults import SET_BY_OTHERS
+from pipelines.twin.controller.faults import SET_BY_OTHERS, STRAY_SPEED_RAD_S
 from pipelines.twin.controller.firmware import STOPPED
 from pipelines.twin.controller.motion import TURN_SPEED_RAD_S
 from pipelines.twin.controller.protocol import Register, Request
@@ -35,6 +35,7 @@ FPS = 30
 FRAME_S = 1 / FPS
 REPORT_DEADLINE_S = ArmParams().report_deadline_s
 WARNING_S = RICH_S = 0.2  # between two reports that tell warnings and settings
+LEFT_BAND_S = 0.9 / STRAY_SPEED_RAD_S  # of joint 1 from the way to the goal
 RUN_AWAY_S = 0.9  # an arm that follows none ends at the target it had, from which 6 steps at 10 Hz run away
 REPLY_DEADLINE_S = ArmParams().command_deadline_s + 0.1  # counted from the next command, at most a tick away
 
@@ -50,6 +51,8 @@ STOPS = {
     **dict.fromkeys(("boundary_wider", *SET_BY_OTHERS), (ARM, RICH_S)),
     "frozen_pose": ({StopReason.ARM, StopReason.DISAGREEMENT}, REPLY_DEADLINE_S),
     "tilted": (ARM, MAX_TURN_RAD / TURN_SPEED_RAD_S),
+    "wrist_turns": (ARM, MAX_TURN_RAD / STRAY_SPEED_RAD_S),
+    **dict.fromkeys(("elbow_wanders", "branch_flips"), (ARM, LEFT_BAND_S)),
     **dict.fromkeys(("dead_colour", "dead_depth", "camera_unplugged"), (CAMERA, FRAME_S)),
     **dict.fromkeys(("frozen_frames", "repeated_frames", "no_depth"), (CAMERA, FRAME_S)),
     "camera_moved": ({StopReason.DRIFT}, 2.0 - DEADLINE_S),

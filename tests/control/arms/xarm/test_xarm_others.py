@@ -135,10 +135,12 @@ def test_a_stop_whose_reply_is_late_is_confirmed_by_the_reports(
         assert not [event for _, event in arm.events if "NOT confirmed" in event]
 
 
-def test_a_wrist_turned_far_from_homes_is_refused(rig: Rig) -> None:
+@pytest.mark.parametrize("turn_deg", [172, 60, -60, 21])
+def test_a_wrist_turned_far_from_homes_is_refused(rig: Rig, turn_deg: int) -> None:
     turned = np.array(rig.home_joints_rad)
-    turned[6] += 3.0
-    with ControllerTwin(rig, joints_rad=turned) as twin, pytest.raises(SafetyStop, match="172 deg about the vertical"):
+    turned[6] += np.radians(turn_deg)
+    words = f"{abs(turn_deg)} deg about the vertical"
+    with ControllerTwin(rig, joints_rad=turned) as twin, pytest.raises(SafetyStop, match=words):
         XArm(twin.host, rig).connect()
 
 

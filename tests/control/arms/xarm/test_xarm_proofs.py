@@ -1,24 +1,32 @@
 """What is proven when connecting is proven all the time: changed settings, poses and orientations stop the arm."""
 
+import contextlib
 import re
 import threading
 import time
 from collections.abc import Callable
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from control.arms.fence import Fence
+from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
 from control.arms.params import ArmParams
 from control.arms.xarm import driver, setup
 from control.arms.xarm.driver import XArm
 from control.arms.xarm.report_proof import MAX_TURN_RAD, ReportProof
 from control.arms.xarm.wire.sdk import close_apis, open_api, wait_until
+from control.clearance.arm_clearance import ArmClearance
+from control.policies.policy import Observation
+from control.policies.shipped import load_policy
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
+from perception.estimator.estimate import PositionEstimate
 from pipelines.twin.controller.controller import ControllerTwin
-from pipelines.twin.controller.faults import TILT_RAD
+from pipelines.twin.controller.faults import STRAY_SPEED_RAD_S, TILT_RAD
 from pipelines.twin.controller.firmware import LEAD_S, STOPPED
 from pipelines.twin.controller.motion import TURN_SPEED_RAD_S
 from pipelines.twin.controller.protocol import Register
@@ -26,10 +34,14 @@ from pipelines.twin.controller.protocol import Register
 STOP_DEADLINE_S = 0.25
 RICH_S = 0.2
 PARAMS = ArmParams()
+BAND = r"C23|leaves the joint band of its motion: (.*, )?joint[13] -?\d+\.\d deg \(not in -?\d+\.\d\.\.-?\d+\.\d\)"
 FAULTS = {
     "nan_reports": ("pose that is not a number", 0.0),
     "frozen_pose": ("the reported pose has not changed by a bit", PARAMS.command_deadline_s + 0.1),
-    "tilted": ("deg from pointing straight down; look what turned it", MAX_TURN_RAD / TURN_SPEED_RAD_S),
+    "tilted": ("deg from pointing straight down; look what turned it|joint5 ", MAX_TURN_RAD / TURN_SPEED_RAD_S),
+    "elbow_wanders": (BAND, None),
+    "branch_flips": (BAND, None),
+    "wrist_turns": ("deg about the vertical; look what turned it|joint7 ", MAX_TURN_RAD / STRAY_SPEED_RAD_S),
     "manual": (r"left mode \d for mode 2", 0.0),
     "boundary_off": ("settings are no longer those of this run .*safety boundary on -> off", RICH_S),
     "boundary_wider": (r"safety boundary's box .*x 230\.\.620.*-> x 230\.\.920", RICH_S),
@@ -47,7 +59,7 @@ FAULTS = {
     "world_offset": (r"base \(world\) offset", RICH_S),
     "simulation": ("simulation mode off -> on", RICH_S),
 }
-"""Fault: what the driver says, and how long it takes until the reports can tell it."""
+"""Fault: what the driver says, and how long it takes until the reports can tell it; None: until the band is left."""
 
 
 def circle(arm: XArm) -> None:
@@ -72,6 +84,11 @@ def take_another_posture(arm: XArm) -> None:
 WAYS: dict[str, Callable[[XArm], None]] = {
     "loop": circle, "go_to": lambda arm: arm.go_to(np.array([0.45, 0.25, 0.35])), "posture": take_another_posture
 }  # fmt: skip
+
+
+def leaves_band_s(band: JointBand, twin: ControllerTwin, since_s: float) -> float:
+    """When the twin's joints first lay outside, s after ``since_s``."""
+    return next(after for after in np.arange(0.0, 2.0, 0.002) if band.outside(twin.joints(since_s + after)))
 
 
 @pytest.mark.realtime
@@ -110,6 +127,8 @@ def test_the_arm_is_stopped_in_time_whatever_it_is_doing(
     assert raised, arm.fault
     if way != "posture" or fault != "manual":  # in the posture's mode the words are another check's
         assert re.search(words, str(arm.fault)), arm.fault
+    if reaches_us_after_s is None:
+        reaches_us_after_s = leaves_band_s(arm._proof.band, twin, began)
     assert stopped_s <= reaches_us_after_s + STOP_DEADLINE_S
     assert twin.firmware.state == STOPPED
     assert twin.firmware.speed_m_s() == 0
@@ -191,6 +210,66 @@ def test_a_tool_that_leans_or_turns_too_far_is_a_fault(proof: ReportProof, home,
     proof.look(0.0, [*pose[:3], np.pi - roll, pitch, yaw], joints, None)
     assert proof.fault is not None
     assert "deg" in proof.fault
+
+
+def test_another_branch_is_a_fault_though_its_tool_stands_as_it_should(proof: ReportProof, home, rig: Rig) -> None:  # type: ignore[no-untyped-def]
+    """Shoulder turned round, upper arm leant back: the very same pose of everything from the elbow on."""
+    xyz, joints = home
+    flipped = joints * [1, -1, 1, 1, 1, 1, 1] + [np.pi, 0, -np.pi, 0, 0, 0, 0]
+    np.testing.assert_allclose(Kinematics().tcp_pose(flipped), Kinematics().tcp_pose(joints), atol=1e-9)
+    proof.look(0.0, *stepping(xyz, flipped), None)
+    assert proof.fault is None
+    proof.band = needed_band(rig, Fence.from_rig(rig)).widened(BAND_MARGIN_RAD)
+    proof.look(0.01, *stepping(xyz, joints), None)
+    assert proof.fault is None
+    proof.look(0.02, *stepping(xyz, flipped), None)
+    assert re.search(
+        r"joint band of its motion: joint1 180\.0 deg \(not in .*, joint3 -180\.0 deg \(not in", str(proof.fault)
+    )
+
+
+@pytest.mark.parametrize("joint", range(7))
+@pytest.mark.parametrize("side", [-1, 1])
+def test_every_joint_is_held_on_both_sides(proof: ReportProof, home, joint: int, side: int) -> None:  # type: ignore[no-untyped-def]
+    _, joints = home
+    turn = np.eye(7)[joint] * side * 0.01
+    for part, stops in ((0.9, False), (1.1, True)):
+        proof.band = JointBand(joints - 0.01, joints + 0.01)
+        turned = joints + part * turn
+        proof.look(0.0, *stepping(np.asarray(Kinematics().tcp(turned)), turned), None)
+        assert (f"joint{joint + 1} " in str(proof.fault)) == stops
+
+
+def reached_corner(rig: Rig, corner: np.ndarray) -> np.ndarray:
+    """A corner of the fence, or the first point on the line from it to home that a goal may lie at."""
+    clearance = ArmClearance(rig)
+    for point in np.linspace(corner, Kinematics().tcp(rig.home_joints_rad), 40):
+        with contextlib.suppress(SafetyStop):
+            clearance.way(rig.home_joints_rad, point)
+            return point
+    raise AssertionError("nothing is reached")
+
+
+@pytest.mark.realtime
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "yaw_deg"), [("online_line", 19), ("online_line", -19), ("velocity", 0)])
+def test_no_honest_run_leaves_its_joint_band(rig: Rig, mode: str, yaw_deg: float) -> None:
+    """From a yaw that is accepted at start, home and to the fence's corners, led by the shipped policy."""
+    params = ArmParams(mode=mode, slow_speed_m_s=0.25, report_deadline_s=1.0, command_deadline_s=1.0)  # type: ignore[arg-type]
+    fence, policy = Fence.from_rig(rig, params), load_policy(rig=rig)
+    start = np.asarray(rig.home_joints_rad) + np.eye(7)[6] * np.radians(yaw_deg)
+    with ControllerTwin(rig, joints_rad=start) as twin, XArm(twin.host, rig, params) as arm:
+        for y, z in product((0, 1), repeat=2):
+            arm.home()
+            policy.reset()
+            x = (y + z) % 2  # corners that share no edge
+            goal, sent = reached_corner(rig, np.where([x, y, z], fence.high_m, fence.low_m)), np.zeros(3)
+            for _ in range(30):
+                estimate = PositionEstimate(arm.tcp, np.full(3, 0.002))
+                sent = arm.move(policy.act(Observation(estimate, goal, sent)))
+                time.sleep(0.1)
+            assert np.linalg.norm(arm.tcp - goal) < 0.02
+        assert arm.fault is None
 
 
 @pytest.mark.parametrize("away_m", [0.0, 0.004, 0.03])
