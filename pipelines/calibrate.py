@@ -201,7 +201,10 @@ def difference(pose: NDArray[np.floating], other: NDArray[np.floating]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = CommandParser(
-        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m {PROG}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        result=True,
     )
     parser.add_argument("--arm", metavar="IP|twin", help="the controller's address")
     parser.add_argument("--camera", metavar="realsense[:SERIAL]|twin")
@@ -219,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_consents(parser)
     parser.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options) as tell:
         if options.poses < LEAST_POSES:
             raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
         require_writable(options.out, "--out")
@@ -267,16 +270,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         kept = keep_previous(options.out)
         calibration.save(options.out)
     per_axis = 1e3 * np.sqrt(np.mean(residuals**2, axis=0))
-    print(
-        f"residual: {calibration.residual_mm:.1f} mm rms; x, y, z: {', '.join(f'{value:.1f}' for value in per_axis)} mm"
-    )
-    print(f"table: {table}")
-    print(f"from where the rig says: {difference(pose, rig.t_base_camera)}")
+    axes = ", ".join(f"{value:.1f}" for value in per_axis)
+    told = [
+        f"residual: {calibration.residual_mm:.1f} mm rms; x, y, z: {axes} mm",
+        f"table: {table}",
+        f"from where the rig says: {difference(pose, rig.t_base_camera)}",
+    ]
     if true_pose is not None:
-        print(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
-    print(f"written: {options.out}; use it with --calibration {options.out}")
+        told.append(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
+    told.append(f"written: {options.out}; use it with --calibration {options.out}")
     if kept is not None:
-        print(f"the previous calibration is kept as {kept}")
+        told.append(f"the previous calibration is kept as {kept}")
+    result = {"written": options.out, "kept": kept, "residual_mm": calibration.residual_mm, "per_axis_mm": per_axis}
+    tell({**result, "T_base_camera": pose, "table_z_m": table_z_m}, "\n".join(told))
 
 
 def _rms(residuals: NDArray[np.floating]) -> float:

@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", action="store_true", help="write the page, results/report.html, instead of tables")
     parser.add_argument("--gauntlet", type=Path, metavar="FOLDER", help="the page tells this selection, and lies in it")
     options = parser.parse_args(arguments)
-    with command_line("pipelines.report"):
+    with command_line("pipelines.report", options):
         if options.page or options.gauntlet:
             path = (options.gauntlet or RESULTS) / "report.html"
             require_writable(path, "--page")
