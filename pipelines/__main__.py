@@ -38,7 +38,10 @@ def start() -> None:
     if name not in modules:
         print(f"{name}: error: no such command; `python -m pipelines` lists them", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT)
-    runpy.run_module(modules[name], run_name="__main__", alter_sys=True)
+    if modules[name] == "pipelines":  # which is this module
+        main()
+    else:
+        runpy.run_module(modules[name], run_name="__main__", alter_sys=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

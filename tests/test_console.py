@@ -53,6 +53,7 @@ def test_a_console_name_starts_what_python_m_starts(name):
     code = f"import sys; sys.argv[:] = ['/usr/bin/{name}', '--help']; from pipelines.__main__ import start; start()"
     done = run("-c", code)
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
     assert done.stdout == run("-m", module, "--help").stdout
 
 
