@@ -13,7 +13,7 @@ export SHELL := /bin/sh
 DVC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dvc
 
 .PHONY: help setup setup-runtime system repository reproduce reproduce-all baselines studies resume demo doctor test
-.PHONY: nightly trial soak benchmark lint format clean
+.PHONY: nightly trial soak benchmark lint format docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -127,6 +127,9 @@ lint: setup ## style and types
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
+docs: setup ## the documentation as a site (site/index.html); a broken link is an error
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 format: setup ## put the code into the house style
 	$(BIN)/python -m ruff check --fix-only --quiet .
 	$(BIN)/python -m ruff format --quiet .
@@ -134,4 +137,4 @@ format: setup ## put the code into the house style
 MADE_AGAIN := data/frames $(addprefix runs/,control demo end_to_end gauntlet perception repeat soak)
 
 clean: ## remove the virtual environment and what can be made again; recordings and whatever else lies in data and runs stay
-	rm -rf $(VENV) $(MADE_AGAIN) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MADE_AGAIN) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -154,11 +154,11 @@ def _measured(params: ControlParams) -> tuple[ErrorModel, tuple[float, float]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the comparison."""
-    parser = CommandParser(prog="python -m control.ablation", description=__doc__)
+    parser = CommandParser(prog="python -m control.ablation", description=__doc__, result=True)
     parser.add_argument("--config", default="params/control.yaml", help="parameter file (default: %(default)s)")
     add_options(parser, list(VARIANTS))
     options = parser.parse_args(arguments)
-    with command_line(parser.prog):
+    with command_line(parser.prog, options) as tell:
         params, rig = load_params(options.config, ControlParams), Rig.load()
         runs, table = Path(params.runs) / "ablation", Path(params.results) / "ablation.json"
         require_writable_folder(runs, "runs")
@@ -170,12 +170,13 @@ def main(arguments: list[str] | None = None) -> None:
         found = {"variants": learnt, "baselines": measure_baselines(params, rig), "summary": _summary(learnt)}
         write_whole(table, json.dumps(found, indent=2) + "\n")
         titles = [*(f"+{latency} s" for latency in LATENCIES_S), "ideal arm"]
-        print(f"{'median / 95th percentile, mm':56}" + "".join(f"{title:>14}" for title in titles))
+        lines = [f"{'median / 95th percentile, mm':56}" + "".join(f"{title:>14}" for title in titles)]
         for name, row in found["baselines"].items():
-            print(f"{name:56}" + "".join(_cell(row[condition]) for condition in CONDITIONS))
+            lines.append(f"{name:56}" + "".join(_cell(row[condition]) for condition in CONDITIONS))
         for name, row in found["summary"].items():
             title = f"{name} ({len(found['variants'][name])} seeds)"
-            print(f"{title:56}" + "".join(_cell(row[condition]) for condition in CONDITIONS))
+            lines.append(f"{title:56}" + "".join(_cell(row[condition]) for condition in CONDITIONS))
+        tell(found, "\n".join(lines))
 
 
 def _cell(figures: dict[str, float]) -> str:

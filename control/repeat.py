@@ -111,7 +111,10 @@ def _places(folder: Path) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, learn and write the table."""
     parser = CommandParser(
-        prog="python -m control.repeat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m control.repeat",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        result=True,
     )
     add_options(parser, list(METHODS))
     options = parser.parse_args(arguments)
@@ -123,7 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
         delete_own(folder)
         return found
 
-    with command_line(parser.prog):
+    with command_line(parser.prog, options) as tell:
         require_writable(TABLE, "the table")
         require_writable_folder(RUNS, "the rows")
         rows = run_rows(options, RUNS, row)
@@ -131,10 +134,11 @@ def main(arguments: list[str] | None = None) -> None:
             return
         found = summarize_rows(rows)
         write_whole(TABLE, json.dumps(read_table(TABLE) | found, indent=2) + "\n")
-        print(f"{'method (seeds)':30}" + "".join(f"{key:>18}" for key in SUMMARIZED[:-1]))
+        table = [f"{'method (seeds)':30}" + "".join(f"{key:>18}" for key in SUMMARIZED[:-1])]
         for name, part in found.items():
             text = "".join(f"{_cell(part['summary'][key]):>18}" for key in SUMMARIZED[:-1])
-            print(f"{name} ({len(part['seeds'])})".ljust(30) + text)
+            table.append(f"{name} ({len(part['seeds'])})".ljust(30) + text)
+        tell(found, "\n".join(table))
 
 
 def _cell(interval: dict[str, float]) -> str:

@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the stage."""
     parser = CommandParser(
         prog="python -m control.train",
+        result=True,
         description=(
             "Train the policy that moves the arm, and test it through the estimator beside its baselines. An "
             "interrupted run goes on where it was when called again with the same parameters."
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fresh", action="store_true", help="forget an interrupted run instead of going on with it")
     add_worker_options(parser, "the parameter file's")
     options = parser.parse_args(arguments)
-    with command_line(parser.prog):
+    with command_line(parser.prog, options) as tell:
         rig = Rig.load()
         params = read_params(options.config)
         for name in ("policy", "results", "runs"):
@@ -41,12 +42,13 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             metrics = pretrained.run(params, rig, options.fresh, Workers.of(options, params.evaluation.workers))
         rows = {"ddpg": metrics["default"], **metrics.get("baselines", {})}
-        print(f"{'policy':22}{'median mm':>10}{'p95 mm':>8}{'<5 mm':>7}{'<10 mm':>7}{'<50 mm':>7}{'arrival s':>10}")
-        for name, row in rows.items():
-            print(
-                f"{name:22}{row['median_mm']:10.1f}{row['p95_mm']:8.1f}{row['success_5mm']:7.0%}"
-                f"{row['success_10mm']:7.0%}{row['success_50mm']:7.0%}{row['arrival_s']:10.2f}"
-            )
+        table = [f"{'policy':22}{'median mm':>10}{'p95 mm':>8}{'<5 mm':>7}{'<10 mm':>7}{'<50 mm':>7}{'arrival s':>10}"]
+        table += [
+            f"{name:22}{row['median_mm']:10.1f}{row['p95_mm']:8.1f}{row['success_5mm']:7.0%}"
+            f"{row['success_10mm']:7.0%}{row['success_50mm']:7.0%}{row['arrival_s']:10.2f}"
+            for name, row in rows.items()
+        ]
+        tell(metrics, "\n".join(table))
 
 
 def read_params(path: str) -> ControlParams | EndToEndParams:

@@ -87,15 +87,16 @@ def _enlarged(image: Image, side_px: int) -> Image:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = CommandParser(prog="python -m datasets.gallery", description=__doc__.splitlines()[0])
+    parser = CommandParser(prog="python -m datasets.gallery", description=__doc__.splitlines()[0], result=True)
     parser.add_argument("--rig", type=Path, default=RIG_PATH, help="rig file (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default: %(default)s)")
     options = parser.parse_args(arguments)
-    with command_line("datasets.gallery"):
+    with command_line("datasets.gallery", options) as tell:
         rig = Rig.load(options.rig)
         require_writable_folder(options.out, "--out")
         photographer = Photographer(rig)
         options.out.mkdir(parents=True, exist_ok=True)
+        written = []
         for name, draw in (
             ("rig", rig_picture),
             ("randomized", randomized_picture),
@@ -104,8 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             path = options.out / f"{name}.png"
             picture = cv2.imencode(".png", np.ascontiguousarray(draw(photographer, rig)[..., ::-1]))[1]
             write_whole(path, picture.tobytes())  # cv2.imwrite says nothing of a file that it could not write
-            print(path)
+            written.append(str(path))
         photographer.close()
+        tell({"written": written}, "\n".join(written))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """The command line."""
     parser = CommandParser(
         prog="python -m datasets.generate",
+        result=True,
         description="Draw labelled RGB-D frames of randomized scenes into a Zarr store, one group per split.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -51,8 +52,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
-    with command_line("datasets.generate"):
-        options = parse_arguments(arguments)
+    options = parse_arguments(arguments)
+    with command_line("datasets.generate", options) as tell:
         workers = Workers.of(options)
         params = load_params(options.config, FramesParams)
         rig = Rig.load(options.rig)
@@ -65,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run = Run(out, plans, options.existing, options.fresh)
         with workers.open() as pool:
             drawn, total = run.draw(pool)
-        print(f"{options.out}: {drawn} frames drawn, {total - drawn} were there")
+        tell(
+            {"out": options.out, "drawn": drawn, "there_before": total - drawn},
+            f"{options.out}: {drawn} frames drawn, {total - drawn} were there",
+        )
 
 
 if __name__ == "__main__":

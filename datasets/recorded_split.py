@@ -137,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = CommandParser(
         prog="python -m datasets.recorded_split",
+        result=True,
         description="Cut recorded runs into labelled RGB-D frames: a split that training reads like simulated ones.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -155,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     add("--seed", type=a_seed, default=0, help="of the windows (default: %(default)s)")
     options = parser.parse_args(arguments)
-    with command_line("datasets.recorded_split"):
+    with command_line("datasets.recorded_split", options) as tell:
         if not re.fullmatch(r"\w[\w-]*", options.split):
             raise ConfigError(f"--split {options.split!r}: give a name of letters, digits, - and _, such as train")
         require_writable_folder(options.out, "--out")
@@ -163,7 +164,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jitter = load_params(options.config, FramesParams).window_jitter
         recordings = [Recording.at(path) for path in options.recordings]
         frames = cut_recordings(recordings, options.out, options.split, rig, jitter, options.seed, quiet=False)
-        print(f"{options.out}/{options.split}: {frames} frames of {len(recordings)} recordings")
+        tell(
+            {"out": options.out, "split": options.split, "frames": frames, "recordings": len(recordings)},
+            f"{options.out}/{options.split}: {frames} frames of {len(recordings)} recordings",
+        )
 
 
 if __name__ == "__main__":

@@ -84,12 +84,14 @@ def floor_map(floor: str) -> Iterator[str]:
     yield f"### {floor}\n"
     yield "```mermaid\nflowchart TD"
     for name, others in sorted(reduced(graph).items()):
+        if name.endswith(".__main__"):
+            continue
         yield f"    {name.split('.')[1]}"
         yield from (f"    {name.split('.')[1]} --> {other.split('.')[1]}" for other in sorted(others))
     yield "```\n"
     for name in sorted(graph, key=lambda name: (known[name].name == "__init__.py", name)):
         is_folder = known[name].name == "__init__.py"
-        shown = f"{name.replace('.', '/')}/" if is_folder else f"python -m {name}"
+        shown = f"{name.replace('.', '/')}/" if is_folder else f"python -m {name.removesuffix('.__main__')}"
         yield f"- `{shown}`: {sentence(known[name])}"
         if is_folder:
             yield from _below(name, known)

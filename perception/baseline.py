@@ -82,20 +82,19 @@ def _errors(model: Regressor, data: FramesDataModule, split: str) -> Array:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
+    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0], result=True)
     parser.add_argument("name", help="of the training run, a folder of --runs")
     parser.add_argument("--config", default="params/locate.yaml", help="names the splits (default: params/locate.yaml)")
     parser.add_argument("--store", default="data/frames", help="the frames (default: data/frames)")
     parser.add_argument("--runs", default=str(RUNS), help=f"folder of training runs (default: {RUNS})")
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options) as tell:
         params = load_params(options.config, LocateParams)
         path = Path(params.results) / "baselines" / f"{options.name}.json"
         require_writable(path, "results")
         figures = measure(Path(options.runs) / options.name, options.store, params)
         write_whole(path, json.dumps(figures, indent=2) + "\n")
-        for split in params.splits:
-            print(split, figures[split])
+        tell(figures, "\n".join(f"{split} {figures[split]}" for split in params.splits))
 
 
 if __name__ == "__main__":

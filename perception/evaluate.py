@@ -21,30 +21,32 @@ from perception.evaluation.params import LocateParams
 PROG = "python -m perception.evaluate"
 
 
-def print_table(metrics: Mapping[str, Any]) -> None:
+def table(metrics: Mapping[str, Any]) -> str:
     """The default estimator's figures, a line a split."""
-    print(f"{'split':<14}{'n':>6}{'median':>9}{'mean':>9}{'p95':>9}   mm")
+    lines = [f"{'split':<14}{'n':>6}{'median':>9}{'mean':>9}{'p95':>9}   mm"]
     for split, row in metrics["default"].items():
         if row["n"]:
-            print(f"{split:<14}{row['n']:>6}{row['median_mm']:>9.2f}{row['mean_mm']:>9.2f}{row['p95_mm']:>9.2f}")
+            lines.append(f"{split:<14}{row['n']:>6}{row['median_mm']:>9.2f}{row['mean_mm']:>9.2f}{row['p95_mm']:>9.2f}")
         else:
-            print(f"{split:<14}{0:>6}   not measured: {row.get('reason', 'the split is empty')}")
+            lines.append(f"{split:<14}{0:>6}   not measured: {row.get('reason', 'the split is empty')}")
+    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
+    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0], result=True)
     parser.add_argument("--config", default="params/locate.yaml", help="parameter file (default: params/locate.yaml)")
     add_worker_options(parser, "the parameter file's")
     parser.add_argument("--frames", type=int, help="measure only this many frames of each split")
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options) as tell:
         params = load_params(options.config, LocateParams)
         if options.frames is not None:
             params = replace(params, frames_per_split=options.frames)
         for name in ("estimator", "results"):
             require_writable_folder(getattr(params, name), name)
-        print_table(evaluate(params, Workers.of(options, params.workers)))
+        metrics = evaluate(params, Workers.of(options, params.workers))
+        tell(metrics, table(metrics))
 
 
 if __name__ == "__main__":

@@ -88,17 +88,18 @@ def _over_seeds(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def print_table(found: Mapping[str, Any]) -> None:
+def table(found: Mapping[str, Any]) -> str:
     """Mean and spread over the seeds, a line a split."""
-    print(f"{len(found['seeds'])} seeds, mean (spread), mm\n{'split':<14}{'median':>16}{'p95':>16}")
+    lines = [f"{len(found['seeds'])} seeds, mean (spread), mm\n{'split':<14}{'median':>16}{'p95':>16}"]
     for split, row in found["default"].items():
         cells = [f"{row[key]['mean']:.2f} ({row[key]['spread']:.2f})" for key in FIGURES]
-        print(f"{split:<14}{cells[0]:>16}{cells[1]:>16}")
+        lines.append(f"{split:<14}{cells[0]:>16}{cells[1]:>16}")
+    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0])
+    parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0], result=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the trainings (default: 1 2 3)")
     parser.add_argument("--config", default="params/locate.yaml", help="what is measured (default: params/locate.yaml)")
     for look in GRAPHS:
@@ -108,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--gather", action="store_true", help="train nothing: measure what is trained already")
     parser.add_argument("--frames", type=int, help="measure only this many frames of each split")
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options) as tell:
         params = load_params(options.config, LocateParams)
         if options.frames is not None:
             params = replace(params, frames_per_split=options.frames)
@@ -121,7 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
             for look, folder in _pair(seed, params, runs).items():
                 if folder != Path(getattr(params, look)):
                     train_look(getattr(options, look), seed, folder)
-        print_table(measure(seeds, params, runs))
+        found = measure(seeds, params, runs)
+        tell(found, table(found))
 
 
 if __name__ == "__main__":

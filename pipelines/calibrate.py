@@ -25,7 +25,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -211,10 +211,17 @@ def measured(
     return Calibration.of_pose(pose, words, poses=poses, residual_mm=residual_mm, table_z_m=table_z_m)
 
 
+Result = tuple[dict[str, Any], list[str]]
+"""What was found as plain values, and the lines that tell it."""
+
+
 def parser() -> CommandParser:
     """The command line's options."""
     options = CommandParser(
-        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m {PROG}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        result=True,
     )
     options.add_argument(
         "--out",
@@ -249,16 +256,13 @@ def parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     options = parser().parse_args(arguments)
-    with command_line(PROG):
-        if options.latency:
-            _latency(options)
-        elif options.frames is None:
-            _by_networks(options)
-        else:
-            _by_frames(options)
+    with command_line(PROG, options) as tell:
+        calibrate = _latency if options.latency else _by_networks if options.frames is None else _by_frames
+        result, told = calibrate(options)
+        tell(result, "\n".join(told))
 
 
-def _by_frames(options: argparse.Namespace) -> None:
+def _by_frames(options: argparse.Namespace) -> Result:
     """Calibrate from captures, and write the calibration into the site file or a file of its own."""
     if options.arm is not None or options.camera is not None:
         raise ConfigError("--frames: the captures are there already; leave out --arm and --camera")
@@ -290,12 +294,13 @@ def _by_frames(options: argparse.Namespace) -> None:
         kept = keep_previous(options.out)
         calibration.save(options.out)
         written = f"{options.out}; use it with --calibration {options.out}"
-    print(told(found, calibration, rig))
-    print(f"look at: {pictures[0]}, {pictures[1]}")
-    _tell_written(written, kept)
+    result = {"written": options.out or site_path, "kept": kept, "residual_mm": calibration.residual_mm}
+    more = {"T_base_camera": calibration.pose, "table_z_m": calibration.table_z_m, "pictures": pictures}
+    look = f"look at: {pictures[0]}, {pictures[1]}"
+    return {**result, **more}, [told(found, calibration, rig), look, *_written(written, kept)]
 
 
-def _latency(options: argparse.Namespace) -> None:
+def _latency(options: argparse.Namespace) -> Result:
     """Measure the delays of camera and arm; those of a real pair go into the site file."""
     if options.frames is not None or options.out is not None:
         raise ConfigError(
@@ -323,15 +328,15 @@ def _latency(options: argparse.Namespace) -> None:
                 raise KeyboardInterrupt from stop
             raise
     found = delays(filmed, setup.fence.max_displacement_m * setup.rig.rate_hz, setup.arm)
-    for name, delay in found.items():
-        print(f"{name} {delay} (two standard errors)")
+    said = [f"{name} {delay} (two standard errors)" for name, delay in found.items()]
+    result = {name: delay.interval_s for name, delay in found.items()}
     if names.is_twin:
-        print("of the twin, so that nothing is written")
-        return
+        return result, [*said, "of the twin, so that nothing is written"]
     words = f"{time.strftime('%Y-%m-%d %H:%M')}, {options.arm}"
     camera_s, stamp_s, command_s = (delay.interval_s for delay in found.values())
     latency = LatencyParams(camera_s, stamp_s, command_s, words)
-    _tell_written(f"{site_path}, latency", write_measured(site_path, latency))
+    kept = write_measured(site_path, latency)
+    return {**result, "written": site_path, "kept": kept}, [*said, *_written(f"{site_path}, latency", kept)]
 
 
 def delays(filmed: Filmed, speed_m_s: float, arm: ArmParams) -> dict[str, Delay]:
@@ -352,7 +357,7 @@ def delays(filmed: Filmed, speed_m_s: float, arm: ArmParams) -> dict[str, Delay]
     }
 
 
-def _by_networks(options: argparse.Namespace) -> None:
+def _by_networks(options: argparse.Namespace) -> Result:
     """Move the arm about, let the networks find the TCP, and write the calibration."""
     if options.out is None:
         raise ConfigError("--out FILE is missing: the calibration file to write")
@@ -388,14 +393,17 @@ def _by_networks(options: argparse.Namespace) -> None:
     kept = keep_previous(options.out)
     calibration.save(options.out)
     per_axis = 1e3 * np.sqrt(np.mean(residuals**2, axis=0))
-    print(
-        f"residual: {calibration.residual_mm:.1f} mm rms; x, y, z: {', '.join(f'{value:.1f}' for value in per_axis)} mm"
-    )
-    print(f"table: {table}")
-    print(f"from where the rig says: {difference(pose, rig.t_base_camera)}")
+    axes = ", ".join(f"{value:.1f}" for value in per_axis)
+    said = [
+        f"residual: {calibration.residual_mm:.1f} mm rms; x, y, z: {axes} mm",
+        f"table: {table}",
+        f"from where the rig says: {difference(pose, rig.t_base_camera)}",
+    ]
     if true_pose is not None:
-        print(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
-    _tell_written(f"{options.out}; use it with --calibration {options.out}", kept)
+        said.append(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
+    said += _written(f"{options.out}; use it with --calibration {options.out}", kept)
+    result = {"written": options.out, "kept": kept, "residual_mm": calibration.residual_mm, "per_axis_mm": per_axis}
+    return {**result, "T_base_camera": pose, "table_z_m": table_z_m}, said
 
 
 def _setup(options: argparse.Namespace) -> tuple[DeviceNames, Setup, TwinParams]:
@@ -420,10 +428,8 @@ def _setup(options: argparse.Namespace) -> tuple[DeviceNames, Setup, TwinParams]
     return names, setup, twin
 
 
-def _tell_written(where: str, kept: Path | None) -> None:
-    print(f"written: {where}")
-    if kept is not None:
-        print(f"the previous calibration is kept as {kept}")
+def _written(where: str, kept: Path | None) -> list[str]:
+    return [f"written: {where}", *([] if kept is None else [f"the previous calibration is kept as {kept}"])]
 
 
 def _rms(residuals: NDArray[np.floating]) -> float:

@@ -16,7 +16,7 @@ from control.task.goal_check import check_goals
 from datasets.common.cli import CommandParser, command_line, require_writable
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Rig
-from pipelines.observers.console import result_table
+from pipelines.observers.console import result_table, rows
 from pipelines.observers.output import unhurried_output
 from pipelines.observers.overlay import draw_tick
 from pipelines.run_real import exit_code
@@ -69,24 +69,26 @@ class Film:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = CommandParser(
-        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m {PROG}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        result=True,
     )
     parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options) as tell:
         for name in FILES:
             require_writable(options.out / name, "--out")
         rig = Rig.load()
         settings = RuntimeParams.load()
         setup = Setup.load(rig, settings.with_horizon(STEPS), policy=options.policy)
         goals = check_goals(GOALS, rig)
-        film = Film(rig, len(goals))
-        results = run(setup, DeviceNames(), goals, TwinParams.load(), RunOptions(), observers=(film,))
-        print(result_table(results, len(goals)))
-        if film.pictures:
-            gif, strip = film.save(options.out, 1 / rig.rate_hz)
-            print(f"written: {gif} and {strip}")
+        film, quiet = Film(rig, len(goals)), RunOptions(quiet=options.quiet)
+        results = run(setup, DeviceNames(), goals, TwinParams.load(), quiet, observers=(film,))
+        written = film.save(options.out, 1 / rig.rate_hz) if film.pictures else ()
+        files = f"\nwritten: {' and '.join(map(str, written))}" if written else ""
+        tell({"goals": rows(results), "written": written}, result_table(results, len(goals)) + files)
     raise SystemExit(exit_code(results))
 
 

@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from datasets.arm.kinematics import Kinematics
 from datasets.common.cli import EXIT_INTERRUPTED, CommandParser, command_line, require_writable, seed
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import RIG_PATH, Rig
-from pipelines.observers.console import result_table, stop_words
+from pipelines.observers.console import result_table, rows, stop_words
 from pipelines.observers.loop_times import LoopTimes
 from pipelines.observers.output import unhurried_output
 from pipelines.observers.site_picture import draw_site
@@ -52,6 +53,7 @@ def parser() -> CommandParser:
         prog=f"python -m {PROG}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        result=True,
         epilog="faults of the twin: " + ", ".join(FAULT_NAMES),
     )
     devices = options.add_argument_group("devices")
@@ -144,7 +146,7 @@ def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fenc
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     options = parser().parse_args(arguments)
-    with command_line(PROG), errors_of_the_arm() as errors:
+    with command_line(PROG, options) as tell, errors_of_the_arm() as errors:
         names = DeviceNames.of(
             options.camera,
             options.arm,
@@ -183,6 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for verdict in check(setup, names, twin):
                 print(verdict, flush=True)
                 verdicts.append(verdict)
+            if options.json:
+                tell([asdict(verdict) for verdict in verdicts], "")
             require_all(verdicts)
             return
         require_ways(setup, goals)
@@ -196,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             twin,
             RunOptions(
                 step=options.step,
+                quiet=options.quiet,
                 faults=faults,
                 record=options.record,
                 live=options.live is not None,
@@ -203,8 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ),
             (times,),
         )
-    print(result_table(results, len(goals)))
-    print(times)
+    result = {"goals": rows(results), "asked": len(goals), "loop": str(times)}
+    tell(result, f"{result_table(results, len(goals))}\n{times}")
     code = exit_code(results, moved=names.arm != NO_ARM and not names.shadow)
     for error in dict.fromkeys(errors):  # told when it came, and again where the operator looks
         print(f"{PROG}: {error}", file=sys.stderr)
@@ -257,7 +262,7 @@ def agrees_to_take_over(found: str) -> bool:
 
 
 def _says_yes(question: str) -> bool:
-    print(question)
+    print(question, file=sys.stderr, flush=True)
     try:
         return input("Type yes to begin: ").strip().lower() == "yes"
     except EOFError:

@@ -20,7 +20,6 @@ from datasets.common.config import Checked, Within
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 
-ENV_ID = "Sim2RealReach-v0"
 STATE_SIZE = 10
 """Target minus TCP (3, m), velocity (3, m/s), error of the fused position (3, m), the camera's delay (1, s)."""
 
@@ -167,6 +166,3 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
             tcp.astype(np.float32).astype(float), goal.astype(np.float32).astype(float), action, self.params.reward
         )
         return {"reward_terms": terms, "distance_m": float(np.linalg.norm(tcp - goal)), "displacement_m": sent}
-
-
-gym.register(ENV_ID, entry_point="control.task.env:ReachEnv")

@@ -23,7 +23,9 @@ class ImageReachEnv(ReachEnv):
         sees more scenes so, and its pictures are less alike
     """
 
-    def __init__(self, params: EnvParams, frames: str, split: str, room_steps: int = 0, rig: Rig | None = None) -> None:
+    def __init__(
+        self, params: EnvParams | None, frames: str, split: str, room_steps: int = 0, rig: Rig | None = None
+    ) -> None:
         super().__init__(params, rig=rig)
         self._scenes = EpisodeScenes(frames, split, self.rig)
         self._room_steps = room_steps

@@ -173,12 +173,12 @@ def official_surfaces() -> dict[str, Triangles]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Fit the links named, or all, and write the file anew."""
-    parser = CommandParser(prog="datasets.arm_fitting.fit_shapes", description=__doc__.split("\n\n")[0])
+    parser = CommandParser(prog="python -m datasets.arm_fitting.fit_shapes", description=__doc__.split("\n\n")[0])
     parser.add_argument("links", nargs="*", help="links to fit, as named in the file (default: all)")
     parser.add_argument("--rounds", type=int, default=10, help="Levenberg-Marquardt steps a link (default 10)")
     parser.add_argument("--shapes", type=Path, default=SHAPES_PATH, help="file to start from and to write")
     options = parser.parse_args(arguments)
-    with command_line(parser.prog):
+    with command_line(parser.prog, options):
         shapes = dict(load_shapes(options.shapes))
         unknown = set(options.links) - set(shapes)
         if unknown:

@@ -2,14 +2,19 @@
 
 import argparse
 import contextlib
+import json
+import math
 import os
 import re
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+import shtab
+from tqdm import tqdm
 
 from datasets.common.config import one_line
 from datasets.common.errors import ConfigError, Sim2RealError
@@ -20,14 +25,37 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$|-(inf|nan)$", re.IGNORECASE)
 """What ``argparse`` is to take for a number, not an option: before Python 3.14 it takes -1e-3 for one."""
 _TRIED_BYTES = 2**16
+_COMPLETED = {"FILE": shtab.FILE, "FILE.rrd": shtab.FILE, "FOLDER": shtab.DIRECTORY, "DIR": shtab.DIRECTORY}
+"""What a shell completes an option's value with, by how the option's help calls the value."""
+
+Tell = Callable[[Any, str], None]
+"""Prints a command's result: as one JSON document where ``--json`` asks for it, else as the text."""
 
 
 class CommandParser(argparse.ArgumentParser):
-    """What every command reads its arguments with: ``~`` and negative numbers are understood, errors take one line."""
+    """What every command reads its arguments with: ``~`` and negative numbers are understood, errors take one line.
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    Every command has ``--quiet`` and ``--print-completion SHELL``.
+
+    Args:
+        result: the command has a result for other programs, which ``--json`` prints (see :func:`command_line`).
+    """
+
+    def __init__(self, *given: Any, result: bool = False, **named: Any) -> None:
         super().__init__(*given, **named)
         self._negative_number_matcher = NEGATIVE_NUMBER
+        output = self.add_argument_group("output")
+        output.add_argument("--quiet", action="store_true", help="show no progress, only results, questions and errors")
+        if result:
+            output.add_argument(
+                "--json", action="store_true", help="print the result as one JSON document; all else goes to stderr"
+            )
+        output.add_argument(
+            "--print-completion",
+            choices=shtab.SUPPORTED_SHELLS,
+            action=_PrintCompletion,
+            help="print what completes this command's console name in a shell, and end",
+        )
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """As ``argparse`` does, with places as :func:`datasets.common.files.location` tells them."""
@@ -42,6 +70,24 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(EXIT_BAD_INPUT, f"{self.prog}: error: {message} (see --help)\n")
 
 
+class _PrintCompletion(argparse.Action):
+    """Prints a completion script for the console command, whichever way the module was started."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        """Print and exit with code 0."""
+        parser.prog = console_name(parser.prog.removeprefix("python -m "))
+        for action in parser._actions:
+            if action.metavar in _COMPLETED:
+                action.complete = _COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]
+        print(shtab.complete(parser, values))
+        parser.exit()
+
+
+def console_name(module: str) -> str:
+    """The console command of a module: ``sim2real-demo`` for ``pipelines.demo``, else with the package's name."""
+    return "-".join(["sim2real", *filter(None, re.split(r"[._]", module.removeprefix("pipelines")))])
+
+
 def at_home(argument: str) -> str:
     """A command line's argument with ``~`` told, which no shell does in ``--out=~/frames``."""
     option, value = re.fullmatch(r"(--?[\w.-]+=)?(.*)", argument, re.DOTALL).groups("")  # type: ignore[union-attr]
@@ -49,16 +95,33 @@ def at_home(argument: str) -> str:
 
 
 @contextlib.contextmanager
-def command_line(prog: str) -> Iterator[None]:
+def command_line(prog: str, options: argparse.Namespace | None = None) -> Iterator[Tell]:
     """Turn errors of the project and of its surroundings into one line on stderr and exit code 2, Ctrl-C into 130.
 
     Of the surroundings: whatever the operating system refuses. A standard stream that was closed becomes an empty one.
+
+    Args:
+        prog: the command's name, for messages.
+        options: what a :class:`CommandParser` read; ``quiet`` switches progress bars off while inside, with ``json``
+            whatever is printed goes to stderr.
+
+    Yields:
+        What prints the command's result to stdout.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  (until the process ends)
+    as_json, stdout = getattr(options, "json", False), sys.stdout
+
+    def tell(result: Any, text: str) -> None:
+        print(json.dumps(_plain(result), indent=2) if as_json else text, file=stdout, flush=True)
+
     try:
-        yield
+        with (
+            contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext(),
+            no_progress() if getattr(options, "quiet", False) else contextlib.nullcontext(),
+        ):
+            yield tell
     except Sim2RealError as error:
         print(f"{prog}: error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT) from error
@@ -69,6 +132,34 @@ def command_line(prog: str) -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from interrupt
+
+
+@contextlib.contextmanager
+def no_progress() -> Iterator[None]:
+    """While inside, every new progress bar of this process stays invisible."""
+    begin = tqdm.__init__
+
+    def begin_unseen(bar: Any, *given: Any, **named: Any) -> None:
+        begin(bar, *given, **{**named, "disable": True})
+
+    tqdm.__init__ = begin_unseen  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        tqdm.__init__ = begin  # type: ignore[method-assign]
+
+
+def _plain(value: Any) -> Any:
+    """A result as JSON has it: arrays as lists, paths as text, null for a number that is not finite."""
+    if hasattr(value, "tolist"):  # of NumPy
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 def seed(text: str) -> int:

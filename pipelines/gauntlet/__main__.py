@@ -162,7 +162,10 @@ def _names(text: str) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = CommandParser(
-        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m {PROG}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        result=True,
     )
     parser.add_argument("--config", default="params/gauntlet.yaml", metavar="FILE", help="default: %(default)s")
     parser.add_argument("--methods", type=_names, default=[], metavar="A,B", help="only these (default: all)")
@@ -175,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="results go here (default: the file's; runs/gauntlet/selection with any of the filters)",
     )
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options) as tell:
         params = load_params(options.config, GauntletParams)
         output = options.output
         if output is None and (options.methods or options.cells or options.episodes is not None):
@@ -196,17 +199,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         began = time.monotonic()
         found, spent = run(params, plan, workers)
         written = write(params, rig, plan, found)
-        for reason in dict.fromkeys(plan.skipped.values()):
-            print(f"skipped: {reason}")
+        lines = [f"skipped: {reason}" for reason in dict.fromkeys(plan.skipped.values())]
         for name, gaps in found.items():
-            print(f"\n{written['about']['methods'][name]}")
+            lines.append(f"\n{written['about']['methods'][name]}")
             for gap in gaps:
                 row = written[name][gap]
                 shares = "  ".join(f"<{limit} mm {row[f'success_{limit}mm']:4.0%}" for limit in (5, 10, 20, 50))
-                print(f"  {gap:24}{shares}   median {row['median_mm']:6.1f} mm   95 % {row['p95_mm']:6.1f} mm")
+                lines.append(f"  {gap:24}{shares}   median {row['median_mm']:6.1f} mm   95 % {row['p95_mm']:6.1f} mm")
         folder = "" if Path(params.results) == SHOWN else f" --gauntlet {params.results}"
         seconds = f"{time.monotonic() - began:.0f} s, {spent:.0f} s of a processor"
-        print(f"\n{params.results}: written ({seconds}); `python -m pipelines.report --page{folder}` tells it")
+        lines.append(f"\n{params.results}: written ({seconds}); `python -m pipelines.report --page{folder}` tells it")
+        tell(written, "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the operator reads: a line per step, a table at the end."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,20 @@ def step_line(tick: Tick, goals: int, shadow: bool = False) -> str:
         f"{verb} {_millimetres(tick.sent)} mm{cut}  frame {tick.timing.age * MM:3.0f} ms old, "
         f"{tick.timing.reaction * MM:4.1f} ms to command"
     )
+
+
+def rows(results: Iterable[GoalResult]) -> list[dict[str, Any]]:
+    """What :func:`result_table` tells, for programs; ``stop`` is None where a goal was run to its end."""
+    return [
+        {
+            "goal_m": result.goal,
+            "residual_mm": result.residual_m * MM,
+            "believed_mm": result.estimated_residual_m * MM,
+            "steps": result.steps,
+            "stop": None if result.stop is None else str(result.stop),
+        }
+        for result in results
+    ]
 
 
 def result_table(results: Iterable[GoalResult], goals: int) -> str:

@@ -168,7 +168,10 @@ def metrics(rehearsal: Rehearsal, setup: Setup, refused: list[str], seed: int, s
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = CommandParser(
-        prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m {PROG}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        result=True,
     )
     parser.add_argument("--config", default=REHEARSAL_PATH, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
@@ -177,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--site", metavar="FILE", help="what is true of your laboratory (default: an empty one)")
     parser.add_argument("--out", metavar="DIR", help="default: the file's output")
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options) as tell:
         settings = load_params(options.config, RehearsalParams)
         if options.goals is not None:
             settings = replace(
@@ -200,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = metrics(rehearsal, setup, refused, settings.seed, time.monotonic() - began)
         write_whole(output / METRICS, json.dumps(found, indent=2) + "\n")
         plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / PICTURE)
-    print(json.dumps({"default": found["default"], "baselines": found["baselines"]}, indent=2))
+    tell(found, json.dumps({"default": found["default"], "baselines": found["baselines"]}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """The results, read from the metrics files that the stages wrote: as tables, or as one self-contained page."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.common.cli import CommandParser, command_line, require_writable
+from datasets.common.files import write_whole
 from pipelines.report.page import write_page
-from pipelines.report.tables import RESULTS, tables, update_readme
+from pipelines.report.tables import RESULTS, summary, tables, update_readme
+
+SUMMARY = RESULTS / "summary"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -13,10 +17,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = CommandParser(prog="python -m pipelines.report", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="also write the tables into README.md")
     parser.add_argument("--page", action="store_true", help="write the page, results/report.html, instead of tables")
+    parser.add_argument("--summary", action="store_true", help="write the figures to look at first, results/summary")
     parser.add_argument("--gauntlet", type=Path, metavar="FOLDER", help="the page tells this selection, and lies in it")
     options = parser.parse_args(arguments)
-    with command_line("pipelines.report"):
-        if options.page or options.gauntlet:
+    with command_line("pipelines.report", options):
+        if options.summary:
+            for name, row in summary().items():
+                write_whole(SUMMARY / f"{name}.json", json.dumps(row, indent=2) + "\n")
+            print(f"{SUMMARY}: `dvc metrics show` prints it")
+        elif options.page or options.gauntlet:
             path = (options.gauntlet or RESULTS) / "report.html"
             require_writable(path, "--page")
             write_page(path, gauntlet=options.gauntlet)

@@ -16,6 +16,12 @@ README = Path("README.md")
 BEGIN, END = "<!-- results: written by python -m pipelines.report --readme -->", "<!-- end of results -->"
 
 VARIANTS = "The original's way: one network from the picture to the displacement, in rooms never seen"
+HEADLINES = (
+    *(("perception", split) for split in ("nominal", "uncalibrated", "occluded")),
+    *(("control", policy) for policy in ("default", "proportional")),
+    ("rehearsal", "default"),
+)
+"""Stage and row of the figures that ``dvc metrics show`` prints, a file each: so they become the rows of its table."""
 SEEDS = "Learnt anew with other seeds: means over the seeds and their 95 % intervals (Student)"
 
 Metrics = Mapping[str, Any]
@@ -70,9 +76,10 @@ def baselines_table(metrics: Metrics) -> Table:
 
 def reaching_table(title: str, metrics: Metrics) -> Table:
     """Policies: goals, success within 5, 10 and 20 mm, and the final distance (mm)."""
-    policies = {"default": metrics["default"], **metrics.get("baselines", {})}
     rows = [
-        (name, str(row["n"]), *_shares(row, 5, 10, 20), *_distances(row)) for name, row in policies.items() if row["n"]
+        (name, str(row["n"]), *_shares(row, 5, 10, 20), *_distances(row))
+        for name, row in _policies(metrics).items()
+        if row["n"]
     ]
     return Table(title, ("policy", "goals", "within 5 mm", "10 mm", "20 mm", "median, mm", "95 %, mm"), rows)
 
@@ -187,6 +194,24 @@ def tables(results: Path = RESULTS) -> str:
     return "\n\n".join(table.markdown() for table in (*found, variants_table(results), seeds) if table)
 
 
+def summary(results: Path = RESULTS) -> dict[str, Metrics]:
+    """The few figures to look at first, of each of :data:`HEADLINES`: distances in mm, shares of goals.
+
+    Raises:
+        DataError: a metrics file is missing or not what the stages write.
+    """
+    found: dict[str, Metrics] = {}
+    for stage, name in HEADLINES:
+        path = results / stage / "metrics.json"
+        row = read(path, lambda metrics, name=name: {**metrics["default"], **_policies(metrics)}[name])  # type: ignore[misc]
+        if row is None:
+            raise DataError(
+                f"{path}: no such file; run `dvc repro {'locate' if stage == 'perception' else stage}` first"
+            )
+        found[f"{stage}_{name}"] = {key: row[key] for key in ("n", "median_mm", "p95_mm", "success_5mm") if key in row}
+    return found
+
+
 def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
     """Put today's tables between the README's two markers; raises DataError when they are not there."""
     text = readme.read_text(encoding="utf-8")
@@ -195,6 +220,10 @@ def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
     if not (begin and end):
         raise DataError(f"{readme}: the markers '{BEGIN}' and '{END}' are missing; put them back where the table goes")
     write_whole(readme, f"{before}{BEGIN}\n{tables(results)}\n{END}{after}")
+
+
+def _policies(metrics: Metrics) -> dict[str, Metrics]:
+    return {"default": metrics["default"], **metrics.get("baselines", {})}
 
 
 def _distances(row: Metrics) -> tuple[str, str]:

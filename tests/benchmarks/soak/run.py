@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--record", type=Path, default=RECORDINGS, metavar="DIR", help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options):
         for name in ("minutes", "every"):
             if not 0 < getattr(options, name) < np.inf:
                 raise ConfigError(f"--{name} {getattr(options, name)}: give a positive number")

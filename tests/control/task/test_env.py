@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from control.arms.fence import Fence
+from control.task import ENV_ID
 from control.task.dynamics import DynamicsParams
-from control.task.env import ENV_ID, EnvParams, ReachEnv
+from control.task.env import EnvParams, ReachEnv
 from control.task.goals import GoalSampler
 from control.task.rewards import RewardParams
 from control.task.sources import ErrorModel, Surrogate

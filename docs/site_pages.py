@@ -1,0 +1,297 @@
+"""What the documentation site has beside the pages of this folder; MkDocs calls it as a hook (see ``mkdocs.yml``).
+
+Pages that are written nowhere but here: parameters, stages, results and messages, read from the dataclasses,
+``dvc.yaml``, the models' and metrics files and the code, so that they cannot be out of date. The project's own pages
+(README, changelog, ...) join as they are, with their links led to where things are on the site. Formulas become MathML,
+which browsers draw by themselves.
+"""
+
+import ast
+import dataclasses
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import yaml
+from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from control.arms.params import ArmParams
+from control.arms.site import SiteParams
+from control.learning.end_to_end import EndToEndParams
+from control.learning.pretrained import ControlParams
+from datasets.common.config import ranges
+from datasets.common.errors import Sim2RealError
+from datasets.generation.splits import FramesParams
+from datasets.rig.rig import Rig
+from perception.cameras.realsense.settings import CameraParams
+from perception.evaluation.params import LocateParams
+from pipelines.gauntlet.plan import GauntletParams
+from pipelines.rehearse.__main__ import RehearsalParams
+from pipelines.report.tables import tables
+from pipelines.setup.settings import RuntimeParams
+from pipelines.twin.settings import TwinParams
+
+PACKAGES = ("pipelines", "control", "perception", "datasets")
+OWN_PAGES = {"README.md": "index.md"} | {
+    f"{name}.md": f"{name.lower()}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY")
+}
+PARAMETERS: dict[str, type | None] = {
+    "rig": Rig,
+    "site.example": SiteParams,
+    "frames": FramesParams,
+    "perception_glance": None,
+    "perception_fovea": None,
+    "locate": LocateParams,
+    "control": ControlParams,
+    "end_to_end_rgb": EndToEndParams,
+    "arm": ArmParams,
+    "camera": CameraParams,
+    "runtime": RuntimeParams,
+    "twin": TwinParams,
+    "rehearsal": RehearsalParams,
+    "gauntlet": GauntletParams,
+}
+"""Each kind of parameter file with the class that it is read into; None: the arguments of LightningCLI's classes."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made, the project's own pages, and whatever file of the project a page links to."""
+    made = {
+        "parameters.md": parameters_page(),
+        "stages.md": stages_page(),
+        "results.md": results_page(),
+        "messages.md": messages_page(),
+        **{f"api/{package}.md": api_page(package) for package in PACKAGES},
+        **{there: (ROOT / here).read_text() for here, there in OWN_PAGES.items()},
+    }
+    for name, text in made.items():
+        files.append(File.generated(config, name, content=text))
+    texts = [*made.values(), *(path.read_text() for path in Path(config.docs_dir).glob("*.md"))]
+    for link in {link for text in texts for link in links(text)}:
+        path = ROOT / link.removeprefix("../")
+        if path.is_file() and ROOT / "docs" not in path.parents and path.name not in OWN_PAGES:
+            files.append(File.generated(config, str(path.relative_to(ROOT)), abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Fill in the models' figures, lead links to where things are on the site, and draw formulas."""
+    if page.file.src_uri == "models.md":
+        figures = model_figures()
+        markdown = re.sub(r"\{\{ (.+?) \}\}", lambda match: figures[match[1]], markdown)
+    text = re.sub(r"\]\((?:\.\./)?(?:docs/)?(?!https?:)([^)]+)\)", lambda match: f"]({_on_site(match[1])})", markdown)
+    parts = re.split(r"(^```.*?^```$|`[^`\n]+`)", text, flags=re.MULTILINE | re.DOTALL)
+    return "".join(part if index % 2 else _formulas(part) for index, part in enumerate(parts))
+
+
+def links(text: str) -> set[str]:
+    """The files that a page links to, without anchors."""
+    return set(re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text))
+
+
+def _on_site(link: str) -> str:
+    path, hash_, anchor = link.partition("#")
+    return OWN_PAGES.get(path, path) + hash_ + anchor
+
+
+def _formulas(text: str) -> str:
+    """LaTeX between dollars as MathML."""
+    text = re.sub(r"\$\$(.+?)\$\$", lambda match: convert(match[1].strip(), display="block"), text, flags=re.DOTALL)
+    return re.sub(r"(?<![\\$\w])\$([^$\n]+?)\$(?!\w)", lambda match: convert(match[1]), text)
+
+
+def parameters_page() -> str:
+    """Every parameter file with its fields, what they may be, and the file itself with the reason beside each value."""
+    lines = [
+        "# Parameters\n\nOne file for each stage in `params/`. A wrong key, unit or number is refused by its name. The "
+        "tables are read from the classes that the files are read into; the reason for each value stands in the file.\n"
+    ]
+    for name, params_type in PARAMETERS.items():
+        lines.append(f"## `params/{name}.yaml`\n")
+        if params_type is None:
+            lines.append(
+                "Arguments of LightningCLI's classes: `python -m perception.train fit --help` explains each.\n"
+            )
+        else:
+            lines += _class_tables(params_type, set())
+        lines.append(f"```yaml\n{(ROOT / f'params/{name}.yaml').read_text()}```\n")
+    return "\n".join(lines)
+
+
+def _class_tables(params_type: type, told: set[type]) -> Iterator[str]:
+    """A class's fields as a table, then the classes within it."""
+    told.add(params_type)
+    limited, words = ranges(params_type), _attributes(params_type)
+    hints, inner = get_type_hints(params_type), []
+    yield f"**{params_type.__name__}**: {_sentence(params_type)}\n"
+    yield "| field | type | may be | default | meaning |\n|---|---|---|---|---|"
+    for field in dataclasses.fields(params_type):
+        limit = str(limited.get(field.name, "")).removeprefix("must ").removeprefix("be ").removeprefix("lie in ")
+        default = "required" if _required(field) else f"`{field.default}`" if _plain(field) else "its class's"
+        kind = _kind(hints[field.name])
+        cells = (f"`{field.name}`", kind, limit, default, words.get(field.name, ""))
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        inner += [each for each in (hints[field.name], *get_args(hints[field.name])) if dataclasses.is_dataclass(each)]
+    yield ""
+    for each in dict.fromkeys(inner):
+        if each not in told:
+            yield from _class_tables(each, told)
+
+
+def _required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _plain(field: dataclasses.Field) -> bool:
+    return field.default is not dataclasses.MISSING and not dataclasses.is_dataclass(field.default)
+
+
+def _kind(hint: Any) -> str:
+    return str(getattr(hint, "__name__", hint) if not get_args(hint) else re.sub(r"[\w.]+\.(\w+)", r"\1", str(hint)))
+
+
+def _attributes(params_type: type) -> dict[str, str]:
+    """What the class's docstring says of its fields."""
+    _, _, part = (inspect.getdoc(params_type) or "").partition("Attributes:\n")
+    found = {}
+    for names, text in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {6,}.*)*)", part, re.MULTILINE):
+        found.update(dict.fromkeys(re.split(r", ", names), " ".join(text.split())))
+    return found
+
+
+def _sentence(thing: Any) -> str:
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+
+
+def stages_page() -> str:
+    """What each stage does, by which command, and what it leaves."""
+    lines = ["# Stages\n\n`dvc repro STAGE` runs one with all that it needs; each command also runs alone.\n"]
+    for title, name in (("The default path and its variants", "dvc.yaml"), ("Studies", "studies/dvc.yaml")):
+        lines.append(f"## {title}: `{name}`\n\n| stage | does | command | leaves |\n|---|---|---|---|")
+        for stage, content in yaml.safe_load((ROOT / name).read_text())["stages"].items():
+            one = content.get("do", content)
+            commands = [one["cmd"]] if isinstance(one["cmd"], str) else one["cmd"]
+            outs = [out for key in ("outs", "metrics") for out in one.get(key, [])]
+            places = [Path(next(iter(out)) if isinstance(out, dict) else out) for out in outs]
+            folders = dict.fromkeys(str(place.parent if place.suffix else place) for place in places)
+            cells = (
+                f"`{stage}`",
+                one["desc"],
+                "<br>".join(f"`{each}`" for each in commands),
+                "<br>".join(f"`{each}`" for each in folders),
+            )
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def model_figures() -> dict[str, str]:
+    """What stands on the page of models in place of ``{{ figures: MODEL }}`` and ``{{ made: MODEL }}``."""
+    perception = _json("results/perception/metrics.json")
+    rows = [
+        f"| {split} | {row['n']} | {row['median_mm']:.1f} | {row['p95_mm']:.1f} "
+        f"| {100 * perception['sigma'][split]['within_2_sigma']:.0f} % |"
+        for split, row in perception["default"].items()
+        if row["n"]
+    ]
+    head = "| split | frames | median, mm | 95 %, mm | within two sigma |\n|---|---|---|---|---|"
+    found = {"figures: estimator": "\n".join([head, *rows])}
+    for model in ("policy", "end_to_end_rgb", "end_to_end_rgb_camera"):
+        results = "control" if model == "policy" else model
+        found[f"figures: {model}"] = _reach(_json(f"results/{results}/metrics.json")["default"])
+    for file in sorted((ROOT / "models").glob("*/*.json")):
+        versions = _json(str(file.relative_to(ROOT)))["versions"]
+        found[f"made: {file.parent.name}"] = "Made with " + ", ".join(f"{key} {each}" for key, each in versions.items())
+    return found
+
+
+def _json(name: str) -> Any:
+    return json.loads((ROOT / name).read_text())
+
+
+def _reach(row: Any) -> str:
+    head = "| goals | within 5 mm | 20 mm | 50 mm | median, mm | 95 %, mm |\n|---|---|---|---|---|---|\n"
+    shares = " | ".join(f"{100 * row[f'success_{limit}mm']:.0f} %" for limit in (5, 20, 50))
+    return f"{head}| {row['n']} | {shares} | {row['median_mm']:.1f} | {row['p95_mm']:.1f} |"
+
+
+def results_page() -> str:
+    """The tables of the metrics files, and the pictures that go with them."""
+    pictures = (
+        ("perception/errors.png", "The estimator's errors on every split"),
+        ("perception/error_map.png", "Where in the workspace they are"),
+        ("control/final.png", "What is left of the distance to the goal, by policy"),
+        ("rehearsal/trajectories.png", "The whole runtime on the twin"),
+        ("gauntlet/heatmap.png", "Every method in every gap"),
+        ("gauntlet/camera.png", "How far a camera may have moved unnoticed"),
+    )
+    shown = "\n\n".join(f"![{title}](results/{path})\n\n*{title}.*" for path, title in pictures)
+    return (
+        "# Results\n\nAll of it in simulation; nothing here was measured on a real arm. The tables are read from "
+        "`results/*/metrics.json`, [one page](results/report.html) tells the gauntlet.\n\n"
+        f"{tables(ROOT / 'results')}\n\n{shown}\n"
+    )
+
+
+def messages_page() -> str:
+    """Every message with which the code refuses or stops, by where it comes from."""
+    lines = [
+        "# Messages\n\nEvery message with which a command refuses or stops. `…` stands for what a run fills in; the "
+        "site's search finds a message by any of its words. What each *stop* of a real arm means and what to do about "
+        "it is on [the first day](first_day.md#every-stop-what-it-means-what-to-do). The kind tells the exit code: "
+        "`SafetyStop` while the arm runs ends with 3, all others with 2 ([exit codes](commands.md#exit-codes)).\n"
+    ]
+    for module, found in messages().items():
+        lines.append(f"## `{module}`\n")
+        lines += [f"- {kind}: `{text}`" for kind, text in found]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def messages() -> dict[str, list[tuple[str, str]]]:
+    """Kind and text of every error of ours that the code raises, by module; what a run fills in as an ellipsis."""
+    kinds = {each.__name__ for each in _family(Sim2RealError)} | {"ArgumentTypeError"}
+    found: dict[str, list[tuple[str, str]]] = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            texts = []
+            for node in ast.walk(ast.parse(path.read_text())):
+                kind = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+                if kind in kinds and node.args:
+                    text = " ".join(_template(node.args[0]).split()).replace("`", "'")
+                    if any(character.isalpha() for character in text):
+                        texts.append((kind, text))
+            if texts:
+                found[".".join(path.relative_to(ROOT).with_suffix("").parts)] = texts
+    return found
+
+
+def _family(root: type) -> Iterator[type]:
+    yield root
+    for each in root.__subclasses__():
+        yield from _family(each)
+
+
+def _template(node: ast.expr) -> str:
+    """The text of a message with an ellipsis for what is filled in."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_template(each) for each in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _template(node.left) + _template(node.right)
+    return "…"
+
+
+def api_page(package: str) -> str:
+    """The public things of one package, from their docstrings."""
+    return f"# `{package}`\n\n::: {package}\n    options:\n      heading_level: 2\n"
