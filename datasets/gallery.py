@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.files import write_whole
-from datasets.rig.projection import Window, invert, project, transform
+from datasets.rig.envelope import CameraEnvelope
+from datasets.rig.projection import Window, invert, transform
 from datasets.rig.rig import RIG_PATH, Rig
 from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
@@ -32,10 +33,14 @@ def depth_colours(depth_m: NDArray[np.float32]) -> Image:
     return np.where(depth_m[..., None] > 0, colours, 0).astype(np.uint8)
 
 
-def window_at_tcp(scene: Scene, side_px: int) -> Window:
-    """The window around the TCP's true pixel."""
-    uv = project(transform(invert(scene.t_base_camera), scene.tcp), scene.intrinsics)
-    return Window.around(uv, side_px, scene.intrinsics)
+def window_at_tcp(scene: Scene, rig: Rig) -> Window:
+    """The fovea's window around the true TCP."""
+    return rig.fovea_window(transform(invert(scene.t_base_camera), scene.tcp), scene.intrinsics)
+
+
+def whole_window(scene: Scene, rig: Rig) -> Window:
+    """The glance's window."""
+    return rig.glance_window(scene.t_base_camera_told, scene.intrinsics)
 
 
 def rig_picture(photographer: Photographer, rig: Rig, seed: int = 9) -> Image:
@@ -43,25 +48,23 @@ def rig_picture(photographer: Photographer, rig: Rig, seed: int = 9) -> Image:
     bright = LookRandomization(wild_arm=0, occluder=0, arm_shade=(1, 1), key_light=(0.6, 0.7), ambient=(0.4, 0.5))
     scene = SceneSampler(rig, Randomization(look=bright, depth_noise=(1, 1))).sample(seed)
     rgb, _ = photographer.photograph_native(scene)
-    fovea = window_at_tcp(scene, rig.fovea_side_px)
+    glance, fovea = whole_window(scene, rig), window_at_tcp(scene, rig)
     whole = rgb.copy()
-    for window, colour in ((rig.glance_window, (255, 255, 255)), (fovea, (255, 200, 0))):
+    for window, colour in ((glance, (255, 255, 255)), (fovea, (255, 200, 0))):
         corner = np.array([window.left + 0.5, window.top + 0.5], int)
         cv2.rectangle(whole, corner.tolist(), (corner + int(window.width) - 1).tolist(), colour, 2)
     columns = [whole]
-    for window in (rig.glance_window, fovea):
+    for window in (glance, fovea):
         look, depth = photographer.photograph(scene, window, rig.input_px)
         columns.append(np.vstack([_enlarged(look, 240), _enlarged(depth_colours(depth), 240)]))
     return np.hstack(columns)
 
 
 def randomized_picture(photographer: Photographer, rig: Rig, rows: int = 3, columns: int = 8) -> Image:
-    """A grid of glances of training scenes."""
-    sampler = SceneSampler(rig, Randomization(camera=CameraRandomization(0.05, 3.0, 0.015)))
-    looks = [
-        photographer.photograph(sampler.sample(seed), rig.glance_window, rig.input_px)[0]
-        for seed in range(rows * columns)
-    ]
+    """A grid of glances of training scenes, from cameras of the whole envelope."""
+    sampler = SceneSampler(rig, Randomization(camera=CameraRandomization(envelope=CameraEnvelope())))
+    scenes = map(sampler.sample, range(rows * columns))
+    looks = [photographer.photograph(scene, whole_window(scene, rig), rig.input_px)[0] for scene in scenes]
     grid = [np.hstack([_enlarged(look, 168) for look in looks[row * columns :][:columns]]) for row in range(rows)]
     return np.vstack(grid)
 
@@ -72,7 +75,7 @@ def depth_noise_picture(photographer: Photographer, rig: Rig, levels: Sequence[f
     rows = []
     for seed in (1, 4, 6):
         scene = sampler.sample(seed)
-        window = window_at_tcp(scene, rig.fovea_side_px)
+        window = window_at_tcp(scene, rig)
         row = [_enlarged(photographer.photograph(scene, window, rig.input_px)[0], 252)]
         for level in levels:
             noisy = dataclasses.replace(scene, depth_noise=level)

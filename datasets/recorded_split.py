@@ -17,7 +17,7 @@ from datasets.common.cli import seed as a_seed
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
 from datasets.generation.splits import FramesParams, WindowJitter
-from datasets.rig.projection import Intrinsics, Window, invert, project, transform
+from datasets.rig.projection import Intrinsics, invert, transform
 from datasets.rig.rig import RIG_PATH, Rig
 from datasets.store.recording import STOPPED, Recording
 from datasets.store.store import LABELS, Columns, LookName, depth_to_units, schema
@@ -113,19 +113,23 @@ def _labelled(recording: Recording, labels: Columns) -> np.ndarray:
     return np.flatnonzero(labelled)
 
 
-def _row(recording: Recording, index: int, labels: Columns, rig: Rig, miss_px: np.ndarray) -> Columns:
-    """One row of every column; the fovea's window misses the TCP's pixel by ``miss_px`` ``(2,)``."""
+def _row(recording: Recording, index: int, labels: Columns, rig: Rig, miss_m: np.ndarray) -> Columns:
+    """One row of every column; the fovea's window misses the TCP by ``miss_m`` ``(2,)``, across the view."""
     frame = recording.frame(index)
     own = {name: values[index] for name, values in labels.items()}
     k = Intrinsics.from_array(own["intrinsics"], rig.camera.width, rig.camera.height)
-    pixel = project(transform(invert(own["T_base_camera"]), own["tcp"]), k)
-    window = Window.around(pixel + miss_px, rig.fovea_side_px, k)
-    glance_rgb, glance_depth = frame.cut(rig.glance_window, rig.input_px)
+    point = transform(invert(own["T_base_camera"]), own["tcp"])
+    whole = rig.glance_window(own["T_base_camera_told"], k)
+    window = rig.fovea_window(point, k, miss_m * k.fx / point[2])
+    glance_rgb, glance_depth = frame.cut(whole, rig.input_px)
     fovea_rgb, fovea_depth = frame.cut(window, rig.input_px)
     return {
         **own,
+        "tcp_seen": own["tcp"],
         "glance/rgb": glance_rgb,
         "glance/depth": depth_to_units(glance_depth),
+        "glance/window": whole.as_array(),
+        "image_px": np.array([k.width, k.height], float),
         "fovea/rgb": fovea_rgb,
         "fovea/depth": depth_to_units(fovea_depth),
         "fovea/window": window.as_array(),

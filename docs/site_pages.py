@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from control.arms.params import ArmParams
 from control.arms.site import SiteParams
+from control.clearance.params import ClearanceParams
 from control.learning.end_to_end import EndToEndParams
 from control.learning.pretrained import ControlParams
 from datasets.common.config import ranges
@@ -56,6 +57,7 @@ PARAMETERS: dict[str, type | None] = {
     "end_to_end_rgb": EndToEndParams,
     "arm": ArmParams,
     "camera": CameraParams,
+    "clearance": ClearanceParams,
     "runtime": RuntimeParams,
     "twin": TwinParams,
     "rehearsal": RehearsalParams,

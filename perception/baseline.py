@@ -31,6 +31,7 @@ from perception.evaluation.comparison import frames_digest
 from perception.evaluation.metrics import summarize
 from perception.evaluation.package import load_look
 from perception.evaluation.params import LocateParams
+from perception.networks.locator import glance_to_camera
 from perception.networks.preprocess import Pixels, grid_coordinates
 from perception.training.coarse_estimates import transform
 from perception.training.regressor import Regressor
@@ -75,7 +76,7 @@ def _errors(model: Regressor, data: FramesDataModule, split: str) -> Array:
         pixels = Pixels(batch["rgb"], batch["depth"], columns, rows, batch["intrinsics"])
         told = batch["T_base_camera_told"]
         answer = model.locator.answer(model.locator.view(pixels, told, batch["tcp"]))
-        camera = answer.xyz[:, 0] + model.locator.origin(batch["tcp"])
+        camera = glance_to_camera(answer.xyz, told)[:, 0]
         errors.append((transform(told, camera) - batch["tcp"]).numpy())
     return np.concatenate(errors)
 

@@ -62,6 +62,7 @@ def test_a_page_asks_for_nothing_from_elsewhere(site):
 
 def test_every_parameter_file_is_on_the_page_or_of_a_kind_that_is():
     same_kind = {
+        "boxes",
         "end_to_end_rgb_camera",
         "trial",
         "twin_stalls",

@@ -53,7 +53,7 @@ class ImageReachEnv(ReachEnv):
             self._entered = True
         elif self._room_steps and self._steps % self._room_steps == 0:
             self._scenes.redraw(int(self.np_random.integers(2**31)))
-        rgb = self._scenes.colour(self._seen_tcp, self.rig.glance_window, self.rig.input_px)
+        rgb = self._scenes.colour(self._seen_tcp, self.rig.picture_window, self.rig.input_px)
         return {"image": rgb.transpose(2, 0, 1).copy(), "command": sent}, np.zeros(3)
 
     def close(self) -> None:

@@ -78,7 +78,8 @@ class EpisodeScenes:
     def colour(self, tcp: Array, window: Window, size_px: int) -> NDArray[np.uint8]:
         """The ``rgb (S, S, 3)`` that :meth:`camera`'s would give, without the time that its depth takes."""
         self._place_arm(tcp)
-        return self._photographer.photograph_colour(self.scene, window, size_px)
+        self._pictures += 1
+        return self._photographer.photograph_colour(self.scene, window, size_px, self._pictures)
 
     def close(self) -> None:
         """Free the GL context."""

@@ -40,6 +40,8 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(params_type, "params")
     try:
+        if issubclass(params_type, Checked):
+            content = params_type.renewed(content)
         parsed = parser.parse_object(Namespace(params=Namespace(**content)).as_dict())
         params: T = parser.instantiate(parsed).params
         if unknown := list(_unknown(content, params)):
@@ -123,6 +125,11 @@ class Checked:
     """
 
     PART: ClassVar[str] = ""
+
+    @classmethod
+    def renewed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The values of a file with the keys of earlier versions written as today's."""
+        return values
 
     def __post_init__(self) -> None:
         """Raise ConfigError for the first field that is out of its range."""

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.generation.splits import SplitPlan
-from datasets.rig.projection import Window, invert, project, transform
+from datasets.rig.projection import Array, invert, transform
+from datasets.scene.depth_sensor import seen_at
 from datasets.scene.photographer import Photographer
-from datasets.scene.scene import SceneSampler
+from datasets.scene.scene import Scene, SceneSampler
 from datasets.store.store import Columns, depth_to_units, schema
 
 _FOVEA_NOISE_SEED = 1
@@ -51,8 +52,10 @@ class SceneDrawer:
         scene = self._sampler.sample(seed)
         row: dict[str, NDArray[Any]] = {
             "tcp": scene.tcp,
+            "tcp_seen": _tcp_seen(scene),
             "joints": scene.joints_rad,
             "intrinsics": scene.intrinsics.as_array(),
+            "image_px": np.array([scene.intrinsics.width, scene.intrinsics.height], float),
             "T_base_camera": scene.t_base_camera,
             "T_base_camera_told": scene.t_base_camera_told,
             "scene_seed": np.array(seed, np.uint64),
@@ -60,12 +63,14 @@ class SceneDrawer:
         if self._photographer is None:
             return row
         if "glance" in self._plan.looks:
-            rgb, depth = self._photographer.photograph(scene, rig.glance_window, rig.input_px)
-            row |= {"glance/rgb": rgb, "glance/depth": depth_to_units(depth)}
+            window = rig.glance_window(scene.t_base_camera_told, scene.intrinsics)
+            rgb, depth = self._photographer.photograph(scene, window, rig.input_px)
+            row |= {"glance/rgb": rgb, "glance/depth": depth_to_units(depth), "glance/window": window.as_array()}
         if "fovea" in self._plan.looks:
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_JITTER_STREAM,)))
-            pixel = project(transform(invert(scene.t_base_camera), scene.tcp), scene.intrinsics)
-            window = Window.around(pixel + self._plan.window_jitter.sample(rng), rig.fovea_side_px, scene.intrinsics)
+            point = transform(invert(scene.t_base_camera), scene.tcp)
+            miss_px = self._plan.window_jitter.sample(rng) * scene.intrinsics.fx / point[2]
+            window = rig.fovea_window(point, scene.intrinsics, miss_px)
             rgb, depth = self._photographer.photograph(scene, window, rig.input_px, _FOVEA_NOISE_SEED)
             row |= {"fovea/rgb": rgb, "fovea/depth": depth_to_units(depth), "fovea/window": window.as_array()}
         return row
@@ -75,6 +80,12 @@ class SceneDrawer:
         if self._photographer is not None:
             self._photographer.close()
             self._photographer = None
+
+
+def _tcp_seen(scene: Scene) -> Array:
+    """Where the depth camera, with its own error, places the TCP, base frame."""
+    point = transform(invert(scene.t_base_camera), scene.tcp)
+    return transform(scene.t_base_camera, seen_at(point, scene.depth_error))
 
 
 def draw_rows(drawer: Drawer, plan: SplitPlan, rows: range) -> Columns:

@@ -12,7 +12,7 @@ from datasets.common.code_digest import fingerprint
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
-from datasets.scene.randomization import CameraRandomization, Randomization, Range
+from datasets.scene.randomization import CameraRandomization, DepthErrorRandomization, Randomization, Range
 from datasets.store.store import LookName
 
 
@@ -20,18 +20,18 @@ from datasets.store.store import LookName
 class WindowJitter(Checked):
     """How far a training window lies from the TCP's true pixel, as the glance's estimate does.
 
-    A mixture of two Gaussians: most windows miss by ``sigma_px`` per axis, ``tail_share`` of them by ``tail_sigma_px``.
+    A mixture of two Gaussians: most windows miss by ``sigma_m`` per axis, ``tail_share`` of them by ``tail_sigma_m``.
     """
 
     PART = "window_jitter."
 
-    sigma_px: Annotated[float, Within(0, unit="px")] = 4.0
-    tail_sigma_px: Annotated[float, Within(0, unit="px")] = 12.0
+    sigma_m: Annotated[float, Within(0, unit="m")] = 0.008
+    tail_sigma_m: Annotated[float, Within(0, unit="m")] = 0.025
     tail_share: Annotated[float, Within(0, 1)] = 0.15
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
-        """Displacement ``(2,)`` px."""
-        sigma = self.tail_sigma_px if rng.random() < self.tail_share else self.sigma_px
+        """Displacement ``(2,)`` m across the view, at the TCP's distance."""
+        sigma = self.tail_sigma_m if rng.random() < self.tail_share else self.sigma_m
         return rng.normal(0.0, sigma, 2)
 
 
@@ -46,6 +46,7 @@ class SplitParams(Checked):
         arm: whose shapes are drawn.
         looks: which images are kept; without them all the labels and seeds remain, to draw from.
         depth_noise: range of the depth sensor's noise level, when not the shared one.
+        depth_error: error of the depth camera itself, when not the shared one.
         occluder: share of scenes with a bar between camera and arm, when not the shared one.
     """
 
@@ -55,6 +56,7 @@ class SplitParams(Checked):
     arm: ArmName = "own"
     looks: tuple[LookName, ...] = ("glance", "fovea")
     depth_noise: Annotated[Range, Within(0, rising=True)] | None = None
+    depth_error: DepthErrorRandomization | None = None
     occluder: Annotated[float, Within(0, 1)] | None = None
 
 
@@ -109,6 +111,7 @@ class SplitPlan:
             arm=split.arm,
             camera=split.camera,
             depth_noise=split.depth_noise or params.randomization.depth_noise,
+            depth_error=split.depth_error or params.randomization.depth_error,
             look=look if split.occluder is None else replace(look, occluder=split.occluder),
         )
         return cls(

@@ -36,12 +36,14 @@ class Frame:
         """The window resampled to ``size_px`` squared by nearest pixel: ``rgb`` and ``depth``.
 
         Nearest, not averaged: the simulation's renderer also samples one ray a pixel, and averaging depth
-        across an edge would make points that lie on neither side of it.
+        across an edge would make points that lie on neither side of it. Outside the image there is nothing: black, and
+        no reading.
         """
         columns, rows = window.sample_pixels(size_px)
-        if columns[0] < 0 or rows[0] < 0 or columns[-1] >= self.rgb.shape[1] or rows[-1] >= self.rgb.shape[0]:
-            raise DataError(
-                f"window {window} does not lie inside an image of {self.rgb.shape[1]}x{self.rgb.shape[0]} px"
-            )
-        grid = np.ix_(rows, columns)
-        return self.rgb[grid], self.depth[grid]
+        height, width = self.depth.shape
+        grid = np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))
+        rgb, depth = self.rgb[grid], self.depth[grid]
+        outside_rows, outside_columns = (rows < 0) | (rows >= height), (columns < 0) | (columns >= width)
+        rgb[outside_rows], depth[outside_rows] = 0, 0
+        rgb[:, outside_columns], depth[:, outside_columns] = 0, 0
+        return rgb, depth

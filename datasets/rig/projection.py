@@ -14,9 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from datasets.common.errors import ConfigError
+from datasets.common.errors import ConfigError, DataError
 
 Array = NDArray[np.floating]
+
+FRAMING_MARGIN = 0.05
+FRAMING_LEAST_PX = 84
+FRAMING_NEAREST_M = 0.15
+"""Points nearer to the camera's plane, or behind it, are taken to be this far in front."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,38 @@ class Window:
 
     @classmethod
     def around(cls, uv: ArrayLike, side_px: int, intrinsics: Intrinsics) -> "Window":
-        """The square of ``side_px`` centred on pixel ``uv``, aligned to whole pixels, moved to lie inside the image."""
+        """The square of ``side_px`` centred on pixel ``uv``, aligned to whole pixels, moved to lie inside the image.
+
+        A square larger than the image begins at its upper left corner and reaches beyond the others.
+
+        Raises:
+            DataError: the pixel is not a number.
+        """
         u, v = (float(value) for value in np.asarray(uv))
+        if not np.isfinite([u, v]).all():
+            raise DataError(f"no window can be cut about pixel ({u}, {v}): the estimate is no number")
         left = np.clip(np.floor(u - side_px / 2 + 0.5), 0, max(intrinsics.width - side_px, 0))
         top = np.clip(np.floor(v - side_px / 2 + 0.5), 0, max(intrinsics.height - side_px, 0))
         return cls(float(left) - 0.5, float(top) - 0.5, float(side_px), float(side_px))
+
+    @classmethod
+    def framing(cls, points_camera: ArrayLike, intrinsics: Intrinsics) -> "Window":
+        """The smallest square that holds what the image shows of camera-frame points ``(N, 3)`` m.
+
+        Whole pixels, 5 % wider than the points on each side and never narrower than ``FRAMING_LEAST_PX``; it lies in
+        the image where it fits, else it reaches beyond the image's shorter sides.
+        """
+        points = np.array(points_camera, dtype=float)
+        points[:, 2] = np.maximum(points[:, 2], FRAMING_NEAREST_M)
+        uv = project(points, intrinsics)
+        margin = FRAMING_MARGIN * np.ptp(uv, axis=0).max()
+        size = np.array([intrinsics.width, intrinsics.height])
+        low, high = (uv.min(0) - margin).clip(-0.5, size - 0.5), (uv.max(0) + margin).clip(-0.5, size - 0.5)
+        side = int(np.ceil(max((high - low).max(), FRAMING_LEAST_PX)))
+        left, top = np.round((low + high - side) / 2 + 0.5)
+        left = np.clip(left, 0, size[0] - side) if side <= size[0] else (size[0] - side) // 2
+        top = np.clip(top, 0, size[1] - side) if side <= size[1] else (size[1] - side) // 2
+        return cls(float(left) - 0.5, float(top) - 0.5, float(side), float(side))
 
     def as_array(self) -> Array:
         """``(left, top, width, height)`` px, shape ``(4,)``: the stores' ``window``."""
@@ -84,6 +116,17 @@ class Window:
         columns = np.rint(self.left + centres * self.width)
         rows = np.rint(self.top + centres * self.height)
         return columns.astype(np.intp), rows.astype(np.intp)
+
+    def sample_coordinates(self, size_px: int) -> tuple[Array, Array]:
+        """Native coordinates of a rendered window's columns and rows, each ``(size_px,)`` px.
+
+        A window of fewer pixels than ``size_px`` repeats the camera's own pixels; a larger one is a regular grid.
+        """
+        if self.width < size_px:
+            columns, rows = self.sample_pixels(size_px)
+            return columns.astype(float), rows.astype(float)
+        centres = (np.arange(size_px) + 0.5) / size_px
+        return self.left + centres * self.width, self.top + centres * self.height
 
 
 def window_intrinsics(intrinsics: Intrinsics, window: Window, size_px: int) -> Intrinsics:

@@ -4,14 +4,14 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
-from datasets.rig.projection import Array, Intrinsics, Window, look_at
+from datasets.rig.projection import Array, Intrinsics, Window, invert, look_at, project, transform
 
 RIG_PATH = Path("params/rig.yaml")
 BASE_TARGET_M = (0.0, 0.0, 0.15)
@@ -21,6 +21,9 @@ Interval = tuple[float, float]
 Point = tuple[float, float, float]
 Joints = tuple[float, float, float, float, float, float, float]
 _FARTHEST_M = 2.0
+_GRIPPER_M = np.array([0.0, 0.0, 0.1])
+"""The glance sees this much above the workspace, where the gripper of a TCP inside it is."""
+_FEWEST_PX = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Rig(Checked):
     camera_position_m: Point
     camera_look_at_m: Point
     glance_side_px: Annotated[int, Within(1, unit="px")]
-    fovea_side_px: Annotated[int, Within(1, unit="px")]
+    fovea_width_m: Annotated[float, Within(0.05, 1.0, "m")]
     input_px: Annotated[int, Within(1, unit="px")]
     workspace: Workspace
     tool: Tool
@@ -97,10 +100,10 @@ class Rig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         smallest = min(self.camera.width, self.camera.height)
-        for key in ("glance_side_px", "fovea_side_px"):
-            side = getattr(self, key)
-            if not 0 < side <= smallest:
-                raise ConfigError(f"{key} must lie in 1..{smallest} px to fit the camera's image, got {side}")
+        if not 0 < self.glance_side_px <= smallest:
+            raise ConfigError(
+                f"glance_side_px must lie in 1..{smallest} px to fit the camera's image, got {self.glance_side_px}"
+            )
         look_at(self.camera_position_m, self.camera_look_at_m)
 
     @classmethod
@@ -119,10 +122,37 @@ class Rig(Checked):
         pose.setflags(write=False)
         return pose
 
+    @classmethod
+    def renewed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Values as version 0.1 wrote them, which gave the fovea's width in px of the rig's own camera."""
+        if "fovea_side_px" not in values or "fovea_width_m" in values:
+            return values
+        kept = {key: value for key, value in values.items() if key != "fovea_side_px"}
+        try:
+            reach = np.linalg.norm(np.subtract(values["camera_look_at_m"], values["camera_position_m"]))
+            width = values["fovea_side_px"] / values["camera"]["fx"] * float(reach)
+        except (KeyError, TypeError, ValueError):  # the file is damaged elsewhere, which is said of that key
+            return kept
+        return {**kept, "fovea_width_m": round(width, 4)}
+
     @property
-    def glance_window(self) -> Window:
-        """The central square that the glance sees."""
+    def picture_window(self) -> Window:
+        """The central square of the rig's own camera that the end-to-end networks see."""
         return Window.central_square(self.camera, self.glance_side_px)
+
+    def glance_window(self, t_base_camera: Array, intrinsics: Intrinsics) -> Window:
+        """The square that the glance sees: what a camera at that pose (4x4) shows of the workspace and the base."""
+        low = np.minimum(self.workspace.low, BASE_TARGET_M)
+        high = np.maximum(self.workspace.high + _GRIPPER_M, BASE_TARGET_M)
+        corners = np.stack(np.meshgrid(*np.transpose([low, high])), axis=-1).reshape(-1, 3)
+        return Window.framing(transform(invert(t_base_camera), corners), intrinsics)
+
+    def fovea_window(self, point_camera: ArrayLike, intrinsics: Intrinsics, miss_px: ArrayLike = (0.0, 0.0)) -> Window:
+        """The square ``fovea_width_m`` wide at a camera-frame point ``(3,)`` m, ``miss_px`` off its pixel."""
+        largest = min(intrinsics.width, intrinsics.height)
+        side = np.nan_to_num(self.fovea_width_m * intrinsics.fx / float(np.asarray(point_camera)[2]), nan=largest)
+        side = int(np.clip(np.rint(side), _FEWEST_PX, largest))
+        return Window.around(project(point_camera, intrinsics) + np.asarray(miss_px), side, intrinsics)
 
     @property
     def max_speed_m_s(self) -> float:

@@ -1,5 +1,7 @@
 """Photographs scenes: places the arm, sets the appearance, and takes what an RGB-D camera would give."""
 
+from typing import Any
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +10,13 @@ from datasets.arm.model import ARM_JOINTS, GRIPPER_JOINTS, ArmName
 from datasets.rig.projection import Intrinsics, Window, window_intrinsics
 from datasets.rig.rig import Rig
 from datasets.scene.appearance import AppearanceWriter
-from datasets.scene.depth_sensor import add_depth_noise
+from datasets.scene.depth_sensor import measured_depth
+from datasets.scene.image_formation import formed
 from datasets.scene.renderer import Renderer
 from datasets.scene.scene import Scene
 from datasets.scene.world import build_world
+
+_COLOUR_STREAM = 1
 
 Picture = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
@@ -33,14 +38,21 @@ class Photographer:
     def photograph(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
         """What the camera sees through a window: ``rgb (S, S, 3)`` uint8 and noisy ``depth (S, S)`` float32 m.
 
+        At the window's :meth:`~datasets.rig.projection.Window.sample_coordinates`: a window of few pixels repeats
+        them, as :meth:`datasets.rig.frame.Frame.cut` does; outside the camera's image there is nothing.
         ``noise_seed`` tells apart pictures of the same scene taken at different times.
         """
-        return self._shoot(scene, window_intrinsics(scene.intrinsics, window, size_px), noise_seed)
+        rgb, depth = self._shoot(
+            scene, window_intrinsics(scene.intrinsics, window, _drawn_px(window, size_px)), noise_seed
+        )
+        return _resampled(rgb, window, scene.intrinsics, size_px), _resampled(depth, window, scene.intrinsics, size_px)
 
-    def photograph_colour(self, scene: Scene, window: Window, size_px: int) -> NDArray[np.uint8]:
+    def photograph_colour(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> NDArray[np.uint8]:
         """The ``rgb (S, S, 3)`` of :meth:`photograph`, for whoever needs no depth."""
         self._arrange(scene)
-        return self._renderer.render_colour(scene.t_base_camera, window_intrinsics(scene.intrinsics, window, size_px))
+        seen = window_intrinsics(scene.intrinsics, window, _drawn_px(window, size_px))
+        rgb = _coloured(self._renderer.render_colour(scene.t_base_camera, seen), scene, seen, noise_seed)
+        return _resampled(rgb, window, scene.intrinsics, size_px)
 
     def photograph_native(self, scene: Scene, noise_seed: int = 0) -> Picture:
         """The whole image at the camera's own resolution."""
@@ -66,7 +78,8 @@ class Photographer:
         self._arrange(scene)
         rgb, depth = self._renderer.render(scene.t_base_camera, intrinsics)
         rng = np.random.default_rng([scene.seed, noise_seed, intrinsics.width])
-        return rgb, add_depth_noise(depth, rgb, intrinsics.fx, scene.depth_noise, rng)
+        measured = measured_depth(depth, rgb, intrinsics, scene.depth_noise, scene.depth_error, rng)
+        return _coloured(rgb, scene, intrinsics, noise_seed), measured
 
     def _arrange(self, scene: Scene) -> None:
         if scene is self._scene:
@@ -79,3 +92,32 @@ class Photographer:
         mujoco.mj_camlight(self._model, self._data)
         self._renderer.update(self._data)
         self._scene = scene
+
+
+def _coloured(drawn: NDArray[np.uint8], scene: Scene, intrinsics: Intrinsics, noise_seed: int) -> NDArray[np.uint8]:
+    """What the scene's colour camera makes of a drawn picture; its noise is independent of the depth sensor's."""
+    rng = np.random.default_rng([scene.seed, noise_seed, intrinsics.width, _COLOUR_STREAM])
+    return formed(drawn, intrinsics, scene.intrinsics, scene.image, rng)
+
+
+def _drawn_px(window: Window, size_px: int) -> int:
+    """Side of what is drawn: no more pixels than the camera has."""
+    return min(size_px, int(window.width))
+
+
+def _resampled(picture: NDArray[Any], window: Window, intrinsics: Intrinsics, size_px: int) -> NDArray[Any]:
+    """A drawn window at ``size_px``, black and without readings where the camera has no pixels."""
+    columns, rows = window.sample_pixels(size_px)
+    if len(picture) < size_px:
+        left, top = int(window.left + 0.5), int(window.top + 0.5)
+        picture = picture[np.ix_(rows - top, columns - left)]
+    outside_rows, outside_columns = _outside(rows, intrinsics.height), _outside(columns, intrinsics.width)
+    if outside_rows.any() or outside_columns.any():
+        picture = picture.copy()
+        picture[outside_rows] = 0
+        picture[:, outside_columns] = 0
+    return picture
+
+
+def _outside(pixels: NDArray[np.intp], extent: int) -> NDArray[np.bool_]:
+    return (pixels < 0) | (pixels >= extent)

@@ -7,10 +7,23 @@ import numpy as np
 
 from datasets.arm.kinematics import TILT_TOLERANCE_RAD, Kinematics, pointing_down
 from datasets.arm.model import GRIPPER_CLOSED_RAD
-from datasets.rig.projection import Array, Intrinsics
+from datasets.rig.envelope import CameraEnvelope
+from datasets.rig.projection import Array, Intrinsics, invert, look_at, project, transform
 from datasets.rig.rig import Rig
 from datasets.scene.appearance import Appearance, sample_appearance
-from datasets.scene.randomization import CameraRandomization, Randomization
+from datasets.scene.depth_sensor import NO_ERROR, DepthError, sample_depth_error
+from datasets.scene.image_formation import IDENTITY, ImageFormation, sample_image_formation
+from datasets.scene.randomization import IMAGES_PX, CameraRandomization, Randomization
+
+_AIM_SPREAD_M = 0.08
+"""How far from the workspace's middle, per axis, people aim a camera (*assumed: camera-aim*)."""
+_OFF_CENTRE_PX = 12.0
+"""Of the principal point at 640x480 (Intel's calibrations lie within 2 % of the image)."""
+_INSET = 0.06
+"""The TCP lies at least this share of the image's height inside it: most of the gripper is in view."""
+_NEAREST_M = 0.3
+_LOWEST_M = -0.35
+"""Cameras stand above the floor, which is 0.5 to 0.9 m below the table."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,8 @@ class Scene:
         t_base_camera: where the camera truly is (4x4).
         t_base_camera_told: where the estimator is told it is (4x4).
         depth_noise: level of the depth sensor's noise.
+        depth_error: of the depth camera.
+        image: what the colour camera makes of the light.
     """
 
     seed: int
@@ -36,6 +51,8 @@ class Scene:
     t_base_camera_told: Array
     appearance: Appearance
     depth_noise: float
+    depth_error: DepthError = NO_ERROR
+    image: ImageFormation = IDENTITY
 
 
 class SceneSampler:
@@ -50,7 +67,7 @@ class SceneSampler:
         """The scene of a seed: the same seed gives the same scene, on any machine and in any order."""
         rng = np.random.default_rng(seed)
         joints, tcp = self._sample_posture(rng)
-        true, told, intrinsics = sample_camera(rng, self._rig, self._ranges.camera)
+        true, told, intrinsics = sample_camera(rng, self._rig, self._ranges.camera, tcp)
         return Scene(
             seed=seed,
             joints_rad=joints,
@@ -61,6 +78,8 @@ class SceneSampler:
             t_base_camera_told=told,
             appearance=sample_appearance(rng, self._ranges.look, tcp, true[:3, 3]),
             depth_noise=float(rng.uniform(*self._ranges.depth_noise)),
+            depth_error=sample_depth_error(rng, self._ranges.depth_error),
+            image=sample_image_formation(rng, self._ranges.image),
         )
 
     def _sample_posture(self, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -81,21 +100,57 @@ class SceneSampler:
                 return joints, pose[:3, 3]
 
 
-def sample_camera(rng: np.random.Generator, rig: Rig, ranges: CameraRandomization) -> tuple[Array, Array, Intrinsics]:
-    """The camera's true pose, the pose the estimator is told (both 4x4), and its intrinsics."""
-    nominal = rig.t_base_camera
+def sample_camera(
+    rng: np.random.Generator, rig: Rig, ranges: CameraRandomization, tcp_m: Array
+) -> tuple[Array, Array, Intrinsics]:
+    """The camera's true pose, the pose the estimator is told (both 4x4), and its intrinsics; it sees the TCP."""
+    if ranges.envelope is not None and rng.random() >= ranges.rig_share:
+        calibrated, intrinsics = _anywhere(rng, ranges.envelope, rig, tcp_m)
+    else:
+        calibrated, intrinsics = _about_the_rig(rng, rig, ranges)
+    error = ranges.calibration_m * np.cbrt(rng.random()) * _direction(rng)
+    turn = np.radians(rng.uniform(0, ranges.calibration_deg)) * _direction(rng)
+    true = _moved(calibrated, error, turn)
+    return true, rig.t_base_camera if ranges.told_rig else calibrated, intrinsics
+
+
+def _about_the_rig(rng: np.random.Generator, rig: Rig, ranges: CameraRandomization) -> tuple[Array, Intrinsics]:
     if ranges.exact:
         offset, angle = ranges.offset_m * _direction(rng), ranges.rotation_deg
     else:
         offset, angle = rng.uniform(-ranges.offset_m, ranges.offset_m, 3), rng.uniform(0, ranges.rotation_deg)
-    calibrated = _moved(nominal, offset, np.radians(angle) * _direction(rng))
-    error = ranges.calibration_m * np.cbrt(rng.random()) * _direction(rng)
-    turn = np.radians(rng.uniform(0, ranges.calibration_deg)) * _direction(rng)
-    true = _moved(calibrated, error, turn)
+    pose = _moved(rig.t_base_camera, offset, np.radians(angle) * _direction(rng))
     focal = 1 + rng.uniform(-ranges.focal_fraction, ranges.focal_fraction)
     k = rig.camera
-    intrinsics = Intrinsics(k.width, k.height, k.fx * focal, k.fy * focal, k.cx, k.cy)
-    return true, nominal if ranges.told_rig else calibrated, intrinsics
+    return pose, Intrinsics(k.width, k.height, k.fx * focal, k.fy * focal, k.cx, k.cy)
+
+
+def _anywhere(rng: np.random.Generator, ranges: CameraEnvelope, rig: Rig, tcp_m: Array) -> tuple[Array, Intrinsics]:
+    """A camera of the envelope that looks towards the workspace and has the gripper in its image.
+
+    Its direction is uniform in angle to the side and elevation; the focal length in its logarithm, since what a
+    network sees changes with its ratio.
+    """
+    middle = (rig.workspace.low + rig.workspace.high) / 2
+    width, height = IMAGES_PX[rng.integers(len(IMAGES_PX))]
+    scale = height / 480
+    focal = scale * float(np.exp(rng.uniform(*np.log(ranges.focal_px))))
+    centre = np.array([width, height]) / 2 + scale * rng.uniform(-_OFF_CENTRE_PX, _OFF_CENTRE_PX, 2)
+    intrinsics = Intrinsics(width, height, focal, focal * (1 + rng.uniform(-0.005, 0.005)), *centre)
+    while True:
+        side = np.radians(rng.uniform(-ranges.side_deg, ranges.side_deg))
+        elevation = np.radians(rng.uniform(*ranges.elevation_deg))
+        towards = [np.cos(elevation) * np.cos(side), np.cos(elevation) * np.sin(side), np.sin(elevation)]
+        position = tcp_m + rng.uniform(*ranges.distance_m) * np.array(towards)
+        pose = look_at(position, middle + rng.normal(0, _AIM_SPREAD_M, 3))
+        roll = np.radians(rng.uniform(-ranges.roll_deg, ranges.roll_deg))
+        pose[:3, :3] = pose[:3, :3] @ mink.SO3.exp(np.array([0.0, 0.0, roll])).as_matrix()
+        point = transform(invert(pose), tcp_m)
+        if point[2] < _NEAREST_M or position[2] < _LOWEST_M:
+            continue
+        uv, inset = project(point, intrinsics), _INSET * height
+        if np.all(uv > inset) and np.all(uv < np.array([width, height]) - inset):
+            return pose, intrinsics
 
 
 def _moved(pose: Array, offset_m: Array, rotation_rad: Array) -> Array:

@@ -18,12 +18,14 @@ _CLUTTER_SHAPES = (
     mujoco.mjtGeom.mjGEOM_BOX,
 )
 
+FURNITURE_SHAPES = (*(mujoco.mjtGeom.mjGEOM_BOX,) * 2, *(mujoco.mjtGeom.mjGEOM_CAPSULE,) * 4)
+
 
 def build_world(arm: ArmName = "own") -> mujoco.MjModel:
     """Compile the world with the arm's base at the origin and the table's top at z = 0.
 
-    Geoms that vary are named: ``table``, ``floor``, ``wall``, ``clutter0``.., ``occluder``; materials ``texture0``..;
-    lights ``light0``... Their places, sizes and colours are set scene by scene.
+    Geoms that vary are named: ``table``, ``floor``, ``wall``, ``side``, ``clutter0``.., ``furniture0``..,
+    ``occluder``; materials ``texture0``..; lights ``light0``... Their places, sizes and colours are set scene by scene.
     """
     spec = arm_spec(arm)
     spec.stat.extent = 1.0
@@ -49,11 +51,21 @@ def build_world(arm: ArmName = "own") -> mujoco.MjModel:
         quat=[np.sqrt(0.5), 0, np.sqrt(0.5), 0],
         **passive,
     )
+    world.add_geom(
+        name="side",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=[0, -2, 0],
+        size=[6, 3, 0.01],
+        quat=[np.sqrt(0.5), np.sqrt(0.5), 0, 0],
+        **passive,
+    )
     # Compiled away from the body frame: a geom that coincides with it keeps coinciding, whatever is written later.
     anywhere = {**passive, "pos": [0, 0, -5], "quat": [0.9, 0.1, 0.1, 0.4]}
     for slot in range(CLUTTER_SLOTS):
         shape = _CLUTTER_SHAPES[slot % len(_CLUTTER_SHAPES)]
         world.add_geom(name=f"clutter{slot}", type=shape, size=[0.03, 0.03, 0.03], **anywhere)
+    for slot, shape in enumerate(FURNITURE_SHAPES):
+        world.add_geom(name=f"furniture{slot}", type=shape, size=[0.03, 0.03, 0.03], **anywhere)
     world.add_geom(name="occluder", type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[0.02, 0.3, 0], **anywhere)
     for index in range(LIGHTS):
         world.add_light(name=f"light{index}", pos=[1, 0, 2], dir=[0, 0, -1], castshadow=False)

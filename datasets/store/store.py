@@ -8,8 +8,10 @@ when it is opened, and every file ends in a checksum, so that a damaged one is n
 Layout of a split, with N frames::
 
     <look>/rgb (N, S, S, 3) uint8        <look>/depth (N, S, S) uint16, 0.1 mm, 0 = no reading
-    fovea/window (N, 4) px               tcp (N, 3) m            joints (N, 7) rad
-    intrinsics (N, 4) px                 T_base_camera (N, 4, 4), where the camera is
+    <look>/window (N, 4) px              tcp (N, 3) m            joints (N, 7) rad
+    tcp_seen (N, 3) m, where the depth camera, with its scale and warp, places the TCP
+    intrinsics (N, 4) px                 image_px (N, 2), width and height of the native image
+    T_base_camera (N, 4, 4), where the camera is
     scene_seed (N,) uint64               T_base_camera_told (N, 4, 4), where the estimator is told it is
 """
 
@@ -76,9 +78,13 @@ def schema(looks: Sequence[LookName], size_px: int) -> dict[str, Column]:
     for look in looks:
         columns[f"{look}/rgb"] = Column((size_px, size_px, 3), "uint8")
         columns[f"{look}/depth"] = Column((size_px, size_px), "uint16")
-    if "fovea" in looks:
-        columns["fovea/window"] = Column((4,), "float64")
-    return {**columns, **LABELS, "scene_seed": Column((), "uint64")}
+        columns[f"{look}/window"] = Column((4,), "float64")
+    more = {
+        "tcp_seen": Column((3,), "float64"),
+        "image_px": Column((2,), "float64"),
+        "scene_seed": Column((), "uint64"),
+    }
+    return {**columns, **LABELS, **more}
 
 
 _KNOWN = {name: column for look in ("glance", "fovea") for name, column in schema([look], 0).items()} | {
@@ -345,7 +351,7 @@ class GroupReader:
         Raises:
             DataError: the message names the keys that differ.
         """
-        if differing := differing_keys(self.attributes.get("rig"), rig.to_json()):
+        if differing := differing_keys(Rig.renewed(self.attributes.get("rig") or {}), rig.to_json()):
             raise DataError(
                 f"{self.where}: frames of another rig ({', '.join(differing)} differ); draw them again for this one"
             )

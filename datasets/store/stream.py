@@ -16,14 +16,14 @@ from datasets.store.store import FrameStore, LookName, depth_to_metres
 
 Batch = dict[str, torch.Tensor]
 """One look of B frames: ``rgb (B, S, S, 3)`` uint8, ``depth (B, S, S)`` m (0 = no reading), ``window (B, 4)`` px,
-``tcp (B, 3)`` m, ``joints (B, 7)`` rad, ``intrinsics (B, 4)`` px of the native image, ``T_base_camera`` and
-``T_base_camera_told (B, 4, 4)``; float32 but for ``rgb``."""
+``tcp`` and ``tcp_seen (B, 3)`` m, ``joints (B, 7)`` rad, ``intrinsics (B, 4)`` and ``image_px (B, 2)`` of the native
+image, ``T_base_camera`` and ``T_base_camera_told (B, 4, 4)``; float32 but for ``rgb``."""
 
 MIXED_SHARDS = 4
 """Shards held in memory and shuffled together: 35 MB of 250-frame shards. Frames are drawn independently of each
 other, so the mixture need not be wider."""
 
-_LABELS = ("tcp", "joints", "intrinsics", "T_base_camera", "T_base_camera_told")
+_LABELS = ("tcp", "tcp_seen", "joints", "intrinsics", "image_px", "T_base_camera", "T_base_camera_told")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,6 @@ class LookStream(IterableDataset[Batch]):
         if self.frames < ranks:
             raise DataError(f"{store.where}: {self.frames} frames cannot feed {ranks} processes; draw more frames")
         self._store, self._look, self._batch_size, self._seed = store, look, batch_size, seed
-        self._glance_window = rig.glance_window.as_array()
         self._rank, self._ranks = rank, ranks
         size = store.shard_frames
         self._parts = [Part(start, min(start + size, self.frames)) for start in range(0, self.frames, size)]
@@ -134,10 +133,7 @@ class LookStream(IterableDataset[Batch]):
         rows = {name: read(name, part.start, part.stop) for name in _LABELS}
         rows["rgb"] = read(f"{self._look}/rgb", part.start, part.stop)
         rows["depth"] = read(f"{self._look}/depth", part.start, part.stop)
-        if self._look == "fovea":
-            rows["window"] = read("fovea/window", part.start, part.stop)
-        else:
-            rows["window"] = np.tile(self._glance_window, (part.stop - part.start, 1))
+        rows["window"] = read(f"{self._look}/window", part.start, part.stop)
         return rows
 
 

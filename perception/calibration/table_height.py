@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Intrinsics, Window
+from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import Look
 from perception.estimator.table_plane import MOST_TABLE_Z_M, TableFit, fit_table
@@ -46,7 +46,7 @@ def measure_table(
     Raises:
         DataError: no such surface is seen well enough in half of the frames, or they do not agree.
     """
-    window = Window.central_square(intrinsics, rig.glance_side_px)
+    window = rig.glance_window(t_base_camera, intrinsics)
     columns, rows = (pixels.astype(float) for pixels in window.sample_pixels(rig.input_px))
     views = [
         Look(*frame.cut(window, rig.input_px), columns, rows).points(intrinsics, t_base_camera) for frame in frames

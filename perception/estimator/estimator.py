@@ -6,7 +6,7 @@ Both looks are ONNX graphs that begin with the raw pixels of a window: the prepr
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from datasets.common.errors import DataError, ModelError
 from datasets.common.files import location
+from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Array, Intrinsics, Window, backproject, invert, project, transform
+from datasets.rig.projection import Array, Intrinsics, Window, backproject, invert, transform
 from datasets.rig.rig import Rig
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.graphs import open_graph_file
@@ -28,7 +29,7 @@ MODEL_FOLDER = Path("models/estimator")
 CHANNELS = ["rgb", "depth"]
 RELOOK_M = 0.008
 """When the fovea finds the TCP farther than this from its window's middle, it looks again, where it found it."""
-MOST_FOVEAS = 2
+MOST_FOVEAS = 3
 LOST_M = 0.03
 """A glance less sure than this has not found the arm."""
 LOST_SIGMA_M = 2.0
@@ -80,7 +81,8 @@ class Location:
         glance: the first look's estimate, base frame.
         fovea: the second look's estimate, base frame: the answer.
         window: the part of the image that the second look saw.
-        base: where the glance sees the arm's base (``BASE_TARGET_M``), camera frame; None without that target.
+        base: where the glance sees the arm's base (``BASE_TARGET_M``), camera frame, with the sigma along the base
+            frame's axes; None without that target.
         moved: probability that the camera is not where it was calibrated to be.
         t_base_camera: the pose (4x4) that placed both answers in the base frame: as given, or corrected by the check.
     """
@@ -99,11 +101,7 @@ def rig_part(rig: Rig) -> dict:
     return {
         key: whole[key]
         for key in (
-            "camera",
-            "camera_position_m",
-            "camera_look_at_m",
-            "glance_side_px",
-            "fovea_side_px",
+            "fovea_width_m",
             "input_px",
             "workspace",
             "tool",
@@ -130,6 +128,7 @@ class PositionEstimator:
         self._sessions = {look: open_graph_file(folder / name, _AGAIN) for look, name in GRAPHS.items()}
         scale = self.description["sigma_scale"]
         self._sigma_scale = {name: np.asarray(scale[name], dtype=float) for name in SIGMAS}
+        self.envelope: CameraEnvelope = self.description["envelope"]
         self._t_table_camera: Array = rig.t_base_camera
         self._intrinsics, self._table_m = rig.camera, np.zeros(3)
 
@@ -152,6 +151,11 @@ class PositionEstimator:
         other._t_table_camera = seen_from_table(t_base_camera, table_z_m)
         other._intrinsics, other._table_m = intrinsics, np.array([0.0, 0.0, table_z_m])
         return other
+
+    def faults(self, t_base_camera: Array, intrinsics: Intrinsics) -> list[str]:
+        """What of a camera at a pose (4x4) lies outside the envelope, seen from the workspace's middle."""
+        middle = (self.rig.workspace.low + self.rig.workspace.high) / 2
+        return self.envelope.faults(t_base_camera, intrinsics, middle)
 
     def estimate(self, frame: Frame) -> PositionEstimate:
         """Locate the TCP in a whole frame of the camera that this is bound to, base frame.
@@ -187,31 +191,28 @@ class PositionEstimator:
         """
 
         def look(window: Window, size_px: int) -> Look:
-            centres = (np.arange(size_px) + 0.5) / size_px
-            return Look(
-                *photograph(window, size_px), window.left + centres * window.width, window.top + centres * window.height
-            )
+            return Look(*photograph(window, size_px), *window.sample_coordinates(size_px))
 
         return self._locate(look, np.asarray(t_base_camera, dtype=float), intrinsics)
 
     def _locate(self, look: Callable[[Window, int], Look], pose: Array, intrinsics: Intrinsics) -> Location:
         size = self.rig.input_px
-        whole = Window.central_square(intrinsics, self.rig.glance_side_px)
-        first = look(whole, size)
-        targets, target_sigmas = self._run("glance", first, intrinsics)
-        camera_xyz, camera_sigma = targets[0], target_sigmas[0] * self._sigma_scale["glance"]
+        first = look(self.rig.glance_window(pose, intrinsics), size)
+        targets, target_sigmas = self._run("glance", first, intrinsics, pose=pose)
+        camera_xyz, glance_sigma = targets[0], target_sigmas[0] * self._sigma_scale["glance"]
         camera_xyz[2] = max(camera_xyz[2], NEAREST_M)
         base = (targets[1], target_sigmas[1] * self._sigma_scale["base"]) if len(targets) > 1 else (None, None)
         checked = check_pose(pose, fit_table(first.points(intrinsics, pose)), *base)
         pose = checked.t_base_camera
-        glance = PositionEstimate(
-            transform(pose, camera_xyz).astype(np.float64), np.sqrt(pose[:3, :3] ** 2 @ camera_sigma**2)
-        )
+        glance = PositionEstimate(transform(pose, camera_xyz).astype(np.float64), glance_sigma)
         estimate = glance.xyz
         for _ in range(MOST_FOVEAS):
-            pixel = project(transform(invert(pose), estimate), intrinsics)
-            window = Window.around(pixel, self.rig.fovea_side_px, intrinsics)
-            answers, sigmas = self._run("fovea", look(window, size), intrinsics, pose=pose, estimate=estimate)
+            point = transform(invert(pose), estimate)
+            point[2] = max(point[2], NEAREST_M)
+            window = self.rig.fovea_window(point, intrinsics)
+            seen = look(window, size)
+            seen = replace(seen, depth=seen.depth / np.float32(1 + checked.scale))
+            answers, sigmas = self._run("fovea", seen, intrinsics, pose=pose, estimate=estimate)
             moved_m = np.linalg.norm(answers[0] - estimate)
             estimate = answers[0]
             if moved_m < RELOOK_M:
@@ -239,6 +240,9 @@ class PositionEstimator:
 
 def _read_description(folder: Path, rig: Rig) -> dict:
     def parse(description: dict) -> tuple[dict, dict, list[str], list[Exact]]:
+        if "envelope" not in description and "sigma_scale" in description:
+            raise ModelError(f"{folder}: an estimator of version 0.1, for the camera of one rig only; {_AGAIN}")
+        description["envelope"] = CameraEnvelope(**description["envelope"])
         scales = [np.asarray(description["sigma_scale"][name], dtype=float) for name in SIGMAS]
         return description, description["rig"], description["channels"], scales
 

@@ -6,7 +6,9 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     glance.<split>       the same after the first look alone
     sigma.<split>        within_1_sigma, within_2_sigma (shares of errors per axis), median_sigma_mm
     axes.<split>         per axis x, y, z: bias_mm, median_mm, p95_mm
-    conditions.<split>   as default, for the nearer and the farther half of the frames
+    confessed.<split>    share of frames with a sigma above max_sigma_m, at which the runtime stops; of the others,
+                         as default
+    conditions.<split>   as default, by thirds of the frames in distance, angle to the side, elevation, focal length
     moved.<split>        share of frames whose camera is held to be elsewhere than told
     bad_frames           n, confidently_wrong (share more than 50 mm wrong with every sigma below 20 mm), by_kind
     baselines.<name>     as default, where `make baselines` has left results/perception/baselines/<name>.json
@@ -25,9 +27,11 @@ import numpy as np
 
 from datasets.arm.official import menagerie_available
 from datasets.common.config import load_params
+from datasets.common.errors import ConfigError
 from datasets.common.files import MARK, delete_own, own_folder, write_whole
 from datasets.common.workers import Pool, Workers
 from datasets.generation.splits import FramesParams, SplitPlan
+from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.rig import Rig
 from datasets.scene.renderer import require_gl
 from perception.estimator.estimator import GRAPHS, SIGMAS
@@ -56,20 +60,22 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     looks = {name: load_look(Path(getattr(params, name)), name).locator for name in GRAPHS}
     summaries = [TrainingSummary.read(Path(getattr(params, name))) for name in GRAPHS]
 
+    envelope = _envelope(plans[params.calibration_split])
     estimator = Path(params.estimator)
     part = estimator.with_name(estimator.name + ".part")
     delete_own(part)
-    pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, own_folder(part))
+    pack(looks, rig, envelope, {name: np.ones(3) for name in SIGMAS}, own_folder(part))
     predictions = predict(part, plans[params.calibration_split], pool)
     scale = {
         "glance": sigma_scale(predictions.glance - predictions.tcp, predictions.glance_sigma).mean().repeat(3),
         "base": sigma_scale(predictions.base_error, predictions.base_sigma),
         "fovea": sigma_scale(predictions.fovea - predictions.tcp, predictions.fovea_sigma),
     }
-    describe(looks, rig, scale, part)
+    describe(looks, rig, envelope, scale, part)
     _install(part, estimator)
 
-    metrics: dict[str, Any] = {name: {} for name in ("default", "glance", "sigma", "axes", "conditions", "moved")}
+    names = ("default", "glance", "sigma", "axes", "confessed", "conditions", "moved")
+    metrics: dict[str, Any] = {name: {} for name in names}
     measured: dict[str, Predictions] = {}
     for split in params.splits:
         reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
@@ -82,6 +88,8 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
         metrics["glance"][split] = summarize(predictions.glance - predictions.tcp)
         metrics["sigma"][split] = coverage(errors, predictions.fovea_sigma)
         metrics["axes"][split] = per_axis(errors)
+        confessed = predictions.fovea_sigma.max(axis=1) > params.max_sigma_m
+        metrics["confessed"][split] = {"share": round(float(confessed.mean()), 4), **summarize(errors[~confessed])}
         metrics["conditions"][split] = _conditions(predictions)
         metrics["moved"][split] = round(float((predictions.moved > 0.5).mean()), 4)
     metrics["bad_frames"] = measure_corruptions(estimator, plans[params.mapped_split], params.bad_frames)
@@ -97,6 +105,13 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     draw_comparison(metrics, results / "baselines.png")
     write_whole(results / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics
+
+
+def _envelope(plan: SplitPlan) -> CameraEnvelope:
+    """The cameras that the looks were trained on, as the validation split draws them."""
+    if plan.randomization.camera.envelope is None:
+        raise ConfigError(f"split {plan.name}: its camera has no envelope, which the estimator has to state; give one")
+    return plan.randomization.camera.envelope
 
 
 def _plans(params: LocateParams, rig: Rig) -> dict[str, SplitPlan]:
@@ -118,5 +133,14 @@ def _install(part: Path, folder: Path) -> None:
 
 
 def _conditions(predictions: Predictions) -> dict[str, Any]:
-    errors, near = predictions.fovea - predictions.tcp, predictions.distance < np.median(predictions.distance)
-    return {"near": summarize(errors[near]), "far": summarize(errors[~near])}
+    errors = predictions.fovea - predictions.tcp
+    found: dict[str, Any] = {}
+    for name in ("distance", "side", "elevation", "focal"):
+        values = np.abs(predictions.side) if name == "side" else getattr(predictions, name)
+        if np.ptp(values) == 0:
+            continue
+        low, high = np.quantile(values, [1 / 3, 2 / 3])
+        parts = {"low": values < low, "middle": (values >= low) & (values < high), "high": values >= high}
+        found[name] = {"edges": [round(float(low), 3), round(float(high), 3)]}
+        found[name] |= {part: summarize(errors[chosen]) for part, chosen in parts.items()}
+    return found

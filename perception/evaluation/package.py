@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from datasets.common.errors import ModelError
+from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import CHANNELS, DESCRIPTION, GRAPHS, rig_part
 from perception.networks.export import export_look
@@ -36,20 +38,25 @@ def load_look(run: Path, look: str | None = None) -> Regressor:
     return model.eval()
 
 
-def pack(looks: dict[str, Locator], rig: Rig, sigma_scale: Mapping[str, NDArray], folder: Path) -> None:
+def pack(
+    looks: dict[str, Locator], rig: Rig, envelope: CameraEnvelope, sigma_scale: Mapping[str, NDArray], folder: Path
+) -> None:
     """Write graphs and description of an estimator; ``sigma_scale`` gives three factors a look."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, locator in looks.items():
         with torch.no_grad():
             export_look(locator, folder / GRAPHS[name])
-    describe(looks, rig, sigma_scale, folder)
+    describe(looks, rig, envelope, sigma_scale, folder)
 
 
-def describe(looks: dict[str, Locator], rig: Rig, sigma_scale: Mapping[str, NDArray], folder: Path) -> None:
+def describe(
+    looks: dict[str, Locator], rig: Rig, envelope: CameraEnvelope, sigma_scale: Mapping[str, NDArray], folder: Path
+) -> None:
     """Write the description alone."""
     description = {
         "channels": CHANNELS,
         "rig": rig_part(rig),
+        "envelope": asdict(envelope),
         "looks": {name: {"backbone": look.settings.backbone} for name, look in looks.items()},
         "sigma_scale": {name: [round(float(value), 4) for value in scale] for name, scale in sigma_scale.items()},
         "versions": {name: version(name) for name in ("torch", "onnx")},

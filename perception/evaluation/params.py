@@ -20,6 +20,7 @@ class LocateParams(Checked):
         mapped_split: the split of the error map.
         frames_per_split: measure only this many frames of each (None: all).
         bad_frames: how many frames that cannot be answered are tried.
+        max_sigma_m: a frame with a larger sigma is confessed, not answered; the runtime's limit of this name.
         workers: processes.
         rig: the rig file.
         estimator: folder of the packed estimator.
@@ -33,6 +34,7 @@ class LocateParams(Checked):
     splits: tuple[str, ...]
     mapped_split: str
     bad_frames: Annotated[int, Within(1)] = 500
+    max_sigma_m: Annotated[float, Within(0, unit="m", above=True)] = 0.03
     workers: Annotated[int, Within(1)] = 2
     frames_per_split: Annotated[int, Within(1)] | None = None
     rig: str = str(RIG_PATH)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from datasets.common.workers import Pool, in_order
 from datasets.generation.splits import SplitPlan
+from datasets.rig.envelope import direction_deg, focal_640_px
 from datasets.rig.projection import Array, Window, invert, transform
 from datasets.rig.rig import BASE_TARGET_M
 from datasets.scene.photographer import Photographer
@@ -31,6 +32,8 @@ class Predictions:
         fovea, fovea_sigma: of the second: the answer.
         base_error: ``(N, 3)`` m, of where the glance sees the arm's base, camera frame; base_sigma: likewise.
         distance: ``(N,)`` m, of the TCP from the camera along its axis.
+        side, elevation: ``(N,)`` deg, of the camera seen from the TCP, as :mod:`datasets.rig.envelope` measures them.
+        focal: ``(N,)`` px, of an image scaled to 640x480.
         moved: ``(N,)``, probability given to a camera that is elsewhere than told.
     """
 
@@ -42,6 +45,9 @@ class Predictions:
     base_error: Array
     base_sigma: Array
     distance: Array
+    side: Array
+    elevation: Array
+    focal: Array
     moved: Array
 
     @classmethod
@@ -83,7 +89,9 @@ class _FramePredictor:
             seen = location.base or PositionEstimate(base, np.ones(3))
             estimates = (location.glance.xyz, location.glance.sigma, location.fovea.xyz, location.fovea.sigma)
             distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
-            rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, distance, np.array(location.moved)))
+            angles = direction_deg(scene.t_base_camera, scene.tcp)
+            camera = (distance, *angles, focal_640_px(scene.intrinsics))
+            rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, *camera, np.array(location.moved)))
         return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def close(self) -> None:

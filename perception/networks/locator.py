@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +15,9 @@ LookName = Literal["glance", "fovea"]
 Channels = Literal["rgb", "rgbd"]
 CHANNEL_COUNT = {"rgb": 3, "rgbd": 7}
 
-GLANCE_UNIT_M = 0.5
+GLANCE_ORIGIN_M = (0.0, 0.0, 1.2)
+"""What the glance's positions are told from: a point of the camera's frame amid the distances that it serves."""
+GLANCE_UNIT_M = 0.6
 FOVEA_UNIT_M = 0.125
 OFFSET_M = {"glance": 0.2, "fovea": 0.1}
 """Unit of the networks' outputs: about the spread of what each look has to find."""
@@ -31,24 +32,22 @@ class LookSettings:
     """What one look's network is built from.
 
     Attributes:
-        look: ``glance`` works in the camera's frame, ``fovea`` in the base frame about a coarse estimate.
+        look: ``glance`` works about a point before the camera, ``fovea`` about a coarse estimate; both along the base
+            frame's axes.
         backbone: see :func:`perception.networks.build_backbone`.
         channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
-        distance_m: from the camera to the middle of what it looks at; origin of the glance's view.
         size_px: of the window's picture.
     """
 
     look: LookName
     backbone: str
     channels: Channels
-    distance_m: float
     size_px: int
 
     @classmethod
     def for_rig(cls, look: LookName, backbone: str, channels: Channels, rig: Rig) -> "LookSettings":
         """The settings that follow from the rig."""
-        distance = float(np.linalg.norm(np.subtract(rig.camera_look_at_m, rig.camera_position_m)))
-        return cls(look, backbone, channels, round(distance, 6), rig.input_px)
+        return cls(look, backbone, channels, rig.input_px)
 
 
 class Locator(nn.Module):
@@ -69,16 +68,10 @@ class Locator(nn.Module):
         return 2 if self.settings.look == "glance" and self.settings.backbone.startswith("voting") else 1
 
     def view(self, pixels: Pixels, pose: Tensor, estimate: Tensor) -> View:
-        """What the network sees; the glance uses neither pose nor estimate."""
+        """What the network sees; the glance uses the pose's rotation only, and no estimate."""
         if self.settings.look == "glance":
-            return glance_view(pixels, self.settings.distance_m, GLANCE_UNIT_M)
+            return glance_view(pixels, pose, pixels.depth.new_tensor(GLANCE_ORIGIN_M), GLANCE_UNIT_M)
         return fovea_view(pixels, pose, estimate, FOVEA_UNIT_M)
-
-    def origin(self, estimate: Tensor) -> Tensor:
-        """The view's origin ``(B, 3)`` m: in the camera's frame for the glance, in the base's for the fovea."""
-        if self.settings.look == "glance":
-            return estimate.new_tensor([0.0, 0.0, self.settings.distance_m]).expand_as(estimate)
-        return estimate
 
     def answer(self, view: View) -> Answer:
         """The network's answer about the view's origin."""
@@ -92,23 +85,24 @@ def sigma(answer: Answer) -> Tensor:
 
 
 class GlanceGraph(nn.Module):
-    """The glance as it is exported: camera-frame ``xyz`` and ``sigma``, ``(B, K, 3)`` m: the TCP, the arm's base."""
+    """The glance as it is exported: ``xyz`` in the camera's frame, ``sigma`` along the base's axes; ``(B, K, 3)`` m.
 
-    inputs = ("rgb", "depth", "columns", "rows", "intrinsics")
+    K = 2: the TCP and the arm's base.
+    """
+
+    inputs = ("rgb", "depth", "columns", "rows", "intrinsics", "pose")
 
     def __init__(self, locator: Locator) -> None:
         super().__init__()
         self.locator = locator
 
     def forward(
-        self, rgb: Tensor, depth: Tensor, columns: Tensor, rows: Tensor, intrinsics: Tensor
+        self, rgb: Tensor, depth: Tensor, columns: Tensor, rows: Tensor, intrinsics: Tensor, pose: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Pixels as :class:`perception.networks.preprocess.Pixels` documents them."""
-        view = glance_view(
-            Pixels(rgb, depth, columns, rows, intrinsics), self.locator.settings.distance_m, GLANCE_UNIT_M
-        )
-        answer = self.locator.answer(view)
-        return answer.xyz + self.locator.origin(answer.xyz), sigma(answer)
+        """Pixels as :class:`perception.networks.preprocess.Pixels` documents them, ``T_base_camera`` ``(B, 4, 4)``."""
+        pixels = Pixels(rgb, depth, columns, rows, intrinsics)
+        answer = self.locator.answer(self.locator.view(pixels, pose, pose[:, :3, 3]))
+        return glance_to_camera(answer.xyz, pose), sigma(answer)
 
 
 class FoveaGraph(nn.Module):
@@ -134,6 +128,16 @@ class FoveaGraph(nn.Module):
         view = fovea_view(Pixels(rgb, depth, columns, rows, intrinsics), pose, estimate, FOVEA_UNIT_M)
         answer = self.locator.answer(view)
         return answer.xyz + estimate[:, None], sigma(answer)
+
+
+def glance_to_camera(xyz: Tensor, pose: Tensor) -> Tensor:
+    """The glance's answers ``(B, K, 3)`` m as points of the camera's frame."""
+    return torch.einsum("bji,bkj->bki", pose[:, :3, :3], xyz) + xyz.new_tensor(GLANCE_ORIGIN_M)
+
+
+def glance_from_camera(points: Tensor, pose: Tensor) -> Tensor:
+    """Points ``(B, K, 3)`` m of the camera's frame as the glance answers them."""
+    return torch.einsum("bij,bkj->bki", pose[:, :3, :3], points - points.new_tensor(GLANCE_ORIGIN_M))
 
 
 def graph(locator: Locator) -> GlanceGraph | FoveaGraph:

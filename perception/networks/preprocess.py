@@ -51,9 +51,14 @@ class View(NamedTuple):
 
 
 def grid_coordinates(window: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
-    """Native columns and rows, each ``(B, size_px)`` px, of rendered windows ``(B, 4)`` (left, top, width, height)."""
+    """Native columns and rows, each ``(B, size_px)`` px, of rendered windows ``(B, 4)`` (left, top, width, height).
+
+    As :meth:`datasets.rig.projection.Window.sample_coordinates`.
+    """
     centres = (torch.arange(size_px, device=window.device, dtype=window.dtype) + 0.5) / size_px
-    return window[:, :1] + centres * window[:, 2:3], window[:, 1:2] + centres * window[:, 3:4]
+    columns, rows = window[:, :1] + centres * window[:, 2:3], window[:, 1:2] + centres * window[:, 3:4]
+    coarse = window[:, 2:3] < size_px
+    return torch.where(coarse, columns.round(), columns), torch.where(coarse, rows.round(), rows)
 
 
 def point_map(pixels: Pixels) -> Tensor:
@@ -64,12 +69,15 @@ def point_map(pixels: Pixels) -> Tensor:
     return torch.stack([x, y, pixels.depth], dim=1)
 
 
-def glance_view(pixels: Pixels, distance_m: float, unit_m: float) -> View:
-    """The whole view in the camera's frame, about the point ``distance_m`` along the optical axis."""
-    points = point_map(pixels)
+def glance_view(pixels: Pixels, pose: Tensor, origin: Tensor, unit_m: float) -> View:
+    """The whole view about the camera-frame point ``origin`` ``(3,)`` m, turned into the base frame's directions.
+
+    Of the ``pose`` ``(B, 4, 4)`` only the rotation counts: up is up from wherever a camera looks, but where the camera
+    stands must be seen.
+    """
+    points = torch.einsum("bij,bjhw->bihw", pose[:, :3, :3], point_map(pixels) - origin[None, :, None, None])
     valid = (pixels.depth > 0) & (pixels.depth < FARTHEST_M)
-    origin = points.new_tensor([0.0, 0.0, distance_m])[None, :, None, None]
-    return _view(pixels.rgb, points - origin, valid, unit_m)
+    return _view(pixels.rgb, points, valid, unit_m)
 
 
 def fovea_view(pixels: Pixels, pose: Tensor, estimate: Tensor, unit_m: float) -> View:

@@ -16,19 +16,21 @@ class GlanceError:
         distance_m: standard deviation of its distance.
         tail_distance_m: the same of the rare, bad estimates.
         tail_share: how many are bad.
-        pixel: standard deviation of its pixel, where the window does not tell it (at the image's edge).
+        turn_deg: standard deviation, about each axis, of the camera's told rotation: a camera may have been knocked.
+        across_m: standard deviation across the view, where the window does not tell it (at the image's edge).
     """
 
-    distance_m: float = 0.009
-    tail_distance_m: float = 0.03
+    distance_m: float = 0.012
+    tail_distance_m: float = 0.04
     tail_share: float = 0.1
-    pixel: float = 4.0
+    across_m: float = 0.008
+    turn_deg: float = 0.6
 
     def __post_init__(self) -> None:
-        if min(self.distance_m, self.tail_distance_m, self.pixel) < 0 or not 0 <= self.tail_share <= 1:
+        if min(self.distance_m, self.tail_distance_m, self.across_m) < 0 or not 0 <= self.tail_share <= 1:
             raise ConfigError(
                 f"glance_error needs sizes >= 0 and a tail_share in [0, 1], got {self.distance_m}, "
-                f"{self.tail_distance_m}, {self.pixel} and {self.tail_share}"
+                f"{self.tail_distance_m}, {self.across_m} and {self.tail_share}"
             )
 
 
@@ -52,8 +54,19 @@ def inverse_transform(pose: Tensor, points: Tensor) -> Tensor:
     return torch.einsum("bji,bj->bi", pose[:, :3, :3], points - pose[:, :3, 3])
 
 
+def turned(pose: Tensor, spread_rad: float) -> Tensor:
+    """Poses ``(B, 4, 4)`` turned about random axes by small angles of ``spread_rad`` per axis."""
+    angles = spread_rad * torch.randn(len(pose), 3)
+    x, y, z = angles.unbind(1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
+    result = pose.clone()
+    result[:, :3, :3] = torch.linalg.matrix_exp(cross) @ pose[:, :3, :3]
+    return result
+
+
 def draw_coarse_estimate(
-    tcp_camera: Tensor, window: Tensor, intrinsics: Tensor, image_px: tuple[int, int], error: GlanceError
+    tcp_camera: Tensor, window: Tensor, intrinsics: Tensor, image_px: Tensor, error: GlanceError
 ) -> Tensor:
     """Camera-frame coarse estimates ``(B, 3)`` m that could have chosen the windows that were drawn.
 
@@ -64,14 +77,14 @@ def draw_coarse_estimate(
         tcp_camera: ``(B, 3)`` m, the truth in the camera's frame.
         window: ``(B, 4)`` px.
         intrinsics: ``(B, 4)`` px.
-        image_px: width and height of the native image.
+        image_px: ``(B, 2)`` width and height of the native image.
         error: the glance's.
     """
     corner, extent = window[:, :2], window[:, 2:]
-    end = torch.tensor(image_px, dtype=window.dtype) - 0.5
-    pushed = (corner <= -0.5) | (corner + extent >= end)
+    pushed = (corner <= -0.5) | (corner + extent >= image_px - 0.5)
     centred = corner + extent / 2 + torch.rand_like(corner) - 0.5
-    guessed = project(tcp_camera, intrinsics) + error.pixel * torch.randn_like(corner)
+    across_px = error.across_m * intrinsics[:, :2] / tcp_camera[:, 2:]
+    guessed = project(tcp_camera, intrinsics) + across_px * torch.randn_like(corner)
     pixel = torch.where(pushed, guessed, centred)
     bad = torch.rand(len(window), 1) < error.tail_share
     spread = torch.where(bad, error.tail_distance_m, error.distance_m)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
-from perception.networks.locator import Channels, Locator, LookName, LookSettings
+from perception.networks.locator import Channels, Locator, LookName, LookSettings, glance_from_camera
 from perception.networks.preprocess import Pixels, View, grid_coordinates
 from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
 from perception.training.coarse_estimates import (
@@ -18,6 +18,7 @@ from perception.training.coarse_estimates import (
     inverse_transform,
     project,
     transform,
+    turned,
 )
 from perception.training.losses import LossWeights, position_loss
 
@@ -34,7 +35,7 @@ class Regressor(pl.LightningModule):
         weight_decay: of AdamW.
         loss: weights of the loss's terms.
         augment: what happens to frames on their way.
-        glance_error: of the coarse estimates that the fovea is trained on.
+        glance_error: of the coarse estimates that the fovea is trained on, and of the directions told to the glance.
         autocast: compute in bfloat16 where this processor has instructions for it.
     """
 
@@ -129,26 +130,31 @@ class Regressor(pl.LightningModule):
     def _view_and_target(self, batch: Batch, seen: Tensor) -> tuple[View, Tensor, Tensor]:
         """The view, the targets about its origin, and by how much believing the told pose moves the answers; m.
 
-        Positions are learnt with the camera's true pose: what the told one is wrong by cannot be seen in a window, and
-        would only be noise to the position. The uncertainty must know of it.
+        Positions are learnt with the camera's true pose, and where the depth camera's own error places them: what the
+        told pose and the depth are wrong by cannot be seen in a window, and would only be noise to the position. The
+        uncertainty must know of both.
         """
         columns, rows = grid_coordinates(batch["window"], self.settings.size_px)
         pixels = Pixels(batch["rgb"], batch["depth"], columns, rows, batch["intrinsics"])
         pose, told = batch["T_base_camera"], batch["T_base_camera_told"]
-        camera = inverse_transform(pose, batch["tcp"])
+        camera = inverse_transform(pose, batch["tcp_seen"])
         if self.settings.look == "glance":
-            view = self.locator.view(pixels, pose, camera)
+            held = turned(pose, math.radians(self.glance_error.turn_deg))
+            view = self.locator.view(pixels, held, camera)
             base = inverse_transform(pose, camera.new_tensor(BASE_TARGET_M).expand_as(camera))
-            targets = torch.stack([camera, base], dim=1)[:, : self.locator.targets]
-            return view, targets - self.locator.origin(targets), torch.zeros_like(targets)
-        image_px = (self.rig.camera.width, self.rig.camera.height)
-        coarse = draw_coarse_estimate(camera, batch["window"], batch["intrinsics"], image_px, self.glance_error)
+            points = torch.stack([camera, base], dim=1)[:, : self.locator.targets]
+            targets = glance_from_camera(points, held)
+            return view, targets, torch.zeros_like(targets)
+        coarse = draw_coarse_estimate(
+            camera, batch["window"], batch["intrinsics"], batch["image_px"], self.glance_error
+        )
         coarse = torch.where(seen[:, None] > 0, coarse, _at_what_is_there(coarse, batch["depth"]))
         estimate = transform(pose, coarse)
         view = self.locator.view(pixels, pose, estimate)
-        moved = transform(told, camera) - batch["tcp"]
+        moved = transform(told, camera) - batch["tcp_seen"]
         moved[:, 2] = 0.0  # at run time the table corrects the told pose's height
-        return view, (batch["tcp"] - estimate)[:, None], moved[:, None]
+        moved = moved + batch["tcp_seen"] - batch["tcp"]
+        return view, (batch["tcp_seen"] - estimate)[:, None], moved[:, None]
 
 
 def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:
@@ -161,7 +167,5 @@ def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:
 
 def bfloat16_is_fast() -> bool:
     """Whether this processor has instructions for bfloat16: a fact, where a measurement asks how busy it is."""
-    # A measurement stood here and drew these numbers: networks learn as before, to the bit, as long as they are drawn.
-    torch.nn.Conv2d(64, 64, 3), torch.randn(16, 64, 42, 42)
     has = torch.cpu.get_capabilities()
     return any(has.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))

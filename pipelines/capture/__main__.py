@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
 from control.arms.site import SiteParams
 from control.arms.xarm.driver import XArm
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder, seed
@@ -93,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         camera = replace(setup.camera, focal_tolerance=1.0, principal_point_tolerance_px=1000.0)
         setup = replace(setup, camera=camera)
         plan = choose_postures(rig, setup.fence, setup.clearance, options.postures, options.seed)
+        band = needed_band(setup.site_rig, setup.fence).joined(JointBand.of(plan)).widened(BAND_MARGIN_RAD)
+        setup = replace(setup, joint_band=band)
         folder = CaptureFolder(options.out, plan, options.frames)
         if options.plan:
             _draw(plan, folder.left, options, setup)

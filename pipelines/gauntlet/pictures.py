@@ -84,7 +84,7 @@ def draw_gaps(cells: Sequence[Cell], seed: int, rig: Rig, path: Path) -> None:
         frames = round(scenes.crosses_s * rig.rate_hz) if cell.gap.passing_bar else 1
         for _ in range(frames):
             photograph = scenes.camera(home)
-        rgb, depth = photograph(rig.glance_window, PICTURE_PX)
+        rgb, depth = photograph(rig.picture_window, PICTURE_PX)
         scenes.close()
         if cell.gap.depth_holes or cell.gap.depth_noise:  # what these change is not in the colours
             axes.imshow(np.where(depth > 0, depth, np.nan), cmap="viridis", vmin=0.5, vmax=2.0)

@@ -52,7 +52,7 @@ class GapScenes(EpisodeScenes):
         super().draw(seed)
         self._rng = np.random.default_rng([seed, 2])
         if self._camera is not None:
-            pose, told, intrinsics = sample_camera(self._rng, self._rig, self._camera)
+            pose, told, intrinsics = sample_camera(self._rng, self._rig, self._camera, self.scene.tcp)
             self.scene = replace(self.scene, t_base_camera=pose, t_base_camera_told=told, intrinsics=intrinsics)
         if self._gap.focal_fraction:
             k, factor = self._rig.camera, 1 + self._gap.focal_fraction * float(self._rng.choice([-1, 1]))
@@ -124,7 +124,7 @@ class GapSource:
 
     def _look(self, photograph: Photograph) -> PositionEstimate:
         if self._estimator is None:
-            self.picture, _ = photograph(self._rig.glance_window, self._rig.input_px)
+            self.picture, _ = photograph(self._rig.picture_window, self._rig.input_px)
             return self.NOTHING
         told = self._scenes.scene.t_base_camera_told
         return self._estimator.locate(photograph, told, self._scenes.intrinsics_told).fovea

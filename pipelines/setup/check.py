@@ -54,6 +54,7 @@ def check(setup: Setup, names: DeviceNames, twin: TwinParams) -> Iterator[Verdic
                 yield _judge("limits of the site", lambda: _limits(host, setup))
                 yield _judge("TCP inside the fence", lambda: _tcp(devices, setup))
             yield _judge("camera's intrinsics", lambda: _intrinsics(devices, setup))
+            yield _envelope(devices, setup)
             yield from _frames(devices, setup)
     except Sim2RealError as error:
         yield Verdict("camera and arm", False, str(error))
@@ -149,6 +150,13 @@ def _intrinsics(devices: Devices, setup: Setup) -> str:
     change = np.array([found.fx / rig.fx - 1, found.fy / rig.fy - 1]) * 100
     used = "the camera's own" if setup.calibration.intrinsics is None else "those that it was calibrated with"
     return f"focal length {change[0]:+.1f} %, {change[1]:+.1f} % of the rig's; {used} are used"
+
+
+def _envelope(devices: Devices, setup: Setup) -> Verdict:
+    item, k = "camera in the estimator's envelope", devices.camera.intrinsics
+    faults = setup.estimator.faults(setup.calibration.pose, k)
+    remedy = "; move the camera, or train for it (README, 'Your own camera stands elsewhere')"
+    return Verdict(item, not faults, "; ".join(faults) + remedy if faults else "inside: no training is needed")
 
 
 def _frames(devices: Devices, setup: Setup) -> Iterator[Verdict]:

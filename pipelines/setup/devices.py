@@ -177,4 +177,5 @@ def make_arm(host: str, setup: Setup, names: DeviceNames) -> Arm:
         take_over=names.take_over,
         reports_are_commands=names.reports_are_commands,
         clearance=setup.clearance,
+        joint_band=setup.joint_band,
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from control.arms.arm import Vector
 from control.arms.fence import Fence, check_start
+from control.arms.joint_band import JointBand
 from control.arms.params import ArmParams
 from control.arms.site import SITE_PATH, SiteParams
 from control.arms.xarm.braking import as_driven
@@ -41,6 +42,7 @@ class Setup:
         estimator: not bound to this camera yet (:meth:`bound_estimator`).
         fence: of :attr:`site_rig`.
         calibration: where the camera stands and how high the table lies: as measured, or as rig and site say.
+        joint_band: what the controller holds the joints in; None: what the fence needs.
     """
 
     rig: Rig
@@ -54,6 +56,7 @@ class Setup:
     max_speed_m_s: float | None = None
     site: SiteParams = field(default_factory=SiteParams)
     margins: ClearanceParams = field(default_factory=ClearanceParams)
+    joint_band: JointBand | None = None
 
     @classmethod
     def load(

@@ -12,14 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
-from datasets.scene.appearance import SURFACES
+from datasets.scene.appearance import CLUTTER
 from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from pipelines.twin.camera.camera import Render
 from pipelines.twin.settings import TwinParams
 
-_CLUTTER = slice(SURFACES.index("clutter0"), SURFACES.index("occluder"))
 _AWAY = np.array([0.0, 0.0, -5.0])
 
 
@@ -85,7 +84,7 @@ def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
     ranges = Randomization(arm=settings.arm, camera=camera, look=settings.look, depth_noise=(noise, noise))
     scene = SceneSampler(rig, ranges).sample(settings.seed)
     positions = scene.appearance.positions.copy()
-    clutter = positions[_CLUTTER]
+    clutter = positions[CLUTTER]
     margin_m = 0.1
     in_the_way = np.all(
         (clutter[:, :2] > rig.workspace.low[:2] - margin_m) & (clutter[:, :2] < rig.workspace.high[:2] + margin_m),

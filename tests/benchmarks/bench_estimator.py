@@ -87,7 +87,7 @@ class SingleNet:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, frame: Frame, scene: Scene) -> object:
-        rgb, depth = frame.cut(self.rig.glance_window, self.rig.input_px)
+        rgb, depth = frame.cut(self.rig.picture_window, self.rig.input_px)
         image = np.concatenate([rgb.astype(np.float32) / 255, depth[..., None]], axis=-1)
         return self.session.run(None, {"image": np.ascontiguousarray(image.transpose(2, 0, 1))[None]})
 

@@ -38,16 +38,16 @@ class Drawing:
         self.photographer = Photographer(rig, arm)
 
     def glance(self, seed: int) -> None:
-        self.photographer.photograph(self.sampler.sample(seed), self.rig.glance_window, self.rig.input_px)
+        self.photographer.photograph(self.sampler.sample(seed), self.rig.picture_window, self.rig.input_px)
 
     def fovea(self, seed: int) -> None:
         scene = self.sampler.sample(seed)
-        self.photographer.photograph(scene, window_at_tcp(scene, self.rig.fovea_side_px), self.rig.input_px)
+        self.photographer.photograph(scene, window_at_tcp(scene, self.rig), self.rig.input_px)
 
     def both(self, seed: int) -> None:
         scene = self.sampler.sample(seed)
-        self.photographer.photograph(scene, self.rig.glance_window, self.rig.input_px)
-        self.photographer.photograph(scene, window_at_tcp(scene, self.rig.fovea_side_px), self.rig.input_px)
+        self.photographer.photograph(scene, self.rig.picture_window, self.rig.input_px)
+        self.photographer.photograph(scene, window_at_tcp(scene, self.rig), self.rig.input_px)
 
 
 class PlainRenderer:

@@ -24,7 +24,7 @@ from datasets.generate import main
 from datasets.generation.labelled_frame import SceneDrawer
 from datasets.generation.run import Run
 from datasets.generation.splits import FramesParams, SplitParams, SplitPlan, WindowJitter
-from datasets.rig.projection import Window, invert, project, transform
+from datasets.rig.projection import Intrinsics, Window, invert, project, transform
 from datasets.scene.randomization import CameraRandomization
 from datasets.store.store import FrameStore, schema
 from datasets.store.writer import SplitWriter
@@ -316,25 +316,25 @@ def test_command_draws_what_the_parameters_say(tmp_path, monkeypatch, capsys, ri
 
 
 def test_foveal_window_holds_the_tcp_and_looks_agree(rig):
-    """The TCP's true pixel lies near the window's centre, by the jitter, for every frame."""
+    """The TCP lies near the middle of its window, by the jitter, for every frame; the window is as wide as told."""
     plan = SplitPlan.of(params(), "train", rig)
     drawer = SceneDrawer(plan)
     misses = []
     for index in range(20):
         row = drawer.draw(index)
         window = Window(*row["fovea/window"])
-        fx, fy, cx, cy = row["intrinsics"]
-        k = replace(rig.camera, fx=fx, fy=fy, cx=cx, cy=cy)
-        pixel = project(transform(invert(row["T_base_camera"]), row["tcp"]), k)
-        misses.append(pixel - [window.left + window.width / 2, window.top + window.height / 2])
-        assert (window.width, window.height) == (rig.fovea_side_px, rig.fovea_side_px)
+        k = Intrinsics.from_array(row["intrinsics"], *row["image_px"].astype(int))
+        point = transform(invert(row["T_base_camera"]), row["tcp"])
+        middle = [window.left + window.width / 2, window.top + window.height / 2]
+        misses.append((project(point, k) - middle) * point[2] / k.fx)
+        assert window.width == window.height == round(rig.fovea_width_m * k.fx / point[2])
     drawer.close()
     drawer.close()
-    assert 2 < np.std(misses) < 16
+    assert 0.004 < np.std(misses) < 0.03
 
 
 def test_window_jitter_has_the_mixture_s_spread():
-    jitter = WindowJitter(sigma_px=5, tail_sigma_px=20, tail_share=0.2)
+    jitter = WindowJitter(sigma_m=5, tail_sigma_m=20, tail_share=0.2)
     rng = np.random.default_rng(0)
     drawn = np.array([jitter.sample(rng) for _ in range(20_000)])
     assert np.std(drawn) == pytest.approx(np.sqrt(0.8 * 25 + 0.2 * 400), rel=0.03)
@@ -342,13 +342,15 @@ def test_window_jitter_has_the_mixture_s_spread():
 
 def test_repository_parameters_are_the_splits_of_the_tests(rig):
     shipped = load_params("params/frames.yaml", FramesParams)
-    tests = {name: split for name, split in shipped.splits.items() if name not in ("train", "val")}
-    assert set(tests) == {"nominal", "shifted", "shell", "uncalibrated", "menagerie", "occluded"}
+    tests = {name: split for name, split in shipped.splits.items() if name not in ("train", "val", "calibration")}
+    assert set(tests) == {"nominal", "shifted", "shell", "anywhere", "uncalibrated", "menagerie", "occluded"}
     assert {name for name, split in tests.items() if split.occluder} == {"occluded"}
-    assert all(split.frames == 2000 and split.depth_noise == (1.0, 1.0) for split in tests.values())
+    assert all(split.frames == 2000 and split.depth_noise == (0.45, 1.0) for split in tests.values())
     assert len({split.seed for split in shipped.splits.values()}) == len(shipped.splits)
     assert tests["shell"].camera.exact
     assert tests["uncalibrated"].camera.told_rig
+    assert tests["anywhere"].camera.envelope == shipped.splits["train"].camera.envelope
+    assert tests["anywhere"].camera.rig_share == 0
 
 
 @pytest.mark.parametrize(
@@ -362,7 +364,7 @@ def test_repository_parameters_are_the_splits_of_the_tests(rig):
         ([], {"splits": {}}, r"splits is empty"),
         ([], {"splits": {"train": {"frames": -1, "seed": 0, "camera": {}}}}, r"must not be negative"),
         ([], {"splits": {"train": {"frames": 1, "seed": 0, "camera": {}, "looks": ["peek"]}}}, r"peek"),
-        ([], {"window_jitter": {"sigma_px": -1.0}}, r"window_jitter"),
+        ([], {"window_jitter": {"sigma_m": -1.0}}, r"window_jitter"),
     ],
 )
 def test_bad_input_is_one_line_exit_two_and_nothing_written(tmp_path, capsys, arguments, extra, message):

@@ -9,13 +9,13 @@ from datasets.common.errors import DataError
 from datasets.generation.splits import WindowJitter
 from datasets.recorded_split import cut_recordings, main
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Window, invert, project, transform
+from datasets.rig.projection import invert, transform
 from datasets.store.datamodule import FramesDataModule
 from datasets.store.recording import FRAMES, STOPPED, Recording, RecordingWriter
 from datasets.store.store import FrameStore, StoredFiles
 from datasets.store.writer import SplitWriter
 
-CENTRED = WindowJitter(sigma_px=0, tail_share=0)
+CENTRED = WindowJitter(sigma_m=0, tail_share=0)
 
 
 def frame(step: int) -> Frame:
@@ -60,12 +60,11 @@ def test_training_reads_a_recording_as_labelled_frames(tmp_path, rig):
         assert cut_recordings([recording], str(tmp_path), split, rig, CENTRED) == 11
     batch = next(iter(FramesDataModule("fovea", str(tmp_path), batch_size=11).val_dataloader()))
     assert batch["tcp"][:3, 1].tolist() == pytest.approx([0.0, 0.01, 0.03])
-    pixel = project(transform(invert(rig.t_base_camera), [0.4, 0.03, 0.2]), rig.camera)
-    window = Window.around(pixel, rig.fovea_side_px, rig.camera)
+    window = rig.fovea_window(transform(invert(rig.t_base_camera), [0.4, 0.03, 0.2]), rig.camera)
     np.testing.assert_array_equal(batch["window"][2], window.as_array())
     np.testing.assert_array_equal(batch["rgb"][2], frame(3).cut(window, rig.input_px)[0])
     with pytest.raises(DataError, match="another rig"):
-        cut_recordings([recording], str(tmp_path), "other", replace(rig, fovea_side_px=80))
+        cut_recordings([recording], str(tmp_path), "other", replace(rig, fovea_width_m=0.15))
 
 
 def test_training_reads_the_intrinsics_that_were_recorded(tmp_path, rig):
@@ -76,7 +75,7 @@ def test_training_reads_the_intrinsics_that_were_recorded(tmp_path, rig):
     cut_recordings([Recording(str(tmp_path), "run")], str(tmp_path), "val", rig, CENTRED)
     (batch,) = FramesDataModule("fovea", str(tmp_path), batch_size=1).val_dataloader()
     np.testing.assert_allclose(batch["intrinsics"], [seen.as_array()])
-    window = Window.around(project(transform(invert(rig.t_base_camera), tcp), seen), rig.fovea_side_px, seen)
+    window = rig.fovea_window(transform(invert(rig.t_base_camera), tcp), seen)
     np.testing.assert_array_equal(batch["window"], [window.as_array()])
 
 

@@ -19,8 +19,8 @@ from perception.training.regressor import Regressor, bfloat16_is_fast
 FRAMES = {
     "shard_frames": 40,
     "splits": {
-        "train": {"frames": 80, "seed": 1, "camera": {}},
-        "val": {"frames": 40, "seed": 2, "camera": {}},
+        "train": {"frames": 80, "seed": 1, "camera": {"envelope": {}}},
+        "val": {"frames": 40, "seed": 2, "camera": {"envelope": {}, "rig_share": 0.5}},
         "nominal": {"frames": 40, "seed": 3, "camera": {}, "looks": ["glance"]},
     },
 }

@@ -285,6 +285,9 @@ class Knowing(Unbound):
         self.rig, self.kinematics, self.twin = rig, Kinematics(), None
         self.rng = np.random.default_rng(0)
 
+    def faults(self, t_base_camera, intrinsics):
+        return []
+
     def estimate(self, frame):
         pushed = self.twin.world.t_base_camera[:3, 3] - self.rig.t_base_camera[:3, 3]
         tcp = self.kinematics.tcp(self.twin.controller.joints(frame.timestamp))

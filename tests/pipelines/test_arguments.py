@@ -33,7 +33,7 @@ def closed(monkeypatch):
 
 def refusal(capsys, module, *arguments):
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module(f"pipelines.{module}").main(arguments)
+        importlib.import_module("soak.run" if module == "soak" else f"pipelines.{module}").main(arguments)
     assert ended.value.code == 2
     told = capsys.readouterr()
     assert told.out == ""

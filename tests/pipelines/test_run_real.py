@@ -103,8 +103,8 @@ def test_missing_policy(folder):
 
 @has_models
 def test_model_for_another_rig(folder):
-    spoil(folder, "rig.yaml", "fx: 615.0", "fx: 600.0")
-    assert_refused(command(*GOOD, cwd=folder), "another rig", "camera")
+    spoil(folder, "rig.yaml", "fovea_width_m: 0.1728", "fovea_width_m: 0.15")
+    assert_refused(command(*GOOD, cwd=folder), "another rig", "fovea_width_m")
 
 
 @has_models

@@ -26,7 +26,7 @@ _CAMERA = slice(_WARP.stop, _WARP.stop + 4)
 _JOINTS = slice(_CAMERA.stop, _CAMERA.stop + 7)
 UNKNOWNS = _JOINTS.stop
 SCALE_SD, OFFSET_SD_M, WARP_SD_M = 0.02, 0.005, 0.003
-"""What depth cameras of this kind are off by: 2 % (maker's bound), and millimetres (*assumed*)."""
+"""What depth cameras of this kind are off by: 2 % (maker's bound), and millimetres (*assumed: depth-offset*)."""
 FOCAL_SD, CENTRE_SD_PX = 0.02, 10.0
 JOINTS_SD_RAD = 1e-3
 STRIDE_PX = 3

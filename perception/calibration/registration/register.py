@@ -70,7 +70,7 @@ def register(
         arm: whose shapes are compared.
         start: ``T_base_camera`` (4x4) to begin with; default: searched for from nothing.
         fit_intrinsics: focal length and principal point too.
-        fit_joints: offsets of joints 2 to 7 too, held near 0 by what a factory leaves (*assumed*: 1 mrad).
+        fit_joints: offsets of joints 2 to 7 too, held near 0 by the 1 mrad a factory leaves (*assumed: joint-offsets*).
         least_postures: fewer are refused.
         most_deviation_m: by the fit's own covariance, at any corner of the workspace; more is refused.
         workspace: where the pose's deviation is told; default: the rig's.

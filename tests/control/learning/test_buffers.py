@@ -87,7 +87,7 @@ def test_memory_is_at_most_half_of_sb3_s_own_buffer(rig, vec_env, keys):
 
     def look() -> dict[str, np.ndarray]:
         scenes.redraw(int(rng.integers(2**31)))
-        rgb, depth = scenes.camera(home + rng.uniform(-0.15, 0.15, 3))(rig.glance_window, px)
+        rgb, depth = scenes.camera(home + rng.uniform(-0.15, 0.15, 3))(rig.picture_window, px)
         seen = {"image": rgb.transpose(2, 0, 1), "depth": depth[None]} | dict.fromkeys(GOALS, np.zeros(3))
         return {key: np.asarray(seen[key], dtype=space[key].dtype)[None] for key in space}
 

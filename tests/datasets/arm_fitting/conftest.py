@@ -14,6 +14,8 @@ from datasets.rig.projection import Array, Window, invert, project, transform
 from datasets.rig.rig import Rig
 from datasets.scene.renderer import Renderer
 
+FOVEA_PX = 96
+
 
 class Pose(NamedTuple):
     """Joints ``(7,)`` rad, the gripper's angle rad, and where that brings the TCP, ``(3,)`` m."""
@@ -91,7 +93,7 @@ def two_looks(
     """Mask of the glance's view, and depth in the fovea's window, at each pose."""
     for pose, depth in zip(poses, depth_images(spec, rig, poses), strict=True):
         uv = project(transform(invert(rig.t_base_camera), pose.tcp_m), rig.camera)
-        yield cut(depth, rig.glance_window) > 0, cut(depth, Window.around(uv, rig.fovea_side_px, rig.camera)).copy()
+        yield cut(depth, rig.picture_window) > 0, cut(depth, Window.around(uv, FOVEA_PX, rig.camera)).copy()
 
 
 def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:

@@ -4,12 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datasets.arm.kinematics import Kinematics
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
-from datasets.rig.projection import invert, project, transform
-from datasets.rig.rig import RIG_PATH, Rig
+from datasets.rig.envelope import CameraEnvelope
+from datasets.rig.projection import Intrinsics, invert, project, transform
+from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
+from datasets.scene.randomization import CameraRandomization
+from datasets.scene.scene import sample_camera
 
 GOOD = Path(RIG_PATH).read_text()
 
@@ -63,14 +68,31 @@ def test_home_is_where_the_rig_file_says(rig):
     assert np.allclose(Kinematics().tcp(rig.home_joints_rad), [0.400, 0, 0.228], atol=5e-4)
 
 
-def test_workspace_and_base_are_in_the_glances_view(rig):
-    corners = np.stack(np.meshgrid(*np.stack([rig.workspace.low, rig.workspace.high], 1)), -1).reshape(-1, 3)
-    uv = project(transform(invert(rig.t_base_camera), [*corners, [0, 0, 0]]), rig.camera)
-    window = rig.glance_window
-    assert (uv[:, 0] > window.left).all()
-    assert (uv[:, 0] < window.left + window.width).all()
-    assert (uv[:-1, 1] > window.top - 40).all()  # the corner nearest to the camera and highest is just outside
-    assert (uv[:, 1] < window.top + window.height).all()
+def test_a_rig_file_of_version_0_1_is_the_same_rig(tmp_path, rig):
+    path = tmp_path / "rig.yaml"
+    path.write_text(GOOD.replace("fovea_width_m: 0.1728", "fovea_side_px: 96"))
+    assert Rig.load(path) == rig
+
+
+@given(st.integers(0, 10_000))
+def test_what_an_image_shows_of_the_workspace_is_in_the_glances_window(seed):
+    rig, rng = Rig.load(), np.random.default_rng(seed)
+    tcp = rng.uniform(rig.workspace.low, rig.workspace.high)
+    _, told, k = sample_camera(rng, rig, CameraRandomization(envelope=CameraEnvelope()), tcp)
+    window = rig.glance_window(told, k)
+    points = transform(invert(told), [tcp, BASE_TARGET_M, *rng.uniform(rig.workspace.low, rig.workspace.high, (50, 3))])
+    uv = project(points[points[:, 2] > 0.2], k)
+    shown = uv[((uv > 0) & (uv < [k.width - 1, k.height - 1])).all(axis=1)]
+    assert len(shown) > 0
+    assert ((shown > [window.left, window.top]) & (shown < np.add([window.left, window.top], window.width))).all()
+    assert window.width == window.height <= k.width
+
+
+def test_the_foveas_window_is_as_wide_as_the_rig_says_in_every_camera(rig):
+    for k in (Intrinsics(640, 480, 380, 380, 320, 240), Intrinsics(1280, 720, 1400, 1400, 640, 360)):
+        for distance in (0.7, 1.2, 1.8):
+            window = rig.fovea_window([0.02, -0.01, distance], k)
+            assert window.width * distance / k.fx == pytest.approx(rig.fovea_width_m, abs=0.5 * distance / k.fx)
 
 
 def test_a_workspace_never_contains_what_is_not_finite(rig):

@@ -1,6 +1,7 @@
 """Scenes and their pictures: the same seed draws the same bytes, and geometry is what projection says."""
 
 import dataclasses
+from dataclasses import replace
 
 import mujoco
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import ConfigError
 from datasets.rig.projection import Window, backproject, invert, project, transform
+from datasets.scene.image_formation import IDENTITY
 from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.renderer import Renderer
@@ -30,17 +32,17 @@ def sampler(rig) -> SceneSampler:
 
 
 def test_same_seed_same_scene_same_pictures(photographer, sampler, rig):
-    first = photographer.photograph(sampler.sample(7), rig.glance_window, 84)
-    photographer.photograph(sampler.sample(8), rig.glance_window, 84)
-    again = photographer.photograph(sampler.sample(7), rig.glance_window, 84)
+    first = photographer.photograph(sampler.sample(7), rig.picture_window, 84)
+    photographer.photograph(sampler.sample(8), rig.picture_window, 84)
+    again = photographer.photograph(sampler.sample(7), rig.picture_window, 84)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
 def test_other_seeds_and_other_times_differ(photographer, sampler, rig):
-    scene = sampler.sample(7)
-    rgb, depth = photographer.photograph(scene, rig.glance_window, 84)
-    later_rgb, later_depth = photographer.photograph(scene, rig.glance_window, 84, noise_seed=1)
-    other_rgb, _ = photographer.photograph(sampler.sample(9), rig.glance_window, 84)
+    scene = replace(sampler.sample(7), image=IDENTITY)
+    rgb, depth = photographer.photograph(scene, rig.picture_window, 84)
+    later_rgb, later_depth = photographer.photograph(scene, rig.picture_window, 84, noise_seed=1)
+    other_rgb, _ = photographer.photograph(sampler.sample(9), rig.picture_window, 84)
     assert np.array_equal(rgb, later_rgb)
     assert not np.array_equal(depth, later_depth)
     assert not np.array_equal(rgb, other_rgb)
@@ -111,9 +113,9 @@ def test_told_and_true_camera_differ_as_much_as_the_split_says(rig):
 def test_moving_the_arm_keeps_the_appearance(photographer, sampler, rig):
     scene = sampler.sample(3)
     moved = dataclasses.replace(scene, joints_rad=np.array(rig.home_joints_rad))
-    before, _ = photographer.photograph(scene, rig.glance_window, 84)
-    after, _ = photographer.photograph(moved, rig.glance_window, 84)
-    back, _ = photographer.photograph(scene, rig.glance_window, 84)
+    before, _ = photographer.photograph(scene, rig.picture_window, 84)
+    after, _ = photographer.photograph(moved, rig.picture_window, 84)
+    back, _ = photographer.photograph(scene, rig.picture_window, 84)
     assert not np.array_equal(before, after)
     assert np.array_equal(before, back)
 
@@ -138,11 +140,11 @@ def test_impossible_ranges_are_refused(bad):
 def test_closing_one_studio_leaves_the_pictures_of_another_as_they_are(rig):
     scene = SceneSampler(rig, CLEAN).sample(3)
     first, second = Photographer(rig), Photographer(rig)
-    before = second.photograph(scene, rig.glance_window, rig.input_px)
+    before = second.photograph(scene, rig.picture_window, rig.input_px)
     first.close()
     first.close()
-    second.photograph(SceneSampler(rig, CLEAN).sample(4), rig.glance_window, rig.input_px)
-    after = second.photograph(scene, rig.glance_window, rig.input_px)
+    second.photograph(SceneSampler(rig, CLEAN).sample(4), rig.picture_window, rig.input_px)
+    after = second.photograph(scene, rig.picture_window, rig.input_px)
     second.close()
     assert np.array_equal(before[0], after[0])
     assert np.array_equal(before[1], after[1])

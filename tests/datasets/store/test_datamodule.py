@@ -60,8 +60,10 @@ def test_batch_is_as_documented_and_rows_belong_together(store):
         "depth": ((8, 84, 84), torch.float32),
         "window": ((8, 4), torch.float32),
         "tcp": ((8, 3), torch.float32),
+        "tcp_seen": ((8, 3), torch.float32),
         "joints": ((8, 7), torch.float32),
         "intrinsics": ((8, 4), torch.float32),
+        "image_px": ((8, 2), torch.float32),
         "T_base_camera": ((8, 4, 4), torch.float32),
         "T_base_camera_told": ((8, 4, 4), torch.float32),
     }
@@ -70,11 +72,6 @@ def test_batch_is_as_documented_and_rows_belong_together(store):
     for name, value in batch.items():
         expected = index * 1e-4 if name == "depth" else index
         torch.testing.assert_close(value.reshape(8, -1)[:, -1].float(), expected)
-
-
-def test_glance_is_told_its_window(store, rig):
-    batch = next(iter(FramesDataModule("glance", store).val_dataloader()))
-    np.testing.assert_allclose(batch["window"][3], rig.glance_window.as_array())
 
 
 def test_in_order_every_frame_comes_once(store):

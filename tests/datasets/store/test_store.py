@@ -57,10 +57,13 @@ def test_schema_is_the_documented_one(tmp_path, rig):
         "glance/depth": ((20, 84, 84), "uint16"),
         "fovea/rgb": ((20, 84, 84, 3), "uint8"),
         "fovea/depth": ((20, 84, 84), "uint16"),
+        "glance/window": ((20, 4), "float64"),
         "fovea/window": ((20, 4), "float64"),
         "tcp": ((20, 3), "float64"),
+        "tcp_seen": ((20, 3), "float64"),
         "joints": ((20, 7), "float64"),
         "intrinsics": ((20, 4), "float64"),
+        "image_px": ((20, 2), "float64"),
         "T_base_camera": ((20, 4, 4), "float64"),
         "T_base_camera_told": ((20, 4, 4), "float64"),
         "scene_seed": ((20,), "uint64"),
@@ -131,8 +134,8 @@ def test_other_rig_is_refused_by_key(tmp_path, rig):
     write(str(tmp_path), rig)
     store = FrameStore(str(tmp_path), "val")
     store.require_rig(rig)
-    with pytest.raises(DataError, match=r"another rig \(camera.fx, fovea_side_px differ\)"):
-        store.require_rig(replace(rig, camera=replace(rig.camera, fx=600.0), fovea_side_px=90))
+    with pytest.raises(DataError, match=r"another rig \(camera.fx, fovea_width_m differ\)"):
+        store.require_rig(replace(rig, camera=replace(rig.camera, fx=600.0), fovea_width_m=0.2))
 
 
 def test_missing_store_split_and_array_are_named(tmp_path, rig):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from datasets.common.errors import DataError, ModelError
+from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
@@ -36,7 +37,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
         for name in ("glance", "fovea")
     }
-    pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, folder)
+    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in SIGMAS}, folder)
     return folder
 
 
@@ -95,7 +96,7 @@ def test_the_same_weights_give_the_same_bytes(packed: Path, tmp_path: Path) -> N
         name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
         for name in ("glance", "fovea")
     }
-    pack(looks, rig, {name: np.ones(3) for name in SIGMAS}, tmp_path)
+    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in SIGMAS}, tmp_path)
     for name in ("glance.onnx", "fovea.onnx", DESCRIPTION):
         assert (tmp_path / name).read_bytes() == (packed / name).read_bytes()
 
@@ -117,8 +118,8 @@ def changed(packed: Path, tmp_path: Path, **values: object) -> Path:
 
 def test_another_rig_is_refused_by_the_key_that_differs(packed: Path, tmp_path: Path) -> None:
     trained = json.loads((packed / DESCRIPTION).read_text())["rig"]
-    folder = changed(packed, tmp_path, rig={**trained, "fovea_side_px": 64})
-    with pytest.raises(ModelError, match="another rig: fovea_side_px was 64 and is 96"):
+    folder = changed(packed, tmp_path, rig={**trained, "fovea_width_m": 0.1})
+    with pytest.raises(ModelError, match=r"another rig: fovea_width_m was 0\.1 and is 0\.1728"):
         PositionEstimator.load(folder)
 
 

@@ -82,3 +82,25 @@ def test_a_knocked_camera_is_put_back_and_sigma_widens(rig: Rig) -> None:
     wide = checked.widen(np.array([0.4, 0.2, 0.3]), sigma)
     assert wide[2] == sigma[2]
     assert np.all(wide[:2] > 0.005)
+
+
+@given(height=st.floats(0.03, 0.11), sign=st.sampled_from([-1, 1]))
+def test_a_plane_that_is_no_table_cries_no_wolf(height: float, sign: int) -> None:
+    """The base is where it was told: what lies lower or higher is a plate, a bench or the tops of things."""
+    told = Rig.load().t_base_camera
+    fit = fit_table(table_points(np.random.default_rng(2)) + np.array([0, 0, sign * height]))
+    base = seen_base(told, np.array([0.003, -0.002, 0]))
+    checked = check_pose(told, fit, base, np.full(3, 0.006))
+    assert checked.moved < 0.5
+    np.testing.assert_allclose(checked.t_base_camera[2], told[2], atol=0.005)
+
+
+@settings(max_examples=50)
+@given(direction=st.floats(0, 2 * np.pi), sink=st.floats(0.01, 0.03))
+def test_a_knock_is_found_whatever_its_direction(direction: float, sink: float) -> None:
+    told = Rig.load().t_base_camera
+    shift = np.array([0.022 * np.cos(direction), 0.022 * np.sin(direction), sink])
+    fit = fit_table(table_points(np.random.default_rng(3)) - shift)
+    checked = check_pose(told, fit, seen_base(told, shift), np.full(3, 0.006))
+    assert checked.moved > 0.8
+    assert np.linalg.norm(checked.t_base_camera[:3, 3] - told[:3, 3] - shift) < 0.01

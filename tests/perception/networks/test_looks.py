@@ -150,7 +150,8 @@ def test_coarse_estimates_lie_within_their_windows_middle_pixel_unless_at_the_ed
     window = torch.tensor([[199.5, 150.5, 96, 96], [-0.5, 150.5, 96, 96]])
     tcp = backproject(torch.tensor([[250.0, 200], [5.0, 200]]), torch.tensor([[1.1], [1.1]]), intrinsics)
     torch.manual_seed(0)
-    estimate = draw_coarse_estimate(tcp, window, intrinsics, (640, 480), GlanceError(tail_share=0))
+    image_px = torch.tensor([[640.0, 480.0]]).repeat(2, 1)
+    estimate = draw_coarse_estimate(tcp, window, intrinsics, image_px, GlanceError(tail_share=0))
     pixel = project(estimate, intrinsics)
     assert float((pixel[0] - torch.tensor([247.5, 198.5])).abs().max()) <= 0.5
     assert abs(float(pixel[1, 0]) - 5) < 20  # the window was pushed inwards: its middle says nothing
@@ -170,4 +171,4 @@ def test_transforms_invert_each_other(rig: Rig) -> None:
 
 def test_channels_are_checked(rig: Rig) -> None:
     with pytest.raises(ConfigError, match="channels"):
-        Locator(LookSettings("glance", "conv3", "depth", 1.1, SIZE))  # type: ignore[arg-type]
+        Locator(LookSettings("glance", "conv3", "depth", SIZE))  # type: ignore[arg-type]

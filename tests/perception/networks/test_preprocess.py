@@ -9,6 +9,7 @@ from datasets.rig.rig import Rig
 from perception.networks.preprocess import Pixels, fovea_view, glance_view, grid_coordinates, point_map
 
 SIZE = 84
+SIDE_PX = 96
 
 
 def pixels(rig: Rig, window: Window, depth: np.ndarray) -> Pixels:
@@ -21,7 +22,7 @@ def pixels(rig: Rig, window: Window, depth: np.ndarray) -> Pixels:
 @given(u=st.floats(60, 580), v=st.floats(60, 420), z=st.floats(0.3, 2.5))
 def test_the_point_map_of_a_rendered_window_lies_on_the_native_cameras_rays(u: float, v: float, z: float) -> None:
     rig = Rig.load()
-    window = Window.around([u, v], rig.fovea_side_px, rig.camera)
+    window = Window.around([u, v], SIDE_PX, rig.camera)
     points = point_map(pixels(rig, window, np.full((SIZE, SIZE), z)))[0].numpy()
     centres = (np.arange(SIZE) + 0.5) / SIZE
     column, row = 17, 60
@@ -32,7 +33,7 @@ def test_the_point_map_of_a_rendered_window_lies_on_the_native_cameras_rays(u: f
 
 def test_samples_cut_from_a_frame_keep_their_own_rays(rig: Rig) -> None:
     """A plane seen through a cut window back-projects to a plane, though its samples are off the regular grid."""
-    window = Window.around([300, 200], rig.fovea_side_px, rig.camera)
+    window = Window.around([300, 200], SIDE_PX, rig.camera)
     columns, rows = window.sample_pixels(SIZE)
     u, v = np.meshgrid(columns, rows)
     slope = np.array([0.3, -0.2])
@@ -53,7 +54,7 @@ def test_the_fovea_sees_base_frame_points_about_the_estimate(rig: Rig) -> None:
     estimate = np.array([0.4, 0.1, 0.3])
     pose = rig.t_base_camera
     pixel = project(transform(np.linalg.inv(pose), estimate), rig.camera)
-    window = Window.around(pixel, rig.fovea_side_px, rig.camera)
+    window = Window.around(pixel, SIDE_PX, rig.camera)
     given = pixels(rig, window, np.full((SIZE, SIZE), 1.1))
     view = fovea_view(given, torch.tensor(pose[None]), torch.tensor(estimate[None]), unit_m=0.125)
     u, v = float(given.columns[0, 40]), float(given.rows[0, 30])
@@ -66,7 +67,7 @@ def test_background_and_missing_readings_are_invalid_and_carry_no_geometry(rig: 
     depth = np.full((SIZE, SIZE), 1.1)
     depth[:10] = 0.0
     depth[10:20] = 1.1 + 0.2
-    given = pixels(rig, rig.glance_window, depth)
+    given = pixels(rig, rig.picture_window, depth)
     pose = torch.eye(4, dtype=torch.float64)[None]
     view = fovea_view(given, pose, torch.tensor([[0.0, 0.0, 1.1]], dtype=torch.float64), unit_m=0.125)
     assert float(view.valid[0, 0, :20].sum()) == 0
@@ -75,9 +76,31 @@ def test_background_and_missing_readings_are_invalid_and_carry_no_geometry(rig: 
 
 
 def test_colour_is_centred_and_the_glance_has_seven_channels(rig: Rig) -> None:
-    view = glance_view(pixels(rig, rig.glance_window, np.ones((SIZE, SIZE))), distance_m=1.1, unit_m=0.5)
+    pose, origin = torch.eye(4, dtype=torch.float64)[None], torch.tensor([0.0, 0.0, 1.1], dtype=torch.float64)
+    view = glance_view(pixels(rig, rig.picture_window, np.ones((SIZE, SIZE))), pose, origin, unit_m=0.5)
     assert view.image.shape == (1, 7, SIZE, SIZE)
     assert float(view.image[:, :3].max()) == pytest.approx(-1)
+
+
+def test_the_glance_sees_along_the_bases_axes_and_not_where_the_camera_stands(rig: Rig) -> None:
+    pose, origin = torch.tensor(rig.t_base_camera[None]), torch.tensor([0.0, 0.0, 1.2], dtype=torch.float64)
+    given = pixels(rig, rig.picture_window, np.full((SIZE, SIZE), 1.1))
+    moved = pose.clone()
+    moved[:, :3, 3] += 0.3
+    view = glance_view(given, pose, origin, unit_m=0.5)
+    torch.testing.assert_close(view.image, glance_view(given, moved, origin, unit_m=0.5).image)
+    u, v = float(given.columns[0, 40]), float(given.rows[0, 30])
+    expected = rig.t_base_camera[:3, :3] @ (backproject([u, v], 1.1, rig.camera) - [0, 0, 1.2])
+    np.testing.assert_allclose(view.points[0, :, 30, 40], expected, atol=1e-9)
+
+
+@settings(max_examples=50)
+@given(side=st.integers(10, 300), left=st.integers(0, 300), top=st.integers(0, 150))
+def test_training_and_windows_agree_on_where_samples_lie(side: int, left: int, top: int) -> None:
+    window = Window(left - 0.5, top - 0.5, side, side)
+    found = grid_coordinates(torch.tensor(window.as_array()[None]), SIZE)
+    for one, other in zip(found, window.sample_coordinates(SIZE), strict=True):
+        np.testing.assert_allclose(one[0], other, atol=1e-9)
 
 
 def test_told_intrinsics_decide_the_rays() -> None:

@@ -89,10 +89,10 @@ def test_models_of_another_rig_are_a_fault(tmp_path):
     for part in ("params", "models"):
         shutil.copytree(ROOT / part, tmp_path / part)
     rig = tmp_path / "params/rig.yaml"
-    rig.write_text(rig.read_text().replace("fovea_side_px: 96", "fovea_side_px: 80"))
+    rig.write_text(rig.read_text().replace("fovea_width_m: 0.1728", "fovea_width_m: 0.15"))
     code, found = doctor(cwd=tmp_path)
     assert code == 1
-    assert "trained for another rig: fovea_side_px" in found["estimator"]["found"]
+    assert "trained for another rig: fovea_width_m" in found["estimator"]["found"]
 
 
 def test_a_missing_library_and_an_old_sdk_are_named_with_the_remedy(tmp_path):

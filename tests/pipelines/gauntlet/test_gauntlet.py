@@ -140,7 +140,7 @@ def test_goal_arm_and_scene_are_those_of_the_seed_for_every_method(rig, image_mo
     look = GapSource._look
 
     def watched(source, photograph):
-        seen.append(photograph(rig.glance_window, rig.input_px)[0].tobytes())
+        seen.append(photograph(rig.picture_window, rig.input_px)[0].tobytes())
         return look(source, photograph)
 
     monkeypatch.setattr(GapSource, "_look", watched)

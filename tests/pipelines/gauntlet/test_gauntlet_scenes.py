@@ -52,9 +52,9 @@ def test_holes_take_the_share_of_depth_and_lie_at_the_same_place_in_every_window
     for scenes in (plain, torn):
         scenes.draw(3)
         photograph = scenes.camera(home)
-        rgb, depth = photograph(rig.glance_window, 84)
+        rgb, depth = photograph(rig.picture_window, 84)
         lost.append(float(np.mean(depth == 0)))
-        again = photograph(rig.glance_window, 84)[1]
+        again = photograph(rig.picture_window, 84)[1]
         assert np.array_equal(again == 0, depth == 0)
         assert rgb.any()
         scenes.close()

@@ -13,7 +13,7 @@ import zarr
 from datasets.generation.splits import WindowJitter
 from datasets.recorded_split import cut_recordings
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Window, invert, project, transform
+from datasets.rig.projection import invert, transform
 from datasets.store.recording import Recording
 from datasets.store.store import FrameStore
 from perception.cameras.run_recording import RunRecording
@@ -53,11 +53,11 @@ def test_a_recording_is_replayed_and_learnt_from_with_the_camera_s_own_intrinsic
         give(recorder, 3)
     assert RunRecording(recorder.path / FRAMES, rig.camera).intrinsics == seen
     stored = Recording(str(recorder.path), FRAMES)
-    assert cut_recordings([stored], str(tmp_path), "train", rig, WindowJitter(sigma_px=0, tail_share=0)) == 3
+    assert cut_recordings([stored], str(tmp_path), "train", rig, WindowJitter(sigma_m=0, tail_share=0)) == 3
     split = FrameStore(str(tmp_path), "train")
     np.testing.assert_array_equal(split.read("intrinsics"), [seen.as_array()] * 3)
-    pixel = project(transform(invert(rig.t_base_camera), world.arm.tcp), seen)
-    np.testing.assert_array_equal(split.read("fovea/window")[2], Window.around(pixel, 96, seen).as_array())
+    window = rig.fovea_window(transform(invert(rig.t_base_camera), world.arm.tcp), seen)
+    np.testing.assert_array_equal(split.read("fovea/window")[2], window.as_array())
 
 
 def test_what_is_recorded_whole_is_told_so(world, tmp_path):

@@ -31,7 +31,7 @@ from pipelines.runtime.goals import run_goals
 from pipelines.runtime.stops import StopReason
 from pipelines.setup import devices
 from pipelines.setup.assemble import RunOptions, _recorder, run
-from pipelines.setup.check import check, require_all
+from pipelines.setup.check import Verdict, check, require_all
 from pipelines.setup.devices import DeviceNames, open_devices
 from pipelines.setup.setup import make_fence
 from pipelines.twin.controller.controller import ControllerTwin
@@ -291,6 +291,7 @@ def test_check_shows_a_warning_and_fails_a_controller_that_only_simulates(knowin
         monkeypatch.setattr(devices, "make_camera", lambda names, setup: nullcontext())
         monkeypatch.setattr("pipelines.setup.check._frames", lambda devices, setup: iter(()))
         monkeypatch.setattr("pipelines.setup.check._intrinsics", lambda devices, setup: "")
+        monkeypatch.setattr("pipelines.setup.check._envelope", lambda devices, setup: Verdict("envelope", True, ""))
         told = {False: "no error, warning W14: a command has no solution", True: "the controller is in simulation mode"}
         for simulated in (False, True):
             (verdict,) = (each for each in check(knowing_setup, names, TWIN) if each.item == "controller")
