@@ -36,7 +36,7 @@ from control.arms.params import ArmParams
 from control.arms.site import SITE_PATH, LatencyParams, SiteParams, write_measured
 from datasets.arm.kinematics import Kinematics
 from datasets.common.cli import CommandParser, command_line, require_writable, seed
-from datasets.common.errors import ConfigError, DataError, DeviceError, SafetyStop
+from datasets.common.errors import ConfigError, DataError, SafetyStop
 from datasets.common.files import keep_previous
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics, invert, transform
@@ -53,10 +53,11 @@ from perception.cameras.camera import Camera
 from perception.estimator.estimator import PositionEstimator
 from perception.estimator.table_plane import seen_from_table
 from pipelines.capture.moves import MOVE_M, Filmed, film_moves
+from pipelines.capture.session import patient_read
 from pipelines.observers.output import unhurried_output
-from pipelines.run_real import add_consents, add_site, agrees_to_take_over, ask_operator
+from pipelines.run_real import add_consents, add_site, ask_operator, names_of_moved_arm
 from pipelines.runtime.interrupt import stop_on_signals
-from pipelines.setup.devices import TWIN, DeviceNames, open_devices
+from pipelines.setup.devices import DeviceNames, open_devices
 from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
 from pipelines.setup.setup import PROPORTIONAL, Setup, require_ways
 from pipelines.twin.settings import TWIN_PATH, TwinParams
@@ -64,7 +65,6 @@ from pipelines.twin.settings import TWIN_PATH, TwinParams
 PROG = "pipelines.calibrate"
 FRAMES_PER_POSE = 3
 REST_S = 0.3
-PATIENCE_S = 5.0
 MAX_RESIDUAL_MM = 15.0
 REFINEMENTS = 4
 LEAST_POSES = 8
@@ -123,23 +123,11 @@ def look_around(camera: Camera, arm: SlowArm, places: Sequence[NDArray[np.float6
         arrived = time.monotonic()
         taken = 0
         while taken < FRAMES_PER_POSE:
-            frame = _patient_read(camera)
+            frame = patient_read(camera)
             if frame.timestamp >= arrived + REST_S:
                 sightings.append(Sighting(frame, arm.tcp_at(frame.timestamp)))
                 taken += 1
     return sightings
-
-
-def _patient_read(camera: Camera) -> Frame:
-    """The next frame; the arm is at rest, so a camera may take a moment to come back."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return camera.read()
-        except DeviceError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def locate_camera(
@@ -408,14 +396,7 @@ def _by_networks(options: argparse.Namespace) -> Result:
 
 def _setup(options: argparse.Namespace) -> tuple[DeviceNames, Setup, TwinParams]:
     """What the options name, before anything is opened."""
-    if options.arm is None and options.camera not in (None, TWIN):
-        raise ConfigError(f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP")
-    names = DeviceNames.of(
-        options.camera,
-        options.arm,
-        take_over=options.take_over and (options.yes or agrees_to_take_over),
-        reports_are_commands=options.reports_are_commands,
-    )
+    names = names_of_moved_arm(options)
     rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
     setup = Setup.load(
         rig,

@@ -36,7 +36,7 @@ from pipelines.runtime.stops import StopReason
 from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.assemble import RunOptions, run
 from pipelines.setup.check import check, require_all
-from pipelines.setup.devices import NO_ARM, DeviceNames
+from pipelines.setup.devices import NO_ARM, TWIN, DeviceNames
 from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
 from pipelines.setup.setup import Setup, make_fence, require_ways
 from pipelines.twin.faults import FAULT_NAMES, PlannedFault
@@ -253,6 +253,22 @@ def add_site(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> No
         "--site",
         metavar="FILE",
         help=f"what is true of your laboratory (default: {SITE_PATH}, where it exists; see {SITE_EXAMPLE_PATH})",
+    )
+
+
+def names_of_moved_arm(options: argparse.Namespace) -> DeviceNames:
+    """Camera and arm of a command that moves the arm about to look at it.
+
+    Raises:
+        ConfigError: a real camera without an arm.
+    """
+    if options.arm is None and options.camera not in (None, TWIN):
+        raise ConfigError(f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP")
+    return DeviceNames.of(
+        options.camera,
+        options.arm,
+        take_over=options.take_over and (options.yes or agrees_to_take_over),
+        reports_are_commands=options.reports_are_commands,
     )
 
 

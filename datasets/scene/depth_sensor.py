@@ -203,10 +203,7 @@ def _shadow(disparity_px: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Pixels of the left view that a nearer surface hides from the right one; disparity in px of this image."""
     columns = np.arange(disparity_px.shape[1], dtype=np.float32)
     right_column = columns - disparity_px
-    nearest_from_right, reach = right_column.copy(), 1
-    while reach < len(columns):  # by doubling: numpy accumulates one element at a time
-        np.minimum(nearest_from_right[:, :-reach], nearest_from_right[:, reach:], out=nearest_from_right[:, :-reach])
-        reach *= 2
+    nearest_from_right = np.minimum.accumulate(right_column[:, ::-1], axis=1)[:, ::-1]
     return nearest_from_right < right_column - 0.5
 
 

@@ -36,11 +36,11 @@ from pipelines.capture.postures import choose_postures
 from pipelines.capture.session import CaptureFolder, Tour, describe_camera, look_at_rest
 from pipelines.observers.output import unhurried_output
 from pipelines.observers.step_prompt import StepPrompt
-from pipelines.run_real import add_consents, add_site, agrees_to_take_over, ask_operator
+from pipelines.run_real import add_consents, add_site, ask_operator, names_of_moved_arm
 from pipelines.runtime.interrupt import Interruption, stop_on_signals
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import Vector
-from pipelines.setup.devices import TWIN, DeviceNames, Devices, open_devices
+from pipelines.setup.devices import DeviceNames, Devices, open_devices
 from pipelines.setup.hidden import add_hidden_options, check_hidden, hidden_truth
 from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
 from pipelines.setup.setup import PROPORTIONAL, Setup
@@ -162,14 +162,7 @@ def _check(options: argparse.Namespace) -> DeviceNames:
         raise ConfigError(f"--postures {options.postures}: at least {LEAST_POSTURES} are needed for a camera's pose")
     if not 1 <= options.frames <= 100:
         raise ConfigError(f"--frames {options.frames}: give 1 to 100 for each posture")
-    if options.arm is None and options.camera not in (None, TWIN):
-        raise ConfigError(f"--camera {options.camera} without --arm: it is the arm that is moved about; name --arm IP")
-    names = DeviceNames.of(
-        options.camera,
-        options.arm,
-        take_over=options.take_over and (options.yes or agrees_to_take_over),
-        reports_are_commands=options.reports_are_commands,
-    )
+    names = names_of_moved_arm(options)
     require_writable_folder(options.out, "--out")
     require_writable(_picture(options.out), "--out")
     check_hidden(options, names, options.out)

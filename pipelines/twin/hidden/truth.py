@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from datasets.common.errors import DataError
 from datasets.common.files import write_whole
+from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.projection import Array, Intrinsics, invert, look_at, project, transform
 from datasets.rig.rig import Rig
 
-DISTANCE_M, SIDE_DEG, ABOVE_DEG, ROLL_DEG = (0.6, 1.8), 80.0, (-20.0, 60.0), 10.0
-"""The camera's place about the TCP at home, and its roll: the envelope that a calibration must serve."""
-FOCAL_PX = (380.0, 950.0)
+ENVELOPE = CameraEnvelope()
+"""The cameras that a calibration must serve are those that the estimator serves."""
+FOCAL_PX = ENVELOPE.focal_px
 """At 640 px of width."""
 CENTRE_PX = 8.0
 AIM_M = 0.10
@@ -142,9 +143,9 @@ def _draw_camera(rng: np.random.Generator, rig: Rig, table_z_m: float) -> tuple[
     corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
     width, height = rig.camera.width, rig.camera.height
     while True:
-        side = np.radians(rng.uniform(-SIDE_DEG, SIDE_DEG))
-        above = np.radians(rng.uniform(*ABOVE_DEG))
-        distance = rng.uniform(*DISTANCE_M)
+        side = np.radians(rng.uniform(-ENVELOPE.side_deg, ENVELOPE.side_deg))
+        above = np.radians(rng.uniform(*ENVELOPE.elevation_deg))
+        distance = rng.uniform(*ENVELOPE.distance_m)
         ray = np.array([np.cos(above) * np.cos(side), np.cos(above) * np.sin(side), np.sin(above)])
         focal, aspect = rng.uniform(*FOCAL_PX) * width / 640, 1 + rng.uniform(-0.002, 0.002)
         middle = np.array([width, height]) / 2 + rng.uniform(-CENTRE_PX, CENTRE_PX, 2)
@@ -152,7 +153,7 @@ def _draw_camera(rng: np.random.Generator, rig: Rig, table_z_m: float) -> tuple[
         aim = centre + rng.uniform(-AIM_M, AIM_M, 3)
         place = centre + distance * ray
         pose = look_at(place, aim)
-        roll = np.radians(rng.uniform(-ROLL_DEG, ROLL_DEG))
+        roll = np.radians(rng.uniform(-ENVELOPE.roll_deg, ENVELOPE.roll_deg))
         pose[:3, :3] = pose[:3, :3] @ mink.SO3.exp(np.array([0, 0, roll])).as_matrix()
         seen = transform(invert(pose), np.vstack([centre, corners]))
         pixels = project(seen, camera)
