@@ -1,4 +1,4 @@
-"""Recordings as labelled frames: cut into both looks and kept as a split, which training reads like any other.
+"""Recordings as labelled frames: cut into all looks and kept as a split, which training reads like any other.
 
 ``python -m datasets.recorded_split runs/real/20260807-101500 --out data/recorded --split train``
 """
@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from tqdm import tqdm
@@ -18,12 +19,12 @@ from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
 from datasets.generation.splits import FramesParams, WindowJitter
 from datasets.rig.projection import Intrinsics, invert, transform
-from datasets.rig.rig import RIG_PATH, Rig
+from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.recording import STOPPED, Recording
 from datasets.store.store import LABELS, Columns, LookName, depth_to_units, schema
 from datasets.store.writer import SplitWriter, changed_keys
 
-_LOOKS: tuple[LookName, ...] = ("glance", "fovea")
+_LOOKS: tuple[LookName, ...] = get_args(LookName)
 _SHARD_FRAMES = 250
 
 _EPILOG = """\
@@ -48,7 +49,7 @@ def cut_recordings(
     seed: int = 0,
     quiet: bool = True,
 ) -> int:
-    """Store the recordings' labelled frames, one after the other, as a split with both looks; how many there are.
+    """Store the recordings' labelled frames, one after the other, as a split with all looks; how many there are.
 
     The labels are the recorded ones: the TCP by the arm's encoders and the camera's calibrated pose. The fovea's
     windows lie about the TCP's pixel as in simulation. Steps without a TCP are left out, and the one that a stop came
@@ -119,22 +120,17 @@ def _row(recording: Recording, index: int, labels: Columns, rig: Rig, miss_m: np
     own = {name: values[index] for name, values in labels.items()}
     k = Intrinsics.from_array(own["intrinsics"], rig.camera.width, rig.camera.height)
     point = transform(invert(own["T_base_camera"]), own["tcp"])
-    whole = rig.glance_window(own["T_base_camera_told"], k)
-    window = rig.fovea_window(point, k, miss_m * k.fx / point[2])
-    glance_rgb, glance_depth = frame.cut(whole, rig.input_px)
-    fovea_rgb, fovea_depth = frame.cut(window, rig.input_px)
-    return {
-        **own,
-        "tcp_seen": own["tcp"],
-        "glance/rgb": glance_rgb,
-        "glance/depth": depth_to_units(glance_depth),
-        "glance/window": whole.as_array(),
-        "image_px": np.array([k.width, k.height], float),
-        "fovea/rgb": fovea_rgb,
-        "fovea/depth": depth_to_units(fovea_depth),
-        "fovea/window": window.as_array(),
-        "scene_seed": np.array(index, np.uint64),
+    windows = {
+        "glance": rig.glance_window(own["T_base_camera_told"], k),
+        "fovea": rig.fovea_window(point, k, miss_m * k.fx / point[2]),
+        "base": rig.base_window(transform(invert(own["T_base_camera"]), BASE_TARGET_M), k),
     }
+    row = own | {"tcp_seen": own["tcp"], "base_seen": np.array(BASE_TARGET_M)}
+    row |= {"image_px": np.array([k.width, k.height], float), "scene_seed": np.array(index, np.uint64)}
+    for look, window in windows.items():
+        rgb, depth = frame.cut(window, rig.input_px)
+        row |= {f"{look}/rgb": rgb, f"{look}/depth": depth_to_units(depth), f"{look}/window": window.as_array()}
+    return row
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,18 +3,21 @@
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from datasets.generation.splits import SplitPlan
-from datasets.rig.projection import Array, invert, transform
+from datasets.rig.projection import Array, Window, invert, transform
+from datasets.rig.rig import BASE_TARGET_M
 from datasets.scene.depth_sensor import seen_at
 from datasets.scene.photographer import Photographer
 from datasets.scene.scene import Scene, SceneSampler
-from datasets.store.store import Columns, depth_to_units, schema
+from datasets.store.store import Columns, LookName, depth_to_units, schema
 
-_FOVEA_NOISE_SEED = 1
-"""The glance's noise is drawn with 0: the two looks must not share it pixel by pixel."""
-_JITTER_STREAM = 1
+_NOISE_SEED = {"glance": 0, "fovea": 1, "base": 2}
+"""The looks must not share their noise pixel by pixel."""
+_JITTER_STREAM = {"fovea": 1, "base": 2}
+_BASE_JITTER = 2.0
+"""Times the fovea's: the look at the base begins where a camera that may have been knocked should see it."""
 
 
 class Drawer(Protocol):
@@ -52,7 +55,8 @@ class SceneDrawer:
         scene = self._sampler.sample(seed)
         row: dict[str, NDArray[Any]] = {
             "tcp": scene.tcp,
-            "tcp_seen": _tcp_seen(scene),
+            "tcp_seen": _seen(scene, scene.tcp),
+            "base_seen": _seen(scene, BASE_TARGET_M),
             "joints": scene.joints_rad,
             "intrinsics": scene.intrinsics.as_array(),
             "image_px": np.array([scene.intrinsics.width, scene.intrinsics.height], float),
@@ -62,18 +66,23 @@ class SceneDrawer:
         }
         if self._photographer is None:
             return row
-        if "glance" in self._plan.looks:
-            window = rig.glance_window(scene.t_base_camera_told, scene.intrinsics)
-            rgb, depth = self._photographer.photograph(scene, window, rig.input_px)
-            row |= {"glance/rgb": rgb, "glance/depth": depth_to_units(depth), "glance/window": window.as_array()}
-        if "fovea" in self._plan.looks:
-            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_JITTER_STREAM,)))
-            point = transform(invert(scene.t_base_camera), scene.tcp)
-            miss_px = self._plan.window_jitter.sample(rng) * scene.intrinsics.fx / point[2]
-            window = rig.fovea_window(point, scene.intrinsics, miss_px)
-            rgb, depth = self._photographer.photograph(scene, window, rig.input_px, _FOVEA_NOISE_SEED)
-            row |= {"fovea/rgb": rgb, "fovea/depth": depth_to_units(depth), "fovea/window": window.as_array()}
+        for look in self._plan.looks:
+            window = self._window(look, scene, seed)
+            rgb, depth = self._photographer.photograph(scene, window, rig.input_px, _NOISE_SEED[look])
+            row |= {f"{look}/rgb": rgb, f"{look}/depth": depth_to_units(depth), f"{look}/window": window.as_array()}
         return row
+
+    def _window(self, look: LookName, scene: Scene, seed: int) -> Window:
+        rig = self._plan.rig
+        if look == "glance":
+            return rig.glance_window(scene.t_base_camera_told, scene.intrinsics)
+        target = scene.tcp if look == "fovea" else BASE_TARGET_M
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_JITTER_STREAM[look],)))
+        point = transform(invert(scene.t_base_camera), target)
+        miss_px = self._plan.window_jitter.sample(rng) * scene.intrinsics.fx / point[2]
+        if look == "fovea":
+            return rig.fovea_window(point, scene.intrinsics, miss_px)
+        return rig.base_window(point, scene.intrinsics, _BASE_JITTER * miss_px)
 
     def close(self) -> None:
         """Free the GL context."""
@@ -82,9 +91,9 @@ class SceneDrawer:
             self._photographer = None
 
 
-def _tcp_seen(scene: Scene) -> Array:
-    """Where the depth camera, with its own error, places the TCP, base frame."""
-    point = transform(invert(scene.t_base_camera), scene.tcp)
+def _seen(scene: Scene, point_base: ArrayLike) -> Array:
+    """Where the depth camera, with its own error, places a point ``(3,)`` m, base frame."""
+    point = transform(invert(scene.t_base_camera), point_base)
     return transform(scene.t_base_camera, seen_at(point, scene.depth_error))
 
 

@@ -15,7 +15,9 @@ from datasets.rig.projection import Array, Intrinsics, Window, invert, look_at, 
 
 RIG_PATH = Path("params/rig.yaml")
 BASE_TARGET_M = (0.0, 0.0, 0.15)
-"""A point inside the arm's base, which never moves: the glance's second target; base frame, m."""
+"""A point inside the arm's base, which never moves: what the look at the base finds; base frame, m."""
+BASE_WIDTH_M = 0.26
+"""Of the square that the look at the base sees: the base and the first link, and 60 mm that a camera was knocked by."""
 
 Interval = tuple[float, float]
 Point = tuple[float, float, float]
@@ -149,10 +151,11 @@ class Rig(Checked):
 
     def fovea_window(self, point_camera: ArrayLike, intrinsics: Intrinsics, miss_px: ArrayLike = (0.0, 0.0)) -> Window:
         """The square ``fovea_width_m`` wide at a camera-frame point ``(3,)`` m, ``miss_px`` off its pixel."""
-        largest = min(intrinsics.width, intrinsics.height)
-        side = np.nan_to_num(self.fovea_width_m * intrinsics.fx / float(np.asarray(point_camera)[2]), nan=largest)
-        side = int(np.clip(np.rint(side), _FEWEST_PX, largest))
-        return Window.around(project(point_camera, intrinsics) + np.asarray(miss_px), side, intrinsics)
+        return _square_at(point_camera, self.fovea_width_m, intrinsics, miss_px)
+
+    def base_window(self, point_camera: ArrayLike, intrinsics: Intrinsics, miss_px: ArrayLike = (0.0, 0.0)) -> Window:
+        """The square ``BASE_WIDTH_M`` wide at a camera-frame point ``(3,)`` m, ``miss_px`` off its pixel."""
+        return _square_at(point_camera, BASE_WIDTH_M, intrinsics, miss_px)
 
     @property
     def max_speed_m_s(self) -> float:
@@ -162,3 +165,10 @@ class Rig(Checked):
     def to_json(self) -> dict:
         """Plain values, as stored beside models and frames."""
         return json.loads(json.dumps(asdict(self)))
+
+
+def _square_at(point_camera: ArrayLike, width_m: float, intrinsics: Intrinsics, miss_px: ArrayLike) -> Window:
+    largest = min(intrinsics.width, intrinsics.height)
+    side = np.nan_to_num(width_m * intrinsics.fx / float(np.asarray(point_camera)[2]), nan=largest)
+    side = int(np.clip(np.rint(side), _FEWEST_PX, largest))
+    return Window.around(project(point_camera, intrinsics) + np.asarray(miss_px), side, intrinsics)

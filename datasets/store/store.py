@@ -9,7 +9,7 @@ Layout of a split, with N frames::
 
     <look>/rgb (N, S, S, 3) uint8        <look>/depth (N, S, S) uint16, 0.1 mm, 0 = no reading
     <look>/window (N, 4) px              tcp (N, 3) m            joints (N, 7) rad
-    tcp_seen (N, 3) m, where the depth camera, with its scale and warp, places the TCP
+    tcp_seen, base_seen (N, 3) m, where the depth camera, with its scale and warp, places the TCP and the base's point
     intrinsics (N, 4) px                 image_px (N, 2), width and height of the native image
     T_base_camera (N, 4, 4), where the camera is
     scene_seed (N,) uint64               T_base_camera_told (N, 4, 4), where the estimator is told it is
@@ -43,7 +43,7 @@ VERSION = 1
 
 DEPTH_UNIT_M = 1e-4
 
-LookName = Literal["glance", "fovea"]
+LookName = Literal["glance", "fovea", "base"]
 Columns = Mapping[str, NDArray[Any]]
 
 
@@ -81,13 +81,14 @@ def schema(looks: Sequence[LookName], size_px: int) -> dict[str, Column]:
         columns[f"{look}/window"] = Column((4,), "float64")
     more = {
         "tcp_seen": Column((3,), "float64"),
+        "base_seen": Column((3,), "float64"),
         "image_px": Column((2,), "float64"),
         "scene_seed": Column((), "uint64"),
     }
     return {**columns, **LABELS, **more}
 
 
-_KNOWN = {name: column for look in ("glance", "fovea") for name, column in schema([look], 0).items()} | {
+_KNOWN = {name: column for look in get_args(LookName) for name, column in schema([look], 0).items()} | {
     "native/rgb": Column((0, 0, 3), "uint8"),
     "native/depth": Column((0, 0), "uint16"),
     "timestamp": Column((), "float64"),

@@ -16,14 +16,14 @@ from datasets.store.store import FrameStore, LookName, depth_to_metres
 
 Batch = dict[str, torch.Tensor]
 """One look of B frames: ``rgb (B, S, S, 3)`` uint8, ``depth (B, S, S)`` m (0 = no reading), ``window (B, 4)`` px,
-``tcp`` and ``tcp_seen (B, 3)`` m, ``joints (B, 7)`` rad, ``intrinsics (B, 4)`` and ``image_px (B, 2)`` of the native
-image, ``T_base_camera`` and ``T_base_camera_told (B, 4, 4)``; float32 but for ``rgb``."""
+``tcp``, ``tcp_seen`` and ``base_seen (B, 3)`` m, ``joints (B, 7)`` rad, ``intrinsics (B, 4)`` and ``image_px (B, 2)``
+of the native image, ``T_base_camera`` and ``T_base_camera_told (B, 4, 4)``; float32 but for ``rgb``."""
 
 MIXED_SHARDS = 4
 """Shards held in memory and shuffled together: 35 MB of 250-frame shards. Frames are drawn independently of each
 other, so the mixture need not be wider."""
 
-_LABELS = ("tcp", "tcp_seen", "joints", "intrinsics", "image_px", "T_base_camera", "T_base_camera_told")
+_LABELS = ("tcp", "tcp_seen", "base_seen", "joints", "intrinsics", "image_px", "T_base_camera", "T_base_camera_told")
 
 
 @dataclass(frozen=True)

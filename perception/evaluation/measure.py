@@ -1,9 +1,9 @@
-"""Packs the trained looks into an estimator, calibrates its sigma on validation, and measures it on every test split.
+"""Packs the trained looks into an estimator, calibrates its sigma on a split of its own, measures it on the others.
 
 Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`perception.evaluation.metrics`)::
 
-    default.<split>      n, median_mm, mean_mm, p95_mm     glance, then fovea
-    glance.<split>       the same after the first look alone
+    default.<split>      n, median_mm, mean_mm, p95_mm     the answer
+    glance.<split>       the same after the first look alone; base.<split>: of where the base appears
     sigma.<split>        within_1_sigma, within_2_sigma (shares of errors per axis), median_sigma_mm
     axes.<split>         per axis x, y, z: bias_mm, median_mm, p95_mm
     confessed.<split>    share of frames with a sigma above max_sigma_m, at which the runtime stops; of the others,
@@ -14,7 +14,7 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     baselines.<name>     as default, where `make baselines` has left results/perception/baselines/<name>.json
     seeds                where `python -m perception.seeds` has left results/perception/seeds.json
     frames               digest of the frames' parameters: only what was trained and measured on the same is compared
-    train_s, seed        of both looks' trainings together, and of the glance's
+    train_s, seed        of all looks' trainings together, and of the glance's
 """
 
 import json
@@ -34,7 +34,7 @@ from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.rig import Rig
 from datasets.scene.renderer import require_gl
-from perception.estimator.estimator import GRAPHS, SIGMAS
+from perception.estimator.estimator import GRAPHS
 from perception.evaluation.comparison import beside, draw_comparison, frames_digest
 from perception.evaluation.corruptions import measure_corruptions
 from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
@@ -64,7 +64,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     estimator = Path(params.estimator)
     part = estimator.with_name(estimator.name + ".part")
     delete_own(part)
-    pack(looks, rig, envelope, {name: np.ones(3) for name in SIGMAS}, own_folder(part))
+    pack(looks, rig, envelope, {name: np.ones(3) for name in GRAPHS}, own_folder(part))
     predictions = predict(part, plans[params.calibration_split], pool)
     scale = {
         "glance": sigma_scale(predictions.glance - predictions.tcp, predictions.glance_sigma).mean().repeat(3),
@@ -74,7 +74,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     describe(looks, rig, envelope, scale, part)
     _install(part, estimator)
 
-    names = ("default", "glance", "sigma", "axes", "confessed", "conditions", "moved")
+    names = ("default", "glance", "base", "sigma", "axes", "confessed", "conditions", "moved")
     metrics: dict[str, Any] = {name: {} for name in names}
     measured: dict[str, Predictions] = {}
     for split in params.splits:
@@ -86,6 +86,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
         errors = predictions.fovea - predictions.tcp
         metrics["default"][split] = summarize(errors)
         metrics["glance"][split] = summarize(predictions.glance - predictions.tcp)
+        metrics["base"][split] = summarize(predictions.base_error)
         metrics["sigma"][split] = coverage(errors, predictions.fovea_sigma)
         metrics["axes"][split] = per_axis(errors)
         confessed = predictions.fovea_sigma.max(axis=1) > params.max_sigma_m

@@ -13,7 +13,7 @@ class LocateParams(Checked):
     """What is packed, and where it is measured.
 
     Attributes:
-        glance, fovea: folders of the two training runs.
+        glance, fovea, base: folders of the three training runs.
         frames: the parameter file that defines the splits.
         calibration_split: sigma's scale is fitted on it; never a test split.
         splits: test splits.
@@ -29,6 +29,7 @@ class LocateParams(Checked):
 
     glance: str
     fovea: str
+    base: str
     frames: str
     calibration_split: str
     splits: tuple[str, ...]

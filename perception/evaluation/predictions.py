@@ -12,9 +12,9 @@ from datasets.generation.splits import SplitPlan
 from datasets.rig.envelope import direction_deg, focal_640_px
 from datasets.rig.projection import Array, Window, invert, transform
 from datasets.rig.rig import BASE_TARGET_M
+from datasets.scene.depth_sensor import seen_at
 from datasets.scene.photographer import Photographer
 from datasets.scene.scene import Scene, SceneSampler
-from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import PositionEstimator
 
 CHUNK = 25
@@ -30,7 +30,7 @@ class Predictions:
         tcp: the truth.
         glance, glance_sigma: of the first look.
         fovea, fovea_sigma: of the second: the answer.
-        base_error: ``(N, 3)`` m, of where the glance sees the arm's base, camera frame; base_sigma: likewise.
+        base_error: ``(N, 3)`` m, of where the arm's base is seen, base frame; base_sigma: likewise.
         distance: ``(N,)`` m, of the TCP from the camera along its axis.
         side, elevation: ``(N,)`` deg, of the camera seen from the TCP, as :mod:`datasets.rig.envelope` measures them.
         focal: ``(N,)`` px, of an image scaled to 640x480.
@@ -85,13 +85,13 @@ class _FramePredictor:
         for index in frames:
             scene = sampler.sample(self._plan.scene_seed(index))
             location = estimator.locate(SceneCamera(photographer, scene), scene.t_base_camera_told, scene.intrinsics)
-            base = transform(invert(scene.t_base_camera), BASE_TARGET_M).astype(np.float64)
-            seen = location.base or PositionEstimate(base, np.ones(3))
+            base = seen_at(transform(invert(scene.t_base_camera), BASE_TARGET_M), scene.depth_error)
+            base_error = location.base.xyz - transform(scene.t_base_camera_told, base)
             estimates = (location.glance.xyz, location.glance.sigma, location.fovea.xyz, location.fovea.sigma)
             distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
             angles = direction_deg(scene.t_base_camera, scene.tcp)
             camera = (distance, *angles, focal_640_px(scene.intrinsics))
-            rows.append((scene.tcp, *estimates, seen.xyz - base, seen.sigma, *camera, np.array(location.moved)))
+            rows.append((scene.tcp, *estimates, base_error, location.base.sigma, *camera, np.array(location.moved)))
         return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def close(self) -> None:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 from perception.networks import Answer, build_backbone
-from perception.networks.preprocess import Pixels, View, fovea_view, glance_view
+from perception.networks.preprocess import Pixels, View, facing, fovea_view, glance_view
 
-LookName = Literal["glance", "fovea"]
+LookName = Literal["glance", "fovea", "base"]
 Channels = Literal["rgb", "rgbd"]
 CHANNEL_COUNT = {"rgb": 3, "rgbd": 7}
 
@@ -19,7 +19,7 @@ GLANCE_ORIGIN_M = (0.0, 0.0, 1.2)
 """What the glance's positions are told from: a point of the camera's frame amid the distances that it serves."""
 GLANCE_UNIT_M = 0.6
 FOVEA_UNIT_M = 0.125
-OFFSET_M = {"glance": 0.2, "fovea": 0.1}
+OFFSET_M = {"glance": 0.2, "fovea": 0.1, "base": 0.1}
 """Unit of the networks' outputs: about the spread of what each look has to find."""
 
 
@@ -32,8 +32,8 @@ class LookSettings:
     """What one look's network is built from.
 
     Attributes:
-        look: ``glance`` works about a point before the camera, ``fovea`` about a coarse estimate; both along the base
-            frame's axes.
+        look: ``glance`` works about a point before the camera; ``fovea`` and ``base``, about a coarse estimate of the
+            TCP and of the arm's base; all along the axes of :func:`perception.networks.preprocess.facing`.
         backbone: see :func:`perception.networks.build_backbone`.
         channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
         size_px: of the window's picture.
@@ -102,11 +102,11 @@ class GlanceGraph(nn.Module):
         """Pixels as :class:`perception.networks.preprocess.Pixels` documents them, ``T_base_camera`` ``(B, 4, 4)``."""
         pixels = Pixels(rgb, depth, columns, rows, intrinsics)
         answer = self.locator.answer(self.locator.view(pixels, pose, pose[:, :3, 3]))
-        return glance_to_camera(answer.xyz, pose), sigma(answer)
+        return glance_to_camera(answer.xyz, pose), sigma_in_base(sigma(answer), pose)
 
 
 class FoveaGraph(nn.Module):
-    """The fovea as it is exported: base-frame ``xyz`` and ``sigma``, each ``(B, 1, 3)`` m."""
+    """The fovea, and the look at the base, as exported: base-frame ``xyz`` and ``sigma``, each ``(B, 1, 3)`` m."""
 
     inputs = ("rgb", "depth", "columns", "rows", "intrinsics", "pose", "estimate")
 
@@ -125,19 +125,26 @@ class FoveaGraph(nn.Module):
         estimate: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Pixels, ``T_base_camera`` ``(B, 4, 4)`` and the coarse estimate ``(B, 3)`` m in the base frame."""
-        view = fovea_view(Pixels(rgb, depth, columns, rows, intrinsics), pose, estimate, FOVEA_UNIT_M)
+        view = self.locator.view(Pixels(rgb, depth, columns, rows, intrinsics), pose, estimate)
         answer = self.locator.answer(view)
-        return answer.xyz + estimate[:, None], sigma(answer)
+        xyz = torch.einsum("bji,bkj->bki", facing(pose), answer.xyz) + estimate[:, None]
+        return xyz, sigma_in_base(sigma(answer), pose)
+
+
+def sigma_in_base(sigma: Tensor, pose: Tensor) -> Tensor:
+    """Deviations ``(B, K, 3)`` m along the base frame's axes of independent ones along :func:`facing`'s."""
+    return torch.einsum("bji,bkj->bki", facing(pose) ** 2, sigma**2).sqrt()
 
 
 def glance_to_camera(xyz: Tensor, pose: Tensor) -> Tensor:
     """The glance's answers ``(B, K, 3)`` m as points of the camera's frame."""
-    return torch.einsum("bji,bkj->bki", pose[:, :3, :3], xyz) + xyz.new_tensor(GLANCE_ORIGIN_M)
+    return torch.einsum("bji,bkj->bki", facing(pose) @ pose[:, :3, :3], xyz) + xyz.new_tensor(GLANCE_ORIGIN_M)
 
 
 def glance_from_camera(points: Tensor, pose: Tensor) -> Tensor:
     """Points ``(B, K, 3)`` m of the camera's frame as the glance answers them."""
-    return torch.einsum("bij,bkj->bki", pose[:, :3, :3], points - points.new_tensor(GLANCE_ORIGIN_M))
+    rotation = facing(pose) @ pose[:, :3, :3]
+    return torch.einsum("bij,bkj->bki", rotation, points - points.new_tensor(GLANCE_ORIGIN_M))
 
 
 def graph(locator: Locator) -> GlanceGraph | FoveaGraph:

@@ -69,22 +69,38 @@ def point_map(pixels: Pixels) -> Tensor:
     return torch.stack([x, y, pixels.depth], dim=1)
 
 
+def facing(pose: Tensor) -> Tensor:
+    r"""Turn ``(B, 3, 3)`` about the base frame's z axis after which a camera at ``pose`` ``(B, 4, 4)`` looks along x.
+
+    The looks work in these axes: what they learn of one side of the arm holds for every other. With :math:`f` the
+    camera's optical axis in the base frame, :math:`c = f_x / \sqrt{f_x^2 + f_y^2}` and :math:`s` likewise:
+
+    .. math:: F = \begin{pmatrix} c & s & 0 \\ -s & c & 0 \\ 0 & 0 & 1 \end{pmatrix}
+    """
+    forward = pose[:, :2, 2]
+    cosine, sine = (forward / forward.norm(dim=1, keepdim=True).clamp_min(1e-6)).unbind(1)
+    zero, one = torch.zeros_like(sine), torch.ones_like(sine)
+    return torch.stack([cosine, sine, zero, -sine, cosine, zero, zero, zero, one], dim=1).view(-1, 3, 3)
+
+
 def glance_view(pixels: Pixels, pose: Tensor, origin: Tensor, unit_m: float) -> View:
-    """The whole view about the camera-frame point ``origin`` ``(3,)`` m, turned into the base frame's directions.
+    """The whole view about the camera-frame point ``origin`` ``(3,)`` m, along the axes of :func:`facing`.
 
     Of the ``pose`` ``(B, 4, 4)`` only the rotation counts: up is up from wherever a camera looks, but where the camera
     stands must be seen.
     """
-    points = torch.einsum("bij,bjhw->bihw", pose[:, :3, :3], point_map(pixels) - origin[None, :, None, None])
+    rotation = facing(pose) @ pose[:, :3, :3]
+    points = torch.einsum("bij,bjhw->bihw", rotation, point_map(pixels) - origin[None, :, None, None])
     valid = (pixels.depth > 0) & (pixels.depth < FARTHEST_M)
     return _view(pixels.rgb, points, valid, unit_m)
 
 
 def fovea_view(pixels: Pixels, pose: Tensor, estimate: Tensor, unit_m: float) -> View:
-    """The window in the base frame, about the first ``estimate`` ``(B, 3)`` m, seen from ``pose`` ``(B, 4, 4)``."""
+    """The window about ``estimate`` ``(B, 3)`` m, along :func:`facing`'s axes, seen from ``pose`` ``(B, 4, 4)``."""
     rotation, position = pose[:, :3, :3], pose[:, :3, 3]
-    points = torch.einsum("bij,bjhw->bihw", rotation, point_map(pixels))
-    points = points + (position - estimate)[:, :, None, None]
+    turn = facing(pose)
+    points = torch.einsum("bij,bjhw->bihw", turn @ rotation, point_map(pixels))
+    points = points + torch.einsum("bij,bj->bi", turn, position - estimate)[:, :, None, None]
     distance = torch.einsum("bi,bi->b", estimate - position, rotation[:, :, 2])[:, None, None]
     valid = (pixels.depth > 0) & ((pixels.depth - distance).abs() < FOVEA_DEPTH_M)
     return _view(pixels.rgb, points, valid, unit_m)

@@ -56,7 +56,7 @@ def inverse_transform(pose: Tensor, points: Tensor) -> Tensor:
 
 def turned(pose: Tensor, spread_rad: float) -> Tensor:
     """Poses ``(B, 4, 4)`` turned about random axes by small angles of ``spread_rad`` per axis."""
-    angles = spread_rad * torch.randn(len(pose), 3)
+    angles = spread_rad * torch.randn(len(pose), 3, device=pose.device)
     x, y, z = angles.unbind(1)
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
@@ -86,6 +86,8 @@ def draw_coarse_estimate(
     across_px = error.across_m * intrinsics[:, :2] / tcp_camera[:, 2:]
     guessed = project(tcp_camera, intrinsics) + across_px * torch.randn_like(corner)
     pixel = torch.where(pushed, guessed, centred)
-    bad = torch.rand(len(window), 1) < error.tail_share
+    bad = torch.rand(len(window), 1, device=window.device) < error.tail_share
     spread = torch.where(bad, error.tail_distance_m, error.distance_m)
-    return backproject(pixel, tcp_camera[:, 2:] + spread * torch.randn(len(window), 1), intrinsics)
+    return backproject(
+        pixel, tcp_camera[:, 2:] + spread * torch.randn(len(window), 1, device=window.device), intrinsics
+    )

@@ -36,13 +36,12 @@ class LossWeights:
     near_m: float = 0.1
 
 
-def position_loss(answer: Answer, targets: Tensor, moved: Tensor, seen: Tensor, weights: LossWeights) -> Tensor:
+def position_loss(answer: Answer, targets: Tensor, seen: Tensor, weights: LossWeights) -> Tensor:
     """Scalar loss of answers about targets ``(B, K, 3)`` m (about the view's origin).
 
     Args:
         answer: the network's.
         targets: where they are.
-        moved: ``(B, K, 3)`` m, what is added to the error before the uncertainty sees it.
         seen: ``(B,)`` 1 where the targets can be seen at all; elsewhere only the uncertainty is trained.
         weights: of the terms.
     """
@@ -57,5 +56,5 @@ def position_loss(answer: Answer, targets: Tensor, moved: Tensor, seen: Tensor, 
             1
         )
         loss = loss + weights.votes / UNIT_M * (vote_error * target_weights).sum()
-    likelihood = (answer.xyz.detach() - targets + moved).abs() * (-answer.log_sigma).exp() + answer.log_sigma
+    likelihood = (answer.xyz.detach() - targets).abs() * (-answer.log_sigma).exp() + answer.log_sigma
     return loss + weights.sigma * likelihood.sum((1, 2)).mean()

@@ -10,7 +10,7 @@ from torch import Tensor
 from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
 from perception.networks.locator import Channels, Locator, LookName, LookSettings, glance_from_camera
-from perception.networks.preprocess import Pixels, View, grid_coordinates
+from perception.networks.preprocess import Pixels, View, facing, grid_coordinates
 from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
 from perception.training.coarse_estimates import (
     GlanceError,
@@ -27,7 +27,7 @@ class Regressor(pl.LightningModule):
     """A look that learns where the TCP is and how sure it may be.
 
     Args:
-        look: ``glance`` or ``fovea``.
+        look: ``glance``, ``fovea`` or ``base``.
         backbone: ``voting[:WIDTHxBLOCKS]``, ``conv3`` or ``timm:NAME``.
         channels: ``rgbd``, or ``rgb`` for colour alone.
         rig: the rig file that the frames were drawn for.
@@ -70,26 +70,32 @@ class Regressor(pl.LightningModule):
         self._colour = ColourChange(self.augment, seed=torch.initial_seed() % 2**32)
         self._autocast = self._autocast_wanted and self.device.type == "cpu" and bfloat16_is_fast()
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment a training batch, on the processor, wherever the network computes."""
+        if not self.trainer.training:
+            return batch
+        rgb, depth, seen = corrupt(
+            self._colour(batch["rgb"]), batch["depth"], self._target_in_picture(batch), self.augment.spoilt
+        )
+        return batch | {"rgb": rgb, "depth": punch_holes(depth, self.augment.holes), "seen": seen}
+
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch of frames, augmented."""
-        pixel = self._tcp_in_picture(batch)
-        rgb, depth, seen = corrupt(self._colour(batch["rgb"]), batch["depth"], pixel, self.augment.spoilt)
-        depth = punch_holes(depth, self.augment.holes)
-        view, target, moved = self._view_and_target(batch | {"rgb": rgb, "depth": depth}, seen)
+        """Loss of one batch of augmented frames."""
+        view, target = self._view_and_target(batch, batch["seen"])
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             answer = self.locator.answer(view._replace(image=view.image.to(memory_format=torch.channels_last)))
-        loss = position_loss(answer, target, moved, seen, self.loss)
+        loss = position_loss(answer, target, batch["seen"], self.loss)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Keep the errors of one batch; the fovea's coarse estimates are the same at every validation."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng():
             torch.manual_seed(batch_index)
-            view, target, moved = self._view_and_target(batch, torch.ones(len(batch["tcp"])))
+            view, target = self._view_and_target(batch, torch.ones_like(batch["tcp"][:, 0]))
         answer = self.locator.answer(view)
         self._errors.append(answer.xyz - target)
-        self._sigmas.append((answer.xyz - target + moved) / answer.log_sigma.exp())
+        self._sigmas.append((answer.xyz - target) / answer.log_sigma.exp())
 
     def on_validation_epoch_end(self) -> None:
         """Median, mean and 95th percentile of the distance in mm, and how wide one sigma truly is."""
@@ -121,40 +127,43 @@ class Regressor(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _tcp_in_picture(self, batch: Batch) -> Tensor:
-        camera = inverse_transform(batch["T_base_camera"], batch["tcp"])
+    def _target(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Where the look's target is, and where the depth camera's own error places it: base frame, ``(B, 3)`` m."""
+        if self.settings.look == "base":
+            return batch["tcp"].new_tensor(BASE_TARGET_M).expand_as(batch["tcp"]), batch["base_seen"]
+        return batch["tcp"], batch["tcp_seen"]
+
+    def _target_in_picture(self, batch: Batch) -> Tensor:
+        camera = inverse_transform(batch["T_base_camera"], self._target(batch)[0])
         window = batch["window"]
         share = (project(camera, batch["intrinsics"]) - window[:, :2]) / window[:, 2:]
         return share * self.settings.size_px - 0.5
 
-    def _view_and_target(self, batch: Batch, seen: Tensor) -> tuple[View, Tensor, Tensor]:
-        """The view, the targets about its origin, and by how much believing the told pose moves the answers; m.
+    def _view_and_target(self, batch: Batch, seen: Tensor) -> tuple[View, Tensor]:
+        """The view, and the targets about its origin; m.
 
-        Positions are learnt with the camera's true pose, and where the depth camera's own error places them: what the
-        told pose and the depth are wrong by cannot be seen in a window, and would only be noise to the position. The
-        uncertainty must know of both.
+        Positions are learnt where the depth camera's own error places them, and the fovea's with the camera's true
+        pose: what the told pose and the depth are wrong by cannot be seen in a window
+        (:mod:`perception.estimator.pose_check` accounts for both). The other two looks come before any correction of
+        the told pose.
         """
         columns, rows = grid_coordinates(batch["window"], self.settings.size_px)
         pixels = Pixels(batch["rgb"], batch["depth"], columns, rows, batch["intrinsics"])
-        pose, told = batch["T_base_camera"], batch["T_base_camera_told"]
-        camera = inverse_transform(pose, batch["tcp_seen"])
+        true = batch["T_base_camera"]
+        camera = inverse_transform(true, self._target(batch)[1])
+        pose = true if self.settings.look == "fovea" else turned(true, math.radians(self.glance_error.turn_deg))
         if self.settings.look == "glance":
-            held = turned(pose, math.radians(self.glance_error.turn_deg))
-            view = self.locator.view(pixels, held, camera)
-            base = inverse_transform(pose, camera.new_tensor(BASE_TARGET_M).expand_as(camera))
+            view = self.locator.view(pixels, pose, camera)
+            base = inverse_transform(true, camera.new_tensor(BASE_TARGET_M).expand_as(camera))
             points = torch.stack([camera, base], dim=1)[:, : self.locator.targets]
-            targets = glance_from_camera(points, held)
-            return view, targets, torch.zeros_like(targets)
+            return view, glance_from_camera(points, pose)
         coarse = draw_coarse_estimate(
             camera, batch["window"], batch["intrinsics"], batch["image_px"], self.glance_error
         )
         coarse = torch.where(seen[:, None] > 0, coarse, _at_what_is_there(coarse, batch["depth"]))
         estimate = transform(pose, coarse)
         view = self.locator.view(pixels, pose, estimate)
-        moved = transform(told, camera) - batch["tcp_seen"]
-        moved[:, 2] = 0.0  # at run time the table corrects the told pose's height
-        moved = moved + batch["tcp_seen"] - batch["tcp"]
-        return view, (batch["tcp_seen"] - estimate)[:, None], moved[:, None]
+        return view, (facing(pose) @ (transform(pose, camera) - estimate)[..., None]).mT
 
 
 def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:
