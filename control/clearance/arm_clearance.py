@@ -18,13 +18,16 @@ from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 
 PLATE = "the base plate"
-_STEP_M = 0.02
-"""Of a straight way between two inverse kinematics."""
+_STEP_M = 0.004
+"""Of a straight way between two inverse kinematics: near a singularity, longer ones come to other joints at its end."""
 _MISSED_M = 1e-3
 _NEARER_M = 1e-6
 _LEAVING_TOLERANCE_M = 5e-4
+_RESERVE_M = 1e-4
+"""Nothing is approached to less than this above the margin, so that leaving it can be proven to stay outside."""
 _ITERATIONS = 2
 _CUTS_A_STEP = 3
+_CUTS_LEAVING = 12
 _DOWN = pointing_down()
 
 
@@ -213,10 +216,13 @@ class ArmClearance:
         leaves = left >= room - _NEARER_M
         if (leaves or room == params.slow_from_m) and whole.distance_m >= params.margin_m:
             return 1.0, Verdict(1.0, "", whole)
+        needed, closely = params.margin_m + _RESERVE_M, (_CUTS_A_STEP, _LEAVING_TOLERANCE_M)
         if leaves:
-            least = min(params.margin_m, float(at[:2].min()) - _LEAVING_TOLERANCE_M)
+            start = min(distance.nearest(joints, params.slow_from_m).distance_m for joints in (now, at_target))
+            needed = params.margin_m if start >= params.margin_m else start - _LEAVING_TOLERANCE_M
+            closely = _CUTS_LEAVING, _RESERVE_M / 10
             corners = np.stack([now, at_target, beyond])
-            if distance.certified(corners, least, params.slow_from_m).distance_m >= least:
+            if distance.certified(corners, needed, params.slow_from_m, *closely).distance_m >= needed:
                 return 1.0, Verdict(1.0, "", whole)
         # The distance falls about evenly on so short a way: as far as to the margin, or hardly at all.
         ramp = (room - params.margin_m) / (params.slow_from_m - params.margin_m)
@@ -227,12 +233,12 @@ class ArmClearance:
             rest = self._beyond(now, part, at_part, speed_m_s)
             way, on = rest - at_target, beyond - at_target
             share = min(max(float(way @ on) / max(float(on @ on), _NEARER_M**2), 0.0), 1.0)
-            if whole.distance_m - distance.farthest_m(way - share * on) >= params.margin_m:
+            if whole.distance_m - distance.farthest_m(way - share * on) >= needed:
                 found = whole  # almost a mixture of joints that are proven already
             else:
                 corners = np.stack([now, at_target, rest])
-                found = distance.certified(corners, params.margin_m, params.slow_from_m, _CUTS_A_STEP)
-            if found.distance_m >= params.margin_m:
+                found = distance.certified(corners, needed, params.slow_from_m, *closely)
+            if found.distance_m >= needed:
                 return scale, Verdict(scale, f"slowed: {found}" if scale < 1 else "", found)
         return 0.0, Verdict(0.0, f"{found}, {params.margin_m * 1000:.0f} mm are asked", found)
 

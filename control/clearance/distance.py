@@ -150,9 +150,18 @@ class ArmDistance:
         )
 
     def certified(
-        self, corners_rad: Array, needed_m: float, within_m: float | None = None, most_cuts: int = _MOST_CUTS
+        self,
+        corners_rad: Array,
+        needed_m: float,
+        within_m: float | None = None,
+        most_cuts: int = _MOST_CUTS,
+        tolerance_m: float = _TOLERANCE_M,
     ) -> Clearance:
-        """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, refined as :meth:`along` says."""
+        """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, refined as :meth:`along` says.
+
+        Where the bound is too small the way is cut, ``most_cuts`` times, or until no point leaves the straight mixture
+        of its places by more than ``tolerance_m``.
+        """
         within_m = needed_m if within_m is None else within_m
         count = 0
         parts = [(self._bound(corners_rad, within_m), count, corners_rad)]
@@ -161,7 +170,7 @@ class ArmDistance:
             # The smallest of the parts' bounds is the whole way's: only there a closer look can raise it.
             found, _, part = min(parts, key=key)
             least = found.clearance
-            if least.distance_m >= needed_m or count >= 2 * most_cuts or found.sagging_m <= _TOLERANCE_M:
+            if least.distance_m >= needed_m or count >= 2 * most_cuts or found.sagging_m <= tolerance_m:
                 return least
             parts = [other for other in parts if other[2] is not part]
             for half in _cut(part):

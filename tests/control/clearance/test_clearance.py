@@ -15,7 +15,7 @@ from control.clearance.distance import TABLE, ArmDistance
 from control.clearance.inflation import distances, needed, official_triangles
 from control.clearance.params import Clearance, ClearanceParams, Obstacle
 from control.clearance.shapes import Piece, arm_pieces
-from datasets.arm.kinematics import Kinematics
+from datasets.arm.kinematics import Kinematics, pointing_down
 from datasets.arm.model import menagerie_available
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import Rig
@@ -191,6 +191,18 @@ def test_a_piece_is_thickened_by_what_it_misses_and_no_more():
 
 
 @official
+@pytest.mark.parametrize("gap_m", [0.0155, 0.02005, 0.0225])
+def test_the_judge_tells_a_distance_between_corners_exactly(home, gap_m):
+    """A thin box below the pen's end, where no corner of the cut pen lies."""
+    pen = bench_clearance.PEN
+    corners = dict(ArmDistance([], -1.0, [Piece("pen", 7, pen.corners)]).placed(home))["pen"]
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    below = np.array([*((low + high)[:2] / 2 + (0.0013, 0.0007)), low[2] - gap_m])
+    box = tuple(below + np.array([[-1e-4, -1e-4, -0.05], [1e-4, 1e-4, 0]]))
+    assert bench_clearance.judge_of((pen,)).distance(home, [box], -1.0, 0.03) == pytest.approx(gap_m, abs=2e-5)
+
+
+@official
 @pytest.mark.slow
 def test_no_motion_comes_within_the_margin_of_the_official_meshes():
     figures = bench_clearance.chunk(seed=1, motions=25)
@@ -254,6 +266,18 @@ def _walled() -> ArmClearance:
     return _WALLED[0]
 
 
+def test_leaving_what_is_near_passes_no_nearer_than_the_margin(rig, kinematics):
+    """The nearest place of this step lies between its ends: a link passes the box's corner and ends farther away."""
+    joints = np.array([-0.0295, -0.3954, -0.0622, 1.426, -0.0247, 1.8207, -0.093])
+    clearance = ArmClearance(rig, [Obstacle("the box", (0.2677, -0.0403, 0.7765), (0.3507, 0.0085, 0.8399))])
+    target, wish = kinematics.tcp(joints), np.array([0.0244, -0.0028, -0.0044])
+    verdict = clearance.step(joints, target, target + wish, 0.0)
+    ends = kinematics.approach(joints, target + verdict.scale * wish, pointing_down())
+    on_the_way = [clearance.nearest(joints + share * (ends - joints)).distance_m for share in np.linspace(0, 1, 41)]
+    assert on_the_way[0] > MARGIN_M
+    assert min(on_the_way) >= MARGIN_M - 1e-5
+
+
 def test_speed_takes_its_stopping_distance_before_the_margin(walled, kinematics, home):
     joints = kinematics.solve((0.4, 0.215, 0.228), home)
     tcp = kinematics.tcp(joints)
@@ -313,6 +337,13 @@ def test_a_way_behind_the_post_is_refused_and_one_around_it_is_not(posted, home)
     with pytest.raises(SafetyStop, match="the post"):
         posted.way(home + np.array([0.3, 0, 0, 0, 0, 0, 0.3]), (0.5, 0.28, 0.3))
     posted.way(home, [(0.3, 0.0, 0.25), (0.3, 0.15, 0.25)])
+
+
+def test_a_way_that_ends_just_inside_a_singularity_is_refused(rig, kinematics):
+    """Followed in long steps, the arm comes there with other joints, a little farther from the singularity."""
+    joints = np.array([0.25133521, -0.1672404, 0.38170394, 1.11864516, 0.06488036, 1.2746372, 0.60924067])
+    with pytest.raises(SafetyStop, match=r"at \(0\.520, 0\.172, 0\.412\) m the arm is near a singularity"):
+        ArmClearance(rig).way(joints, (0.52041951, 0.17174173, 0.41214779))
 
 
 def test_a_way_out_of_the_margin_is_clear_and_one_further_in_is_not(rig, walled, kinematics, home):
