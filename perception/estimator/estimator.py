@@ -195,6 +195,15 @@ class PositionEstimator:
 
         return self._locate(look, np.asarray(t_base_camera, dtype=float), intrinsics)
 
+    def first_window(self, found: Location, intrinsics: Intrinsics) -> Window:
+        """The window that the fovea was shown first, about the glance's answer."""
+        return self._window(transform(invert(found.t_base_camera), found.glance.xyz), intrinsics)
+
+    def _window(self, point_camera: Array, intrinsics: Intrinsics) -> Window:
+        point = np.array(point_camera)
+        point[2] = max(point[2], NEAREST_M)
+        return self.rig.fovea_window(point, intrinsics)
+
     def _locate(self, look: Callable[[Window, int], Look], pose: Array, intrinsics: Intrinsics) -> Location:
         size = self.rig.input_px
         first = look(self.rig.glance_window(pose, intrinsics), size)
@@ -207,9 +216,7 @@ class PositionEstimator:
         glance = PositionEstimate(transform(pose, camera_xyz).astype(np.float64), glance_sigma)
         estimate = glance.xyz
         for _ in range(MOST_FOVEAS):
-            point = transform(invert(pose), estimate)
-            point[2] = max(point[2], NEAREST_M)
-            window = self.rig.fovea_window(point, intrinsics)
+            window = self._window(transform(invert(pose), estimate), intrinsics)
             seen = look(window, size)
             seen = replace(seen, depth=seen.depth / np.float32(1 + checked.scale))
             answers, sigmas = self._run("fovea", seen, intrinsics, pose=pose, estimate=estimate)

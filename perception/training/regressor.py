@@ -20,6 +20,7 @@ from perception.training.coarse_estimates import (
     transform,
     turned,
 )
+from perception.training.landmarks import landmarks as landmarks_of
 from perception.training.losses import LossWeights, position_loss
 
 
@@ -28,8 +29,9 @@ class Regressor(pl.LightningModule):
 
     Args:
         look: ``glance`` or ``fovea``.
-        backbone: ``voting[:WIDTHxBLOCKS]``, ``conv3`` or ``timm:NAME``.
+        backbone: ``voting[:WIDTHxBLOCKS[+context]]``, ``conv3`` or ``timm:NAME``.
         channels: ``rgbd``, or ``rgb`` for colour alone.
+        landmarks: a voting glance also learns where elbow, wrist and tool axis are.
         rig: the rig file that the frames were drawn for.
         learning_rate: at its peak.
         weight_decay: of AdamW.
@@ -51,11 +53,12 @@ class Regressor(pl.LightningModule):
         augment: AugmentSettings = AugmentSettings(),  # noqa: B008
         glance_error: GlanceError = GlanceError(),  # noqa: B008
         autocast: bool = True,
+        landmarks: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.rig = Rig.load(rig)
-        self.settings = LookSettings.for_rig(look, backbone, channels, self.rig)
+        self.settings = LookSettings.for_rig(look, backbone, channels, self.rig, landmarks)
         self.locator = Locator(self.settings)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.loss, self.augment, self.glance_error = loss, augment, glance_error
@@ -74,6 +77,7 @@ class Regressor(pl.LightningModule):
         """Loss of one batch of frames, augmented."""
         pixel = self._tcp_in_picture(batch)
         rgb, depth, seen = corrupt(self._colour(batch["rgb"]), batch["depth"], pixel, self.augment.spoilt)
+        seen = seen * self._in_image(batch)
         depth = punch_holes(depth, self.augment.holes)
         view, target, moved = self._view_and_target(batch | {"rgb": rgb, "depth": depth}, seen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
@@ -127,6 +131,11 @@ class Regressor(pl.LightningModule):
         share = (project(camera, batch["intrinsics"]) - window[:, :2]) / window[:, 2:]
         return share * self.settings.size_px - 0.5
 
+    def _in_image(self, batch: Batch) -> Tensor:
+        """``(B,)`` 1 where the TCP lies in the camera's image."""
+        uv = project(inverse_transform(batch["T_base_camera"], batch["tcp"]), batch["intrinsics"])
+        return ((uv > -0.5) & (uv < batch["image_px"] - 0.5)).all(1).to(uv.dtype)
+
     def _view_and_target(self, batch: Batch, seen: Tensor) -> tuple[View, Tensor, Tensor]:
         """The view, the targets about its origin, and by how much believing the told pose moves the answers; m.
 
@@ -142,8 +151,12 @@ class Regressor(pl.LightningModule):
             held = turned(pose, math.radians(self.glance_error.turn_deg))
             view = self.locator.view(pixels, held, camera)
             base = inverse_transform(pose, camera.new_tensor(BASE_TARGET_M).expand_as(camera))
-            points = torch.stack([camera, base], dim=1)[:, : self.locator.targets]
-            targets = glance_from_camera(points, held)
+            points = [camera, base]
+            if self.settings.landmarks:
+                # Depth's own error is about the same there.
+                more = landmarks_of(batch["joints"], batch["tcp"]) + (batch["tcp_seen"] - batch["tcp"])[:, None]
+                points += [inverse_transform(pose, each) for each in more.unbind(1)]
+            targets = glance_from_camera(torch.stack(points[: self.locator.targets], dim=1), held)
             return view, targets, torch.zeros_like(targets)
         coarse = draw_coarse_estimate(
             camera, batch["window"], batch["intrinsics"], batch["image_px"], self.glance_error
