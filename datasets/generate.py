@@ -9,7 +9,7 @@ from datasets.common.config import load_params
 from datasets.common.workers import Workers, add_worker_options
 from datasets.generation.run import Run
 from datasets.generation.splits import FramesParams, SplitPlan
-from datasets.rig.rig import RIG_PATH, Rig
+from datasets.rig.rig import Rig
 from datasets.scene.renderer import require_gl
 
 _EPILOG = """\
@@ -35,7 +35,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     add = parser.add_argument
     add("--config", default="params/frames.yaml", help="splits and randomization (default: %(default)s)")
-    add("--rig", default=str(RIG_PATH), help="the physical set-up (default: %(default)s)")
+    add("--rig", help="the physical set-up, its tool among it (default: the parameter file's, else params/rig.yaml)")
     add("--out", default="data/frames", help="folder or any fsspec URL (default: %(default)s)")
     add("--splits", nargs="+", metavar="NAME", help="only these splits (default: all of the parameter file)")
     add_worker_options(parser)
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line("datasets.generate", options) as tell:
         workers = Workers.of(options)
         params = load_params(options.config, FramesParams)
-        rig = Rig.load(options.rig)
+        rig = Rig.load(options.rig or params.rig)
         plans = [SplitPlan.of(params, name, rig) for name in options.splits or params.splits]
         require_writable_folder(options.out, "--out")
         # Workers on a cluster have working folders of their own, and perhaps the only graphics.

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from datasets.arm.model import ARM_JOINTS, TCP_SITE, arm_spec
+from datasets.arm.tools import ToolParams
 from datasets.common.errors import Sim2RealError
 from datasets.rig.projection import Array
+from datasets.rig.rig import Tool
 
 POSITION_TOLERANCE_M = 1e-3
 TILT_TOLERANCE_RAD = 0.03
@@ -36,10 +38,13 @@ class Kinematics:
     """The arm's chain from the base to the TCP, without shapes, physics or gripper motion.
 
     Not thread-safe: each user keeps an instance of its own.
+
+    Args:
+        tool: whose TCP it is, by name or as a rig has it; None: the gripper's of our model, 0.172 m along flange z.
     """
 
-    def __init__(self) -> None:
-        self._model = arm_spec("own", shapes=False).compile()
+    def __init__(self, tool: Tool | str | None = None) -> None:
+        self._model = arm_spec("own", None if tool is None else ToolParams.load(tool), shapes=False).compile()
         self._configuration = mink.Configuration(self._model)
         self._pose_task = mink.FrameTask(TCP_SITE, "site", position_cost=1.0, orientation_cost=0.3)
         self._posture_task = mink.PostureTask(self._model, cost=1e-3)

@@ -8,6 +8,7 @@ import numpy as np
 
 from datasets.arm.official import menagerie_available, official_spec
 from datasets.arm.shapes import Colour, Triangles, joined, load_shapes, mirrored
+from datasets.arm.tools import GRIPPER_CLOSED_RAD, ToolParams
 from datasets.common.errors import ConfigError
 
 __all__ = [
@@ -31,12 +32,17 @@ GRIPPER_JOINTS = tuple(
     f"{side}_{part}_joint" for side in ("left", "right") for part in ("driver", "finger", "inner_knuckle")
 )
 """All six turn by the same angle: the gripper's linkage is a parallelogram (0 open at 85 mm .. 0.85 rad closed)."""
-GRIPPER_CLOSED_RAD = 0.85
 ARM_ACTUATORS = tuple(f"act{i}" for i in range(1, 8))
 """Position servos of the own arm's joints, rad."""
 GRIPPER_ACTUATOR = "gripper"
 """Position servo of the own arm's gripper, 0 .. ``GRIPPER_CLOSED_RAD``; the other five joints follow."""
 TCP_SITE = "link_tcp"
+FLANGE = "link7"
+"""The body whose frame is the flange's: tools are mounted on it."""
+GRIPPER_LINKS = (
+    "xarm_gripper_base_link",
+    *(f"{side}_{part}" for side in ("left", "right") for part in ("outer_knuckle", "finger", "inner_knuckle")),
+)
 COLOURS: dict[Colour, tuple[float, float, float]] = {
     "white": (1.0, 1.0, 1.0),
     "gray": (0.753, 0.753, 0.753),
@@ -47,7 +53,9 @@ COLOURS: dict[Colour, tuple[float, float, float]] = {
 _OWN_XML = Path(__file__).with_name("xarm7.xml")
 
 
-def arm_spec(arm: ArmName = "own", *, shapes: bool = True, decimate: bool = True) -> mujoco.MjSpec:
+def arm_spec(
+    arm: ArmName = "own", tool: ToolParams | None = None, *, shapes: bool = True, decimate: bool = True
+) -> mujoco.MjSpec:
     """The arm alone, its base frame at the origin; joints ``ARM_JOINTS`` and ``GRIPPER_JOINTS``, site ``TCP_SITE``.
 
     The own arm can be simulated: masses, inertias, joint friction and damping, position servos with force limits, the
@@ -56,6 +64,7 @@ def arm_spec(arm: ArmName = "own", *, shapes: bool = True, decimate: bool = True
 
     Args:
         arm: "own", needing nothing but this package, or "menagerie", the official meshes where the user has them.
+        tool: mounted in the gripper's place, its parts fixed to body ``FLANGE``; None: the gripper at any opening.
         shapes: False leaves out of the own arm what is only seen: enough for kinematics.
         decimate: False keeps the official meshes at their full 86 000 faces.
 
@@ -63,16 +72,38 @@ def arm_spec(arm: ArmName = "own", *, shapes: bool = True, decimate: bool = True
         ConfigError: no arm of that name.
         DataError: the official model is not at hand; the message says how to get it.
     """
-    if arm == "menagerie":
-        return official_spec(decimate)
-    if arm != "own":
+    if arm not in ("own", "menagerie"):
         raise ConfigError(f"arm must be 'own' or 'menagerie', got {arm!r}")
-    spec = mujoco.MjSpec.from_file(str(_OWN_XML))
-    if shapes:
+    spec = official_spec(decimate) if arm == "menagerie" else mujoco.MjSpec.from_file(str(_OWN_XML))
+    if tool is not None:
+        _mount(spec, tool)
+    if arm == "own" and shapes:
         add_materials(spec)
         for body, colour, triangles in own_surfaces():
-            add_surface(spec, body, colour, triangles)
+            if spec.body(body) is not None:
+                add_surface(spec, body, colour, triangles)
+    if tool is not None and (shapes or arm == "menagerie"):
+        for name, triangles in tool.parts():
+            add_surface(spec, FLANGE, tool.colour, triangles, f"tool {name}")
     return spec
+
+
+def gripper_joints(model: mujoco.MjModel) -> np.ndarray:
+    """Where in ``qpos`` the gripper's six joints are; empty for a tool without it."""
+    return np.array(
+        [model.joint(name).qposadr[0] for name in GRIPPER_JOINTS] if model.njnt > len(ARM_JOINTS) else [], int
+    )
+
+
+def _mount(spec: mujoco.MjSpec, tool: ToolParams) -> None:
+    """Put the TCP where the tool's is, and take the gripper off for a tool without it."""
+    if tool.opening_rad is None:
+        for element in (*spec.equalities, *(each for each in spec.actuators if each.name == GRIPPER_ACTUATOR)):
+            spec.delete(element)
+        spec.delete(spec.body(GRIPPER_LINKS[0]))
+        # Turned by pi about the axis, as the gripper is mounted.
+        spec.body(FLANGE).add_site(name=TCP_SITE, quat=[0.0, 0.0, 0.0, 1.0], size=[0.001] * 3, group=4)
+    spec.site(TCP_SITE).pos = [0.0, 0.0, tool.tcp_m]
 
 
 def own_surfaces() -> list[tuple[str, Colour, Triangles]]:
@@ -90,9 +121,12 @@ def own_surfaces() -> list[tuple[str, Colour, Triangles]]:
     return parts
 
 
-def add_surface(spec: mujoco.MjSpec, body: str, colour: Colour, triangles: Triangles) -> None:
-    """Give ``body`` a visible surface that neither collides nor weighs."""
-    name = f"{body}_{colour}"
+def add_surface(spec: mujoco.MjSpec, body: str, colour: Colour | None, triangles: Triangles, name: str = "") -> None:
+    """Give ``body`` a surface that neither collides nor weighs, by default called as body and colour.
+
+    ``colour`` None is for what nobody sees.
+    """
+    name = name or f"{body}_{colour}"
     vertices, faces = triangles
     spec.add_mesh(
         name=name,
@@ -104,7 +138,7 @@ def add_surface(spec: mujoco.MjSpec, body: str, colour: Colour, triangles: Trian
         name=name,
         type=mujoco.mjtGeom.mjGEOM_MESH,
         meshname=name,
-        material=f"arm_{colour}",
+        material=f"arm_{colour}" if colour else "",
         contype=0,
         conaffinity=0,
         mass=0,

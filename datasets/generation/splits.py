@@ -11,7 +11,7 @@ from datasets.arm.model import ArmName
 from datasets.common.code_digest import fingerprint
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
-from datasets.rig.rig import Rig
+from datasets.rig.rig import RIG_PATH, Rig
 from datasets.scene.randomization import CameraRandomization, DepthErrorRandomization, Randomization, Range
 from datasets.store.store import LookName
 
@@ -69,12 +69,14 @@ class FramesParams(Checked):
         randomization: shared by all; ``arm`` and ``camera`` are each split's own.
         window_jitter: of the fovea's windows.
         shard_frames: frames in a file, the unit of work and of what a killed worker loses. = 250
+        rig: the rig file: which tool is mounted, where its TCP may be.
     """
 
     splits: dict[str, SplitParams]
     randomization: Randomization = field(default_factory=Randomization)
     window_jitter: WindowJitter = field(default_factory=WindowJitter)
     shard_frames: Annotated[int, Within(1, 10_000)] = 250
+    rig: str = str(RIG_PATH)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,7 +128,7 @@ class SplitPlan:
         """The plan as plain values: the attributes of the split's group."""
         values = asdict(self)
         del values["name"]
-        return {**values, "rig": self.rig.to_json()}
+        return {**values, "rig": self.rig.to_json(), "randomization": self.randomization.as_plain()}
 
 
 @cache
@@ -136,4 +138,4 @@ def scenes_digest(frames: str, split: str, rig: Rig) -> str:
     Raises:
         ConfigError: as :func:`datasets.common.config.load_params`; no such split.
     """
-    return fingerprint([asdict(SplitPlan.of(load_params(frames, FramesParams), split, rig).randomization)])
+    return fingerprint([SplitPlan.of(load_params(frames, FramesParams), split, rig).randomization.as_plain()])

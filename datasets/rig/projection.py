@@ -110,6 +110,11 @@ class Window:
         """``(left, top, width, height)`` px, shape ``(4,)``: the stores' ``window``."""
         return np.array([self.left, self.top, self.width, self.height])
 
+    def contains(self, uv: ArrayLike) -> bool:
+        """Whether pixel ``uv`` lies in it."""
+        u, v = (float(value) for value in np.asarray(uv))
+        return self.left <= u <= self.left + self.width and self.top <= v <= self.top + self.height
+
     def sample_pixels(self, size_px: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Source columns and rows, each ``(size_px,)``, of the nearest pixel to each output pixel's centre."""
         centres = (np.arange(size_px) + 0.5) / size_px

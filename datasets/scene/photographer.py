@@ -6,8 +6,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.arm.model import ARM_JOINTS, GRIPPER_JOINTS, ArmName
-from datasets.rig.projection import Intrinsics, Window, window_intrinsics
+from datasets.arm.model import ARM_JOINTS, FLANGE, ArmName, gripper_joints
+from datasets.arm.tools import ToolParams
+from datasets.rig.projection import Array, Intrinsics, Window, invert, project, transform, window_intrinsics
 from datasets.rig.rig import Rig
 from datasets.scene.appearance import AppearanceWriter
 from datasets.scene.depth_sensor import measured_depth
@@ -17,20 +18,22 @@ from datasets.scene.scene import Scene
 from datasets.scene.world import build_world
 
 _COLOUR_STREAM = 1
+_RAYS = 100
+_RAY_TOLERANCE_M = 0.003
 
 Picture = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
 class Photographer:
-    """Owns one world and one GL context; belongs to the thread that made it."""
+    """Owns one world, its arm with the rig's tool, and one GL context; belongs to the thread that made it."""
 
     def __init__(self, rig: Rig, arm: ArmName = "own") -> None:
-        self._model = build_world(arm)
+        self._model = build_world(arm, ToolParams.load(rig.tool))
         self._data = mujoco.MjData(self._model)
         self._appearance = AppearanceWriter(self._model)
         self._renderer = Renderer(self._model, rig.camera.width, rig.camera.height)
         self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
-        self._gripper = np.array([self._model.joint(name).qposadr[0] for name in GRIPPER_JOINTS])
+        self._gripper = gripper_joints(self._model)
         self._scene: Scene | None = None
         base = self._model.body("link_base").id
         self._arm = self._model.body_rootid[self._model.geom_bodyid] == base
@@ -70,6 +73,44 @@ class Photographer:
             self._model.geom_rgba[self._arm, 3] = shown
             self._scene = None
 
+    def tool_shown(self, scene: Scene) -> float:
+        """Share of the surface of flange and tool that the camera sees: about half where nothing is before them.
+
+        Its far side and what lies within the arm count as not seen. 0 where the TCP lies outside the image.
+        """
+        self._arrange(scene)
+        if not _inside(transform(invert(scene.t_base_camera), scene.tcp), scene.intrinsics):
+            return 0.0
+        eye, shown, hit = np.asarray(scene.t_base_camera[:3, 3], dtype=float), 0, np.zeros(1, np.int32)
+        points = self._hand_points()
+        for point in points:
+            ray = point - eye
+            found = mujoco.mj_ray(self._model, self._data, eye, ray, None, 1, -1, hit)  # in lengths of the ray
+            inside = _inside(transform(invert(scene.t_base_camera), point), scene.intrinsics)
+            shown += inside and abs(found - 1) * np.linalg.norm(ray) < _RAY_TOLERANCE_M
+        return shown / len(points)
+
+    def _hand_points(self) -> Array:
+        """``(N, 3)`` m in the base frame: points on what moves with the flange, evenly over its area."""
+        model, corners = self._model, []
+        flange = model.body(FLANGE).id
+        for geom in np.flatnonzero(self._arm):
+            body = model.geom_bodyid[geom]
+            while body > flange:
+                body = model.body_parentid[body]
+            if body == flange:
+                mesh = model.geom_dataid[geom]
+                first, faces = model.mesh_vertadr[mesh], model.mesh_faceadr[mesh]
+                vertices = model.mesh_vert[first : first + model.mesh_vertnum[mesh]]
+                triangles = vertices[model.mesh_face[faces : faces + model.mesh_facenum[mesh]]]
+                turn = self._data.geom_xmat[geom].reshape(3, 3)
+                corners.append(triangles @ turn.T + self._data.geom_xpos[geom])
+        a, b, c = np.moveaxis(np.concatenate(corners), 1, 0)
+        area, rng = np.linalg.norm(np.cross(b - a, c - a), axis=1), np.random.default_rng(0)
+        chosen = rng.choice(len(area), _RAYS, p=area / area.sum())
+        u, v = np.sort(rng.random((2, _RAYS, 1)), axis=0)
+        return u * a[chosen] + (v - u) * b[chosen] + (1 - v) * c[chosen]
+
     def close(self) -> None:
         """Free the GL context; idempotent."""
         self._renderer.close()
@@ -98,6 +139,14 @@ def _coloured(drawn: NDArray[np.uint8], scene: Scene, intrinsics: Intrinsics, no
     """What the scene's colour camera makes of a drawn picture; its noise is independent of the depth sensor's."""
     rng = np.random.default_rng([scene.seed, noise_seed, intrinsics.width, _COLOUR_STREAM])
     return formed(drawn, intrinsics, scene.intrinsics, scene.image, rng)
+
+
+def _inside(point_camera: Array, intrinsics: Intrinsics) -> bool:
+    """Whether a camera-frame point ``(3,)`` m lies before the camera and in its image."""
+    if point_camera[2] <= 0:
+        return False
+    uv = project(point_camera, intrinsics)
+    return bool(np.all(uv > -0.5) and np.all(uv < np.array([intrinsics.width, intrinsics.height]) - 0.5))
 
 
 def _drawn_px(window: Window, size_px: int) -> int:

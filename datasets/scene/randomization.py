@@ -3,14 +3,15 @@
 A range ``[low, high]`` is uniform unless its comment says otherwise.
 """
 
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 
 from datasets.arm.model import ArmName
 from datasets.common.config import Checked, Within
 from datasets.rig.envelope import CameraEnvelope
 
 Range = tuple[float, float]
+Posture = Literal["down", "any"]
 IMAGES_PX = ((640, 480), (848, 480), (1280, 720))
 """Image sizes of the D400 series' colour stream that users choose (Intel, D400 series datasheet)."""
 
@@ -29,6 +30,7 @@ class CameraRandomization(Checked):
         told_rig: tell the estimator the rig's pose, however far from it the camera stands.
         envelope: cameras from anywhere inside it, in place of the rig's; their images are of ``IMAGES_PX``.
         rig_share: share of scenes whose camera stands about the rig's all the same.
+        outside: share of the envelope's cameras that look past the TCP: it lies outside their image.
     """
 
     PART = "camera."
@@ -42,6 +44,7 @@ class CameraRandomization(Checked):
     told_rig: bool = False
     envelope: CameraEnvelope | None = None
     rig_share: Annotated[float, Within(0, 1)] = 0.0
+    outside: Annotated[float, Within(0, 1)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ class Randomization(Checked):
         depth_noise: level of the depth sensor's noise; 1 is a D435 as measured, 0 is clean.
         depth_error: error of the depth camera itself, at any level of noise.
         image: what the colour camera makes of the light.
+        posture: "down": the tool points down, but for the tilt; "any": every joint is anywhere between its limits, the
+            flange in any orientation, the arm never in itself or in the table.
     """
 
     arm: ArmName = "own"
@@ -152,3 +157,12 @@ class Randomization(Checked):
     depth_noise: Annotated[Range, Within(0, rising=True)] = (0.0, 1.2)
     depth_error: DepthErrorRandomization = field(default_factory=DepthErrorRandomization)
     image: ImageRandomization = field(default_factory=ImageRandomization)
+    posture: Posture = "down"
+
+    def as_plain(self) -> dict[str, Any]:
+        """Plain values. What version 0.2 did not know is left out where it is as it was then: its frames still fit."""
+        values = asdict(self)
+        for part, name, as_it_was in ((values, "posture", "down"), (values["camera"], "outside", 0.0)):
+            if part[name] == as_it_was:
+                del part[name]
+        return values

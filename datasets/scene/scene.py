@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import mink
 import numpy as np
 
+from datasets.arm.free_posture import FreePostures
 from datasets.arm.kinematics import TILT_TOLERANCE_RAD, Kinematics, pointing_down
-from datasets.arm.model import GRIPPER_CLOSED_RAD
+from datasets.arm.tools import ToolParams
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.projection import Array, Intrinsics, invert, look_at, project, transform
 from datasets.rig.rig import Rig
@@ -17,6 +18,8 @@ from datasets.scene.randomization import IMAGES_PX, CameraRandomization, Randomi
 
 _AIM_SPREAD_M = 0.08
 """How far from the workspace's middle, per axis, people aim a camera (*assumed: camera-aim*)."""
+_ASIDE_M = 0.6
+"""The same of a camera that looks past the arm's tool."""
 _OFF_CENTRE_PX = 12.0
 """Of the principal point at 640x480 (Intel's calibrations lie within 2 % of the image)."""
 _INSET = 0.06
@@ -56,22 +59,24 @@ class Scene:
 
 
 class SceneSampler:
-    """Draws scenes whose TCP lies in the rig's workspace, pointing down but for a small tilt, at any yaw."""
+    """Draws scenes whose TCP lies in the rig's workspace: pointing down but for a small tilt, at any yaw, or anyhow."""
 
     def __init__(self, rig: Rig, randomization: Randomization) -> None:
         self._rig = rig
         self._ranges = randomization
-        self._kinematics = Kinematics()
+        self._kinematics = Kinematics(rig.tool)
+        self._opening = ToolParams.load(rig.tool).opening_rad or (0.0, 0.0)
+        self._free = FreePostures(rig.tool) if randomization.posture == "any" else None
 
     def sample(self, seed: int) -> Scene:
         """The scene of a seed: the same seed gives the same scene, on any machine and in any order."""
         rng = np.random.default_rng(seed)
-        joints, tcp = self._sample_posture(rng)
+        joints, tcp = self._pointing_down(rng) if self._free is None else self._free.sample(rng, self._rig.workspace)
         true, told, intrinsics = sample_camera(rng, self._rig, self._ranges.camera, tcp)
         return Scene(
             seed=seed,
             joints_rad=joints,
-            gripper_rad=float(rng.uniform(0, GRIPPER_CLOSED_RAD)),
+            gripper_rad=float(rng.uniform(*self._opening)),
             tcp=tcp,
             intrinsics=intrinsics,
             t_base_camera=true,
@@ -82,7 +87,7 @@ class SceneSampler:
             image=sample_image_formation(rng, self._ranges.image),
         )
 
-    def _sample_posture(self, rng: np.random.Generator) -> tuple[Array, Array]:
+    def _pointing_down(self, rng: np.random.Generator) -> tuple[Array, Array]:
         home = np.array(self._rig.home_joints_rad)
         while True:
             goal = rng.uniform(self._rig.workspace.low, self._rig.workspace.high)
@@ -103,9 +108,10 @@ class SceneSampler:
 def sample_camera(
     rng: np.random.Generator, rig: Rig, ranges: CameraRandomization, tcp_m: Array
 ) -> tuple[Array, Array, Intrinsics]:
-    """The camera's true pose, the pose the estimator is told (both 4x4), and its intrinsics; it sees the TCP."""
+    """The camera's true pose, the pose the estimator is told (both 4x4), and its intrinsics."""
     if ranges.envelope is not None and rng.random() >= ranges.rig_share:
-        calibrated, intrinsics = _anywhere(rng, ranges.envelope, rig, tcp_m)
+        within = not ranges.outside or rng.random() >= ranges.outside
+        calibrated, intrinsics = _anywhere(rng, ranges.envelope, rig, tcp_m, within)
     else:
         calibrated, intrinsics = _about_the_rig(rng, rig, ranges)
     error = ranges.calibration_m * np.cbrt(rng.random()) * _direction(rng)
@@ -125,8 +131,10 @@ def _about_the_rig(rng: np.random.Generator, rig: Rig, ranges: CameraRandomizati
     return pose, Intrinsics(k.width, k.height, k.fx * focal, k.fy * focal, k.cx, k.cy)
 
 
-def _anywhere(rng: np.random.Generator, ranges: CameraEnvelope, rig: Rig, tcp_m: Array) -> tuple[Array, Intrinsics]:
-    """A camera of the envelope that looks towards the workspace and has the gripper in its image.
+def _anywhere(
+    rng: np.random.Generator, ranges: CameraEnvelope, rig: Rig, tcp_m: Array, within: bool
+) -> tuple[Array, Intrinsics]:
+    """A camera of the envelope that looks towards the workspace and has the TCP in its image; or past it.
 
     Its direction is uniform in angle to the side and elevation; the focal length in its logarithm, since what a
     network sees changes with its ratio.
@@ -142,14 +150,15 @@ def _anywhere(rng: np.random.Generator, ranges: CameraEnvelope, rig: Rig, tcp_m:
         elevation = np.radians(rng.uniform(*ranges.elevation_deg))
         towards = [np.cos(elevation) * np.cos(side), np.cos(elevation) * np.sin(side), np.sin(elevation)]
         position = tcp_m + rng.uniform(*ranges.distance_m) * np.array(towards)
-        pose = look_at(position, middle + rng.normal(0, _AIM_SPREAD_M, 3))
+        pose = look_at(position, middle + rng.normal(0, _AIM_SPREAD_M if within else _ASIDE_M, 3))
         roll = np.radians(rng.uniform(-ranges.roll_deg, ranges.roll_deg))
         pose[:3, :3] = pose[:3, :3] @ mink.SO3.exp(np.array([0.0, 0.0, roll])).as_matrix()
         point = transform(invert(pose), tcp_m)
         if point[2] < _NEAREST_M or position[2] < _LOWEST_M:
             continue
         uv, inset = project(point, intrinsics), _INSET * height
-        if np.all(uv > inset) and np.all(uv < np.array([width, height]) - inset):
+        size = np.array([width, height])
+        if np.all(uv > inset) and np.all(uv < size - inset) if within else np.any(uv < -0.5) or np.any(uv > size - 0.5):
             return pose, intrinsics
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.arm.model import ArmName, arm_spec
+from datasets.arm.tools import ToolParams
 
 CLUTTER_SLOTS = 10
 LIGHTS = 3
@@ -21,13 +22,13 @@ _CLUTTER_SHAPES = (
 FURNITURE_SHAPES = (*(mujoco.mjtGeom.mjGEOM_BOX,) * 2, *(mujoco.mjtGeom.mjGEOM_CAPSULE,) * 4)
 
 
-def build_world(arm: ArmName = "own") -> mujoco.MjModel:
-    """Compile the world with the arm's base at the origin and the table's top at z = 0.
+def build_world(arm: ArmName = "own", tool: ToolParams | None = None) -> mujoco.MjModel:
+    """Compile the world with the arm's base at the origin, its ``tool`` mounted, and the table's top at z = 0.
 
     Geoms that vary are named: ``table``, ``floor``, ``wall``, ``side``, ``clutter0``.., ``furniture0``..,
     ``occluder``; materials ``texture0``..; lights ``light0``... Their places, sizes and colours are set scene by scene.
     """
-    spec = arm_spec(arm)
+    spec = arm_spec(arm, tool)
     spec.stat.extent = 1.0
     spec.visual.map.znear = 0.05
     spec.visual.map.zfar = 8.0

@@ -193,6 +193,10 @@ class PositionEstimator:
 
         return self._locate(look, np.asarray(t_base_camera, dtype=float), intrinsics)
 
+    def first_window(self, found: Location, intrinsics: Intrinsics) -> Window:
+        """The window that the fovea was shown first, about the glance's answer."""
+        return self.rig.fovea_window(_before(found.t_base_camera, found.glance.xyz), intrinsics)
+
     def _locate(self, look: Callable[[Window, int], Look], pose: Array, intrinsics: Intrinsics) -> Location:
         first = look(self.rig.glance_window(pose, intrinsics), self.rig.input_px)
         targets, target_sigmas = self._run("glance", first, intrinsics, pose=pose)
@@ -226,9 +230,7 @@ class PositionEstimator:
     ) -> tuple[PositionEstimate, Window]:
         """Look about a base-frame ``estimate`` ``(3,)`` m, and again about the answer where it lies far from there."""
         for _ in range(MOST_LOOKS):
-            point = transform(invert(pose), estimate)
-            point[2] = max(point[2], NEAREST_M)
-            window = window_at(point, intrinsics)
+            window = window_at(_before(pose, estimate), intrinsics)
             answers, sigmas = self._run(name, look(window, self.rig.input_px), intrinsics, pose=pose, estimate=estimate)
             off_m = np.linalg.norm(answers[0] - estimate)
             estimate = answers[0]
@@ -248,6 +250,13 @@ class PositionEstimator:
         xyz, sigma = self._sessions[name].run(["xyz", "sigma"], feed | {"rgb": look.rgb[None]})
         # A graph whose every vote came from one cell may give no number for its sigma: then nothing is known.
         return xyz[0].astype(float), np.nan_to_num(sigma[0].astype(float), nan=LOST_SIGMA_M)
+
+
+def _before(pose: Array, point_base: Array) -> Array:
+    """A base-frame point ``(3,)`` m in the camera's frame, and never behind the camera."""
+    point = transform(invert(pose), point_base)
+    point[2] = max(point[2], NEAREST_M)
+    return point
 
 
 def _read_description(folder: Path, rig: Rig) -> dict:

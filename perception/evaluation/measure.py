@@ -10,6 +10,10 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
                          as default
     conditions.<split>   as default, by thirds of the frames in distance, angle to the side, elevation, focal length
     moved.<split>        share of frames whose camera is held to be elsewhere than told
+    visible.<split>      where asked for. Of frames that show at least SHOWN of the tool's surface: pair and glance, as
+                         default; in_window, the share whose glance chose a window that shows the TCP; answered, the
+                         pair where it does not confess. Of those that show less than HIDDEN or have the TCP outside
+                         the image: hidden, how many; confessed, their share that is
     bad_frames           n, confidently_wrong (share more than 50 mm wrong with every sigma below 20 mm), by_kind
     baselines.<name>     as default, where `make baselines` has left results/perception/baselines/<name>.json
     seeds                where `python -m perception.seeds` has left results/perception/seeds.json
@@ -24,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datasets.arm.official import menagerie_available
 from datasets.common.config import load_params
@@ -43,6 +48,9 @@ from perception.evaluation.params import LocateParams
 from perception.evaluation.pictures import draw_histogram, draw_map
 from perception.evaluation.predictions import Predictions, predict
 from perception.training.summary import TrainingSummary
+
+SHOWN, HIDDEN = 0.1, 0.02
+"""Shares of the tool's surface; an open view shows about half, the rest is its far side."""
 
 
 def evaluate(params: LocateParams, workers: Workers | None = None) -> dict[str, Any]:
@@ -82,7 +90,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
         if reason is not None:
             metrics["default"][split] = {"n": 0, "reason": reason}
             continue
-        measured[split] = predictions = predict(estimator, plans[split], pool)
+        measured[split] = predictions = predict(estimator, plans[split], pool, params.visible)
         errors = predictions.fovea - predictions.tcp
         metrics["default"][split] = summarize(errors)
         metrics["glance"][split] = summarize(predictions.glance - predictions.tcp)
@@ -90,6 +98,8 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
         metrics["sigma"][split] = coverage(errors, predictions.fovea_sigma)
         metrics["axes"][split] = per_axis(errors)
         confessed = predictions.fovea_sigma.max(axis=1) > params.max_sigma_m
+        if params.visible:
+            metrics.setdefault("visible", {})[split] = _visible(predictions, confessed)
         metrics["confessed"][split] = {"share": round(float(confessed.mean()), 4), **summarize(errors[~confessed])}
         metrics["conditions"][split] = _conditions(predictions)
         metrics["moved"][split] = round(float((predictions.moved > 0.5).mean()), 4)
@@ -131,6 +141,16 @@ def _install(part: Path, folder: Path) -> None:
         if file.name != MARK:
             os.replace(file, folder / file.name)
     delete_own(part)
+
+
+def _visible(predictions: Predictions, confessed: NDArray[np.bool_]) -> dict[str, Any]:
+    shown, hidden = predictions.shown >= SHOWN, predictions.shown < HIDDEN
+    pair, glance = (getattr(predictions, name) - predictions.tcp for name in ("fovea", "glance"))
+    found: dict[str, Any] = {"pair": summarize(pair[shown]), "glance": summarize(glance[shown])}
+    for name, values, chosen in (("in_window", predictions.in_window, shown), ("confessed", confessed, hidden)):
+        if chosen.any():
+            found[name] = round(float(values[chosen].mean()), 4)
+    return {**found, "answered": summarize(pair[shown & ~confessed]), "hidden": int(hidden.sum())}
 
 
 def _conditions(predictions: Predictions) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class LocateParams(Checked):
         splits: test splits.
         mapped_split: the split of the error map.
         frames_per_split: measure only this many frames of each (None: all).
+        visible: frames that show the tool are measured apart from those in which it is hidden or outside.
         bad_frames: how many frames that cannot be answered are tried.
         max_sigma_m: a frame with a larger sigma is confessed, not answered; the runtime's limit of this name.
         workers: processes.
@@ -34,6 +35,7 @@ class LocateParams(Checked):
     calibration_split: str
     splits: tuple[str, ...]
     mapped_split: str
+    visible: bool = False
     bad_frames: Annotated[int, Within(1)] = 500
     max_sigma_m: Annotated[float, Within(0, unit="m", above=True)] = 0.03
     workers: Annotated[int, Within(1)] = 2

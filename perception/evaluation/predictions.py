@@ -10,7 +10,7 @@ from tqdm import tqdm
 from datasets.common.workers import Pool, in_order
 from datasets.generation.splits import SplitPlan
 from datasets.rig.envelope import direction_deg, focal_640_px
-from datasets.rig.projection import Array, Window, invert, transform
+from datasets.rig.projection import Array, Window, invert, project, transform
 from datasets.rig.rig import BASE_TARGET_M
 from datasets.scene.depth_sensor import seen_at
 from datasets.scene.photographer import Photographer
@@ -35,6 +35,9 @@ class Predictions:
         side, elevation: ``(N,)`` deg, of the camera seen from the TCP, as :mod:`datasets.rig.envelope` measures them.
         focal: ``(N,)`` px, of an image scaled to 640x480.
         moved: ``(N,)``, probability given to a camera that is elsewhere than told.
+        shown: ``(N,)``, share of the tool that the camera sees, as
+            :meth:`datasets.scene.photographer.Photographer.tool_shown` has it; not a number where nobody asked.
+        in_window: ``(N,)``, 1 where the window that the glance chose shows the TCP.
     """
 
     tcp: Array
@@ -49,6 +52,8 @@ class Predictions:
     elevation: Array
     focal: Array
     moved: Array
+    shown: Array
+    in_window: Array
 
     @classmethod
     def joined(cls, parts: list["Predictions"]) -> "Predictions":
@@ -57,8 +62,10 @@ class Predictions:
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def predict(folder: Path, plan: SplitPlan, pool: Pool) -> Predictions:
+def predict(folder: Path, plan: SplitPlan, pool: Pool, look_for_tool: bool = False) -> Predictions:
     """Locate the TCP in every frame of a split; the result does not depend on how many processes do it.
+
+    ``look_for_tool``: find out, too, how much of the tool each frame shows.
 
     Raises:
         DataError: a worker process died.
@@ -66,7 +73,7 @@ def predict(folder: Path, plan: SplitPlan, pool: Pool) -> Predictions:
     tasks = [range(i, min(i + CHUNK, plan.frames)) for i in range(0, plan.frames, CHUNK)]
     parts = []
     with tqdm(total=plan.frames, desc=plan.name, unit="frame") as bar:
-        for part in in_order(pool.run(_FramePredictor(folder, plan), tasks)):
+        for part in in_order(pool.run(_FramePredictor(folder, plan, look_for_tool), tasks)):
             parts.append(part)
             bar.update(len(part.tcp))
     return Predictions.joined(parts)
@@ -75,8 +82,8 @@ def predict(folder: Path, plan: SplitPlan, pool: Pool) -> Predictions:
 class _FramePredictor:
     """Locates the TCP in some frames of a split; called with their numbers. A process opens what it needs once."""
 
-    def __init__(self, folder: Path, plan: SplitPlan) -> None:
-        self._folder, self._plan = folder, plan
+    def __init__(self, folder: Path, plan: SplitPlan, look_for_tool: bool = False) -> None:
+        self._folder, self._plan, self._look_for_tool = folder, plan, look_for_tool
         self._opened: tuple[PositionEstimator, Photographer, SceneSampler] | None = None
 
     def __call__(self, frames: range) -> Predictions:
@@ -88,10 +95,14 @@ class _FramePredictor:
             base = seen_at(transform(invert(scene.t_base_camera), BASE_TARGET_M), scene.depth_error)
             base_error = location.base.xyz - transform(scene.t_base_camera_told, base)
             estimates = (location.glance.xyz, location.glance.sigma, location.fovea.xyz, location.fovea.sigma)
-            distance = transform(invert(scene.t_base_camera), scene.tcp)[2]
+            point = transform(invert(scene.t_base_camera), scene.tcp)
+            shown = photographer.tool_shown(scene) if self._look_for_tool else np.nan
+            chosen = estimator.first_window(location, scene.intrinsics)
+            in_window = bool(point[2] > 0 and chosen.contains(project(point, scene.intrinsics)))
             angles = direction_deg(scene.t_base_camera, scene.tcp)
-            camera = (distance, *angles, focal_640_px(scene.intrinsics))
-            rows.append((scene.tcp, *estimates, base_error, location.base.sigma, *camera, np.array(location.moved)))
+            camera = (point[2], *angles, focal_640_px(scene.intrinsics))
+            seen = (base_error, location.base.sigma, *camera, np.array(location.moved), shown, in_window)
+            rows.append((scene.tcp, *estimates, *seen))
         return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def close(self) -> None:

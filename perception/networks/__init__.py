@@ -1,4 +1,4 @@
-"""Networks that find a point in a view, by name: ``voting[:WIDTHxBLOCKS]``, ``conv3`` and ``timm:NAME``."""
+"""Networks that find a point in a view, by name: ``voting[:WIDTHxBLOCKS[+context]]``, ``conv3`` and ``timm:NAME``."""
 
 from torch import nn
 
@@ -27,13 +27,17 @@ def build_backbone(name: str, channels: int, size_px: int, offset_m: float, targ
         return RegressionNet(*conv3(channels, size_px), offset_m=offset_m)
     if kind == "timm" and detail:
         return RegressionNet(*timm_features(detail, channels), offset_m=offset_m)
-    raise ConfigError(f"backbone {name!r} is unknown; choose 'voting', 'voting:WIDTHxBLOCKS', 'conv3' or 'timm:NAME'")
+    raise ConfigError(
+        f"backbone {name!r} is unknown; choose 'voting', 'voting:WIDTHxBLOCKS[+context]', 'conv3' or 'timm:NAME'"
+    )
 
 
-def _voting_size(name: str, detail: str) -> tuple[int, int]:
+def _voting_size(name: str, detail: str) -> tuple[int, int, bool]:
     if not detail:
-        return 64, 3
-    width, _, blocks = detail.partition("x")
-    if not (width.isdigit() and blocks.isdigit() and int(width) > 0 and int(blocks) > 0):
-        raise ConfigError(f"backbone {name!r}: expected 'voting:WIDTHxBLOCKS' such as 'voting:64x3'")
-    return int(width), int(blocks)
+        return 64, 3, False
+    size, plus, context = detail.partition("+")
+    width, _, blocks = size.partition("x")
+    positive = width.isdigit() and blocks.isdigit() and int(width) > 0 and int(blocks) > 0
+    if not positive or (plus and context != "context"):
+        raise ConfigError(f"backbone {name!r}: expected 'voting:WIDTHxBLOCKS[+context]' such as 'voting:64x3'")
+    return int(width), int(blocks), bool(plus)

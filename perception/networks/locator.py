@@ -37,17 +37,25 @@ class LookSettings:
         backbone: see :func:`perception.networks.build_backbone`.
         channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
         size_px: of the window's picture.
+        landmarks: a voting glance also finds elbow, wrist and tool axis: it has to understand the arm.
     """
 
     look: LookName
     backbone: str
     channels: Channels
     size_px: int
+    landmarks: bool = False
+
+    def __post_init__(self) -> None:
+        if self.landmarks and not (self.look == "glance" and self.backbone.startswith("voting")):
+            raise ConfigError("landmarks are found by a glance with a 'voting' backbone only; leave landmarks out")
 
     @classmethod
-    def for_rig(cls, look: LookName, backbone: str, channels: Channels, rig: Rig) -> "LookSettings":
+    def for_rig(
+        cls, look: LookName, backbone: str, channels: Channels, rig: Rig, landmarks: bool = False
+    ) -> "LookSettings":
         """The settings that follow from the rig."""
-        return cls(look, backbone, channels, rig.input_px)
+        return cls(look, backbone, channels, rig.input_px, landmarks)
 
 
 class Locator(nn.Module):
@@ -64,7 +72,9 @@ class Locator(nn.Module):
 
     @property
     def targets(self) -> int:
-        """The TCP, and for a voting glance the arm's base."""
+        """The TCP, and for a voting glance the arm's base, then perhaps elbow, wrist and a point on the tool's axis."""
+        if self.settings.landmarks:
+            return 5
         return 2 if self.settings.look == "glance" and self.settings.backbone.startswith("voting") else 1
 
     def view(self, pixels: Pixels, pose: Tensor, estimate: Tensor) -> View:
@@ -87,7 +97,7 @@ def sigma(answer: Answer) -> Tensor:
 class GlanceGraph(nn.Module):
     """The glance as it is exported: ``xyz`` in the camera's frame, ``sigma`` along the base's axes; ``(B, K, 3)`` m.
 
-    K = 2: the TCP and the arm's base.
+    K = 2: the TCP and the arm's base; 5 with landmarks.
     """
 
     inputs = ("rgb", "depth", "columns", "rows", "intrinsics", "pose")

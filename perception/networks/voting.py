@@ -16,6 +16,7 @@ STRIDE = 4
 FEWEST_VALID = 0.25
 """Cells with a smaller fraction of valid pixels do not vote."""
 DILATIONS = (1, 2, 4)
+WIDE_DILATIONS = (1, 2, 4, 8)
 INITIAL_LOG_SIGMA = -5.0
 
 
@@ -28,13 +29,19 @@ class VotingNet(nn.Module):
         targets: how many points to find; the first is the TCP.
         width: features per cell.
         blocks: dilated convolutions; their dilations cycle through 1, 2, 4.
+        context: each cell is also told what there is in the whole view: dilations reach 8, and every block adds what
+            it makes of the features' mean and largest values.
     """
 
-    def __init__(self, channels: int, offset_m: float, targets: int, width: int, blocks: int) -> None:
+    def __init__(
+        self, channels: int, offset_m: float, targets: int, width: int, blocks: int, context: bool = False
+    ) -> None:
         super().__init__()
         self.channels, self.offset_m, self.targets = channels, offset_m, targets
         self.stem = nn.Sequential(_conv(channels, width // 2, stride=2), _conv(width // 2, width, stride=2))
-        self.blocks = nn.ModuleList(_conv(width, width, dilation=DILATIONS[i % len(DILATIONS)]) for i in range(blocks))
+        dilations = WIDE_DILATIONS if context else DILATIONS
+        self.blocks = nn.ModuleList(_conv(width, width, dilation=dilations[i % len(dilations)]) for i in range(blocks))
+        self.context = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(blocks if context else 0))
         self.head = nn.Conv2d(width, targets * 4, 1)
         self.sigma = nn.ModuleList(
             nn.Sequential(nn.Linear(width + 4, 64), nn.ReLU(), nn.Linear(64, 3)) for _ in range(targets)
@@ -43,7 +50,10 @@ class VotingNet(nn.Module):
     def forward(self, view: View) -> Answer:
         """The answer to a batch of views."""
         features = self.stem(view.image[:, : self.channels])
-        for block in self.blocks:
+        for index, block in enumerate(self.blocks):
+            if self.context:
+                whole = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
+                features = features + self.context[index](whole)[:, :, None, None]
             features = features + block(features)
         head = self.head(features).float().flatten(2).unflatten(1, (self.targets, 4))
         filled = functional.avg_pool2d(view.valid, STRIDE).flatten(2)

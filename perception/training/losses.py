@@ -5,9 +5,9 @@ r"""What a locator is trained on.
     L = \sum_k w_k \left( |x_k - t_k|_1 + w_v \,\overline{|v_{ki} - t_k|_1} \right) +
     w_\sigma \sum_k \left(\frac{|x_k - t_k|}{\sigma_k} + \log \sigma_k\right)
 
-over the targets k (the TCP; for the glance also the arm's base). The first term trains the answer, the second every
-vote of a cell near the target, the third (Laplace's likelihood; robust, and no gradient of it reaches the position)
-the uncertainty. Distances are counted in decimetres.
+over the targets k (the TCP; for the glance also the arm's base, and landmarks where asked for). The first term trains
+the answer, the second every vote of a cell near the target, the third (Laplace's likelihood; robust, and no gradient of
+it reaches the position) the uncertainty. Distances are counted in decimetres.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,14 @@ class LossWeights:
         votes: of the votes' own errors.
         sigma: of the likelihood.
         base: of the second target, the arm's base, relative to the TCP.
+        landmarks: of each further target, likewise.
         near_m: cells that see a point within this distance of the target learn to vote.
     """
 
     votes: float = 0.5
     sigma: float = 0.05
     base: float = 0.3
+    landmarks: float = 0.3
     near_m: float = 0.1
 
 
@@ -45,7 +47,8 @@ def position_loss(answer: Answer, targets: Tensor, seen: Tensor, weights: LossWe
         seen: ``(B,)`` 1 where the targets can be seen at all; elsewhere only the uncertainty is trained.
         weights: of the terms.
     """
-    target_weights = targets.new_tensor([1.0, weights.base])[: targets.shape[1]]
+    further = [weights.base, *[weights.landmarks] * targets.shape[1]]
+    target_weights = targets.new_tensor([1.0, *further])[: targets.shape[1]]
     share = seen / seen.sum().clamp_min(1)
     error = (answer.xyz - targets).abs().sum(-1)
     loss = (error * share[:, None] * target_weights).sum() / UNIT_M

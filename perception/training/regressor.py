@@ -20,6 +20,7 @@ from perception.training.coarse_estimates import (
     transform,
     turned,
 )
+from perception.training.landmarks import landmarks as landmarks_of
 from perception.training.losses import LossWeights, position_loss
 
 
@@ -28,8 +29,9 @@ class Regressor(pl.LightningModule):
 
     Args:
         look: ``glance``, ``fovea`` or ``base``.
-        backbone: ``voting[:WIDTHxBLOCKS]``, ``conv3`` or ``timm:NAME``.
+        backbone: ``voting[:WIDTHxBLOCKS[+context]]``, ``conv3`` or ``timm:NAME``.
         channels: ``rgbd``, or ``rgb`` for colour alone.
+        landmarks: a voting glance also learns where elbow, wrist and tool axis are.
         rig: the rig file that the frames were drawn for.
         learning_rate: at its peak.
         weight_decay: of AdamW.
@@ -51,11 +53,12 @@ class Regressor(pl.LightningModule):
         augment: AugmentSettings = AugmentSettings(),  # noqa: B008
         glance_error: GlanceError = GlanceError(),  # noqa: B008
         autocast: bool = True,
+        landmarks: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.rig = Rig.load(rig)
-        self.settings = LookSettings.for_rig(look, backbone, channels, self.rig)
+        self.settings = LookSettings.for_rig(look, backbone, channels, self.rig, landmarks)
         self.locator = Locator(self.settings)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.loss, self.augment, self.glance_error = loss, augment, glance_error
@@ -77,6 +80,7 @@ class Regressor(pl.LightningModule):
         rgb, depth, seen = corrupt(
             self._colour(batch["rgb"]), batch["depth"], self._target_in_picture(batch), self.augment.spoilt
         )
+        seen = seen * self._in_image(batch)
         return batch | {"rgb": rgb, "depth": punch_holes(depth, self.augment.holes), "seen": seen}
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -139,6 +143,11 @@ class Regressor(pl.LightningModule):
         share = (project(camera, batch["intrinsics"]) - window[:, :2]) / window[:, 2:]
         return share * self.settings.size_px - 0.5
 
+    def _in_image(self, batch: Batch) -> Tensor:
+        """``(B,)`` 1 where the target lies in the camera's image."""
+        uv = project(inverse_transform(batch["T_base_camera"], self._target(batch)[0]), batch["intrinsics"])
+        return ((uv > -0.5) & (uv < batch["image_px"] - 0.5)).all(1).to(uv.dtype)
+
     def _view_and_target(self, batch: Batch, seen: Tensor) -> tuple[View, Tensor]:
         """The view, and the targets about its origin; m.
 
@@ -155,8 +164,12 @@ class Regressor(pl.LightningModule):
         if self.settings.look == "glance":
             view = self.locator.view(pixels, pose, camera)
             base = inverse_transform(true, camera.new_tensor(BASE_TARGET_M).expand_as(camera))
-            points = torch.stack([camera, base], dim=1)[:, : self.locator.targets]
-            return view, glance_from_camera(points, pose)
+            points = [camera, base]
+            if self.settings.landmarks:
+                # Depth's own error is about the same there.
+                more = landmarks_of(batch["joints"], batch["tcp"]) + (batch["tcp_seen"] - batch["tcp"])[:, None]
+                points += [inverse_transform(true, each) for each in more.unbind(1)]
+            return view, glance_from_camera(torch.stack(points[: self.locator.targets], dim=1), pose)
         coarse = draw_coarse_estimate(
             camera, batch["window"], batch["intrinsics"], batch["image_px"], self.glance_error
         )

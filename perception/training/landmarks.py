@@ -1,0 +1,43 @@
+r"""Places on the arm that joints tell: labels that cost nothing, from which a glance learns which end is the flange.
+
+Modified Denavit-Hartenberg parameters (Craig, "Introduction to robotics", 3.6) of the xArm7's user manual:
+
+.. math:: T_{i-1,i} = R_x(\alpha_{i-1})\, D_x(a_{i-1})\, R_z(q_i)\, D_z(d_i)
+"""
+
+import torch
+from torch import Tensor
+
+_D_M = (0.267, 0.0, 0.293, 0.0, 0.3425, 0.0, 0.097)
+_A_M = (0.0, 0.0, 0.0, 0.0525, 0.0775, 0.0, 0.076)
+_QUARTERS = (0, -1, 1, 1, 1, 1, -1)
+"""Of a turn: alpha."""
+ELBOW, WRIST = 4, 6
+"""Joints whose frames' origins are the landmarks."""
+AXIS_M = 0.1
+"""How far behind the TCP, along the tool's axis, the third landmark lies: with the TCP it tells the axis."""
+
+
+def frames(joints: Tensor) -> Tensor:
+    """``T_base_link`` ``(B, 7, 4, 4)`` of the seven links at joints ``(B, 7)`` rad."""
+    pose = torch.eye(4, dtype=joints.dtype, device=joints.device).expand(len(joints), 4, 4)
+    found = []
+    for angle, d, a, quarter in zip(joints.unbind(1), _D_M, _A_M, _QUARTERS, strict=True):
+        c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+        # R_x of a quarter turn maps y to z and z to -y.
+        ca, sa = float(quarter == 0), float(quarter)
+        rows = [c, -s, zero, a * one, s * ca, c * ca, -sa * one, -sa * d * one, s * sa, c * sa, ca * one, ca * d * one]
+        step = torch.stack([*rows, zero, zero, zero, one], dim=1).view(-1, 4, 4)
+        pose = pose @ step
+        found.append(pose)
+    return torch.stack(found, dim=1)
+
+
+def landmarks(joints: Tensor, tcp: Tensor) -> Tensor:
+    """Elbow, wrist and a point on the tool's axis ``(B, 3, 3)`` m in the base frame, of joints ``(B, 7)`` rad.
+
+    ``tcp`` ``(B, 3)`` m lies on the axis.
+    """
+    poses = frames(joints)
+    axis = tcp - AXIS_M * poses[:, 6, :3, 2]
+    return torch.stack([poses[:, ELBOW - 1, :3, 3], poses[:, WRIST - 1, :3, 3], axis], dim=1)
