@@ -52,16 +52,17 @@ def measure(run: Path, store: str, params: LocateParams) -> dict[str, Any]:
     if model.settings.look != "glance":
         raise ModelError(f"{run}: only a whole view answers by itself, and this is a {model.settings.look}")
     data = FramesDataModule("glance", store, batch_size=100, rig=params.rig)
-    filled = {name: FrameStore(store, name).frames > 0 for name in params.splits}
-    for split in (name for name, any_frames in filled.items() if any_frames):
-        plan = SplitPlan.of(frames, split, rig)
+    plans = {name: SplitPlan.of(frames, name, rig) for name in params.splits}
+    filled = {name: "glance" in plan.looks and FrameStore(store, name).frames > 0 for name, plan in plans.items()}
+    for split in (name for name, any_glance in filled.items() if any_glance):
+        plan = plans[split]
         if changed := changed_keys(store, split, {"arm_model": plan.randomization.arm, **plan.description()}):
             raise DataError(
                 f"{store}/{split}: {', '.join(changed)} differ from {params.frames}; draw it with `dvc repro frames`"
             )
     figures: dict[str, Any] = {
-        split: summarize(_errors(model, data, split)) if any_frames else {"n": 0, "reason": "the split is empty"}
-        for split, any_frames in filled.items()
+        split: summarize(_errors(model, data, split)) if any_glance else {"n": 0, "reason": "no glance is kept of it"}
+        for split, any_glance in filled.items()
     }
     digest = frames_digest(frames, rig)
     return figures | {"train": TrainingSummary.read(run).__dict__, "frames": digest}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 from datasets.scene.randomization import CameraRandomization, Randomization, Range
 from datasets.store.store import LookName
+
+RendererName = Literal["mujoco", "mitsuba"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class SplitParams(Checked):
         looks: which images are kept; without them all the labels and seeds remain, to draw from.
         depth_noise: range of the depth sensor's noise level, when not the shared one.
         occluder: share of scenes with a bar between camera and arm, when not the shared one.
+        renderer: what draws the pictures. "mitsuba" traces paths, with the official arm in rooms and with a sensor of
+            its own (:mod:`datasets.path_tracer`): for evaluation alone, so no look of it can be kept.
     """
 
     frames: Annotated[int, Within(0)]
@@ -56,6 +60,12 @@ class SplitParams(Checked):
     looks: tuple[LookName, ...] = ("glance", "fovea")
     depth_noise: Annotated[Range, Within(0, rising=True)] | None = None
     occluder: Annotated[float, Within(0, 1)] | None = None
+    renderer: RendererName = "mujoco"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.renderer == "mitsuba" and (self.arm != "menagerie" or self.looks):
+            raise ConfigError("renderer 'mitsuba' draws the official arm in tests alone: set arm: menagerie, looks: []")
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ class SplitPlan:
     randomization: Randomization
     window_jitter: WindowJitter
     shard_frames: int
+    renderer: RendererName = "mujoco"
 
     @classmethod
     def of(cls, params: FramesParams, name: str, rig: Rig) -> "SplitPlan":
@@ -112,7 +123,15 @@ class SplitPlan:
             look=look if split.occluder is None else replace(look, occluder=split.occluder),
         )
         return cls(
-            name, split.frames, split.seed, split.looks, rig, randomization, params.window_jitter, params.shard_frames
+            name,
+            split.frames,
+            split.seed,
+            split.looks,
+            rig,
+            randomization,
+            params.window_jitter,
+            params.shard_frames,
+            split.renderer,
         )
 
     def scene_seed(self, index: int) -> int:
@@ -120,9 +139,9 @@ class SplitPlan:
         return int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0])
 
     def description(self) -> Mapping[str, Any]:
-        """The plan as plain values: the attributes of the split's group."""
+        """The plan as plain values: the attributes of the split's group, which holds no picture of another renderer."""
         values = asdict(self)
-        del values["name"]
+        del values["name"], values["renderer"]
         return {**values, "rig": self.rig.to_json()}
 
 

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from datasets.arm.official import menagerie_available
 from datasets.common.config import load_params
 from datasets.common.files import MARK, delete_own, own_folder, write_whole
 from datasets.common.workers import Pool, Workers
@@ -36,6 +35,7 @@ from perception.evaluation.corruptions import measure_corruptions
 from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
 from perception.evaluation.package import describe, load_look, pack
 from perception.evaluation.params import LocateParams
+from perception.evaluation.photographers import not_drawable
 from perception.evaluation.pictures import draw_histogram, draw_map
 from perception.evaluation.predictions import Predictions, predict
 from perception.training.summary import TrainingSummary
@@ -72,7 +72,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     metrics: dict[str, Any] = {name: {} for name in ("default", "glance", "sigma", "axes", "conditions", "moved")}
     measured: dict[str, Predictions] = {}
     for split in params.splits:
-        reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
+        reason = not_drawable(plans[split])
         if reason is not None:
             metrics["default"][split] = {"n": 0, "reason": reason}
             continue

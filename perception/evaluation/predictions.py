@@ -11,10 +11,10 @@ from datasets.common.workers import Pool, in_order
 from datasets.generation.splits import SplitPlan
 from datasets.rig.projection import Array, Window, invert, transform
 from datasets.rig.rig import BASE_TARGET_M
-from datasets.scene.photographer import Photographer
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import PositionEstimator
+from perception.evaluation.photographers import DrawsWindows, photographer_of
 
 CHUNK = 25
 FIRST_NOISE_SEED = 0
@@ -71,7 +71,7 @@ class _FramePredictor:
 
     def __init__(self, folder: Path, plan: SplitPlan) -> None:
         self._folder, self._plan = folder, plan
-        self._opened: tuple[PositionEstimator, Photographer, SceneSampler] | None = None
+        self._opened: tuple[PositionEstimator, DrawsWindows, SceneSampler] | None = None
 
     def __call__(self, frames: range) -> Predictions:
         estimator, photographer, sampler = self._opened = self._opened or self._open()
@@ -87,21 +87,21 @@ class _FramePredictor:
         return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def close(self) -> None:
-        """Free the GL context; idempotent."""
+        """Free what the photographer holds; idempotent."""
         if self._opened is not None:
             self._opened[1].close()
             self._opened = None
 
-    def _open(self) -> tuple[PositionEstimator, Photographer, SceneSampler]:
+    def _open(self) -> tuple[PositionEstimator, DrawsWindows, SceneSampler]:
         rig, randomization = self._plan.rig, self._plan.randomization
         estimator = PositionEstimator.load(self._folder, rig)
-        return estimator, Photographer(rig, randomization.arm), SceneSampler(rig, randomization)
+        return estimator, photographer_of(self._plan), SceneSampler(rig, randomization)
 
 
 class SceneCamera:
     """Photographs one scene window by window."""
 
-    def __init__(self, photographer: Photographer, scene: Scene) -> None:
+    def __init__(self, photographer: DrawsWindows, scene: Scene) -> None:
         self._photographer, self._scene = photographer, scene
         self._noise_seed = FIRST_NOISE_SEED
 

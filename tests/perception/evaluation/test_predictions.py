@@ -11,7 +11,7 @@ from datasets.common.workers import Workers
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.scene.photographer import Photographer
 from perception.estimator.estimator import MODEL_FOLDER
-from perception.evaluation import predictions
+from perception.evaluation import photographers, predictions
 
 
 @pytest.mark.skipif(not Path(MODEL_FOLDER).is_dir(), reason="no trained models here")
@@ -27,7 +27,7 @@ def test_each_split_opens_one_gl_context_and_frees_it_before_the_next(rig, monke
             log.append("close")
             super().close()
 
-    monkeypatch.setattr(predictions, "Photographer", Watched)
+    monkeypatch.setattr(photographers, "Photographer", Watched)
     frames = load_params("params/frames.yaml", FramesParams)
     count = predictions.CHUNK + 2
     with Workers(1).open() as pool:
