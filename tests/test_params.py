@@ -22,6 +22,7 @@ from datasets.rig.rig import Rig
 from datasets.scene.randomization import CameraRandomization, LookRandomization
 from perception.cameras.realsense.settings import CameraParams
 from perception.evaluation.params import LocateParams
+from perception.unlike import UnlikeParams
 from pipelines.gauntlet.cells import Method
 from pipelines.gauntlet.gaps import ActionNoise, Gap
 from pipelines.gauntlet.plan import CameraMap, GauntletParams
@@ -46,6 +47,7 @@ FILES = {
     "runtime": RuntimeParams,
     "site.example": SiteParams,
     "twin": TwinParams,
+    "unlike": UnlikeParams,
 }
 DIFFER = {params_type: {field.name for field in dataclasses.fields(params_type)} for params_type in NOTHING_SPECIAL} | {
     AgentParams: {

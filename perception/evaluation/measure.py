@@ -37,11 +37,12 @@ from datasets.scene.renderer import require_gl
 from perception.estimator.estimator import GRAPHS, SIGMAS
 from perception.evaluation.comparison import beside, draw_comparison, frames_digest
 from perception.evaluation.corruptions import measure_corruptions
-from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
+from perception.evaluation.metrics import sigma_scale
 from perception.evaluation.package import describe, load_look, pack
 from perception.evaluation.params import LocateParams
 from perception.evaluation.pictures import draw_histogram, draw_map
 from perception.evaluation.predictions import Predictions, predict
+from perception.evaluation.split_figures import SPLIT_FIGURES, split_figures
 from perception.training.summary import TrainingSummary
 
 
@@ -74,8 +75,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     describe(looks, rig, envelope, scale, part)
     _install(part, estimator)
 
-    names = ("default", "glance", "sigma", "axes", "confessed", "conditions", "moved")
-    metrics: dict[str, Any] = {name: {} for name in names}
+    metrics: dict[str, Any] = {name: {} for name in SPLIT_FIGURES}
     measured: dict[str, Predictions] = {}
     for split in params.splits:
         reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
@@ -83,15 +83,8 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
             metrics["default"][split] = {"n": 0, "reason": reason}
             continue
         measured[split] = predictions = predict(estimator, plans[split], pool)
-        errors = predictions.fovea - predictions.tcp
-        metrics["default"][split] = summarize(errors)
-        metrics["glance"][split] = summarize(predictions.glance - predictions.tcp)
-        metrics["sigma"][split] = coverage(errors, predictions.fovea_sigma)
-        metrics["axes"][split] = per_axis(errors)
-        confessed = predictions.fovea_sigma.max(axis=1) > params.max_sigma_m
-        metrics["confessed"][split] = {"share": round(float(confessed.mean()), 4), **summarize(errors[~confessed])}
-        metrics["conditions"][split] = _conditions(predictions)
-        metrics["moved"][split] = round(float((predictions.moved > 0.5).mean()), 4)
+        for name, figures in split_figures(predictions, params.max_sigma_m).items():
+            metrics[name][split] = figures
     metrics["bad_frames"] = measure_corruptions(estimator, plans[params.mapped_split], params.bad_frames)
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
     metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}
@@ -130,17 +123,3 @@ def _install(part: Path, folder: Path) -> None:
         if file.name != MARK:
             os.replace(file, folder / file.name)
     delete_own(part)
-
-
-def _conditions(predictions: Predictions) -> dict[str, Any]:
-    errors = predictions.fovea - predictions.tcp
-    found: dict[str, Any] = {}
-    for name in ("distance", "side", "elevation", "focal"):
-        values = np.abs(predictions.side) if name == "side" else getattr(predictions, name)
-        if np.ptp(values) == 0:
-            continue
-        low, high = np.quantile(values, [1 / 3, 2 / 3])
-        parts = {"low": values < low, "middle": (values >= low) & (values < high), "high": values >= high}
-        found[name] = {"edges": [round(float(low), 3), round(float(high), 3)]}
-        found[name] |= {part: summarize(errors[chosen]) for part, chosen in parts.items()}
-    return found
