@@ -88,15 +88,19 @@ def sample_depth_error(rng: np.random.Generator, ranges: DepthErrorRandomization
     if rng.random() >= ranges.share:
         bounds = np.minimum(bounds, CALIBRATED_DEPTH)
     scale, offset, warp = bounds
+    warp_m = sample_warp(rng, warp)
+    return DepthError(
+        scale=float(rng.uniform(-scale, scale)), offset_m=float(rng.uniform(-offset, offset)), warp_m=warp_m
+    )
+
+
+def sample_warp(rng: np.random.Generator, limit_m: float, exact: bool = False) -> tuple[float, ...]:
+    """A slow warp, :attr:`DepthError.warp_m`, whose largest size within the image is below ``limit_m``, or is it."""
     terms = rng.uniform(-1, 1, len(_POWERS_X))
     edge = np.linspace(-1, 1, 9)
     largest = np.abs(_polynomial(terms, edge, edge)).max()
-    terms *= warp * rng.random() / largest
-    return DepthError(
-        scale=float(rng.uniform(-scale, scale)),
-        offset_m=float(rng.uniform(-offset, offset)),
-        warp_m=tuple(terms.tolist()),
-    )
+    terms *= limit_m * (1.0 if exact else rng.random()) / largest
+    return tuple(terms.tolist())
 
 
 def measured_depth(

@@ -24,6 +24,8 @@ class TwinParams(Checked):
     calibration_deg: Annotated[float, Within(0, unit="deg")] = 0.1
     camera_offset_m: Annotated[Point, Within(-0.5, 0.5, "m")] = (0.0, 0.0, 0.0)
     camera_rotation_deg: Annotated[Point, Within(-180, 180, "deg")] = (0.0, 0.0, 0.0)
+    depth_scale_fraction: Annotated[float, Within(-0.2, 0.2)] = 0.0
+    depth_warp_m: Annotated[float, Within(0, 0.1, "m")] = 0.0
     stall_every_s: Annotated[float, Within(0, unit="s")] = 0.0
     look: LookRandomization = field(
         default_factory=lambda: LookRandomization(wild_arm=0.0, clutter=(0, 6), occluder=0.0, ambient=(0.15, 0.6))

@@ -13,12 +13,14 @@ from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 from datasets.scene.appearance import CLUTTER
+from datasets.scene.depth_sensor import sample_warp
 from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from pipelines.twin.camera.camera import Render
 from pipelines.twin.settings import TwinParams
 
+_WARP_STREAM = 1
 _AWAY = np.array([0.0, 0.0, -5.0])
 
 
@@ -95,4 +97,11 @@ def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
     turn = mink.SO3.exp(np.radians(settings.camera_rotation_deg)).as_matrix()
     pose[:3, :3] = turn @ pose[:3, :3]
     pose[:3, 3] += settings.camera_offset_m
-    return replace(scene, appearance=replace(scene.appearance, positions=positions), t_base_camera=pose)
+    error = scene.depth_error
+    if settings.depth_scale_fraction:
+        error = replace(error, scale=settings.depth_scale_fraction)
+    if settings.depth_warp_m:
+        warp = sample_warp(np.random.default_rng([settings.seed, _WARP_STREAM]), settings.depth_warp_m, exact=True)
+        error = replace(error, warp_m=warp)
+    appearance = replace(scene.appearance, positions=positions)
+    return replace(scene, appearance=appearance, t_base_camera=pose, depth_error=error)
