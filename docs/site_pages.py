@@ -62,6 +62,7 @@ PARAMETERS: dict[str, type | None] = {
     "runtime": RuntimeParams,
     "twin": TwinParams,
     "rehearsal": RehearsalParams,
+    "rehearsal_cameras": RehearsalParams,
     "gauntlet": GauntletParams,
     "unlike": UnlikeParams,
 }

@@ -43,6 +43,7 @@ FILES = {
     "gauntlet": GauntletParams,
     "locate": LocateParams,
     "rehearsal": RehearsalParams,
+    "rehearsal_cameras": RehearsalParams,
     "rig": Rig,
     "runtime": RuntimeParams,
     "site.example": SiteParams,
@@ -58,6 +59,7 @@ DIFFER = {params_type: {field.name for field in dataclasses.fields(params_type)}
         "residual_scale",
     },  # without this part
     EndToEndParams: {"train_split", "test_split", "runs"},  # each variant's own
+    RehearsalParams: {"cameras"},  # of a study
     LookRandomization: {"wild_arm", "clutter", "occluder", "ambient"},  # the twin's scene is milder than training's
 }
 

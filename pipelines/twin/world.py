@@ -31,10 +31,10 @@ class TwinWorld:
     """
 
     def __init__(self, rig: Rig, settings: TwinParams, joints_at: Callable[[float], Array]) -> None:
-        self._rig, self._settings, self._joints_at = rig, settings, joints_at
+        self._rig, self._settings, self._joints_at = settings.films(rig), settings, joints_at
         self._kinematics = Kinematics()
         self._changing = threading.Lock()
-        self._scene = _draw_scene(rig, settings)
+        self._scene = _draw_scene(self._rig, settings)
 
     @property
     def t_base_camera(self) -> NDArray[np.float64]:
