@@ -11,7 +11,7 @@ from perception.calibration.registration.result import WARP_ORDERS, warp_waves
 
 POSTURES, PLACES = 40, 12
 """Of the arm in the captures, and along it."""
-READING_SD_M = 0.002
+READING_SD_M = 0.001
 """Of what a place on the arm reads in one posture (*assumed*: the noise of a patch, and the arm's own shape)."""
 
 

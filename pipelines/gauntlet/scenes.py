@@ -12,7 +12,7 @@ from control.task.rendered import EpisodeScenes, RenderedParams
 from control.task.sources import PositionSource
 from datasets.rig.projection import Array, Intrinsics, Window
 from datasets.rig.rig import Rig
-from datasets.scene.depth_sensor import sample_warp
+from datasets.scene.depth_sensor import warp_of_size
 from datasets.scene.photographer import Picture
 from datasets.scene.randomization import CameraRandomization
 from datasets.scene.scene import sample_camera
@@ -65,7 +65,7 @@ class GapScenes(EpisodeScenes):
         if self._gap.depth_scale_fraction:
             error = replace(error, scale=self._gap.depth_scale_fraction * float(self._rng.choice([-1, 1])))
         if self._gap.depth_warp_m:
-            error = replace(error, warp_m=sample_warp(self._rng, self._gap.depth_warp_m, exact=True))
+            error = replace(error, warp_m=warp_of_size(self._rng, self._gap.depth_warp_m, self.scene.intrinsics))
         self.scene = replace(self.scene, depth_error=error)
         if self._gap.depth_calibrated:
             told = self.scene.t_base_camera_told

@@ -13,7 +13,7 @@ from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 from datasets.scene.appearance import CLUTTER
-from datasets.scene.depth_sensor import sample_warp
+from datasets.scene.depth_sensor import warp_of_size
 from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
@@ -101,7 +101,7 @@ def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
     if settings.depth_scale_fraction:
         error = replace(error, scale=settings.depth_scale_fraction)
     if settings.depth_warp_m:
-        warp = sample_warp(np.random.default_rng([settings.seed, _WARP_STREAM]), settings.depth_warp_m, exact=True)
-        error = replace(error, warp_m=warp)
+        rng = np.random.default_rng([settings.seed, _WARP_STREAM])
+        error = replace(error, warp_m=warp_of_size(rng, settings.depth_warp_m, rig.camera))
     appearance = replace(scene.appearance, positions=positions)
     return replace(scene, appearance=appearance, t_base_camera=pose, depth_error=error)
