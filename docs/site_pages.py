@@ -36,6 +36,7 @@ from datasets.generation.splits import FramesParams
 from datasets.rig.rig import Rig
 from perception.cameras.realsense.settings import CameraParams
 from perception.evaluation.params import LocateParams
+from perception.unlike import UnlikeParams
 from pipelines.gauntlet.plan import GauntletParams
 from pipelines.rehearse.__main__ import RehearsalParams
 from pipelines.report.tables import tables
@@ -61,7 +62,9 @@ PARAMETERS: dict[str, type | None] = {
     "runtime": RuntimeParams,
     "twin": TwinParams,
     "rehearsal": RehearsalParams,
+    "rehearsal_cameras": RehearsalParams,
     "gauntlet": GauntletParams,
+    "unlike": UnlikeParams,
 }
 """Each kind of parameter file with the class that it is read into; None: the arguments of LightningCLI's classes."""
 

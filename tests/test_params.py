@@ -22,6 +22,7 @@ from datasets.rig.rig import Rig
 from datasets.scene.randomization import CameraRandomization, LookRandomization
 from perception.cameras.realsense.settings import CameraParams
 from perception.evaluation.params import LocateParams
+from perception.unlike import UnlikeParams
 from pipelines.gauntlet.cells import Method
 from pipelines.gauntlet.gaps import ActionNoise, Gap
 from pipelines.gauntlet.plan import CameraMap, GauntletParams
@@ -42,10 +43,12 @@ FILES = {
     "gauntlet": GauntletParams,
     "locate": LocateParams,
     "rehearsal": RehearsalParams,
+    "rehearsal_cameras": RehearsalParams,
     "rig": Rig,
     "runtime": RuntimeParams,
     "site.example": SiteParams,
     "twin": TwinParams,
+    "unlike": UnlikeParams,
 }
 DIFFER = {params_type: {field.name for field in dataclasses.fields(params_type)} for params_type in NOTHING_SPECIAL} | {
     AgentParams: {
@@ -56,6 +59,7 @@ DIFFER = {params_type: {field.name for field in dataclasses.fields(params_type)}
         "residual_scale",
     },  # without this part
     EndToEndParams: {"train_split", "test_split", "runs"},  # each variant's own
+    RehearsalParams: {"cameras"},  # of a study
     LookRandomization: {"wild_arm", "clutter", "occluder", "ambient"},  # the twin's scene is milder than training's
 }
 

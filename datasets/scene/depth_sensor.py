@@ -88,15 +88,25 @@ def sample_depth_error(rng: np.random.Generator, ranges: DepthErrorRandomization
     if rng.random() >= ranges.share:
         bounds = np.minimum(bounds, CALIBRATED_DEPTH)
     scale, offset, warp = bounds
-    terms = rng.uniform(-1, 1, len(_POWERS_X))
-    edge = np.linspace(-1, 1, 9)
-    largest = np.abs(_polynomial(terms, edge, edge)).max()
-    terms *= warp * rng.random() / largest
+    warp_m = sample_warp(rng, warp)
     return DepthError(
-        scale=float(rng.uniform(-scale, scale)),
-        offset_m=float(rng.uniform(-offset, offset)),
-        warp_m=tuple(terms.tolist()),
+        scale=float(rng.uniform(-scale, scale)), offset_m=float(rng.uniform(-offset, offset)), warp_m=warp_m
     )
+
+
+def sample_warp(rng: np.random.Generator, limit_m: float) -> tuple[float, ...]:
+    """A slow warp, :attr:`DepthError.warp_m`, of less than ``limit_m`` within the widest image, at 1 m."""
+    terms, edge = rng.uniform(-1, 1, len(_POWERS_X)), np.linspace(-1, 1, 9)
+    largest = np.abs(_polynomial(terms, edge, edge)).max()
+    terms *= limit_m * rng.random() / largest
+    return tuple(terms.tolist())
+
+
+def warp_of_size(rng: np.random.Generator, size_m: float, k: Intrinsics) -> tuple[float, ...]:
+    """A slow warp whose largest size within the image of a camera ``k`` is ``size_m``, at 1 m."""
+    terms = rng.uniform(-1, 1, len(_POWERS_X))
+    largest = np.abs(_polynomial(terms, *_rays(k))).max()
+    return tuple((terms * size_m / largest).tolist())
 
 
 def measured_depth(
@@ -167,11 +177,14 @@ def _misread(depth_m: NDArray[np.float32], k: Intrinsics, error: DepthError) -> 
         return depth_m
     misread = depth_m * np.float32(1 + error.scale)
     if error.warp_m:
-        x = (np.arange(k.width) - k.cx) / (_RAY_LIMIT * k.fx)
-        y = (np.arange(k.height) - k.cy) / (_RAY_LIMIT * k.fy)
-        misread += depth_m * depth_m * _polynomial(error.warp_m, x, y)
+        misread += depth_m * depth_m * _polynomial(error.warp_m, *_rays(k))
     misread += np.float32(error.offset_m)
     return (np.maximum(misread, 0) * (depth_m > 0)).astype(np.float32, copy=False)
+
+
+def _rays(k: Intrinsics) -> tuple[Array, Array]:
+    """The warp's x ``(W,)`` and y ``(H,)`` of an image's columns and rows."""
+    return (np.arange(k.width) - k.cx) / (_RAY_LIMIT * k.fx), (np.arange(k.height) - k.cy) / (_RAY_LIMIT * k.fy)
 
 
 def _polynomial(coefficients: ArrayLike, x: Array, y: Array) -> NDArray[np.float32]:

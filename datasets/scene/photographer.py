@@ -46,16 +46,16 @@ class Photographer:
         ``noise_seed`` tells apart pictures of the same scene taken at different times.
         """
         rgb, depth = self._shoot(
-            scene, window_intrinsics(scene.intrinsics, window, _drawn_px(window, size_px)), noise_seed
+            scene, window_intrinsics(scene.intrinsics, window, drawn_px(window, size_px)), noise_seed
         )
-        return _resampled(rgb, window, scene.intrinsics, size_px), _resampled(depth, window, scene.intrinsics, size_px)
+        return resampled(rgb, window, scene.intrinsics, size_px), resampled(depth, window, scene.intrinsics, size_px)
 
     def photograph_colour(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> NDArray[np.uint8]:
         """The ``rgb (S, S, 3)`` of :meth:`photograph`, for whoever needs no depth."""
         self._arrange(scene)
-        seen = window_intrinsics(scene.intrinsics, window, _drawn_px(window, size_px))
+        seen = window_intrinsics(scene.intrinsics, window, drawn_px(window, size_px))
         rgb = _coloured(self._renderer.render_colour(scene.t_base_camera, seen), scene, seen, noise_seed)
-        return _resampled(rgb, window, scene.intrinsics, size_px)
+        return resampled(rgb, window, scene.intrinsics, size_px)
 
     def photograph_native(self, scene: Scene, noise_seed: int = 0) -> Picture:
         """The whole image at the camera's own resolution."""
@@ -149,12 +149,12 @@ def _inside(point_camera: Array, intrinsics: Intrinsics) -> bool:
     return bool(np.all(uv > -0.5) and np.all(uv < np.array([intrinsics.width, intrinsics.height]) - 0.5))
 
 
-def _drawn_px(window: Window, size_px: int) -> int:
+def drawn_px(window: Window, size_px: int) -> int:
     """Side of what is drawn: no more pixels than the camera has."""
     return min(size_px, int(window.width))
 
 
-def _resampled(picture: NDArray[Any], window: Window, intrinsics: Intrinsics, size_px: int) -> NDArray[Any]:
+def resampled(picture: NDArray[Any], window: Window, intrinsics: Intrinsics, size_px: int) -> NDArray[Any]:
     """A drawn window at ``size_px``, black and without readings where the camera has no pixels."""
     columns, rows = window.sample_pixels(size_px)
     if len(picture) < size_px:

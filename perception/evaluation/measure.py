@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from datasets.arm.official import menagerie_available
 from datasets.common.config import load_params
@@ -42,15 +41,13 @@ from datasets.scene.renderer import require_gl
 from perception.estimator.estimator import GRAPHS
 from perception.evaluation.comparison import beside, draw_comparison, frames_digest
 from perception.evaluation.corruptions import measure_corruptions
-from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
+from perception.evaluation.metrics import sigma_scale
 from perception.evaluation.package import describe, load_look, pack
 from perception.evaluation.params import LocateParams
 from perception.evaluation.pictures import draw_histogram, draw_map
 from perception.evaluation.predictions import Predictions, predict
+from perception.evaluation.split_figures import SPLIT_FIGURES, split_figures, visible_figures
 from perception.training.summary import TrainingSummary
-
-SHOWN, HIDDEN = 0.1, 0.02
-"""Shares of the tool's surface; an open view shows about half, the rest is its far side."""
 
 
 def evaluate(params: LocateParams, workers: Workers | None = None) -> dict[str, Any]:
@@ -82,27 +79,18 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     describe(looks, rig, envelope, scale, part)
     _install(part, estimator)
 
-    names = ("default", "glance", "base", "sigma", "axes", "confessed", "conditions", "moved")
-    metrics: dict[str, Any] = {name: {} for name in names}
+    metrics: dict[str, Any] = {name: {} for name in SPLIT_FIGURES}
     measured: dict[str, Predictions] = {}
     for split in params.splits:
         reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
         if reason is not None:
             metrics["default"][split] = {"n": 0, "reason": reason}
             continue
-        measured[split] = predictions = predict(estimator, plans[split], pool, params.visible)
-        errors = predictions.fovea - predictions.tcp
-        metrics["default"][split] = summarize(errors)
-        metrics["glance"][split] = summarize(predictions.glance - predictions.tcp)
-        metrics["base"][split] = summarize(predictions.base_error)
-        metrics["sigma"][split] = coverage(errors, predictions.fovea_sigma)
-        metrics["axes"][split] = per_axis(errors)
-        confessed = predictions.fovea_sigma.max(axis=1) > params.max_sigma_m
+        measured[split] = predictions = predict(estimator, plans[split], pool, look_for_tool=params.visible)
+        for name, figures in split_figures(predictions, params.max_sigma_m).items():
+            metrics[name][split] = figures
         if params.visible:
-            metrics.setdefault("visible", {})[split] = _visible(predictions, confessed)
-        metrics["confessed"][split] = {"share": round(float(confessed.mean()), 4), **summarize(errors[~confessed])}
-        metrics["conditions"][split] = _conditions(predictions)
-        metrics["moved"][split] = round(float((predictions.moved > 0.5).mean()), 4)
+            metrics.setdefault("visible", {})[split] = visible_figures(predictions, params.max_sigma_m)
     metrics["bad_frames"] = measure_corruptions(estimator, plans[params.mapped_split], params.bad_frames)
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
     metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}
@@ -141,27 +129,3 @@ def _install(part: Path, folder: Path) -> None:
         if file.name != MARK:
             os.replace(file, folder / file.name)
     delete_own(part)
-
-
-def _visible(predictions: Predictions, confessed: NDArray[np.bool_]) -> dict[str, Any]:
-    shown, hidden = predictions.shown >= SHOWN, predictions.shown < HIDDEN
-    pair, glance = (getattr(predictions, name) - predictions.tcp for name in ("fovea", "glance"))
-    found: dict[str, Any] = {"pair": summarize(pair[shown]), "glance": summarize(glance[shown])}
-    for name, values, chosen in (("in_window", predictions.in_window, shown), ("confessed", confessed, hidden)):
-        if chosen.any():
-            found[name] = round(float(values[chosen].mean()), 4)
-    return {**found, "answered": summarize(pair[shown & ~confessed]), "hidden": int(hidden.sum())}
-
-
-def _conditions(predictions: Predictions) -> dict[str, Any]:
-    errors = predictions.fovea - predictions.tcp
-    found: dict[str, Any] = {}
-    for name in ("distance", "side", "elevation", "focal"):
-        values = np.abs(predictions.side) if name == "side" else getattr(predictions, name)
-        if np.ptp(values) == 0:
-            continue
-        low, high = np.quantile(values, [1 / 3, 2 / 3])
-        parts = {"low": values < low, "middle": (values >= low) & (values < high), "high": values >= high}
-        found[name] = {"edges": [round(float(low), 3), round(float(high), 3)]}
-        found[name] |= {part: summarize(errors[chosen]) for part, chosen in parts.items()}
-    return found

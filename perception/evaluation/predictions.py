@@ -1,25 +1,53 @@
 """Runs the estimator over the frames of a split, drawing each window it asks for from the frame's own scene."""
 
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from datasets.common.files import write_whole
 from datasets.common.workers import Pool, in_order
 from datasets.generation.splits import SplitPlan
 from datasets.rig.envelope import direction_deg, focal_640_px
 from datasets.rig.projection import Array, Window, invert, project, transform
 from datasets.rig.rig import BASE_TARGET_M
 from datasets.scene.depth_sensor import seen_at
-from datasets.scene.photographer import Photographer
+from datasets.scene.photographer import Photographer, Picture
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimator import PositionEstimator
 
 CHUNK = 25
 FIRST_NOISE_SEED = 0
 """Each further look of a frame takes the next: two pictures taken one after the other do not share their noise."""
+
+
+class DrawsWindows(Protocol):
+    """Photographs scenes window by window; belongs to the thread that made it."""
+
+    def photograph(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
+        """``rgb (S, S, 3)`` uint8 and noisy ``depth (S, S)`` float32 m, 0 where there is no reading."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds; idempotent."""
+        ...
+
+
+OpensPhotographer = Callable[[SplitPlan], DrawsWindows]
+
+
+def classic(plan: SplitPlan) -> DrawsWindows:
+    """The photographer that training's frames are drawn by, for a split's arm.
+
+    Raises:
+        ConfigError: there is no OpenGL here.
+    """
+    return Photographer(plan.rig, plan.randomization.arm)
 
 
 @dataclass(frozen=True)
@@ -61,11 +89,37 @@ class Predictions:
         names = cls.__dataclass_fields__
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
+    @classmethod
+    def read(cls, file: Path) -> "Predictions":
+        """What :meth:`write` wrote."""
+        with np.load(file) as columns:
+            return cls(**columns)
 
-def predict(folder: Path, plan: SplitPlan, pool: Pool, look_for_tool: bool = False) -> Predictions:
+    def write(self, file: Path) -> None:
+        """Keep the rows, whole or not at all."""
+        content = io.BytesIO()
+        np.savez(content, **self.__dict__)
+        write_whole(file, content.getvalue())
+
+
+def predict(
+    folder: Path,
+    plan: SplitPlan,
+    pool: Pool,
+    opens: OpensPhotographer = classic,
+    kept: Path | None = None,
+    look_for_tool: bool = False,
+) -> Predictions:
     """Locate the TCP in every frame of a split; the result does not depend on how many processes do it.
 
-    ``look_for_tool``: find out, too, how much of the tool each frame shows.
+    Args:
+        folder: of the estimator.
+        plan: of the split.
+        pool: does it.
+        opens: opens, in a process, the photographer of the split's scenes.
+        kept: folder in which each part of the result is kept as soon as it is there, and whose parts are not done
+            again; for this estimator and plan alone.
+        look_for_tool: find out, too, how much of the tool each frame shows; where MuJoCo draws it.
 
     Raises:
         DataError: a worker process died.
@@ -73,7 +127,7 @@ def predict(folder: Path, plan: SplitPlan, pool: Pool, look_for_tool: bool = Fal
     tasks = [range(i, min(i + CHUNK, plan.frames)) for i in range(0, plan.frames, CHUNK)]
     parts = []
     with tqdm(total=plan.frames, desc=plan.name, unit="frame") as bar:
-        for part in in_order(pool.run(_FramePredictor(folder, plan, look_for_tool), tasks)):
+        for part in in_order(pool.run(_FramePredictor(folder, plan, opens, kept, look_for_tool), tasks)):
             parts.append(part)
             bar.update(len(part.tcp))
     return Predictions.joined(parts)
@@ -82,11 +136,24 @@ def predict(folder: Path, plan: SplitPlan, pool: Pool, look_for_tool: bool = Fal
 class _FramePredictor:
     """Locates the TCP in some frames of a split; called with their numbers. A process opens what it needs once."""
 
-    def __init__(self, folder: Path, plan: SplitPlan, look_for_tool: bool = False) -> None:
-        self._folder, self._plan, self._look_for_tool = folder, plan, look_for_tool
-        self._opened: tuple[PositionEstimator, Photographer, SceneSampler] | None = None
+    def __init__(
+        self, folder: Path, plan: SplitPlan, opens: OpensPhotographer, kept: Path | None, look_for_tool: bool
+    ) -> None:
+        self._folder, self._plan, self._opens, self._kept = folder, plan, opens, kept
+        self._look_for_tool = look_for_tool
+        self._opened: tuple[PositionEstimator, DrawsWindows, SceneSampler] | None = None
 
     def __call__(self, frames: range) -> Predictions:
+        if self._kept is None:
+            return self._predict(frames)
+        file = self._kept / f"{frames.start}_{frames.stop}.npz"
+        if file.is_file():
+            return Predictions.read(file)
+        part = self._predict(frames)
+        part.write(file)
+        return part
+
+    def _predict(self, frames: range) -> Predictions:
         estimator, photographer, sampler = self._opened = self._opened or self._open()
         rows = []
         for index in frames:
@@ -96,7 +163,9 @@ class _FramePredictor:
             base_error = location.base.xyz - transform(scene.t_base_camera_told, base)
             estimates = (location.glance.xyz, location.glance.sigma, location.fovea.xyz, location.fovea.sigma)
             point = transform(invert(scene.t_base_camera), scene.tcp)
-            shown = photographer.tool_shown(scene) if self._look_for_tool else np.nan
+            shown = np.nan
+            if self._look_for_tool and isinstance(photographer, Photographer):
+                shown = photographer.tool_shown(scene)
             chosen = estimator.first_window(location, scene.intrinsics)
             in_window = bool(point[2] > 0 and chosen.contains(project(point, scene.intrinsics)))
             angles = direction_deg(scene.t_base_camera, scene.tcp)
@@ -106,21 +175,21 @@ class _FramePredictor:
         return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def close(self) -> None:
-        """Free the GL context; idempotent."""
+        """Free what the photographer holds; idempotent."""
         if self._opened is not None:
             self._opened[1].close()
             self._opened = None
 
-    def _open(self) -> tuple[PositionEstimator, Photographer, SceneSampler]:
-        rig, randomization = self._plan.rig, self._plan.randomization
+    def _open(self) -> tuple[PositionEstimator, DrawsWindows, SceneSampler]:
+        rig = self._plan.rig
         estimator = PositionEstimator.load(self._folder, rig)
-        return estimator, Photographer(rig, randomization.arm), SceneSampler(rig, randomization)
+        return estimator, self._opens(self._plan), SceneSampler(rig, self._plan.randomization)
 
 
 class SceneCamera:
     """Photographs one scene window by window."""
 
-    def __init__(self, photographer: Photographer, scene: Scene) -> None:
+    def __init__(self, photographer: DrawsWindows, scene: Scene) -> None:
         self._photographer, self._scene = photographer, scene
         self._noise_seed = FIRST_NOISE_SEED
 

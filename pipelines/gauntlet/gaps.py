@@ -45,6 +45,9 @@ class Gap(Checked):
             ``DynamicsParams``.
         arm: whose shapes are drawn.
         depth_noise: range of the sensor's noise level.
+        depth_scale_fraction: distances are read too long or too short by exactly this.
+        depth_warp_m: a slow warp of exactly this size at its largest within the image, at 1 m.
+        depth_calibrated: the camera's errors of depth are taken out as ``calibrate`` would measure them.
         focal_fraction: the true focal length is off by exactly this, up or down, and the estimator is not told.
         depth_holes: share of each picture whose depth is lost, in patches.
         passing_bar: a bar as thick as a forearm crosses the view once.
@@ -58,10 +61,18 @@ class Gap(Checked):
     dynamics: dict[str, Any] = field(default_factory=dict)
     arm: ArmName = "own"
     depth_noise: Annotated[Range, Within(0, rising=True)] | None = None
+    depth_scale_fraction: Annotated[float, Within(0, 0.2)] = 0.0
+    depth_warp_m: Annotated[float, Within(0, 0.1, "m")] = 0.0
+    depth_calibrated: bool = False
     focal_fraction: Annotated[float, Within(0, 0.5, below=True)] = 0.0
     depth_holes: Annotated[float, Within(0, 1, below=True)] = 0.0
     passing_bar: bool = False
     action_noise: ActionNoise = field(default_factory=ActionNoise)
+
+    @property
+    def changes_depth(self) -> bool:
+        """Whether the depth camera differs."""
+        return any((self.depth_noise, self.depth_holes, self.depth_scale_fraction, self.depth_warp_m))
 
     def randomization(self, nominal: Randomization) -> Randomization:
         """The split's randomization with this gap in it; raises ConfigError for a key that it does not have.

@@ -86,7 +86,7 @@ def draw_gaps(cells: Sequence[Cell], seed: int, rig: Rig, path: Path) -> None:
             photograph = scenes.camera(home)
         rgb, depth = photograph(rig.picture_window, PICTURE_PX)
         scenes.close()
-        if cell.gap.depth_holes or cell.gap.depth_noise:  # what these change is not in the colours
+        if cell.gap.changes_depth:  # which is not in the colours
             axes.imshow(np.where(depth > 0, depth, np.nan), cmap="viridis", vmin=0.5, vmax=2.0)
             axes.set_facecolor("black")
         else:

@@ -1,6 +1,7 @@
 """The gaps carried out: scenes, pictures and arms that differ from the nominal ones."""
 
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -11,11 +12,13 @@ from control.task.rendered import EpisodeScenes, RenderedParams
 from control.task.sources import PositionSource
 from datasets.rig.projection import Array, Intrinsics, Window
 from datasets.rig.rig import Rig
+from datasets.scene.depth_sensor import warp_of_size
 from datasets.scene.photographer import Picture
 from datasets.scene.randomization import CameraRandomization
 from datasets.scene.scene import sample_camera
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import Photograph, PositionEstimator
+from pipelines.gauntlet.depth_calibration import DepthCorrection
 from pipelines.gauntlet.gaps import ActionNoise, Gap, changed
 
 HOLE_CELL_PX = 8
@@ -58,6 +61,15 @@ class GapScenes(EpisodeScenes):
             k, factor = self._rig.camera, 1 + self._gap.focal_fraction * float(self._rng.choice([-1, 1]))
             true = Intrinsics(k.width, k.height, k.fx * factor, k.fy * factor, k.cx, k.cy)
             self.scene = replace(self.scene, intrinsics=true)
+        error = self.scene.depth_error
+        if self._gap.depth_scale_fraction:
+            error = replace(error, scale=self._gap.depth_scale_fraction * float(self._rng.choice([-1, 1])))
+        if self._gap.depth_warp_m:
+            error = replace(error, warp_m=warp_of_size(self._rng, self._gap.depth_warp_m, self.scene.intrinsics))
+        self.scene = replace(self.scene, depth_error=error)
+        if self._gap.depth_calibrated:
+            told = self.scene.t_base_camera_told
+            self._correction = DepthCorrection(error, told, self.intrinsics_told, self._rig.workspace, self._rng)
         if self._gap.passing_bar:
             self._side, self.crosses_s = float(self._rng.choice([-1, 1])), float(self._rng.uniform(*BAR_CROSSES_S))
 
@@ -66,6 +78,8 @@ class GapScenes(EpisodeScenes):
         if self._gap.passing_bar:
             self._move_bar()
         photograph = super().camera(tcp)
+        if self._gap.depth_calibrated:
+            return partial(_corrected, photograph, self._correction)
         if not self._gap.depth_holes:
             return photograph
         holes = self._holes()
@@ -92,6 +106,11 @@ class GapScenes(EpisodeScenes):
         positions, sizes, yaws = appearance.positions.copy(), appearance.sizes.copy(), appearance.yaws.copy()
         positions[-1], sizes[-1], yaws[-1] = middle, [BAR_RADIUS_M, BAR_HALF_LENGTH_M, 0], 0.0
         self.scene = replace(self.scene, appearance=replace(appearance, positions=positions, sizes=sizes, yaws=yaws))
+
+
+def _corrected(photograph: Photograph, correction: DepthCorrection, window: Window, size_px: int) -> Picture:
+    rgb, depth = photograph(window, size_px)
+    return rgb, correction.undo(depth, *window.sample_pixels(size_px))
 
 
 class GapSource:

@@ -1,7 +1,8 @@
 """The whole runtime over seeded goals on the twin, through the real SDK and librealsense: the dress rehearsal.
 
 Writes metrics.json (distances in mm, times in ms) and trajectories.png. Every goal runs its full horizon, so settling
-counts, and its residual is what the encoders say once the arm is at rest.
+counts, and its residual is what the encoders say once the arm is at rest. With cameras to be drawn, all goals are run
+with each of them, and metrics.json has the same figures of each under "cameras".
 """
 
 import argparse
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -24,6 +25,7 @@ from datasets.common.errors import ConfigError, SafetyStop
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 from pipelines.observers.output import unhurried_output
+from pipelines.rehearse.cameras import draw_cameras
 from pipelines.rehearse.plots import plot_rehearsal
 from pipelines.rehearse.scores import contributions, outside_fence, scores, timings
 from pipelines.runtime.goals import run_goals
@@ -51,6 +53,7 @@ class RehearsalParams(Checked):
     homing_speed_m_s: Annotated[float, Within(0, 1, "m/s", above=True)]
     baseline_goals: Annotated[int, Within(0)]
     output: str
+    cameras: Annotated[int, Within(0)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,6 +121,32 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
                     raise KeyboardInterrupt
             runs[name] = results
     return Rehearsal(runs, overruns, stalls_s)
+
+
+def rehearse_cameras(
+    setup: Setup, goals: Sequence[Vector], settings: RehearsalParams, twin: TwinParams
+) -> tuple[Rehearsal, dict[str, Any]]:
+    """All goals with each camera drawn from the estimator's envelope: the runs together, and ``cameras`` one by one.
+
+    What a camera is told stands off from where it is as ``twin`` says, as much as a calibration leaves.
+
+    Raises:
+        ConfigError: no camera of the envelope sees all goals.
+        DeviceError: the twin does not start.
+    """
+    middle, runs = np.mean(goals, axis=0), []
+    told: list[dict[str, Any]] = []
+    for camera in draw_cameras(setup, settings.cameras, goals, settings.seed):
+        placed, films = camera.placed(setup, twin)
+        runs.append(rehearse(placed, goals, settings.baseline_goals, films))
+        stops = [str(result.stop) for result in runs[-1].runs["default"] if result.stop is not None]
+        told.append({**camera.described(middle), "default": scores(runs[-1].runs["default"]), "stops": stops})
+    names = list(runs[0].runs)
+    return Rehearsal(
+        {name: [result for each in runs for result in each.runs[name]] for name in names},
+        {name: sum(each.overruns[name] for each in runs) for name in names},
+        {name: [stall for each in runs for stall in each.stalls_s[name]] for name in names},
+    ), {"cameras": told}
 
 
 def without_refused(setup: Setup, goals: Sequence[Vector]) -> tuple[list[Vector], list[str]]:
@@ -198,12 +227,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         goals, refused = without_refused(setup, goals)
         if not goals:
             raise SafetyStop(f"every goal is refused in this site, the last one: {refused[-1]}")
-        began = time.monotonic()
-        rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinParams.load(options.twin))
-        found = metrics(rehearsal, setup, refused, settings.seed, time.monotonic() - began)
+        began, twin = time.monotonic(), TwinParams.load(options.twin)
+        if settings.cameras:
+            rehearsal, cameras = rehearse_cameras(setup, goals, settings, twin)
+        else:
+            rehearsal, cameras = rehearse(setup, goals, settings.baseline_goals, twin), {}
+        found = metrics(rehearsal, setup, refused, settings.seed, time.monotonic() - began) | cameras
         write_whole(output / METRICS, json.dumps(found, indent=2) + "\n")
         plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / PICTURE)
-    tell(found, json.dumps({"default": found["default"], "baselines": found["baselines"]}, indent=2))
+        shown = {name: found[name] for name in ("default", "baselines", "cameras") if name in found}
+    tell(found, json.dumps(shown, indent=2))
 
 
 if __name__ == "__main__":

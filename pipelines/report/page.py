@@ -12,7 +12,16 @@ from datasets.common.errors import DataError
 from datasets.common.files import write_whole
 from pipelines.gauntlet.reading import LIMIT_MM, Metrics, camera_tolerance, gap_names, method_names
 from pipelines.report.comparisons import comparisons, verdict_counts
-from pipelines.report.tables import RESULTS, STAGES, ablation_table, baselines_table, read, variants_table
+from pipelines.report.tables import (
+    RESULTS,
+    STAGES,
+    UNLIKE,
+    ablation_table,
+    baselines_table,
+    read,
+    unlike_table,
+    variants_table,
+)
 
 GROUPS = {
     "nominal": "As in the simulation",
@@ -241,8 +250,8 @@ def _stages(results: Path) -> str:
         sections.append(table.html() if table else _missing(stage, f"dvc repro {stage}"))
     baselines = read(results / "perception/metrics.json", baselines_table)
     ablation = read(results / "control/ablation.json", ablation_table, "python -m control.ablation")
-    if baselines and baselines.rows:
-        sections[0] += baselines.html()
+    unlike = read(results / "unlike/metrics.json", unlike_table, UNLIKE)
+    sections[0] += "".join(table.html() for table in (unlike, baselines) if table and table.rows)
     sections += [table.html() for table in (variants_table(results), ablation) if table]
     return "\n".join(['<div class="tables">', *(f"<section>{section}</section>" for section in sections), "</div>"])
 

@@ -13,6 +13,7 @@ from datasets.common.files import write_whole
 
 RESULTS = Path("results")
 README = Path("README.md")
+UNLIKE = "python -m perception.unlike"
 BEGIN, END = "<!-- results: written by python -m pipelines.report --readme -->", "<!-- end of results -->"
 
 VARIANTS = "The original's way: one network from the picture to the displacement, in rooms never seen"
@@ -22,6 +23,7 @@ HEADLINES = (
     ("rehearsal", "default"),
 )
 """Stage and row of the figures that ``dvc metrics show`` prints, a file each: so they become the rows of its table."""
+COVERAGE = ("within_1_sigma", "within_2_sigma")
 SEEDS = "Learnt anew with other seeds: means over the seeds and their 95 % intervals (Student)"
 
 Metrics = Mapping[str, Any]
@@ -65,6 +67,16 @@ def perception_table(metrics: Metrics) -> Table:
     ]
     title = "Where is the TCP? Distance between estimate and truth, on frames never seen"
     return Table(title, ("split", "frames", "median, mm", "95 %, mm"), rows)
+
+
+def unlike_table(metrics: Metrics) -> Table:
+    """The shipped estimator on pictures unlike training's: error (mm), and shares within one and two sigma."""
+    rows = [
+        (split, str(row["n"]), *_distances(row), *(f"{100 * metrics['sigma'][split][key]:.0f} %" for key in COVERAGE))
+        for split, row in metrics["default"].items()
+    ]
+    header = ("split", "frames", "median, mm", "95 %, mm", "within one sigma", "two sigma")
+    return Table("The same on pictures by a path tracer, with the official meshes and another sensor", header, rows)
 
 
 def baselines_table(metrics: Metrics) -> Table:
@@ -178,7 +190,7 @@ def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T 
 
 
 def tables(results: Path = RESULTS) -> str:
-    """The README's tables in Markdown: the default path's, then the variants' and the seeds' where there are any.
+    """The README's tables in Markdown: the default path's, and the studies' where there are any.
 
     Raises:
         DataError: a metrics file is missing or not what the stages write.
@@ -190,8 +202,11 @@ def tables(results: Path = RESULTS) -> str:
         if table is None:
             raise DataError(f"{path}: no such file; `dvc repro` writes it")
         found.append(table)
+    unlike = read(results / "unlike/metrics.json", unlike_table, UNLIKE)
     seeds = read(results / "control/seeds.json", seeds_table, "python -m control.repeat")
-    return "\n\n".join(table.markdown() for table in (*found, variants_table(results), seeds) if table)
+    return "\n\n".join(
+        table.markdown() for table in (found[0], unlike, *found[1:], variants_table(results), seeds) if table
+    )
 
 
 def summary(results: Path = RESULTS) -> dict[str, Metrics]:

@@ -31,7 +31,8 @@ class Twin(Service):
 
     def __init__(self, rig: Rig, settings: TwinParams, firmware: str = FIRMWARE, hidden: Truth | None = None) -> None:
         self.controller = ControllerTwin(rig, firmware=firmware)
-        camera, sees, self.world = settings.camera, rig.camera, TwinWorld(rig, settings, self.controller.joints)
+        camera, sees = settings.camera, settings.films(rig).camera
+        self.world = TwinWorld(rig, settings, self.controller.joints)
         if hidden is not None:
             self.world = HiddenWorld(rig, settings, self.controller.joints, hidden)
             camera = replace(camera, latency_s=hidden.latency_s, colour_noise=hidden.colour_noise)

@@ -13,12 +13,14 @@ from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 from datasets.scene.appearance import CLUTTER
+from datasets.scene.depth_sensor import warp_of_size
 from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from pipelines.twin.camera.camera import Render
 from pipelines.twin.settings import TwinParams
 
+_WARP_STREAM = 1
 _AWAY = np.array([0.0, 0.0, -5.0])
 
 
@@ -29,10 +31,10 @@ class TwinWorld:
     """
 
     def __init__(self, rig: Rig, settings: TwinParams, joints_at: Callable[[float], Array]) -> None:
-        self._rig, self._settings, self._joints_at = rig, settings, joints_at
+        self._rig, self._settings, self._joints_at = settings.films(rig), settings, joints_at
         self._kinematics = Kinematics()
         self._changing = threading.Lock()
-        self._scene = _draw_scene(rig, settings)
+        self._scene = _draw_scene(self._rig, settings)
 
     @property
     def t_base_camera(self) -> NDArray[np.float64]:
@@ -95,4 +97,11 @@ def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
     turn = mink.SO3.exp(np.radians(settings.camera_rotation_deg)).as_matrix()
     pose[:3, :3] = turn @ pose[:3, :3]
     pose[:3, 3] += settings.camera_offset_m
-    return replace(scene, appearance=replace(scene.appearance, positions=positions), t_base_camera=pose)
+    error = scene.depth_error
+    if settings.depth_scale_fraction:
+        error = replace(error, scale=settings.depth_scale_fraction)
+    if settings.depth_warp_m:
+        rng = np.random.default_rng([settings.seed, _WARP_STREAM])
+        error = replace(error, warp_m=warp_of_size(rng, settings.depth_warp_m, rig.camera))
+    appearance = replace(scene.appearance, positions=positions)
+    return replace(scene, appearance=appearance, t_base_camera=pose, depth_error=error)

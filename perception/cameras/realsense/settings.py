@@ -46,7 +46,7 @@ class CameraParams(Checked):
     reopen_after_s: Annotated[float, Within(0.01, 3600, "s")] = 2.0
     reopen_attempts: Annotated[int, Within(0, 1000)] = 10
     reopen_interval_s: Annotated[float, Within(0, 60, "s")] = 1.0
-    focal_tolerance: Annotated[float, Within(0, 1)] = 0.05
+    focal_tolerance: Annotated[float, Within(0, 1)] = 0.55
     principal_point_tolerance_px: Annotated[float, Within(0, 1000, "px")] = 25.0
     distortion_tolerance: Annotated[float, Within(0, 1)] = 0.001
 

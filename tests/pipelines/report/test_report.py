@@ -58,6 +58,21 @@ def test_variants_are_told_with_their_time_and_memory_once_they_are_trained(resu
         report.tables(results)
 
 
+def test_the_path_tracer_s_split_is_told_after_the_others_once_it_is_measured(results):
+    assert "path tracer" not in report.tables(results)
+    (results / "unlike").mkdir()
+    figures = {
+        "default": {"unlike": {"n": 500, "median_mm": 2.71, "p95_mm": 6.04}},
+        "sigma": {"unlike": {"within_1_sigma": 0.663, "within_2_sigma": 0.951}},
+    }
+    (results / "unlike/metrics.json").write_text(json.dumps(figures))
+    (row,) = (line for line in report.tables(results).splitlines() if line.startswith("| unlike"))
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == ["unlike", "500", "2.7", "6.0", "66 %", "95 %"]
+    (results / "unlike/metrics.json").write_text("{}")
+    with pytest.raises(DataError, match=r"unlike/metrics\.json: not what `python -m perception\.unlike` writes"):
+        report.tables(results)
+
+
 def test_seeds_are_told_with_their_intervals_once_they_are_learnt(results):
     assert report.SEEDS not in report.tables(results)
     share, distance = {"mean": 0.905, "half_width": 0.021}, {"mean": 17.31, "half_width": 7.74}
