@@ -43,6 +43,7 @@ FILES = {
     "locate": LocateParams,
     "rehearsal": RehearsalParams,
     "rig": Rig,
+    "rig_flange": Rig,
     "runtime": RuntimeParams,
     "site.example": SiteParams,
     "twin": TwinParams,
