@@ -95,7 +95,7 @@ class Sighting:
 
 def choose_places(rig: Rig, fence: Fence, count: int, seed: int) -> list[NDArray[np.float64]]:
     """Reachable places spread over the fence, ordered so that each is near the one before."""
-    kinematics, rng = Kinematics(), np.random.default_rng(seed)
+    kinematics, rng = Kinematics(rig.tool.tcp_offset_m), np.random.default_rng(seed)
     margin = 0.15 * (fence.high_m - fence.low_m)
     here = np.asarray(kinematics.tcp(rig.home_joints_rad), dtype=float)
     places: list[NDArray[np.float64]] = []

@@ -132,7 +132,7 @@ def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fenc
         raise ConfigError(f"--radius {options.radius}: give metres, in (0, 1]")
     rng = np.random.default_rng(options.seed)
     sampler, asked = GoalSampler(rig, fence, options.radius) if count else None, len(goals)
-    kinematics = Kinematics()
+    kinematics = Kinematics(rig.tool.tcp_offset_m)
     while sampler and len(goals) < asked + count:
         goal = np.asarray(sampler.sample(rng), dtype=float)
         if reach_margin(kinematics, goal, rig) >= REACH_MARGIN_M:
@@ -156,9 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         if options.check is not None:
             require_writable(options.check, "--check")
-        rig = Rig.load(options.rig)
         settings = RuntimeParams.load(options.runtime)
         site = SiteParams.load(options.site)
+        rig = site.mounted(Rig.load(options.rig))
         twin = TwinParams.load(options.twin)
         faults = tuple(PlannedFault.parse(text) for text in options.fault)
         if faults and not names.is_twin:

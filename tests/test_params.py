@@ -45,6 +45,7 @@ FILES = {
     "rehearsal": RehearsalParams,
     "rehearsal_cameras": RehearsalParams,
     "rig": Rig,
+    "rig_flange": Rig,
     "runtime": RuntimeParams,
     "site.example": SiteParams,
     "twin": TwinParams,

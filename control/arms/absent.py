@@ -21,7 +21,7 @@ class AbsentArm(Arm):
     is_passive = True
 
     def __init__(self, rig: Rig, fence: Fence) -> None:
-        self._home = np.asarray(Kinematics().tcp(rig.home_joints_rad), dtype=float)
+        self._home = np.asarray(Kinematics(rig.tool.tcp_offset_m).tcp(rig.home_joints_rad), dtype=float)
         self._fence = fence
 
     @property

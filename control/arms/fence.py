@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from control.arms.arm import Vector
 from control.arms.params import ArmParams
 from datasets.arm.kinematics import Kinematics
-from datasets.common.errors import SafetyStop
+from datasets.arm.tools import ToolParams
+from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import Rig, Tool
 
 REACH_M = 0.7
@@ -24,30 +25,6 @@ TABLE_CLEARANCE_M = 0.02
 """Least height above the table at z = 0 of where the controller's boundary and the watch act, a margin below the box.
 
 The fingers' tips lie at the TCP, and 7.5 mm below it where the tool leans by 20 degrees.
-"""
-TOOL_OFFSET_TOLERANCE_M = 0.001
-
-
-@dataclass(frozen=True)
-class Payload:
-    """What the controller must know of a tool: TCP along flange z, mass, and centre of mass along flange z.
-
-    Attributes:
-        collision_model: number of its shape in the controller's self-collision check (the SDK's
-            ``set_collision_tool_model``); 0: none.
-    """
-
-    tcp_offset_m: float
-    mass_kg: float
-    centre_m: float
-    collision_model: int = 0
-
-
-KNOWN_TOOLS = {"xarm_gripper": Payload(tcp_offset_m=0.172, mass_kg=0.82, centre_m=0.048, collision_model=1)}
-"""Payloads by the tool's name in the rig.
-
-Mass and centre (*assumed: payload*): the gripper's parts in the vendor's URDF weigh 0.75 kg, without cable and screws.
-Compare with the controller's own preset for the gripper before the first run.
 """
 
 
@@ -124,8 +101,8 @@ class Fence:
         return np.clip(target_m + _limit(wished, self.max_displacement_m), self.low_m, self.high_m)
 
 
-def check_start(rig: Rig, fence: Fence) -> Payload:
-    """What must hold before connecting; the payload of the rig's tool.
+def check_start(rig: Rig, fence: Fence) -> ToolParams:
+    """What must hold before connecting; the rig's tool.
 
     Raises:
         SafetyStop: the box is empty, beyond the arm's reach, at its base or at the table; the tool is unknown.
@@ -153,7 +130,7 @@ def check_start(rig: Rig, fence: Fence) -> Payload:
     reached = _reached(fence, rig)
     if reached < LEAST_REACHED:
         raise SafetyStop(
-            f"the arm reaches only {reached:.0%} of the fence with its gripper down, {LEAST_REACHED:.0%} are asked; "
+            f"the arm reaches only {reached:.0%} of the fence with its tool down, {LEAST_REACHED:.0%} are asked; "
             "shrink the workspace in params/rig.yaml"
         )
     return known_tool(rig.tool)
@@ -161,23 +138,18 @@ def check_start(rig: Rig, fence: Fence) -> Payload:
 
 def _reached(fence: Fence, rig: Rig) -> float:
     """The share of an even grid over the box that joints reach."""
-    kinematics = Kinematics()
+    kinematics = Kinematics(rig.tool.tcp_offset_m)
     axes = np.linspace(fence.low_m, fence.high_m, GRID).T
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     return float(np.mean([kinematics.is_reachable(point, rig.home_joints_rad) for point in points]))
 
 
-def known_tool(tool: Tool) -> Payload:
-    """Payload of a tool whose TCP agrees with the rig's; raises SafetyStop when it is unknown or differs."""
-    payload = KNOWN_TOOLS.get(tool.name)
-    if payload is None:
-        raise SafetyStop(f"tool {tool.name!r} is unknown; this project knows {', '.join(sorted(KNOWN_TOOLS))}")
-    if abs(payload.tcp_offset_m - tool.tcp_offset_m) > TOOL_OFFSET_TOLERANCE_M:
-        raise SafetyStop(
-            f"tool.tcp_offset_m is {tool.tcp_offset_m}, but the TCP of {tool.name} lies {payload.tcp_offset_m} m along "
-            "flange z; correct params/rig.yaml"
-        )
-    return payload
+def known_tool(tool: Tool) -> ToolParams:
+    """The tool's file, whose TCP agrees with the rig's; raises SafetyStop when there is none or they differ."""
+    try:
+        return ToolParams.load(tool)
+    except ConfigError as error:
+        raise SafetyStop(str(error)) from error
 
 
 def check_tcp(fence: Fence, tcp_m: Vector) -> None:

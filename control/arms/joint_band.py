@@ -82,12 +82,15 @@ def needed_band(rig: Rig, fence: Fence) -> JointBand:
     and where a point is out of reach as far as the arm follows. It takes 0.3 s, once in a process for each fence.
     """
     corners = tuple(fence.low_m.tolist()), tuple(fence.high_m.tolist())
-    return JointBand(*_angles(*corners, tuple(float(angle) for angle in rig.home_joints_rad)))
+    home = tuple(float(angle) for angle in rig.home_joints_rad)
+    return JointBand(*_angles(*corners, home, rig.tool.tcp_offset_m))
 
 
 @lru_cache
-def _angles(low_m: Sequence[float], high_m: Sequence[float], home_rad: Sequence[float]) -> tuple[Vector, Vector]:
-    kinematics, down = Kinematics(), pointing_down()
+def _angles(
+    low_m: Sequence[float], high_m: Sequence[float], home_rad: Sequence[float], tcp_offset_m: float
+) -> tuple[Vector, Vector]:
+    kinematics, down = Kinematics(tcp_offset_m), pointing_down()
     home = np.array(home_rad)
     start = kinematics.tcp(home)
     axes = np.linspace(low_m, high_m, _GRID).T

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 import yaml
 
-from control.arms.fence import KNOWN_TOOLS
+from datasets.arm.kinematics import wearing
+from datasets.arm.tools import ToolParams
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import keep_previous, write_whole
@@ -71,7 +72,7 @@ class SiteParams(Checked):
     Attributes:
         keep_within: the free box that the TCP keeps to; None: all of the rig's workspace.
         keep_out: what no part of the arm may come near, by name.
-        tool: that is mounted, by its name in :data:`control.arms.fence.KNOWN_TOOLS`.
+        tool: that is mounted, by the name of its file in ``params/tools``; None: the rig's.
         held: what the tool holds or carries.
         table_z_m: the table's height in the base frame; None: as the camera's calibration measured it, else 0.
         camera: as ``python -m pipelines.calibrate --frames`` measured it; None: not measured, or in a file of its own.
@@ -80,7 +81,7 @@ class SiteParams(Checked):
 
     keep_within: Box | None = None
     keep_out: dict[str, Box] = field(default_factory=dict)
-    tool: str = "xarm_gripper"
+    tool: str | None = None
     held: HeldParams = HeldParams()
     table_z_m: Annotated[float | None, Within(-0.3, 0.3, "m")] = None
     camera: Calibration | None = None
@@ -93,8 +94,8 @@ class SiteParams(Checked):
         object.__setattr__(self, "keep_out", self.keep_out or {})  # a key whose boxes are all commented out reads None
         for name, box in self.keep_out.items():
             box.check(f"keep_out.{name}")
-        if self.tool not in KNOWN_TOOLS:
-            raise ConfigError(f"tool {self.tool!r} is unknown; this project knows {', '.join(sorted(KNOWN_TOOLS))}")
+        if self.tool is not None:
+            ToolParams.load(self.tool)
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "SiteParams":
@@ -110,16 +111,18 @@ class SiteParams(Checked):
             return cls()
         return load_params(SITE_PATH if path is None else path, cls)
 
+    def mounted(self, rig: Rig) -> Rig:
+        """The rig with the tool that is mounted here, as :func:`datasets.arm.kinematics.wearing` has it."""
+        return rig if self.tool is None else wearing(rig, self.tool)
+
     def rig(self, rig: Rig) -> Rig:
-        """The rig with the workspace that the TCP keeps to here: ``keep_within``, or all of what the models know.
+        """The rig with the tool mounted here, and the workspace that the TCP keeps to: ``keep_within``, or all of it.
 
         Raises:
-            ConfigError: ``keep_within`` is not inside the rig's workspace, or another tool is mounted than the rig's.
+            ConfigError: ``keep_within`` is not inside the rig's workspace.
+            ReachError: with this tool the TCP cannot be where the rig's is at home.
         """
-        if self.tool != rig.tool.name:
-            raise ConfigError(
-                f"tool {self.tool!r} of the site is not the rig's {rig.tool.name!r}, which the models were trained with"
-            )
+        rig = self.mounted(rig)
         box, known = self.keep_within, rig.workspace
         if box is None:
             return rig

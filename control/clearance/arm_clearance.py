@@ -13,6 +13,7 @@ from control.clearance.params import Clearance, ClearanceParams, Obstacle
 from control.clearance.shapes import tool_pieces
 from datasets.arm.kinematics import Kinematics, pointing_down
 from datasets.arm.model import ARM_JOINTS, TCP_SITE, arm_spec
+from datasets.arm.tools import ToolParams
 from datasets.common.errors import SafetyStop
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
@@ -62,11 +63,11 @@ class ArmClearance:
     maker. Everything else is a bound (:mod:`control.clearance.distance`).
 
     Args:
-        rig: the home posture.
+        rig: the home posture and the tool.
         obstacles: boxes of the site in the base frame.
         table_z_m: height of the table in the base frame; the base plate reaches from there to the base's underside.
         params: margins and where to slow down.
-        tool: boxes in the flange's frame, of what is held or mounted besides the gripper.
+        tool: boxes in the flange's frame, of what is held besides the tool.
 
     Raises:
         SafetyStop: the table's height is none.
@@ -87,10 +88,11 @@ class ArmClearance:
         half = self.params.plate_half_width_m
         plate = [Obstacle(PLATE, (-half, -half, table_z_m), (half, half, 0.0))] if table_z_m < 0 else []
         itself_m = self.params.itself_slow_from_m
-        self._distance = ArmDistance([*obstacles, *plate], table_z_m, tool_pieces(tool), itself_m)
-        self._kinematics = Kinematics()
+        mounted = ToolParams.load(rig.tool)
+        self._distance = ArmDistance([*obstacles, *plate], table_z_m, tool_pieces(tool), itself_m, mounted)
+        self._kinematics = Kinematics(rig.tool.tcp_offset_m)
         self._low, self._high = self._kinematics.joint_limits.T
-        self._model = arm_spec("own", shapes=False).compile()
+        self._model = arm_spec("own", mounted, shapes=False).compile()
         self._data = mujoco.MjData(self._model)
         self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
         self._dofs = np.array([self._model.joint(name).dofadr[0] for name in ARM_JOINTS])

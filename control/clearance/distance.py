@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from control.clearance.params import Clearance, Obstacle
-from control.clearance.shapes import LINKS, Piece, arm_pieces
+from control.clearance.shapes import LINKS, Piece, arm_pieces, pieces_with
 from datasets.arm.model import ARM_JOINTS, arm_spec
+from datasets.arm.tools import ToolParams
 from datasets.common.errors import SafetyStop
 from datasets.rig.projection import Array
 
@@ -55,9 +56,10 @@ class ArmDistance:
     Args:
         obstacles: boxes in the base frame.
         table_z_m: height of the table's plane in the base frame.
-        tool: pieces fixed to the flange besides the gripper.
+        tool: pieces fixed to the flange besides the tool.
         itself_within_m: what of the arm itself is farther apart than this counts as not near: the flange always passes
             the forearm's end at about 40 mm, which is nothing to be slowed for.
+        mounted: the tool; None: the gripper.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class ArmDistance:
         table_z_m: float,
         tool: Sequence[Piece] = (),
         itself_within_m: float = math.inf,
+        mounted: ToolParams | None = None,
     ) -> None:
-        arm = [*arm_pieces(), *tool]
+        arm = [*arm_pieces(), *tool] if mounted is None else [*pieces_with(mounted), *tool]
         world = [Piece(obstacle.name, -1, obstacle.corners) for obstacle in obstacles]
         self.pieces = pieces = arm + world
         self.names = [piece.name for piece in pieces]

@@ -17,12 +17,14 @@ from scipy.spatial import ConvexHull
 from control.clearance.params import Obstacle
 from datasets.arm.model import GRIPPER_CLOSED_RAD, GRIPPER_JOINTS, arm_spec
 from datasets.arm.shapes import load_shapes, mirrored
+from datasets.arm.tools import ToolParams
 from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array
 
 INFLATION_PATH = Path(__file__).with_name("inflation.yaml")
 LINKS = ("link_base", *(f"link{i}" for i in range(1, 8)))
 GRIPPER, FLANGE = "xarm_gripper_base_link", "link7"
+GRIPPER_NAME = "gripper"
 OPENINGS = 8
 """Steps of the gripper's travel whose hull stands for all of it; between them a finger moves on an arc of 55 mm, which
 leaves the hull by less than 0.1 mm (part of the inflation)."""
@@ -61,8 +63,18 @@ def arm_pieces() -> tuple[Piece, ...]:
     return tuple(replace(piece, inflation_m=inflation[piece.key] / 1000) for piece in bare)
 
 
+def pieces_with(tool: ToolParams) -> tuple[Piece, ...]:
+    """The arm's pieces with a tool: the gripper's if it has one, and the hull of each part that its file describes.
+
+    Those are as large as the file says: whoever measured them adds what they do not know.
+    """
+    arm = [piece for piece in arm_pieces() if piece.name != GRIPPER_NAME or tool.opening_rad is not None]
+    parts = [Piece(name, LINKS.index(FLANGE), _hull(vertices)) for name, (vertices, _) in tool.parts()]
+    return (*arm, *parts)
+
+
 def tool_pieces(boxes: Sequence[Obstacle]) -> tuple[Piece, ...]:
-    """Pieces of a tool that is held or mounted, given as boxes in the flange's frame, z away from the arm."""
+    """Pieces of what is held, given as boxes in the flange's frame, z away from the arm."""
     return tuple(Piece(box.name, LINKS.index(FLANGE), box.corners) for box in boxes)
 
 
@@ -80,7 +92,7 @@ def bare_pieces() -> tuple[Piece, ...]:
         solids = _solids()[body]
         for number, solid in enumerate(solids if body == GRIPPER else [np.concatenate(solids)]):
             swept = np.concatenate([solid @ pose[:3, :3].T + pose[:3, 3] for pose in poses])
-            pieces.append(Piece("gripper", LINKS.index(FLANGE), _hull(swept), key=f"{body}.{number}"))
+            pieces.append(Piece(GRIPPER_NAME, LINKS.index(FLANGE), _hull(swept), key=f"{body}.{number}"))
     return tuple(pieces)
 
 

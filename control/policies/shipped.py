@@ -1,6 +1,8 @@
 """Policies as they are shipped: the trained actor without its trainer, and the proportional controllers beside it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -92,9 +94,17 @@ class ActorPolicy:
 
 
 def rig_part(rig: Rig) -> dict:
-    """What of a rig a policy depends on; where the camera stands is the estimator's business."""
+    """What of a rig a policy is trained with; where the camera stands is the estimator's business."""
     whole = rig.to_json()
     return {key: whole[key] for key in ("workspace", "tool", "home_joints_rad", "rate_hz", "max_displacement_m")}
+
+
+def _needed(rig: Rig, trained: Mapping[str, Any]) -> dict:
+    """What of a rig has to be as trained: another tool's TCP moves alike, from a home posture of its own."""
+    part = rig_part(rig)
+    if trained.get("tool") != part["tool"]:
+        del part["tool"], part["home_joints_rad"]
+    return part
 
 
 def describe(rig: Rig, kind: str = KIND) -> dict:
@@ -124,5 +134,5 @@ def open_actor(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSessio
         raise ModelError(f"{folder}: holds a policy of kind {trained_kind!r}, where {kind!r} is expected")
     if features != SIZE:
         raise ModelError(f"{folder}: trained on {features} features, but this version computes {SIZE}; {again}")
-    require_same_rig(folder, trained, rig_part(rig), "restore params/rig.yaml or train the policy again")
+    require_same_rig(folder, trained, _needed(rig, trained), "restore params/rig.yaml or train the policy again")
     return open_graph_file(folder / GRAPH, again)

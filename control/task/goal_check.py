@@ -25,7 +25,7 @@ def check_goals(goals_m: Sequence[Sequence[float]], rig: Rig) -> list[NDArray[np
         ConfigError: a goal is no number or lies outside the workspace; the message gives the box.
         ReachError: no joints bring the TCP there with the gripper pointing down, or the edge of reach is near.
     """
-    kinematics = Kinematics()
+    kinematics = Kinematics(rig.tool.tcp_offset_m)
     checked = []
     for goal in goals_m:
         point = np.asarray(goal, dtype=float)

@@ -22,7 +22,7 @@ class GoalSampler:
         self._rig = rig
         self._fence = fence
         self._radius_m = radius_m
-        self._kinematics = Kinematics()
+        self._kinematics = Kinematics(rig.tool.tcp_offset_m)
         self.home: Array = self._kinematics.tcp(rig.home_joints_rad)
         """TCP at home, ``(3,)`` m."""
         if not fence.contains(self.home):

@@ -26,7 +26,7 @@ class PhysicsArm(PlannedArm):
         spec.option.timestep = TIMESTEP_S
         self._model = spec.compile()
         self._data = mujoco.MjData(self._model)
-        self._kinematics = Kinematics()
+        self._kinematics = Kinematics(rig.tool.tcp_offset_m)
         self._home = np.array(rig.home_joints_rad)
         self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
         self._servos = np.array([self._model.actuator(name).id for name in ARM_ACTUATORS])

@@ -60,7 +60,7 @@ class EpisodeScenes:
             randomization = change(randomization)
         self._sampler = SceneSampler(rig, randomization)
         self._photographer = Photographer(rig, randomization.arm)
-        self._kinematics = Kinematics()
+        self._kinematics = Kinematics(rig.tool.tcp_offset_m)
         self._home = np.array(rig.home_joints_rad)
         self.draw(0)
 

@@ -63,7 +63,7 @@ class FreePostures:
         self._data = mujoco.MjData(self._model)
         self._joints = np.array([self._model.joint(name).qposadr[0] for name in ARM_JOINTS])
         self._gripper = gripper_joints(self._model)
-        self._kinematics = Kinematics(tool)
+        self._kinematics = Kinematics(tool.tcp_offset_m)
         low, high = self._kinematics.joint_limits.T
         # Joints that turn all the way round are at every angle once.
         self._low, self._high = np.maximum(low, -np.pi), np.minimum(high, np.pi)

@@ -1,6 +1,8 @@
 """Forward and inverse kinematics of the xArm7, and which points it reaches with the gripper pointing down."""
 
+from dataclasses import replace
 from functools import cached_property
+from typing import cast
 
 import mink
 import mujoco
@@ -11,7 +13,7 @@ from datasets.arm.model import ARM_JOINTS, TCP_SITE, arm_spec
 from datasets.arm.tools import ToolParams
 from datasets.common.errors import Sim2RealError
 from datasets.rig.projection import Array
-from datasets.rig.rig import Tool
+from datasets.rig.rig import Joints, Rig, Tool
 
 POSITION_TOLERANCE_M = 1e-3
 TILT_TOLERANCE_RAD = 0.03
@@ -40,11 +42,14 @@ class Kinematics:
     Not thread-safe: each user keeps an instance of its own.
 
     Args:
-        tool: whose TCP it is, by name or as a rig has it; None: the gripper's of our model, 0.172 m along flange z.
+        tcp_offset_m: of the mounted tool's TCP along flange z; None: of our model's gripper, 0.172 m.
     """
 
-    def __init__(self, tool: Tool | str | None = None) -> None:
-        self._model = arm_spec("own", None if tool is None else ToolParams.load(tool), shapes=False).compile()
+    def __init__(self, tcp_offset_m: float | None = None) -> None:
+        spec = arm_spec("own", shapes=False)
+        if tcp_offset_m is not None:
+            spec.site(TCP_SITE).pos = [0.0, 0.0, tcp_offset_m]
+        self._model = spec.compile()
         self._configuration = mink.Configuration(self._model)
         self._pose_task = mink.FrameTask(TCP_SITE, "site", position_cost=1.0, orientation_cost=0.3)
         self._posture_task = mink.PostureTask(self._model, cost=1e-3)
@@ -157,3 +162,18 @@ class Kinematics:
         q = np.zeros(self._model.nq)
         q[self._joint_ids] = joints_rad
         self._configuration.update(q)
+
+
+def wearing(rig: Rig, name: str) -> Rig:
+    """The rig with the tool of that name mounted, its home posture such that the TCP is where it was at home.
+
+    Raises:
+        ConfigError: there is no such tool, or its file does not fit.
+        ReachError: no posture with the tool pointing down has its TCP there.
+    """
+    if name == rig.tool.name:
+        return rig
+    tool = Tool(name, ToolParams.load(name).tcp_m)
+    home = Kinematics(rig.tool.tcp_offset_m).tcp(rig.home_joints_rad)
+    joints = Kinematics(tool.tcp_offset_m).solve(home, rig.home_joints_rad)
+    return replace(rig, tool=tool, home_joints_rad=cast(Joints, tuple(np.round(joints, 4).tolist())))

@@ -116,6 +116,12 @@ class ToolParams(Checked):
             )
         return found
 
+    @property
+    def below_m(self) -> float:
+        """How far a part reaches beyond the TCP, away from the flange, m; 0 where none does."""
+        ends = [float(vertices[:, 2].max()) for _, (vertices, _) in self.parts()]
+        return max(0.0, max(ends, default=0.0) - self.tcp_m)
+
     def parts(self) -> Iterator[tuple[str, Triangles]]:
         """Name and surface, in the flange's frame, of every part but the gripper."""
         for name, box in self.boxes.items():

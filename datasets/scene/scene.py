@@ -64,7 +64,7 @@ class SceneSampler:
     def __init__(self, rig: Rig, randomization: Randomization) -> None:
         self._rig = rig
         self._ranges = randomization
-        self._kinematics = Kinematics(rig.tool)
+        self._kinematics = Kinematics(rig.tool.tcp_offset_m)
         self._opening = ToolParams.load(rig.tool).opening_rad or (0.0, 0.0)
         self._free = FreePostures(rig.tool) if randomization.posture == "any" else None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from datasets.common.files import location
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Array, Intrinsics, Window, backproject, invert, transform
-from datasets.rig.rig import BASE_TARGET_M, Rig
+from datasets.rig.rig import BASE_TARGET_M, Rig, Workspace
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.graphs import open_graph_file
 from perception.estimator.model_folder import read_description, require_same_rig
@@ -123,6 +123,7 @@ class PositionEstimator:
         self.rig = rig
         self.folder = folder
         self.description = _read_description(folder, rig)
+        self._looks_rig = replace(rig, workspace=_workspace(self.description["rig"]))
         self._sessions = {look: open_graph_file(folder / name, _AGAIN) for look, name in GRAPHS.items()}
         scale = self.description["sigma_scale"]
         self._sigma_scale = {name: np.asarray(scale[name], dtype=float) for name in GRAPHS}
@@ -198,7 +199,7 @@ class PositionEstimator:
         return self.rig.fovea_window(_before(found.t_base_camera, found.glance.xyz), intrinsics)
 
     def _locate(self, look: Callable[[Window, int], Look], pose: Array, intrinsics: Intrinsics) -> Location:
-        first = look(self.rig.glance_window(pose, intrinsics), self.rig.input_px)
+        first = look(self._looks_rig.glance_window(pose, intrinsics), self.rig.input_px)
         targets, target_sigmas = self._run("glance", first, intrinsics, pose=pose)
         camera_xyz, glance_sigma = targets[0], target_sigmas[0] * self._sigma_scale["glance"]
         camera_xyz[2] = max(camera_xyz[2], NEAREST_M)
@@ -275,6 +276,37 @@ def _read_description(folder: Path, rig: Rig) -> dict:
         )
     if channels != CHANNELS:
         raise ModelError(f"{folder}: trained for the channels {channels}, but frames carry {CHANNELS}; {_AGAIN}")
-    remedy = "restore the rig (a measured pose belongs into the calibration file) or train again"
-    require_same_rig(folder, trained, rig_part(rig), remedy)
+    _require_fitting(folder, trained, rig)
     return description
+
+
+def _require_fitting(folder: Path, trained: dict, rig: Rig) -> None:
+    """Raise ModelError unless the networks know the rig's tool, wherever its TCP may be."""
+    here, tool = rig_part(rig), trained.get("tool")
+    if tool != here["tool"]:
+        raise ModelError(
+            f"{folder}: trained for the tool {_tool(tool)}, and {_tool(here['tool'])} is mounted; give the estimator "
+            "of that tool (--estimator, estimator in params/runtime.yaml), or correct tool in the site file"
+        )
+    known = _workspace(trained)
+    if known.contains(rig.workspace.low) and known.contains(rig.workspace.high):
+        del here["workspace"]
+    remedy = "restore the rig (a measured pose belongs into the calibration file) or train again"
+    require_same_rig(folder, trained, here, remedy)
+
+
+def _workspace(trained: dict) -> Workspace:
+    """The box in which the networks know the TCP; what the glance looks at."""
+    try:
+        x, y, z = (tuple(trained["workspace"][axis]) for axis in ("x_m", "y_m", "z_m"))
+        return Workspace(x, y, z)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{DESCRIPTION} has no workspace ({error!r}); {_AGAIN}") from error
+
+
+def _tool(tool: Any) -> str:
+    """A description's tool in words."""
+    try:
+        return f"{tool['name']} (TCP at {tool['tcp_offset_m']} m)"
+    except (KeyError, TypeError):
+        return repr(tool)

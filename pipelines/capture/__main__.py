@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             max_speed_m_s=options.max_speed,
             site=SiteParams.load(options.site),
         )
+        rig = setup.rig
         # Any camera may be calibrated: what it reports of itself is kept, however far from the rig's it is.
         camera = replace(setup.camera, focal_tolerance=1.0, principal_point_tolerance_px=1000.0)
         setup = replace(setup, camera=camera)

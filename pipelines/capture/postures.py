@@ -54,7 +54,7 @@ def choose_postures(rig: Rig, fence: Fence, clearance: ArmClearance, count: int,
         ConfigError: there is room for too few.
     """
     way = _Ways(fence, clearance)
-    kinematics, rng, places = Kinematics(), np.random.default_rng(seed), LinkPlaces()
+    kinematics, rng, places = Kinematics(rig.tool.tcp_offset_m), np.random.default_rng(seed), LinkPlaces()
     home = np.asarray(rig.home_joints_rad, dtype=float)
     margin = 0.02 * (fence.high_m - fence.low_m)
     found: list[Array] = []
@@ -115,7 +115,8 @@ class _Ways:
 
     def __init__(self, fence: Fence, clearance: ArmClearance) -> None:
         self._fence = replace(fence, low_m=fence.low_m + SPARE_M, high_m=fence.high_m - SPARE_M)
-        self._clearance, self._kinematics = clearance.allowing_for(0.0, SPARE_M), Kinematics()
+        self._clearance = clearance.allowing_for(0.0, SPARE_M)
+        self._kinematics = Kinematics(clearance.rig.tool.tcp_offset_m)
 
     def __call__(self, start_rad: Array, joints_rad: Array) -> bool:
         start, joints = np.asarray(start_rad, dtype=float), np.asarray(joints_rad, dtype=float)

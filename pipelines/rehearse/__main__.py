@@ -204,6 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--config", default=REHEARSAL_PATH, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
+    parser.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
     parser.add_argument("--goals", type=int, metavar="N", help="fewer or more goals than the file says")
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE", help="another twin (default: %(default)s)")
     parser.add_argument("--site", metavar="FILE", help="what is true of your laboratory (default: an empty one)")
@@ -220,7 +221,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             require_writable(output / name, "--out")
         rig = Rig.load()
         site = SiteParams() if options.site is None else SiteParams.load(options.site)
-        setup = Setup.load(rig, RuntimeParams.load(), policy=options.policy, site=site)
+        setup = Setup.load(rig, RuntimeParams.load(), estimator=options.estimator, policy=options.policy, site=site)
+        rig = setup.rig
         setup = replace(setup, arm=replace(setup.arm, slow_speed_m_s=settings.homing_speed_m_s))
         sampler, rng = GoalSampler(rig, setup.fence, settings.radius_m), np.random.default_rng(settings.seed)
         goals = [np.asarray(sampler.sample(rng), dtype=float) for _ in range(settings.goals)]

@@ -65,7 +65,7 @@ def _on_paper(setup: Setup) -> Iterator[Verdict]:
     low, high = (", ".join(f"{value:.2f}" for value in corner) for corner in (fence.low_m, fence.high_m))
     speed = fence.max_displacement_m * rig.rate_hz
     yield Verdict("fence", True, f"({low}) to ({high}) m, at most {speed:.2f} m/s")
-    home = Kinematics().tcp(rig.home_joints_rad)
+    home = Kinematics(rig.tool.tcp_offset_m).tcp(rig.home_joints_rad)
     yield Verdict("home inside the fence", fence.contains(home), _point(home))
     clearance = setup.clearance_as_driven
     yield _judge("clearance of the arm at home", lambda: str(clearance.require_home()))

@@ -16,6 +16,7 @@ from control.clearance.arm_clearance import ArmClearance
 from control.clearance.params import ClearanceParams, Obstacle
 from control.policies.policy import Policy
 from control.policies.shipped import ProportionalPolicy, load_policy
+from datasets.arm.tools import ToolParams
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
@@ -74,7 +75,7 @@ class Setup:
 
         Args:
             calibration: its file or itself; None: the rig's own values.
-            site: None: one of which nothing special is known.
+            site: None: one of which nothing special is known. Its tool takes the place of the rig's.
 
         Raises:
             ConfigError: a parameter file does not fit.
@@ -86,11 +87,12 @@ class Setup:
             settings, estimator=str(estimator or settings.estimator), policy=str(policy or settings.policy)
         )
         arm, site = ArmParams.load(), site or SiteParams()
+        rig = site.mounted(rig)
         if not isinstance(calibration, Calibration):
             calibration = Calibration.of_rig(rig) if calibration is None else Calibration.load(calibration)
         calibration = with_table(calibration, site)
         fence = make_fence(site.rig(rig), arm, max_speed_m_s)
-        check_clearance(fence, calibration.table_z_m, site.held.below_m)
+        check_clearance(fence, calibration.table_z_m, max(site.held.below_m, ToolParams.load(rig.tool).below_m))
         return cls(
             rig,
             settings,
@@ -208,10 +210,10 @@ def check_clearance(fence: Fence, table_z_m: float, below_m: float = 0.0) -> Non
 
     Args:
         table_z_m: the table's height in the base frame, which may lie above the arm's base.
-        below_m: how far something that the tool holds reaches below the TCP.
+        below_m: how far the tool, or something that it holds, reaches below the TCP.
     """
     if fence.low_m[2] < (least_m := table_z_m + below_m + fence.least_height_m):
-        held = f", what the tool holds reaches {below_m:.3f} m below the TCP" if below_m else ""
+        held = f", the tool or what it holds reaches {below_m:.3f} m below the TCP" if below_m else ""
         raise SafetyStop(
             f"the fence begins at z = {fence.low_m[2]:.3f} m, the table lies at {table_z_m:.3f} m{held}; "
             f"raise keep_within.z_m in {SITE_PATH} to {least_m:.3f} m or more"

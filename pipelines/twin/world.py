@@ -32,7 +32,7 @@ class TwinWorld:
 
     def __init__(self, rig: Rig, settings: TwinParams, joints_at: Callable[[float], Array]) -> None:
         self._rig, self._settings, self._joints_at = settings.films(rig), settings, joints_at
-        self._kinematics = Kinematics()
+        self._kinematics = Kinematics(rig.tool.tcp_offset_m)
         self._changing = threading.Lock()
         self._scene = _draw_scene(self._rig, settings)
 

@@ -103,14 +103,14 @@ class XArm(Arm):
         self._payload = check_start(rig, self.fence)
         self.joint_band = joint_band or needed_band(rig, self.fence).widened(BAND_MARGIN_RAD)
         self._needed_band = needed_band(rig, self.fence)
-        self._kinematics = Kinematics()
+        self._kinematics = Kinematics(rig.tool.tcp_offset_m)
         self._clearance, self._halts = as_driven(clearance or ArmClearance(rig), self._params, rig.rate_hz), 0
         self._clearance.require_home()
         self._home = np.asarray(self._kinematics.tcp(rig.home_joints_rad), dtype=float)
         check_tcp(self.fence, self._home)
         self._host = host
         self._link, self._run_lock = ControllerLink(host, self._params, self.fence), ControllerLock(host)
-        self._proof = ReportProof(self._speed_m_s, 0.0)
+        self._proof = ReportProof(rig.tool.tcp_offset_m, self._speed_m_s, 0.0)
         self._target: Vector | None = None
         self._last_sent = np.zeros(3)
         self._last_velocity: Vector = np.zeros(3)
@@ -189,7 +189,8 @@ class XArm(Arm):
             link.history.stood_still()
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
             self._halts = 0
-            self._proof = ReportProof(self._speed_m_s, self._params.command_deadline_s + _MOTION_BEGINS_S)
+            repeats_s = self._params.command_deadline_s + _MOTION_BEGINS_S
+            self._proof = ReportProof(self._rig.tool.tcp_offset_m, self._speed_m_s, repeats_s)
             self._watch_loop(link.history.latest.joints)
             link.proof, link.checks = self._proof, (lambda: self._proof.fault, SettingsWatch(link.guard, wanted))
             link.arm(mode)

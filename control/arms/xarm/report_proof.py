@@ -25,12 +25,13 @@ class ReportProof:
     """Judges each report of joints and TCP; the first that fails is remembered.
 
     Args:
+        tcp_offset_m: of the tool mounted, along flange z.
         max_speed_m_s: of the TCP.
         max_repeat_s: how long a pose may repeat to the last bit while the arm is told to be elsewhere.
     """
 
-    def __init__(self, max_speed_m_s: float, max_repeat_s: float) -> None:
-        self._kinematics = Kinematics()
+    def __init__(self, tcp_offset_m: float, max_speed_m_s: float, max_repeat_s: float) -> None:
+        self._kinematics = Kinematics(tcp_offset_m)
         self._tolerance_m = FRAME_TOLERANCE_M + max_speed_m_s * SKEW_S
         self._max_repeat_s = max_repeat_s
         self.fault: str | None = None

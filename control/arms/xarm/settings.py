@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from control.arms.fence import Fence, Payload
+from control.arms.fence import Fence
 from control.arms.joint_band import JointBand
 from control.arms.params import ArmParams
 from control.arms.xarm.wire.sdk import await_report, run_bounded
+from datasets.arm.tools import ToolParams
 from datasets.common.errors import SafetyStop
 from datasets.rig.rig import Rig
 
@@ -193,7 +194,7 @@ def _is_same(one: Any, two: Any, tolerance: float) -> bool:
 
 
 def ours(
-    rig: Rig, fence: Fence, payload: Payload, params: ArmParams, found: Settings, joint_band: JointBand
+    rig: Rig, fence: Fence, payload: ToolParams, params: ArmParams, found: Settings, joint_band: JointBand
 ) -> Settings:
     """What this project asks for, at a site without limits of its own; the rest as found."""
     return replace(

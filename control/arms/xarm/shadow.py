@@ -32,7 +32,7 @@ class ShadowArm(Arm):
 
     def __init__(self, host: str, rig: Rig, fence: Fence, params: ArmParams) -> None:
         self._host, self._fence, self._params = host, fence, params
-        self._kinematics = Kinematics()
+        self._kinematics = Kinematics(rig.tool.tcp_offset_m)
         self._history = PoseHistory(max_gap_s=params.report_deadline_s)
         self._home = np.asarray(self._kinematics.tcp(rig.home_joints_rad), dtype=float)
         self._api: Any = None

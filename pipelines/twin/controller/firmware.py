@@ -89,7 +89,7 @@ class Firmware:
         self.version = version
         self.numbers = tuple(int(part) for part in version.lstrip("v").split("."))
         self.lock = threading.RLock()
-        self.kinematics = Kinematics()
+        self.kinematics = Kinematics(tool_offset_m)
         self.settings = Settings()
         self.mode, self.error, self.warning = POSITION, 0, 0
         self.enabled = self.emergency_pressed = False
@@ -97,7 +97,7 @@ class Firmware:
         self.stray: Stray | None = None
         """What the joints do by themselves while the arm may move, or None."""
         self._clock = clock
-        self._motion = Motion(joints_rad, clock())
+        self._motion = Motion(joints_rad, clock(), tool_offset_m)
         self._tool_offset_m = tool_offset_m
         self._queue: deque[Target] = deque()
         self._held: Target | None = None

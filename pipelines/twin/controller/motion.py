@@ -97,10 +97,11 @@ class Motion:
     Args:
         joints_rad: ``(7,)`` where it stands at ``now``.
         now: s, on the caller's monotonic clock.
+        tool_offset_m: of the tool really mounted, along flange z; None: the gripper's.
     """
 
-    def __init__(self, joints_rad: Array, now: float) -> None:
-        self._kinematics = Kinematics()
+    def __init__(self, joints_rad: Array, now: float, tool_offset_m: float | None = None) -> None:
+        self._kinematics = Kinematics(tool_offset_m)
         self.target: Target | None = None
         self.twist: Array | None = None
         """Orientation (3x3) that the tool turns to whatever the target's, or None."""

@@ -74,7 +74,7 @@ def hidden_captures(
             pictures.append(sensor.read(photographer.photograph_native(there, i)))
     finally:
         photographer.close()
-    kinematics = Kinematics()
+    kinematics = Kinematics(rig.tool.tcp_offset_m)
     joints = postures[numbers]
     captures = Captures(
         rgb=np.stack([rgb for rgb, _ in pictures]),

@@ -148,7 +148,7 @@ def test_the_rig_of_the_repository_may_start(rig: Rig) -> None:
 
 
 def test_an_unknown_tool_or_a_wrong_offset_is_refused() -> None:
-    with pytest.raises(SafetyStop, match=r"'screwdriver' is unknown; this project knows xarm_gripper"):
+    with pytest.raises(SafetyStop, match=r"'screwdriver' is unknown; this project knows flange, xarm_gripper"):
         known_tool(Tool("screwdriver", 0.1))
     with pytest.raises(SafetyStop, match=r"correct params/rig\.yaml"):
         known_tool(Tool("xarm_gripper", 0.15))

@@ -9,7 +9,7 @@ import pytest
 
 from control.arms.site import SITE_EXAMPLE_PATH, HeldParams, LatencyParams, SiteParams, write_measured
 from datasets.common.errors import ConfigError
-from datasets.rig.rig import Box, Rig, Tool, Workspace
+from datasets.rig.rig import Box, Rig, Tool
 from perception.calibration.calibration import Calibration
 
 POST = "{x_m: [0.7, 0.8], y_m: [0.3, 0.4], z_m: [0.0, 1.2]}"
@@ -55,7 +55,7 @@ def test_boxes_that_are_all_commented_out_are_none(tmp_path) -> None:
         (f"keep_out: {{post: {POST.replace('z_m', 'z_mm')}}}", "keep_out.*z_m"),
         ("keep_out: [0.1, 0.2]", "keep_out"),
         (f"keep_within: {POST.replace('0.7', '0.9')}", r"keep_within\.x_m is empty"),
-        ("tool: screwdriver", r"'screwdriver' is unknown; this project knows xarm_gripper"),
+        ("tool: screwdriver", r"'screwdriver' is unknown; this project knows flange, xarm_gripper"),
         ("table_z_m: -10", r"table_z_m must lie in -0\.3\.\.0\.3 m, got -10"),
         ("held: {radius_m: 6, above_m: 0.0, below_m: 80}", r"held\.radius_m must lie in 0\.\.0\.3 m"),
         ("held: {radius_m: 0.0, above_m: 0.0, below_m: 0.08}", "held: give radius_m"),
@@ -74,8 +74,13 @@ def test_the_tcp_keeps_to_a_free_box_inside_of_what_the_models_know(rig) -> None
     assert replace(narrower, workspace=rig.workspace) == rig
     with pytest.raises(ConfigError, match=r"keep_within .* is not inside the workspace"):
         SiteParams(keep_within=replace(box, z_m=(0.02, 0.45))).rig(rig)
-    with pytest.raises(ConfigError, match="which the models were trained with"):
-        SiteParams().rig(replace(rig, tool=Tool("pen", 0.1), workspace=Workspace((0, 1), (0, 1), (0, 1))))
+
+
+def test_the_sites_tool_takes_the_place_of_the_rigs_and_none_leaves_it(rig) -> None:
+    bare = SiteParams(tool="flange").rig(rig)
+    assert (bare.tool, bare.workspace) == (Tool("flange", 0.0), rig.workspace)
+    assert SiteParams().rig(bare) == bare
+    assert SiteParams(tool="xarm_gripper").rig(rig) is rig
 
 
 def test_a_site_file_in_the_working_folder_is_read_by_no_test_that_does_not_ask(tmp_path, monkeypatch, request) -> None:

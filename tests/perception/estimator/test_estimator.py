@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
+from datasets.arm.kinematics import wearing
 from datasets.common.errors import DataError, ModelError
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.frame import Frame
@@ -121,6 +122,21 @@ def test_another_rig_is_refused_by_the_key_that_differs(packed: Path, tmp_path: 
     folder = changed(packed, tmp_path, rig={**trained, "fovea_width_m": 0.1})
     with pytest.raises(ModelError, match=r"another rig: fovea_width_m was 0\.1 and is 0\.1728"):
         PositionEstimator.load(folder)
+
+
+def test_an_estimator_of_another_tool_names_both_and_the_remedy(rig: Rig) -> None:
+    with pytest.raises(ModelError, match=r"tool xarm_gripper .*and flange .*is mounted; .*--estimator"):
+        PositionEstimator.load(MODEL, wearing(rig, "flange"))
+
+
+def test_a_workspace_is_served_inside_of_the_trained_one_alone(packed: Path, tmp_path: Path, rig: Rig) -> None:
+    trained = json.loads((packed / DESCRIPTION).read_text())["rig"]
+    wider = {axis: [low - 0.1, high + 0.1] for axis, (low, high) in trained["workspace"].items()}
+    opened = PositionEstimator.load(changed(packed, tmp_path / "wider", rig={**trained, "workspace": wider}), rig)
+    assert opened.rig == rig
+    narrower = {axis: [low + 0.01, high] for axis, (low, high) in trained["workspace"].items()}
+    with pytest.raises(ModelError, match="another rig: workspace"):
+        PositionEstimator.load(changed(packed, tmp_path / "narrower", rig={**trained, "workspace": narrower}), rig)
 
 
 def test_other_channels_are_refused(packed: Path, tmp_path: Path) -> None:

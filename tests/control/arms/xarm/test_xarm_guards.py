@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from control.arms.fence import KNOWN_TOOLS, Fence
+from control.arms.fence import Fence
 from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
 from control.arms.params import ArmParams
 from control.arms.xarm.driver import XArm
 from control.arms.xarm.settings import OWN_SHAPE
 from control.arms.xarm.wire.sdk import load_sdk, wait_until
 from datasets.arm.kinematics import Kinematics
+from datasets.arm.tools import ToolParams
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
 from pipelines.twin.controller import registers
@@ -215,5 +216,5 @@ def test_registers_and_tool_models_are_the_vendors_own() -> None:
     from xarm.core.config.x_config import XCONF
 
     assert {each.name: int(each) for each in Register}.items() <= vars(XCONF.UxbusReg).items()
-    assert KNOWN_TOOLS["xarm_gripper"].collision_model == XCONF.CollisionToolType.XARM_GRIPPER
+    assert ToolParams.load("xarm_gripper").collision_model == XCONF.CollisionToolType.XARM_GRIPPER
     assert OWN_SHAPE == XCONF.CollisionToolType.USE_PRIMITIVES

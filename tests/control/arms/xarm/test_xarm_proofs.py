@@ -176,7 +176,7 @@ def stepping(xyz: np.ndarray, joints: np.ndarray) -> tuple[list[float], list[flo
 
 @pytest.fixture
 def proof() -> ReportProof:
-    return ReportProof(0.25, 0.3)
+    return ReportProof(0.172, 0.25, 0.3)
 
 
 @pytest.fixture

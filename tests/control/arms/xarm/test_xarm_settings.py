@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.arms.fence import KNOWN_TOOLS, Fence
+from control.arms.fence import Fence
 from control.arms.joint_band import BAND_MARGIN_RAD, needed_band
 from control.arms.params import ArmParams
 from control.arms.xarm.driver import XArm
 from control.arms.xarm.settings import Settings, boundary_mm, ours, stricter
+from datasets.arm.tools import ToolParams
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
 from pipelines.twin.controller.controller import ControllerTwin
@@ -207,7 +208,7 @@ boxes = st.tuples(*[st.integers(-900, 900)] * 6).map(
 def test_no_limit_is_ever_looser_than_the_sites_or_ours(rig, box, fenced, reduced, tcp, joint, sens, limits) -> None:
     fence, params = Fence.from_rig(rig), ArmParams()
     found = Settings((0.0,) * 6, 0.0, (0.0,) * 3, sens, fenced, box, tcp, joint, reduced, joint_range=limits)
-    wished = ours(rig, fence, KNOWN_TOOLS["xarm_gripper"], params, found, BAND)
+    wished = ours(rig, fence, ToolParams.load("xarm_gripper"), params, found, BAND)
     inside = all(
         (a >= b, a <= b)[side % 2] for side, (a, b) in enumerate(zip(box, (600, 250, 300, -300, 500, 100), strict=True))
     )

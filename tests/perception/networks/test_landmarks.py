@@ -1,0 +1,60 @@
+"""A glance that knows the arm: its landmarks are the arm's, and its options leave the default as it was."""
+
+import numpy as np
+import pytest
+import torch
+
+from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import ConfigError
+from perception.networks import build_backbone
+from perception.networks.locator import Locator, LookSettings, graph, zero_inputs
+from perception.networks.preprocess import Pixels
+from perception.training.landmarks import AXIS_M, frames, landmarks
+
+
+def test_landmarks_are_where_the_arms_own_kinematics_have_them() -> None:
+    rng, kinematics = np.random.default_rng(0), Kinematics()
+    joints = rng.uniform(*kinematics.joint_limits.T, (20, 7))
+    poses = np.array([kinematics.tcp_pose(each) for each in joints])
+    links = frames(torch.from_numpy(joints)).numpy()
+    np.testing.assert_allclose(links[:, 6, :3, 3] + 0.172 * links[:, 6, :3, 2], poses[:, :3, 3], atol=1e-9)
+    elbow, wrist, axis = landmarks(torch.from_numpy(joints), torch.from_numpy(poses[:, :3, 3])).numpy().swapaxes(0, 1)
+    # The user manual's dimensions: the upper arm with its shoulder's offset, the forearm, the tool's axis.
+    shoulder = np.array([0.0, 0.0, 0.267])
+    np.testing.assert_allclose(np.linalg.norm(elbow - shoulder, axis=1), np.hypot(0.293, 0.0525), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(wrist - elbow, axis=1), np.hypot(0.3425, 0.0775), atol=1e-9)
+    np.testing.assert_allclose(axis, poses[:, :3, 3] - AXIS_M * poses[:, :3, 2], atol=1e-9)
+
+
+def test_a_glance_with_landmarks_answers_five_points_and_is_run_alike() -> None:
+    settings = LookSettings("glance", "voting:16x5+context", "rgbd", 84, landmarks=True)
+    answers = graph(Locator(settings).eval())(*zero_inputs(settings, 2).values())
+    assert [tuple(each.shape) for each in answers] == [(2, 5, 3)] * 2
+
+
+def test_context_reaches_every_cell_and_its_lack_does_not() -> None:
+    for name, reached in (("voting:16x1", False), ("voting:16x1+context", True)):
+        torch.manual_seed(0)
+        locator = Locator(LookSettings("glance", name, "rgbd", 84)).eval()
+        inputs = zero_inputs(locator.settings)
+        view = locator.view(locator_pixels(inputs), inputs["pose"], torch.zeros(1, 3))
+        before = locator.answer(view).votes
+        image = view.image.clone()
+        image[..., -8:, -8:] += 5.0
+        after = locator.answer(view._replace(image=image)).votes
+        assert bool((before[..., 0] != after[..., 0]).any()) is reached
+
+
+def locator_pixels(inputs):
+    return Pixels(*(inputs[name] for name in ("rgb", "depth", "columns", "rows", "intrinsics")))
+
+
+@pytest.mark.parametrize("name", ["voting:16", "voting:16x2+", "voting:16x2+more", "voting:0x2+context"])
+def test_misspelt_sizes_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"WIDTHxBLOCKS\[\+context\]"):
+        build_backbone(name, 7, 84, 0.1)
+
+
+def test_landmarks_are_no_business_of_the_fovea() -> None:
+    with pytest.raises(ConfigError, match="landmarks"):
+        LookSettings("fovea", "voting", "rgbd", 84, landmarks=True)
