@@ -28,7 +28,7 @@ _ROOM_STREAM, _CAMERA_STREAM = 7, 8
 _REACH, _PAINT_SIGMA, _NORMAL_SIGMA, _DEPTH_SIGMA = 2, 0.05, 0.15, 0.015
 """Of the denoiser: half its side, px; and how far paint, normal and logarithm of depth may differ within a surface."""
 _FINISHES: dict[Colour, tuple[float, float]] = {"white": (0.0, 0.3), "gray": (0.7, 0.35), "black": (0.0, 0.45)}
-"""Metallic share and roughness of the arm's painted, anodised and moulded parts (*assumed*)."""
+"""Metallic share and roughness of the arm's painted, anodised and moulded parts (invented)."""
 
 
 def path_tracer_available() -> str | None:

@@ -1,6 +1,6 @@
 """A room around the arm that shares nothing with the training's: its things, materials and lights, drawn from a seed.
 
-Every number here is *assumed*: an ordinary laboratory by day or by lamplight. None was chosen by an estimator's errors.
+Every number here is invented: an ordinary laboratory by day or by lamplight. None was chosen by an estimator's errors.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 r"""An RGB-D camera of another make than the training's: what becomes of light and of distance in it.
 
-Written apart from :mod:`datasets.scene.depth_sensor`, and different on purpose; every figure is *assumed* but for those
+Written apart from :mod:`datasets.scene.depth_sensor`, and different on purpose; every figure is invented but for those
 whose source stands here. Depth comes from disparity :math:`d = f B / z`, as of any stereo camera. In training's place:
 
 - *Steps* of 1/16 px, the four fractional bits of semi-global matchers such as OpenCV's: twice as coarse.

@@ -12,7 +12,7 @@ from perception.calibration.registration.result import WARP_ORDERS, warp_waves
 POSTURES, PLACES = 40, 12
 """Of the arm in the captures, and along it."""
 READING_SD_M = 0.001
-"""Of what a place on the arm reads in one posture (*assumed*: the noise of a patch, and the arm's own shape)."""
+"""Of what a place on the arm reads in one posture (chosen, not measured: a patch's noise, the arm's own shape)."""
 
 
 class DepthCorrection:
