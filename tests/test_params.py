@@ -38,6 +38,7 @@ FILES = {
     "control": ControlParams,
     "end_to_end_rgb": EndToEndParams,
     "end_to_end_rgb_camera": EndToEndParams,
+    "end_to_end_rgbd": EndToEndParams,
     "frames": FramesParams,
     "gauntlet": GauntletParams,
     "locate": LocateParams,

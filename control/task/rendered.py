@@ -20,6 +20,8 @@ from datasets.scene.scene import SceneSampler
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import MODEL_FOLDER, Photograph, PositionEstimator
 
+APPROACH_M = 0.05
+
 
 @dataclass(frozen=True)
 class RenderedParams:
@@ -74,6 +76,12 @@ class EpisodeScenes:
         self._place_arm(tcp)
         self._pictures += 1
         return partial(self._photographer.photograph, self.scene, noise_seed=self._pictures)
+
+    def bring(self, tcp: Array) -> None:
+        """Put the arm with its TCP at ``tcp`` ``(3,)`` m, however far away, in steps that the kinematics can follow."""
+        start = self._kinematics.tcp(self.scene.joints_rad)
+        for share in np.linspace(0, 1, 1 + int(np.ceil(np.linalg.norm(tcp - start) / APPROACH_M)))[1:]:
+            self._place_arm(start + share * (tcp - start))
 
     def colour(self, tcp: Array, window: Window, size_px: int) -> NDArray[np.uint8]:
         """The ``rgb (S, S, 3)`` that :meth:`camera`'s would give, without the time that its depth takes."""
