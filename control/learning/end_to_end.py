@@ -61,8 +61,8 @@ class EndToEndParams(Checked):
     head: Head = "keypoints"
     points: Annotated[int, Within(1)] = 32
     shift_px: Annotated[int, Within(0)] = 4
-    sigma_m: Annotated[float, Within(0, unit="m", above=True)] = 0.01
-    learning_horizon: Annotated[int, Within(1)] = 20
+    sigma_m: Annotated[float, Within(0, unit="m", above=True)] = 0.006
+    learning_horizon: Annotated[int, Within(1)] = 15
     bf16: bool = True
     hindsight: Annotated[int, Within(0)] = 1
     agent: AgentParams = field(default_factory=AgentParams)

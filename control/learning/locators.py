@@ -7,7 +7,7 @@ from gymnasium import spaces
 from torch import nn
 from torch.nn import functional
 
-from control.policies.picture import DEPTH_STEP_M, NEAREST_M
+from control.policies.picture import CAMERA_SIZE, DEPTH_STEP_M, NEAREST_M
 from perception.networks.regression import conv3
 
 Head = Literal["flat", "keypoints", "votes"]
@@ -31,8 +31,9 @@ class PictureLocator(nn.Module):
     which softmax gives one map of attention :math:`a_k` for each of ``points``.
 
     ``keypoints`` (soft-argmax: Levine, Finn, Darrell, Abbeel, arXiv 1504.00702) takes each map's mean cell
-    :math:`(u_k, v_k)` and a mean value :math:`w_k` that the attended cells tell; from them two layers tell the TCP's
-    pixel and the logarithm of its distance. The square's rays and the camera's pose carry these into the base frame.
+    :math:`(u_k, v_k)` and a mean value :math:`w_k` that the attended cells tell; from them and the camera two layers
+    tell the TCP's pixel and the logarithm of its distance. The square's rays and the camera's pose carry these into
+    the base frame.
 
     ``votes`` needs a depth: cell :math:`i` sees the mean point :math:`p_i` of its pixels in the base frame, and the
     position is :math:`\tfrac1K \sum_k \sum_i a_{ki} (p_i + o_{ki})` with offsets that the network tells.
@@ -51,7 +52,7 @@ class PictureLocator(nn.Module):
         self,
         observation_space: spaces.Space,
         head: Head = "keypoints",
-        points: int = 16,
+        points: int = 32,
         shift_px: int = 4,
         bf16: bool = False,
     ) -> None:
@@ -68,7 +69,8 @@ class PictureLocator(nn.Module):
             maps = nn.Conv2d(64, points * (4 if head == "votes" else 2), 1)
             self.convolutions = nn.Sequential(_block(inputs, 24, 2), _block(24, 48, 2), _block(48, 64, 1), maps)
         if head == "keypoints":
-            self.answer = nn.Sequential(nn.Linear(3 * points, 128), nn.ReLU(), nn.Linear(128, 3))
+            self.scaled_camera = nn.BatchNorm1d(CAMERA_SIZE, affine=False)
+            self.answer = nn.Sequential(nn.Linear(3 * points + CAMERA_SIZE, 128), nn.ReLU(), nn.Linear(128, 3))
         # Channels last: half the time of the convolutions' gradients on a processor, the same result.
         self.convolutions.to(memory_format=th.channels_last)
         self.grid: th.Tensor
@@ -101,7 +103,8 @@ class PictureLocator(nn.Module):
         maps, values = maps.flatten(2).chunk(2, dim=1)
         attention = th.softmax(maps, dim=-1)
         cells = th.einsum("bkn,cn->bkc", attention, self.grid).flatten(1)
-        pixel = self.answer(th.cat([cells, (attention * values).sum(-1)], dim=1))
+        seen_by = self.scaled_camera(camera)
+        pixel = self.answer(th.cat([cells, (attention * values).sum(-1), seen_by], dim=1))
         half = image.shape[-1] / 2
         distance = DISTANCE_M * th.exp(DISTANCE_RANGE * pixel[:, 2:])
         return to_base(half * (1 + pixel[:, :2]) - 0.5, distance, camera)

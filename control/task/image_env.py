@@ -43,7 +43,7 @@ class ImageReachEnv(ReachEnv):
         frames: str,
         split: str,
         picture: PictureParams | None = None,
-        sigma_m: float = 0.01,
+        sigma_m: float = 0.006,
         learning: bool = False,
         horizon: int | None = None,
         rig: Rig | None = None,
