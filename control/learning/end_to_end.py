@@ -67,7 +67,7 @@ class EndToEndParams(Checked):
     hindsight: Annotated[int, Within(0)] = 1
     agent: AgentParams = field(default_factory=AgentParams)
     interval: Annotated[int, Within(1)] = 6000
-    validation_episodes: Annotated[int, Within(1)] = 10
+    validation_episodes: Annotated[int, Within(1)] = 20
     episodes: Annotated[int, Within(1)] = 100
     runs: str = "runs/end_to_end"
 
