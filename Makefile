@@ -72,7 +72,7 @@ reproduce: repository setup ## rebuild the default path: frames, networks, polic
 # Each of these takes one thread and needs none of the others: two at a time on two cores.
 BASELINES := timm conv3_rgbd conv3_rgb
 BASELINE_TRAININGS := $(BASELINES:%=studies/dvc.yaml:baseline_training@%)
-VARIANTS := end_to_end@rgb end_to_end@rgb_camera
+VARIANTS := end_to_end@rgb end_to_end@rgb_camera end_to_end@rgbd
 SIDE_BY_SIDE = printf '%s\n' $(1) | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} $(BIN)/python -m dvc repro --force --single-item {}
 
 reproduce-all: repository setup ## rebuild every stage of dvc.yaml, variants, gauntlet and baselines included; after a kill: resume, baselines

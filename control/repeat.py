@@ -90,6 +90,7 @@ METHODS: dict[str, tuple[Job, str]] = {
     "default": (default, "params/control.yaml"),
     "end_to_end_rgb": (end_to_end, "params/end_to_end_rgb.yaml"),
     "end_to_end_rgb_camera": (end_to_end, "params/end_to_end_rgb_camera.yaml"),
+    "end_to_end_rgbd": (end_to_end, "params/end_to_end_rgbd.yaml"),
 }
 
 

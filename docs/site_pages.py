@@ -210,7 +210,7 @@ def model_figures() -> dict[str, str]:
     ]
     head = "| split | frames | median, mm | 95 %, mm | within two sigma |\n|---|---|---|---|---|"
     found = {"figures: estimator": "\n".join([head, *rows])}
-    for model in ("policy", "end_to_end_rgb", "end_to_end_rgb_camera"):
+    for model in ("policy", "end_to_end_rgb", "end_to_end_rgb_camera", "end_to_end_rgbd"):
         results = "control" if model == "policy" else model
         found[f"figures: {model}"] = _reach(_json(f"results/{results}/metrics.json")["default"])
     for file in sorted((ROOT / "models").glob("*/*.json")):

@@ -64,6 +64,7 @@ def test_every_parameter_file_is_on_the_page_or_of_a_kind_that_is():
     same_kind = {
         "boxes",
         "end_to_end_rgb_camera",
+        "end_to_end_rgbd",
         "trial",
         "twin_stalls",
         *(f"perception_baseline_{name}" for name in ("conv3_rgb", "conv3_rgbd", "timm")),

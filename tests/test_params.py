@@ -14,6 +14,7 @@ from control.clearance.params import ClearanceParams
 from control.learning.end_to_end import EndToEndParams
 from control.learning.pretrained import ControlParams
 from control.learning.trainer import AgentParams
+from control.policies.picture import PictureParams
 from control.task.dynamics import DynamicsParams
 from datasets.common.config import load_params, ranges
 from datasets.common.errors import ConfigError
@@ -39,6 +40,7 @@ FILES = {
     "control": ControlParams,
     "end_to_end_rgb": EndToEndParams,
     "end_to_end_rgb_camera": EndToEndParams,
+    "end_to_end_rgbd": EndToEndParams,
     "frames": FramesParams,
     "gauntlet": GauntletParams,
     "locate": LocateParams,
@@ -59,7 +61,8 @@ DIFFER = {params_type: {field.name for field in dataclasses.fields(params_type)}
         "residual_gain",
         "residual_scale",
     },  # without this part
-    EndToEndParams: {"train_split", "test_split", "runs"},  # each variant's own
+    EndToEndParams: {"train_split", "test_split", "runs", "head", "points", "sigma_m"},  # each variant's own
+    PictureParams: {"depth", "pose"},  # likewise
     RehearsalParams: {"cameras"},  # of a study
     LookRandomization: {"wild_arm", "clutter", "occluder", "ambient"},  # the twin's scene is milder than training's
 }

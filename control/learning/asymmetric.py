@@ -35,6 +35,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.td3.policies import Actor, TD3Policy
 from torch import nn
 
+from control.learning.locators import PictureLocator
 from control.policies.features import REST
 
 
@@ -87,6 +88,8 @@ class AsymmetricPolicy(TD3Policy):
     :param critic_features_extractor_kwargs: keyword arguments of the critic's extractor
     :param gain: see :class:`ResidualActor`; 0 makes it the plain actor of DDPG
     :param residual_scale: see :class:`ResidualActor`
+    :param locator_kwargs: of the :class:`control.learning.locators.PictureLocator` that the actor has before its
+        bottleneck; None: it sees no pictures
 
     The other parameters are those of :class:`stable_baselines3.td3.policies.TD3Policy`.
     """
@@ -109,6 +112,7 @@ class AsymmetricPolicy(TD3Policy):
         critic_features_extractor_kwargs: dict[str, Any] | None = None,
         gain: float = 0.0,
         residual_scale: float = 1.0,
+        locator_kwargs: dict[str, Any] | None = None,
     ):
         if share_features_extractor:
             raise ValueError(
@@ -118,6 +122,7 @@ class AsymmetricPolicy(TD3Policy):
         self.critic_features_extractor_kwargs = critic_features_extractor_kwargs or {}
         self.gain = gain
         self.residual_scale = residual_scale
+        self.locator_kwargs = locator_kwargs
         super().__init__(
             observation_space,
             action_space,
@@ -135,10 +140,12 @@ class AsymmetricPolicy(TD3Policy):
 
     def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Actor:
         """Actor or target actor: a residual one where a gain is given."""
-        if self.gain == 0:
-            return super().make_actor(features_extractor)
         kwargs = self._update_features_extractor(self.actor_kwargs, features_extractor)
-        return ResidualActor(**kwargs, gain=self.gain, residual_scale=self.residual_scale).to(self.device)
+        residual = {"gain": self.gain, "residual_scale": self.residual_scale}
+        actor = ResidualActor(**kwargs, **residual) if self.gain > 0 else Actor(**kwargs)
+        if self.locator_kwargs is not None:
+            actor.locator = PictureLocator(self.observation_space, **self.locator_kwargs)
+        return actor.to(self.device)
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
         """Critic or target critic, on its own extractor."""
@@ -155,4 +162,5 @@ class AsymmetricPolicy(TD3Policy):
             "critic_features_extractor_kwargs": self.critic_features_extractor_kwargs,
             "gain": self.gain,
             "residual_scale": self.residual_scale,
+            "locator_kwargs": self.locator_kwargs,
         }

@@ -4,32 +4,44 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from numpy.typing import NDArray
 from stable_baselines3 import DDPG
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import polyak_update
 from torch.nn.functional import mse_loss
 
+from control.learning.locators import PictureLocator
+from control.policies.features import ESTIMATE, REST
+
 POSITION_SCALE_M = 0.1
 """The bottleneck is compared in units of 0.1 m, so that its loss is of the order of the critic's values."""
-POSITION_KEY = "achieved_goal"
+POSITION_KEY = "seen_tcp"
+"""Where the TCP was in the picture: what a picture can tell, however late it is."""
 
 
 class BottleneckDDPG(DDPG):
-    r"""DDPG whose actor's features begin with a predicted position, drawn to the true one.
+    r"""DDPG whose actor finds its position in a picture, and is drawn to where that position truly was.
 
-    With the extractor :math:`f`, whose first three features are the position :math:`\hat s = f_{1:3}(o)`,
+    The actor's locator :math:`f` narrows a picture to a position :math:`\hat s_t = f(o_t)`; commands and earlier
+    positions are fused with it into the rest point :math:`\hat x_t`, from which the action follows
+    (:mod:`control.policies.delay_fusion`). With the position :math:`s_t` in the picture,
 
     .. math::
 
-        L_a = -\mathbb E[Q(s, \pi(o))] + c\, \mathbb E\big[\lVert \hat s - s \rVert^2 / 3\big]
+        L_a = -\mathbb E\big[Q(s, \pi(\hat x_t + f(o_t) - \hat s_t))\big]
+            + c\, \mathbb E\big[\lVert f(o_t) - s_t \rVert^2 / 3\big]
 
-    so that the extractor receives :math:`\nabla L_f = \nabla L_{RL} + c\, \nabla \mathrm{MSE}(s, \hat s)`, as the
-    original project trained it. Positions are in units of 0.1 m. With ``bottleneck_weight`` 0 and ``actor_starts`` 0
+    so that the locator receives :math:`\nabla L_f = \nabla L_{RL} + c\, \nabla \mathrm{MSE}(s, \hat s)`, as the
+    original project trained it. The fusion itself stands beside the gradient: :math:`\hat x_t - \hat s_t` is what it
+    said when the picture was taken, with the weights of that time, and is held fixed. The RL gradient thus asks which
+    position *in the newest picture* would have led to a better action, the commanded motion since then being as it
+    was; that the same weights also placed the earlier pictures of the episode is left out of it. The target actor acts
+    on the rest point as it was fused. Positions are in units of 0.1 m. Without a locator and with ``actor_starts`` 0
     it is :class:`stable_baselines3.DDPG`, step by step.
 
     :param bottleneck_weight: :math:`c`
     :param actor_starts: number of updates of the critic alone before the actor's first. A residual actor is good from
-        the start, and an untrained critic would only push it away from there
+        the start, and an untrained critic would only push it away from there; a locator learns its positions meanwhile
     :param gradient_log_interval: updates between two logs of both gradients' norms in the extractor
 
     The other parameters are those of :class:`stable_baselines3.DDPG`.
@@ -70,8 +82,9 @@ class BottleneckDDPG(DDPG):
             critic_loss.backward()
             self.critic.optimizer.step()
 
-            if self._n_updates > self.actor_starts:
-                actor_losses.append(self._update_actor(data.observations))
+            learns = self._n_updates > self.actor_starts
+            if learns or self.locator is not None:
+                actor_losses.append(self._update_actor(data.observations, learns))
             polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
             polyak_update(self.actor.parameters(), self.actor_target.parameters(), self.tau)
             polyak_update(self.critic_batch_norm_stats, self.critic_batch_norm_stats_target, 1.0)
@@ -81,29 +94,57 @@ class BottleneckDDPG(DDPG):
         if actor_losses:
             self.logger.record("train/actor_loss", np.mean(actor_losses))
 
-    def _update_actor(self, observations: Any) -> float:
+    @property
+    def locator(self) -> PictureLocator | None:
+        """The part of the actor before its bottleneck, where it sees pictures."""
+        locator = getattr(self.actor, "locator", None)
+        assert locator is None or isinstance(locator, PictureLocator)
+        return locator
+
+    def locate(self, image: NDArray[np.uint8], camera: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The bottleneck's position ``(3,)`` m in one picture, as the environment asks for it."""
+        assert self.locator is not None
+        with th.no_grad():
+            position = self.locator.eval()(th.as_tensor(image[None]), th.as_tensor(camera[None]))
+        return position[0].numpy().astype(np.float64)
+
+    def _update_actor(self, observations: Any, learns: bool) -> float:
+        """One step of the actor; of its locator's position alone where it does not learn to act yet."""
         self.actor.optimizer.zero_grad()
-        if self.bottleneck_weight == 0:
+        if self.locator is None:
             rl_loss = -self.critic.q1_forward(observations, self.actor(observations)).mean()
             rl_loss.backward()
         else:
-            features = self.actor.extract_features(observations, self.actor.features_extractor)
-            rl_loss = -self.critic.q1_forward(observations, self.actor.mu(features)).mean()
+            position = self.locator(observations["image"], observations["camera"])
             truth = observations[POSITION_KEY] / POSITION_SCALE_M
-            position_loss = self.bottleneck_weight * mse_loss(features[:, :3] / POSITION_SCALE_M, truth)
-            if self._n_updates % self.gradient_log_interval == 0:
-                self._log_gradients(rl_loss, position_loss)
+            position_loss = self.bottleneck_weight * mse_loss(position / POSITION_SCALE_M, truth)
+            rl_loss = position_loss.new_zeros(())
+            if learns:
+                rl_loss = -self.critic.q1_forward(observations, self.actor(relocated(observations, position))).mean()
+                if self._n_updates % self.gradient_log_interval == 0:
+                    self._log_gradients(rl_loss, position_loss)
             (rl_loss + position_loss).backward()
             self.logger.record("train/position_loss", position_loss.item())
         self.actor.optimizer.step()
         return rl_loss.item()
 
     def _log_gradients(self, rl_loss: th.Tensor, position_loss: th.Tensor) -> None:
-        weights = list(self.actor.features_extractor.parameters())
+        assert self.locator is not None
+        weights = list(self.locator.parameters())
         for name, loss in (("rl", rl_loss), ("position", position_loss)):
             gradients = th.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
             squares = [gradient.square().sum() for gradient in gradients if gradient is not None]
-            self.logger.record(f"train/extractor_gradient_{name}", th.stack(squares).sum().sqrt().item())
+            self.logger.record(f"train/locator_gradient_{name}", th.stack(squares).sum().sqrt().item())
+
+
+def relocated(observations: dict[str, th.Tensor], position: th.Tensor) -> dict[str, th.Tensor]:
+    """What the actor is shown where the newest picture's position ``(B, 3)`` m is another than when it was taken."""
+    seen = observations["observation"]
+    rest = seen[:, REST] + position - seen[:, ESTIMATE]
+    return {
+        "observation": th.cat([rest, position, seen[:, ESTIMATE.stop :]], dim=1),
+        "desired_goal": observations["desired_goal"],
+    }
 
 
 class EpisodeNoise(NormalActionNoise):

@@ -1,8 +1,9 @@
 r"""The original's variants: one network from the image to the displacement, its RL gradient through the convolutions.
 
-The extractor narrows to a position :math:`\hat s`, and learns from
+Three convolutions narrow to a position :math:`\hat s`, and learn from
 :math:`L_f = L_{RL} + c\,\mathrm{MSE}(s, \hat s)` (:class:`control.learning.ddpg.BottleneckDDPG`); the critic is
-given the state.
+given the state. Between position and actor stands the same fusion with the commanded motion as before the pretrained
+policy.
 """
 
 import csv
@@ -23,10 +24,13 @@ from tqdm import tqdm
 from control.learning.buffers import FrameHerReplayBuffer, memory_bytes
 from control.learning.ddpg import BottleneckDDPG
 from control.learning.export import export_image_actor
-from control.learning.extractors import BottleneckExtractor, StateExtractor
+from control.learning.extractors import ActorExtractor, StateExtractor
+from control.learning.locators import Head
 from control.learning.plots import draw_curves, draw_distances
 from control.learning.trainer import AgentParams, learn, make_agent
-from control.task.env import EnvParams, Observations
+from control.policies.features import ESTIMATE
+from control.policies.picture import PictureParams
+from control.task.env import EnvParams, Observations, ReachEnv
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import Episode, roll_out, summarize
 from control.task.image_env import ImageReachEnv
@@ -53,23 +57,30 @@ class EndToEndParams(Checked):
     frames: str = "params/frames.yaml"
     train_split: str = "nominal"
     test_split: str = "nominal"
-    room_steps: Annotated[int, Within(0)] = 1
+    picture: PictureParams = field(default_factory=PictureParams)
+    head: Head = "keypoints"
+    points: Annotated[int, Within(1)] = 32
+    shift_px: Annotated[int, Within(0)] = 4
+    sigma_m: Annotated[float, Within(0, unit="m", above=True)] = 0.006
+    learning_horizon: Annotated[int, Within(1)] = 15
     bf16: bool = True
     hindsight: Annotated[int, Within(0)] = 1
     agent: AgentParams = field(default_factory=AgentParams)
     interval: Annotated[int, Within(1)] = 6000
-    validation_episodes: Annotated[int, Within(1)] = 10
+    validation_episodes: Annotated[int, Within(1)] = 20
     episodes: Annotated[int, Within(1)] = 100
     runs: str = "runs/end_to_end"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.interval % self.env.horizon:
-            raise ConfigError(f"interval must be a whole number of episodes of {self.env.horizon} steps")
+        if self.interval % self.learning_horizon:
+            raise ConfigError(f"interval must be a whole number of episodes of {self.learning_horizon} steps")
         if self.interval % self.agent.train_freq:
             raise ConfigError(f"interval must be a multiple of agent.train_freq, which is {self.agent.train_freq}")
-        if self.agent.warm_up < self.env.horizon:
-            raise ConfigError(f"agent.warm_up must be a whole episode, {self.env.horizon} steps, or more")
+        if self.agent.warm_up < self.learning_horizon:
+            raise ConfigError(f"agent.warm_up must be a whole episode, {self.learning_horizon} steps, or more")
+        if self.head == "votes" and not self.picture.depth:
+            raise ConfigError("head: votes needs picture.depth, whose points vote")
 
 
 def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
@@ -81,7 +92,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     if fresh and delete_own(folder):
         print(f"{folder}: deleted the interrupted run")
     own_folder(folder)
-    make_env = partial(ImageReachEnv, params.env, params.frames, params.train_split, params.room_steps, rig)
+    make_env = partial(_make_env, params, rig)
     logs = Path(params.runs) / "tensorboard"
     validation = range(VALIDATION_SEED, VALIDATION_SEED + params.validation_episodes)
     curve = learn(
@@ -94,10 +105,12 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
         f"learning {Path(params.policy).name}",
         partial(_agent, params),
         logs,
+        partial(_make_env, params, rig, params.train_split, learning=False),
+        _attach,
     )
-    learnt = time.monotonic() - started
-    env = ImageReachEnv(params.env, params.frames, params.test_split, rig=rig)
+    env = _make_env(params, rig, params.test_split, learning=False)
     agent = BottleneckDDPG.load(folder / "best.zip", env=env, device="cpu")
+    _attach(agent, env)
     episodes, errors_m = _test(agent, env, range(TEST_SEED, TEST_SEED + params.episodes))
     metrics = {
         "default": summarize(episodes),
@@ -108,7 +121,8 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
         },
         "best_step": curve.best_step,
         "replay_mb": _replay_memory_mb(params, env, folder),
-        "train_s": round(learnt, 1),
+        "train_s": round(curve.seconds, 1),
+        "train_processor_s": round(curve.processor_s, 1),
         "stage_s": round(time.monotonic() - started, 1),
         "seed": params.seed,
         "parameters": run_digest(params, rig),
@@ -116,7 +130,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     env.close()
     results = Path(params.results)
     results.mkdir(parents=True, exist_ok=True)
-    export_image_actor(agent.actor, Path(params.policy), rig)
+    export_image_actor(agent, Path(params.policy), rig, params.picture, params.sigma_m)
     with (results / "curve.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, curve.rows[0].keys())
         writer.writeheader()
@@ -138,6 +152,17 @@ def run_digest(params: EndToEndParams, rig: Rig) -> str:
     return fingerprint([asdict(params), rig.to_json(), scenes, code_digest("control.learning.end_to_end")])
 
 
+def _make_env(params: EndToEndParams, rig: Rig, split: str = "", learning: bool = True) -> ImageReachEnv:
+    horizon = params.learning_horizon if learning else None
+    seen = params.picture, params.sigma_m
+    return ImageReachEnv(params.env, params.frames, split or params.train_split, *seen, learning, horizon, rig)
+
+
+def _attach(agent: BottleneckDDPG, env: ReachEnv) -> None:
+    assert isinstance(env, ImageReachEnv)
+    env.locate = agent.locate
+
+
 def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, folder: Path | None) -> BottleneckDDPG:
     return make_agent(
         env,
@@ -145,29 +170,29 @@ def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, 
         seed,
         folder,
         actor_keys={
-            "features_extractor_class": BottleneckExtractor,
-            "features_extractor_kwargs": {"bf16": params.bf16},
+            "features_extractor_class": ActorExtractor,
             "critic_features_extractor_class": StateExtractor,
+            "locator_kwargs": {
+                "head": params.head,
+                "points": params.points,
+                "shift_px": params.shift_px,
+                "bf16": params.bf16,
+            },
             "normalize_images": False,
             "optimizer_kwargs": {"fused": True},
         },
         replay_buffer_class=FrameHerReplayBuffer,
-        replay_buffer_kwargs={"n_sampled_goal": params.hindsight, "episode_length": params.env.horizon},
+        replay_buffer_kwargs={"n_sampled_goal": params.hindsight},
     )
 
 
 def _test(agent: BottleneckDDPG, env: ImageReachEnv, seeds: range) -> tuple[list[Episode], list[float]]:
     """Episodes, and the bottleneck's error in m at every step: its distance from where the TCP was in the picture."""
-    extractor = agent.actor.features_extractor
-    assert isinstance(extractor, BottleneckExtractor)
     errors: list[float] = []
 
     def act(seen: Observations) -> Any:
-        with th.no_grad():
-            batch = {key: th.as_tensor(value[None]) for key, value in seen.items()}
-            features = agent.actor.extract_features(batch, extractor)
-            errors.append(float(np.linalg.norm(features[0, :3].numpy() - env.seen_tcp)))
-            return agent.actor.mu(features)[0].numpy()
+        errors.append(float(np.linalg.norm(seen["observation"][ESTIMATE] - seen["seen_tcp"])))
+        return agent.predict(seen, deterministic=True)[0]
 
     return [roll_out(act, env, seed) for seed in tqdm(seeds, desc="test from images", unit="episode")], errors
 

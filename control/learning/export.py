@@ -1,16 +1,20 @@
 """A trained actor into the files that the runtime loads, without its trainer."""
 
 import json
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch as th
 from stable_baselines3.td3.policies import Actor
 from torch import nn
 
-from control.learning.extractors import BottleneckExtractor
+from control.learning.ddpg import BottleneckDDPG
 from control.policies.features import SIZE
-from control.policies.image_policy import KIND as IMAGE_KIND
+from control.policies.image_locator import KIND as IMAGE_KIND
+from control.policies.image_locator import LOCATOR
+from control.policies.picture import CAMERA_SIZE, PictureParams
 from control.policies.shipped import DESCRIPTION, GRAPH, KIND, describe
 from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
@@ -27,16 +31,20 @@ class _Graph(nn.Module):
         return self._actor({"observation": observation, "desired_goal": desired_goal})
 
 
-def export_actor(actor: Actor, folder: Path, rig: Rig) -> None:
-    """Write ``actor.onnx`` and ``policy.json``: two inputs that a camera can tell, and a normalised action."""
+def export_actor(actor: Actor, folder: Path, rig: Rig, kind: str = KIND, **more: Any) -> None:
+    """Write ``actor.onnx`` and ``policy.json``: two inputs that a camera can tell, and a normalised action.
+
+    ``more`` stands in ``policy.json`` too.
+    """
     examples = {"observation": th.zeros(1, SIZE), "desired_goal": th.zeros(1, 3)}
-    write_graph(_Graph(actor), examples, ["action"], folder, rig, KIND)
+    write_whole(folder / GRAPH, _graph_bytes(_Graph(actor), examples, ["action"]))
+    versions = {name: version(name) for name in ("torch", "stable-baselines3", "sim2real-reach")}
+    description = {**describe(rig, kind), **more, "versions": versions}
+    write_whole(folder / DESCRIPTION, json.dumps(description, indent=2) + "\n")
 
 
-def write_graph(
-    network: nn.Module, examples: dict[str, th.Tensor], outputs: list[str], folder: Path, rig: Rig, kind: str
-) -> None:
-    """Write a network and its description; the weights lie inside the graph, and nothing tells of this machine."""
+def _graph_bytes(network: nn.Module, examples: dict[str, th.Tensor], outputs: list[str]) -> bytes:
+    """A network as ONNX; the weights lie inside the graph, and nothing tells of this machine."""
     exported = th.onnx.export(
         network.cpu().eval(),
         tuple(examples.values()),
@@ -56,31 +64,19 @@ def write_graph(
         del value.metadata_props[:]
     del graph.graph.metadata_props[:]
     del graph.metadata_props[:]
-    write_whole(folder / GRAPH, graph.SerializeToString())
-    versions = {name: version(name) for name in ("torch", "stable-baselines3", "sim2real-reach")}
-    write_whole(folder / DESCRIPTION, json.dumps({**describe(rig, kind), "versions": versions}, indent=2) + "\n")
+    content: bytes = graph.SerializeToString()
+    return content
 
 
-class _ImageGraph(nn.Module):
-    def __init__(self, actor: Actor, extractor: BottleneckExtractor) -> None:
-        super().__init__()
-        self._extractor, self._mu = extractor, actor.mu
+def export_image_actor(agent: BottleneckDDPG, folder: Path, rig: Rig, picture: PictureParams, sigma_m: float) -> None:
+    """Write an end-to-end network in its two parts: ``locator.onnx``, and what :func:`export_actor` writes.
 
-    def forward(self, image: th.Tensor, command: th.Tensor, desired_goal: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        seen = {"image": image, "command": command, "desired_goal": desired_goal}
-        features = self._extractor(seen)
-        return self._mu(features), features[:, :3]
-
-
-def export_image_actor(actor: Actor, folder: Path, rig: Rig) -> None:
-    """Write ``actor.onnx`` and ``policy.json`` of an actor on a :class:`BottleneckExtractor`."""
-    extractor = actor.features_extractor
-    assert isinstance(extractor, BottleneckExtractor)
-    extractor.bf16 = False
+    The locator's inputs are ``image`` ``(1, C, S, S)`` and ``camera`` ``(1, 16)``.
+    """
+    locator = agent.locator
+    assert locator is not None
+    locator.bf16 = False
     size = rig.input_px
-    examples = {
-        "image": th.zeros(1, 3, size, size, dtype=th.uint8),
-        "command": th.zeros(1, 3),
-        "desired_goal": th.zeros(1, 3),
-    }
-    write_graph(_ImageGraph(actor, extractor), examples, ["action", "position"], folder, rig, IMAGE_KIND)
+    examples = {"image": th.zeros(1, picture.channels, size, size, dtype=th.uint8), "camera": th.ones(1, CAMERA_SIZE)}
+    write_whole(folder / LOCATOR, _graph_bytes(locator, examples, ["position"]))
+    export_actor(agent.actor, folder, rig, IMAGE_KIND, locator={"picture": asdict(picture), "sigma_m": sigma_m})

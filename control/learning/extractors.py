@@ -3,11 +3,9 @@
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from torch import nn
 
 from control.policies.features import COMMAND, DELAY, ESTIMATE, REST, SIGMA, SIZE, SPREAD
 from control.task.env import STATE_SIZE
-from perception.networks.regression import conv3
 
 FAR_M = 0.1
 """Typical distance while reaching: errors enter divided by it."""
@@ -79,39 +77,3 @@ class CriticExtractor(BaseFeaturesExtractor):
         """Scaled features of a batch."""
         delay = observations["observation"][:, DELAY] / DELAY_S
         return th.cat([self.seen(observations), self.state(observations), delay], dim=1)
-
-
-class BottleneckExtractor(BaseFeaturesExtractor):
-    """The original's three convolutions on the image, narrowed to a position. ``(B, 12)``, first the position in m.
-
-    :param bf16: compute the convolutions in bfloat16, twice as fast on processors that have it
-    """
-
-    KEYS = ("image", "command", "desired_goal")
-    RANGE_M = 0.2
-
-    def __init__(self, observation_space: spaces.Dict, bf16: bool = False) -> None:
-        super().__init__(observation_space, features_dim=12)
-        channels, size, _ = observation_space["image"].shape or (0, 0, 0)
-        convolutions, width, _ = conv3(channels, size)
-        # Channels last: half the time of the convolutions' gradients on a processor, the same result.
-        self.locate = nn.Sequential(convolutions, nn.Linear(width, 3)).to(memory_format=th.channels_last)
-        self.centre: th.Tensor
-        self.register_buffer("centre", th.tensor(CENTRE_M), persistent=False)
-        self.bf16 = bf16
-
-    def position(self, image: th.Tensor) -> th.Tensor:
-        """Positions ``(B, 3)`` m of images ``(B, 3, S, S)`` in 0..255."""
-        # Scaled here, not by SB3: in bfloat16 it takes half the time, and the difference is exact in either type.
-        # Type first, then order: both at once takes twice as long.
-        seen = image.to(th.bfloat16 if self.bf16 else th.float32).contiguous(memory_format=th.channels_last)
-        seen = (seen - 127.5).div_(255)
-        with th.autocast(image.device.type, th.bfloat16, enabled=self.bf16):
-            out = self.locate(seen)
-        return self.centre + self.RANGE_M * out.float()
-
-    def forward(self, observations: Observation) -> th.Tensor:
-        """Position, scaled errors, last command."""
-        position = self.position(observations["image"])
-        to_go = observations["desired_goal"] - position
-        return th.cat([position, to_go / FAR_M, th.tanh(to_go / STEP_M), observations["command"] / STEP_M], dim=1)

@@ -3,6 +3,7 @@
 import json
 import pickle
 import random
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -89,6 +90,10 @@ class Curve:
     rows: list[dict[str, float]] = field(default_factory=list)
     best: float = -np.inf
     best_step: int = 0
+    seconds: float = 0.0
+    """Learnt and evaluated for so long, in all the runs that it took, up to the newest checkpoint."""
+    processor_s: float = 0.0
+    """The same, of the processor."""
 
 
 class NumberedEpisodes(gym.Wrapper):
@@ -194,6 +199,7 @@ class EvaluationCallback(BaseCallback):
         self._last = -1
         self.restored: dict[str, Any] | None = None
         """The checkpoint this run goes on from."""
+        self._clock, self._processor_clock = time.monotonic(), time.process_time()
 
     def _on_training_start(self) -> None:
         if self.restored is None:
@@ -231,6 +237,10 @@ class EvaluationCallback(BaseCallback):
         if scores["mean_reward"] > self.curve.best and learnt:
             self.curve.best, self.curve.best_step = scores["mean_reward"], self.num_timesteps
             self.model.save(self._folder / "best.zip")
+        now, processor_now = time.monotonic(), time.process_time()
+        self.curve.seconds += now - self._clock
+        self.curve.processor_s += processor_now - self._processor_clock
+        self._clock, self._processor_clock = now, processor_now
         save_checkpoint(self._folder, self.model, self.curve, self._episodes.number)
 
 
@@ -263,11 +273,13 @@ def learn(
     label: str,
     make: Callable[[gym.Env, AgentParams, int, Path], BottleneckDDPG] = make_agent,
     logs: Path | None = None,
+    make_evaluation: Callable[[], ReachEnv] | None = None,
+    attach: Callable[[BottleneckDDPG, ReachEnv], None] = lambda agent, env: None,
 ) -> Curve:
     """Train an agent in ``folder``, or go on with the one interrupted there; its best is left as ``best.zip``.
 
     Args:
-        make_env: makes the environment, once to learn in and once to be evaluated in.
+        make_env: makes the environment to learn in.
         params: the agent's settings.
         seed: of weights, exploration and episodes.
         seeds: of the evaluation's episodes, the same every time.
@@ -276,6 +288,8 @@ def learn(
         label: of the progress bar.
         make: makes the untrained agent.
         logs: for TensorBoard; default: the same folder.
+        make_evaluation: makes the environment to be evaluated in; default: another of the same.
+        attach: gives the agent to either environment, before its first episode.
 
     Raises:
         DataError: the interrupted run there is damaged.
@@ -284,10 +298,11 @@ def learn(
     state_file = folder / "state.pkl"
     # Closed now, not when Python gets to it: a GL context that is freed while another is current takes its pictures.
     with (
-        closing(NumberedEpisodes(make_env(), base=TRAINING_SEED * (seed + 1))) as episodes,
-        closing(make_env()) as evaluation,
+        closing(make_env()) as env,
+        closing((make_evaluation or make_env)()) as evaluation,
         tqdm(total=params.steps, desc=label, unit="step", smoothing=0.05) as bar,
     ):
+        episodes = NumberedEpisodes(env, base=TRAINING_SEED * (seed + 1))
         callback = EvaluationCallback(evaluation, seeds, interval, folder, episodes, bar)
         resumed = state_file.is_file()
         if resumed:
@@ -306,6 +321,8 @@ def learn(
             bar.update(state["step"])
         else:
             agent = make(episodes, params, seed, logs or folder)
+        attach(agent, env)
+        attach(agent, evaluation)
         remaining = params.steps - agent.num_timesteps
         if remaining > 0:
             agent.learn(remaining, callback=callback, reset_num_timesteps=not resumed, tb_log_name="tensorboard")

@@ -112,14 +112,14 @@ def describe(rig: Rig, kind: str = KIND) -> dict:
     return {"kind": kind, "features": SIZE, "rig": rig_part(rig)}
 
 
-def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None) -> Policy:
-    """Open the policy of ``folder`` for ``rig`` (default: ``params/rig.yaml``).
+def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None, kind: str = KIND) -> Policy:
+    """Open the policy of ``folder``, of a ``kind``, for ``rig`` (default: ``params/rig.yaml``).
 
     Raises:
         ModelError: a file is missing or damaged, or the policy was trained for another rig or other inputs.
     """
     rig = Rig.load() if rig is None else rig
-    return ActorPolicy(open_actor(Path(location(folder)), rig, KIND), rig)
+    return ActorPolicy(open_actor(Path(location(folder)), rig, kind), rig)
 
 
 def open_actor(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSession:

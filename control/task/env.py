@@ -19,6 +19,7 @@ from control.task.sources import PositionSource, TrueState
 from datasets.common.config import Checked, Within
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
+from perception.estimator.estimate import PositionEstimate
 
 STATE_SIZE = 10
 """Target minus TCP (3, m), velocity (3, m/s), error of the fused position (3, m), the camera's delay (1, s)."""
@@ -107,7 +108,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
         goal = self._goals.sample(self.np_random)
         self._goal = goal if not options or "goal" not in options else np.asarray(options["goal"], dtype=float)
         self._source.reset(int(self.np_random.integers(2**31)))
-        self._target = self._goals.home.copy()
+        self._target = self._start()
         self._dynamics.reset(self._target, self.np_random)
         self._encoder.reset()
         self._seen_tcp = self._dynamics.tcp
@@ -138,6 +139,10 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
         reward = goal_term(achieved_goal.astype(np.float64), desired_goal.astype(np.float64), self.params.reward)
         return float(reward + effort[0]) if isinstance(info, dict) else reward + effort
 
+    def _start(self) -> Array:
+        """Where an episode begins, ``(3,)`` m."""
+        return self._goals.home.copy()
+
     def _observe(self, sent: Array) -> Observations:
         if self._steps == 0 or self.np_random.uniform() >= self._dynamics.dropped_frames:
             self._seen_tcp = self._dynamics.tcp_before(self._dynamics.picture_age_s(self.np_random))
@@ -149,7 +154,9 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
 
     def _look(self, sent: Array) -> tuple[dict[str, NDArray], Array]:
         """The actor's part of the observations, without the goal, and the error of its position ``(3,)`` m."""
-        estimate = self._source.estimate(self._seen_tcp)
+        return self._encoded(self._source.estimate(self._seen_tcp), sent)
+
+    def _encoded(self, estimate: PositionEstimate, sent: Array) -> tuple[dict[str, NDArray], Array]:
         self._observation = Observation(estimate, self._goal.astype(np.float64), sent.astype(np.float64))
         features = self._encoder.encode(self._observation)
         return {"observation": features}, features[REST] - self._dynamics.tcp

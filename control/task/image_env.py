@@ -1,60 +1,106 @@
 """The reach task seen through images: for actors that find the position themselves."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from control.policies.features import SIZE
+from control.policies.picture import CAMERA_SIZE, PictureParams, take_picture
 from control.task.env import STATE_SIZE, EnvParams, Observations, ReachEnv
 from control.task.rendered import EpisodeScenes
-from datasets.rig.projection import Array
+from datasets.rig.projection import Array, Window
 from datasets.rig.rig import Rig
+from datasets.scene.photographer import Picture
+from perception.estimator.estimate import PositionEstimate
+
+Locate = Callable[[NDArray[np.uint8], NDArray[np.float32]], Array]
+"""From ``image (C, S, S)`` and ``camera (16,)`` to a position ``(3,)`` m."""
 
 
 class ImageReachEnv(ReachEnv):
-    """:class:`control.task.env.ReachEnv` whose actor's observations are an image and the last displacement.
+    """:class:`control.task.env.ReachEnv` whose position comes from a network that is still learning.
 
-    ``image`` ``(3, 84, 84)`` uint8 is the glance's window in colour; ``command`` ``(3,)`` m what was sent at the step
-    before. There is no ``observation``; ``achieved_goal`` and ``state`` stay privileged. The goal is never drawn into
-    the image, so hindsight replay may exchange it.
+    Beside the observations of :class:`control.task.env.ReachEnv` there are ``image`` ``(C, 84, 84)`` uint8 and
+    ``camera`` ``(16,)``, from which ``locate`` found the position in ``observation``
+    (:func:`control.policies.picture.take_picture` says what they hold), and ``seen_tcp`` ``(3,)`` m, where the TCP was
+    in the picture: privileged, as ``achieved_goal`` and ``state`` are. The goal is never drawn into the image, so
+    hindsight replay may exchange it.
 
-    :param room_steps: steps after which another scene is drawn, within the episode; 0: one scene per episode. Learning
-        sees more scenes so, and its pictures are less alike
+    :param picture: what is seen
+    :param sigma_m: standard deviation that the positions are fused with, per axis
+    :param learning: every step shows another scene, and every episode begins somewhere else: pictures less alike.
+        Otherwise an episode has one scene and begins at home, as every test
+    :param horizon: steps of an episode, in place of the parameters'
     """
 
     def __init__(
-        self, params: EnvParams | None, frames: str, split: str, room_steps: int = 0, rig: Rig | None = None
+        self,
+        params: EnvParams | None,
+        frames: str,
+        split: str,
+        picture: PictureParams | None = None,
+        sigma_m: float = 0.006,
+        learning: bool = False,
+        horizon: int | None = None,
+        rig: Rig | None = None,
     ) -> None:
-        super().__init__(params, rig=rig)
+        params = EnvParams() if params is None else params
+        super().__init__(params if horizon is None else replace(params, horizon=horizon), rig=rig)
         self._scenes = EpisodeScenes(frames, split, self.rig)
-        self._room_steps = room_steps
+        self._picture = PictureParams() if picture is None else picture
+        self._sigma = np.full(3, sigma_m)
+        self._learning = learning
         size = self.rig.input_px
         self.observation_space = spaces.Dict(
             {
-                "image": spaces.Box(0, 255, (3, size, size), np.uint8),
-                "command": spaces.Box(-1.0, 1.0, (3,), np.float32),
+                "image": spaces.Box(0, 255, (self._picture.channels, size, size), np.uint8),
+                "camera": spaces.Box(-1e4, 1e4, (CAMERA_SIZE,), np.float32),
+                "seen_tcp": spaces.Box(-2.0, 2.0, (3,), np.float32),
+                "observation": spaces.Box(-10.0, 10.0, (SIZE,), np.float32),
                 "desired_goal": spaces.Box(-2.0, 2.0, (3,), np.float32),
                 "achieved_goal": spaces.Box(-2.0, 2.0, (3,), np.float32),
                 "state": spaces.Box(-10.0, 10.0, (STATE_SIZE,), np.float32),
             }
         )
+        self.locate: Locate = lambda image, camera: self._goals.home
+        """The network; until one is given, the TCP is believed to be at home."""
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Start at home with a new goal, arm and scene; the same seed gives the same episode."""
-        self._entered = False
+        """Start with a new goal, arm and scene; the same seed gives the same episode."""
+        self._pictured: Array | None = None
         return super().reset(seed=seed, options=options)
 
+    def _start(self) -> Array:
+        return self._goals.sample(self.np_random) if self._learning else super()._start()
+
     def _look(self, sent: Array) -> tuple[dict[str, NDArray], Array]:
-        if not self._entered:
+        if self._pictured is None:
             self._scenes.draw(int(self.np_random.integers(2**31)))
-            self._entered = True
-        elif self._room_steps and self._steps % self._room_steps == 0:
+            self._scenes.place_arm(self._seen_tcp)
+        elif self._learning:
             self._scenes.redraw(int(self.np_random.integers(2**31)))
-        rgb = self._scenes.colour(self._seen_tcp, self.rig.picture_window, self.rig.input_px)
-        return {"image": rgb.transpose(2, 0, 1).copy(), "command": sent}, np.zeros(3)
+        # The very same array where the frame was dropped: the very same picture.
+        if self._pictured is not self._seen_tcp or self._learning:
+            self._pictured = self._seen_tcp
+            scene = self._scenes.scene
+            self._image, self._camera = take_picture(
+                self._picture, self.rig, self._photograph, scene.t_base_camera_told, scene.intrinsics
+            )
+        estimate = PositionEstimate(np.asarray(self.locate(self._image, self._camera), dtype=float), self._sigma)
+        features, error = self._encoded(estimate, sent)
+        return {"image": self._image, "camera": self._camera, "seen_tcp": self._seen_tcp, **features}, error
+
+    def _photograph(self, window: Window, size_px: int) -> Picture:
+        if self._picture.depth:
+            return self._scenes.camera(self._seen_tcp)(window, size_px)
+        # Depth takes time, and is not asked for.
+        return self._scenes.colour(self._seen_tcp, window, size_px), np.zeros((0, 0), np.float32)
 
     def close(self) -> None:
         """Free the GL context."""

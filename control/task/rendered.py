@@ -75,13 +75,13 @@ class EpisodeScenes:
 
     def camera(self, tcp: Array) -> Photograph:
         """What takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
-        self._place_arm(tcp)
+        self.place_arm(tcp)
         self._pictures += 1
         return partial(self._photographer.photograph, self.scene, noise_seed=self._pictures)
 
     def colour(self, tcp: Array, window: Window, size_px: int) -> NDArray[np.uint8]:
         """The ``rgb (S, S, 3)`` that :meth:`camera`'s would give, without the time that its depth takes."""
-        self._place_arm(tcp)
+        self.place_arm(tcp)
         self._pictures += 1
         return self._photographer.photograph_colour(self.scene, window, size_px, self._pictures)
 
@@ -89,7 +89,7 @@ class EpisodeScenes:
         """Free the GL context."""
         self._photographer.close()
 
-    def _place_arm(self, tcp: Array) -> None:
+    def place_arm(self, tcp: Array) -> None:
         """Lead the arm to ``tcp`` along a straight line, as the controller would: the posture follows from the way."""
         joints = self.scene.joints_rad
         way = tcp - self._kinematics.tcp(joints)

@@ -10,8 +10,10 @@ from typing import Literal
 import numpy as np
 import torch as th
 
-from control.policies.image_policy import ImagePolicy
-from control.policies.policy import Observation, Policy
+from control.policies.image_locator import KIND as END_TO_END
+from control.policies.image_locator import ImageLocator
+from control.policies.policy import Policy
+from control.policies.shipped import KIND as DDPG
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.env import EnvParams
 from control.task.episodes import Episode, run_episode
@@ -25,7 +27,7 @@ from datasets.generation.splits import scenes_digest
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import PositionEstimator
 from pipelines.gauntlet.gaps import Gap
-from pipelines.gauntlet.scenes import GapEnv, GapScenes, GapSource
+from pipelines.gauntlet.scenes import GapEnv, GapScenes, GapSource, Look
 
 Kind = Literal["end_to_end", "actor", "proportional", "proportional_fused", "true_state"]
 
@@ -63,21 +65,6 @@ class Method:
     def estimates(self) -> bool:
         """Whether the estimator matters to it."""
         return self.kind not in ("true_state", "end_to_end")
-
-
-class SeeingPolicy:
-    """An end-to-end actor behind the interface of all policies: it takes the picture that was just made."""
-
-    def __init__(self, actor: ImagePolicy, source: GapSource) -> None:
-        self._actor = actor
-        self._source = source
-
-    def reset(self) -> None:
-        """Nothing is remembered."""
-
-    def act(self, observation: Observation) -> np.ndarray:
-        """The displacement ``(3,)`` m."""
-        return self._actor.act(self._source.picture, observation.goal, observation.last_command)[0]
 
 
 @dataclass(frozen=True)
@@ -118,30 +105,33 @@ class Cell:
             ModelError: a network is missing or made for another rig.
             DataError: the gap needs the official meshes and they are not at hand.
         """
+        policy = self._policy()
         if not self.method.looks:
             env = GapEnv(self.env, self.gap, TrueState(), self.rig)
-            return [run_episode(self._policy(None), env, seed) for seed in seeds]
-        estimator = PositionEstimator.load(self.rooms.estimator, self.rig) if self.method.estimates else None
+            return [run_episode(policy, env, seed) for seed in seeds]
+        look = self._look()
         scenes = GapScenes(self.rooms, self.gap, self.rig)
         try:
-            source = GapSource(scenes, estimator, self.rig)
-            env = GapEnv(self.env, self.gap, source, self.rig)
-            policy = self._policy(source)
+            env = GapEnv(self.env, self.gap, GapSource(scenes, look), self.rig)
             return [run_episode(policy, env, seed) for seed in seeds]
         finally:
             scenes.close()
 
-    def _policy(self, source: GapSource | None) -> Policy:
+    def _look(self) -> Look:
+        if self.method.kind == "end_to_end":
+            assert self.method.model is not None
+            return ImageLocator.load(self.method.model, self.rig).locate
+        estimator = PositionEstimator.load(self.rooms.estimator, self.rig)
+        return lambda photograph, told, intrinsics: estimator.locate(photograph, told, intrinsics).fovea
+
+    def _policy(self) -> Policy:
         method, longest = self.method, self.rig.max_displacement_m
         if method.kind == "proportional":
             return ProportionalPolicy(_gain(method), longest)
         if method.kind == "proportional_fused":
             return FusedProportionalPolicy(_gain(method), longest, 1 / self.rig.rate_hz)
         assert method.model is not None
-        if method.kind == "end_to_end":
-            assert source is not None
-            return SeeingPolicy(ImagePolicy.load(method.model, self.rig), source)
-        return load_policy(method.model, self.rig)
+        return load_policy(method.model, self.rig, END_TO_END if method.kind == "end_to_end" else DDPG)
 
 
 class Cache:

@@ -1,5 +1,6 @@
 """The gaps carried out: scenes, pictures and arms that differ from the nominal ones."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -17,7 +18,7 @@ from datasets.scene.photographer import Picture
 from datasets.scene.randomization import CameraRandomization
 from datasets.scene.scene import sample_camera
 from perception.estimator.estimate import PositionEstimate
-from perception.estimator.estimator import Photograph, PositionEstimator
+from perception.estimator.estimator import Photograph
 from pipelines.gauntlet.depth_calibration import DepthCorrection
 from pipelines.gauntlet.gaps import ActionNoise, Gap, changed
 
@@ -29,6 +30,8 @@ BAR_RADIUS_M, BAR_HALF_LENGTH_M = 0.04, 0.25
 BAR_SPEED_M_S = 0.2
 BAR_CROSSES_S = (0.5, 4.5)
 """When it is before the home position: within the 5 s of an episode."""
+
+Look = Callable[[Photograph, Array, Intrinsics], PositionEstimate]
 
 
 class GapScenes(EpisodeScenes):
@@ -114,19 +117,16 @@ def _corrected(photograph: Photograph, correction: DepthCorrection, window: Wind
 
 
 class GapSource:
-    """Positions by the estimator in a gap's scenes; or the bare picture, for actors that find the position themselves.
+    """Positions found in a gap's scenes.
 
     A picture that is seen again (a dropped frame) gives the very same answer again.
 
-    :param estimator: None: only the picture is taken, and the position says nothing
+    :param look: finds the position in a photograph, told the camera's pose and intrinsics
     """
 
-    NOTHING = PositionEstimate(np.zeros(3), np.ones(3))
-
-    def __init__(self, scenes: GapScenes, estimator: PositionEstimator | None, rig: Rig) -> None:
+    def __init__(self, scenes: GapScenes, look: Look) -> None:
         self._scenes = scenes
-        self._estimator = estimator
-        self._rig = rig
+        self._look = look
 
     def reset(self, seed: int) -> None:
         """Draw a scene with its camera error."""
@@ -138,15 +138,10 @@ class GapSource:
         # The environment hands over the same array when the frame was dropped.
         if tcp is not self._seen:
             self._seen = tcp
-            self._answer = self._look(self._scenes.camera(tcp))
+            photograph = self._scenes.camera(tcp)
+            told = self._scenes.scene.t_base_camera_told
+            self._answer = self._look(photograph, told, self._scenes.intrinsics_told)
         return self._answer
-
-    def _look(self, photograph: Photograph) -> PositionEstimate:
-        if self._estimator is None:
-            self.picture, _ = photograph(self._rig.picture_window, self._rig.input_px)
-            return self.NOTHING
-        told = self._scenes.scene.t_base_camera_told
-        return self._estimator.locate(photograph, told, self._scenes.intrinsics_told).fovea
 
 
 class NoisyArm(ArmDynamics):

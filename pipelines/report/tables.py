@@ -169,10 +169,7 @@ def _to_quote(results: Path) -> str:
     said = read(results / "gauntlet/metrics.json", shares, "python -m pipelines.gauntlet")
     if not said:
         return ""
-    return (
-        "On these episodes it was chosen how many pictures there are for each update. The ones to quote are the "
-        f"gauntlet's nominal ones, on which nothing was chosen: {'; '.join(said)}."
-    )
+    return f"The gauntlet's nominal episodes, other ones on which nothing was chosen: {'; '.join(said)}."
 
 
 def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T | None:

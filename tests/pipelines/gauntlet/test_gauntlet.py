@@ -17,10 +17,9 @@ import pytest
 import yaml
 
 from control.learning.end_to_end import EndToEndParams
+from control.learning.end_to_end import _agent as make_image_agent
 from control.learning.export import export_image_actor
-from control.learning.extractors import BottleneckExtractor, StateExtractor
 from control.learning.pretrained import ControlParams
-from control.learning.trainer import make_agent
 from control.task.env import EnvParams
 from control.task.episodes import Episode
 from control.task.image_env import ImageReachEnv
@@ -32,11 +31,10 @@ from pipelines.gauntlet import __main__ as gauntlet
 from pipelines.gauntlet.cells import Cache, Cell, Method
 from pipelines.gauntlet.gaps import Gap
 from pipelines.gauntlet.plan import GauntletParams, Plan
-from pipelines.gauntlet.scenes import GapSource
+from pipelines.gauntlet.scenes import GapScenes
 from pipelines.report import __main__ as report
 
 PARAMS = Path("params/gauntlet.yaml")
-IMAGE_AGENT = load_params("params/end_to_end_rgb.yaml", EndToEndParams).agent
 NOMINAL = Gap("Nominal", "nominal")
 UNNOTICED = {"exact": True, "told_rig": True, "calibration_m": 0.0, "calibration_deg": 0.0}
 SHORT = EnvParams(horizon=3)
@@ -115,35 +113,26 @@ def test_the_digest_changes_with_what_matters_and_not_with_names(rig):
 @pytest.fixture(scope="module")
 def image_model(tmp_path_factory, rig):
     """An end-to-end actor that was never trained."""
+    params = load_params("params/end_to_end_rgb.yaml", EndToEndParams)
     env = ImageReachEnv(SHORT, "params/frames.yaml", "nominal", rig=rig)
-    keys = {"features_extractor_class": BottleneckExtractor, "critic_features_extractor_class": StateExtractor}
-    agent = make_agent(
-        env,
-        replace(
-            load_params("params/end_to_end_rgb.yaml", EndToEndParams).agent,
-            hidden=16,
-            bottleneck_weight=1.0,
-            buffer_size=10,
-        ),
-        0,
-        actor_keys=keys,
-    )
+    agent = make_image_agent(params, env, replace(params.agent, hidden=16, buffer_size=10), 0, None)
     env.close()
     folder = tmp_path_factory.mktemp("image_model")
-    export_image_actor(agent.actor, folder, rig)
+    export_image_actor(agent, folder, rig, params.picture, params.sigma_m)
     return folder
 
 
 @has_models
 def test_goal_arm_and_scene_are_those_of_the_seed_for_every_method(rig, image_model, monkeypatch):
     seen = []
-    look = GapSource._look
+    camera = GapScenes.camera
 
-    def watched(source, photograph):
+    def watched(scenes, tcp):
+        photograph = camera(scenes, tcp)
         seen.append(photograph(rig.picture_window, rig.input_px)[0].tobytes())
-        return look(source, photograph)
+        return photograph
 
-    monkeypatch.setattr(GapSource, "_look", watched)
+    monkeypatch.setattr(GapScenes, "camera", watched)
     # Controllers that hardly move end where they began: equal distances mean equal goals, equal pictures equal scenes.
     still = [Method("proportional", "x", gain=1e-9), Method("proportional_fused", "x", gain=1e-9)]
     found, pictures = [], []

@@ -1,7 +1,6 @@
 """What the gaps do to scenes, pictures and arms."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,30 +117,30 @@ def test_the_bar_crosses_the_view_once(rig):
 
 
 class Answers:
-    """An estimator that counts its looks."""
+    """Counts its looks, and answers with their number."""
 
     def __init__(self):
         self.looks = 0
 
-    def locate(self, photograph, told, intrinsics):
+    def __call__(self, photograph, told, intrinsics):
         self.looks += 1
-        return SimpleNamespace(fovea=PositionEstimate(np.full(3, self.looks), np.ones(3)))
+        return PositionEstimate(np.full(3, self.looks), np.ones(3))
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.12, 0.32])
 @pytest.mark.parametrize("dropped", [0.0, 0.5])
 def test_a_frame_is_looked_at_once_and_only_dropped_ones_are_seen_again(rig, delay_s, dropped):
     dynamics = DynamicsParams(camera_delay_s=(delay_s, delay_s), dropped_frames=(dropped, dropped))
-    estimator, scenes = Answers(), scenes_of(rig, NOMINAL)
-    env = GapEnv(EnvParams(horizon=12, dynamics=dynamics), NOMINAL, GapSource(scenes, estimator, rig), rig)
+    look, scenes = Answers(), scenes_of(rig, NOMINAL)
+    env = GapEnv(EnvParams(horizon=12, dynamics=dynamics), NOMINAL, GapSource(scenes, look), rig)
     env.reset(seed=5)
     answers = [env.policy_observation.estimate.xyz[0]]
     for _ in range(12):
         env.step(np.array([0.2, 0.1, 0.1], np.float32))
         answers.append(env.policy_observation.estimate.xyz[0])
     scenes.close()
-    assert len(set(answers)) == estimator.looks
-    assert (estimator.looks == 13) if dropped == 0 else (2 <= estimator.looks <= 12)
+    assert len(set(answers)) == look.looks
+    assert (look.looks == 13) if dropped == 0 else (2 <= look.looks <= 12)
 
 
 def test_errors_of_displacements_add_up_and_nominal_streams_stay(rig):
