@@ -177,7 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--policy", metavar="FOLDER|proportional", help="default: params/runtime.yaml")
     parser.add_argument("--goals", type=int, metavar="N", help="fewer or more goals than the file says")
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE", help="another twin (default: %(default)s)")
-    parser.add_argument("--site", metavar="FILE", help="what is true of your laboratory (default: an empty one)")
+    parser.add_argument(
+        "--site",
+        metavar="FILE",
+        help="what is true of your laboratory, its camera's delay and noise included (default: an empty one)",
+    )
     parser.add_argument("--out", metavar="DIR", help="default: the file's output")
     options = parser.parse_args(arguments)
     with command_line(PROG, options) as tell:
@@ -199,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not goals:
             raise SafetyStop(f"every goal is refused in this site, the last one: {refused[-1]}")
         began = time.monotonic()
-        rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinParams.load(options.twin))
+        rehearsal = rehearse(setup, goals, settings.baseline_goals, TwinParams.load(options.twin).at_site(site))
         found = metrics(rehearsal, setup, refused, settings.seed, time.monotonic() - began)
         write_whole(output / METRICS, json.dumps(found, indent=2) + "\n")
         plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / PICTURE)

@@ -1,9 +1,12 @@
 """How the twin's world differs from the rig's description of it (``params/twin.yaml``)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+
+from control.arms.site import SiteParams
 from datasets.arm.model import ArmName
 from datasets.common.config import Checked, Within, load_params
 from datasets.rig.rig import Point
@@ -29,6 +32,15 @@ class TwinParams(Checked):
         default_factory=lambda: LookRandomization(wild_arm=0.0, clutter=(0, 6), occluder=0.0, ambient=(0.15, 0.6))
     )
     camera: TwinCameraParams = field(default_factory=TwinCameraParams)
+
+    def at_site(self, site: SiteParams) -> "TwinParams":
+        """With the delay and the noise of the site's camera, where they were measured."""
+        camera, noise = self.camera, self.depth_noise
+        if site.latency is not None:
+            camera = replace(camera, latency_s=max(float(np.mean(site.latency.camera_s)), 0.0))
+        if site.noise is not None:
+            noise = float(np.mean(site.noise.level))
+        return replace(self, camera=camera, depth_noise=noise)
 
     @classmethod
     def load(cls, path: str | Path = TWIN_PATH) -> "TwinParams":
