@@ -14,7 +14,7 @@ from perception.calibration.registration.fit import SCALE_WIDTHS, Fit, Sight
 from perception.calibration.registration.motion import moved
 from perception.calibration.registration.posture import Posture
 
-LEAST_FEATURES, WINDOW_PX = 25, (15, 15)
+LEAST_FEATURES, WINDOW_PX, AGREE_PX = 25, (15, 15), 1.0
 REWEIGHTINGS = 30
 DISAGREES_TIMES, LEAST_DISAGREEMENT = 5.0, 0.2
 
@@ -22,7 +22,8 @@ DISAGREES_TIMES, LEAST_DISAGREEMENT = 5.0, 0.2
 def camera_motion_px(postures: Sequence[Posture]) -> NDArray[np.float64]:
     """How far what stands still is seen from where the first posture has it, ``(P,)`` px; 0 where nothing is told.
 
-    Corners are followed by Lucas & Kanade's method (1981), there and back.
+    Corners are followed by Lucas & Kanade's method (1981), there and back. On noise and along edges they wander, so
+    that the motion told is that of the similarity which most of them agree with.
     """
     background = see_background(postures)
     gray = [cv2.cvtColor(posture.frame.rgb, cv2.COLOR_RGB2GRAY) for posture in postures]
@@ -37,8 +38,12 @@ def camera_motion_px(postures: Sequence[Posture]) -> NDArray[np.float64]:
         column, row = np.rint(there[:, 0]).astype(int).clip(0, np.array(gray[0].shape)[::-1] - 1).T
         good = (found[:, 0] > 0) & (returned[:, 0] > 0) & (still[index][row, column] > 0)
         good &= np.linalg.norm((back - corners)[:, 0], axis=1) < 0.3
-        if good.sum() >= LEAST_FEATURES:
-            motion[index] = np.median(np.linalg.norm((there - corners)[good, 0], axis=1))
+        if good.sum() < LEAST_FEATURES:
+            continue
+        before, after = corners[good, 0], there[good, 0]
+        turn, _ = cv2.estimateAffinePartial2D(before, after, ransacReprojThreshold=AGREE_PX)
+        if turn is not None:
+            motion[index] = np.median(np.linalg.norm(before @ turn[:, :2].T + turn[:, 2] - before, axis=1))
     return motion
 
 
