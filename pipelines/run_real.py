@@ -20,7 +20,7 @@ import numpy as np
 
 from control.arms.fence import Fence
 from control.arms.params import ArmParams
-from control.arms.site import SITE_EXAMPLE_PATH, SITE_PATH, SiteParams
+from control.arms.site import SiteParams
 from control.arms.xarm.link import logger as arm_log
 from control.task.goal_check import REACH_MARGIN_M, check_goals, reach_margin
 from control.task.goals import GoalSampler
@@ -37,6 +37,7 @@ from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.assemble import RunOptions, run
 from pipelines.setup.check import check, require_all
 from pipelines.setup.devices import NO_ARM, TWIN, DeviceNames
+from pipelines.setup.moved import add_site
 from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
 from pipelines.setup.setup import Setup, make_fence, require_ways
 from pipelines.twin.faults import FAULT_NAMES, PlannedFault
@@ -178,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             max_speed_m_s=options.max_speed,
             site=site,
         )
+        if names.is_live:
+            setup = setup.with_measured_latency()
         if options.check is not None:
             draw_site(setup.clearance_as_driven, setup.fence, Path(options.check))
             print(f"the site is drawn in {options.check}")
@@ -244,15 +247,6 @@ def add_consents(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -
         "--reports-are-commands",
         action="store_true",
         help="accept firmware before 2.4.0, which reports where it sends the arm (see docs/first_day.md)",
-    )
-
-
-def add_site(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
-    """The option that names what is true of one laboratory."""
-    options.add_argument(
-        "--site",
-        metavar="FILE",
-        help=f"what is true of your laboratory (default: {SITE_PATH}, where it exists; see {SITE_EXAMPLE_PATH})",
     )
 
 

@@ -66,6 +66,30 @@ class LatencyParams(Checked):
 
 
 @dataclass(frozen=True)
+class NoiseParams(Checked):
+    """The depth camera's noise as ``python -m pipelines.calibrate --depth`` measured it.
+
+    Attributes:
+        level: of the simulation's noise, two standard errors to either side; 1 is a D435 on a plain wall.
+        stretch: how many times as far as the simulation's it is correlated.
+        measured: when and with what, in words.
+    """
+
+    PART: ClassVar[str] = "noise."
+    level: Annotated[tuple[float, float], Within(0, 5, rising=True)]
+    stretch: Annotated[float, Within(0.2, 5)]
+    measured: str
+
+    def as_plain(self) -> dict[str, Any]:
+        """Its fields as YAML has them."""
+        return {
+            "level": [round(each, 3) for each in self.level],
+            "stretch": round(self.stretch, 2),
+            "measured": self.measured,
+        }
+
+
+@dataclass(frozen=True)
 class SiteParams(Checked):
     """One laboratory; each value is explained in ``params/site.example.yaml``. It makes no trained model invalid.
 
@@ -77,6 +101,7 @@ class SiteParams(Checked):
         table_z_m: the table's height in the base frame; None: as the camera's calibration measured it, else 0.
         camera: as ``python -m pipelines.calibrate --frames`` measured it; None: not measured, or in a file of its own.
         latency: as measured; None: not measured.
+        noise: of depth, as measured; None: not measured.
     """
 
     keep_within: Box | None = None
@@ -86,6 +111,7 @@ class SiteParams(Checked):
     table_z_m: Annotated[float | None, Within(-0.3, 0.3, "m")] = None
     camera: Calibration | None = None
     latency: LatencyParams | None = None
+    noise: NoiseParams | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,8 +161,11 @@ class SiteParams(Checked):
         return replace(rig, workspace=Workspace(box.x_m, box.y_m, box.z_m))
 
 
-def write_measured(path: str | Path, measured: Calibration | LatencyParams) -> Path | None:
-    """Write the measured camera or latency into a site file, new or not; all else in it stays, comments too.
+_KEYS = {Calibration: "camera", LatencyParams: "latency", NoiseParams: "noise"}
+
+
+def write_measured(path: str | Path, measured: Calibration | LatencyParams | NoiseParams) -> Path | None:
+    """Write the measured camera, latency or noise into a site file, new or not; all else in it stays, comments too.
 
     Returns:
         Where the previous file is kept; None where there was none.
@@ -144,7 +173,7 @@ def write_measured(path: str | Path, measured: Calibration | LatencyParams) -> P
     Raises:
         ConfigError: what is there is no site file.
     """
-    path, key = Path(path), "camera" if isinstance(measured, Calibration) else "latency"
+    path, key = Path(path), _KEYS[type(measured)]
     text = ""
     if path.exists():
         SiteParams.load(path)

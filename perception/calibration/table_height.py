@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Intrinsics
+from datasets.rig.projection import Array, Intrinsics
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import Look
-from perception.estimator.table_plane import MOST_TABLE_Z_M, TableFit, fit_table
+from perception.estimator.table_plane import MOST_TABLE_Z_M, TableFit, correction, fit_table
 
 BIN_M = 0.01
 """Two of these hold most of a table seen with a D435's noise and half a degree of tilt."""
@@ -31,11 +31,13 @@ class TableHeight:
         z_m: of the table in the base frame; negative where the base stands on a plate.
         spread_m: of the frames about it (median absolute deviation, scaled to a Gaussian's).
         frames: how many saw the table well.
+        plane: ``(4,)`` unit normal, upward, and height along it, m: ``plane[:3] @ point == plane[3]``.
     """
 
     z_m: float
     spread_m: float
     frames: int
+    plane: Array
 
 
 def measure_table(
@@ -53,14 +55,18 @@ def measure_table(
     ]
     about = _densest_height(np.concatenate([points[:, 2] for points in views]))
     fits = [fit_table(points - np.array([0.0, 0.0, about])) for points in views]
-    heights = np.array([about + fit.height_m for fit in fits if fit is not None and _is_table(fit)])
+    tables = [fit for fit in fits if fit is not None and _is_table(fit)]
+    heights = np.array([about + fit.height_m for fit in tables])
     if 2 * len(heights) < len(frames):
         raise DataError(f"the table is seen well in {len(heights)} of {len(frames)} frames only")
     z = float(np.median(heights))
     spread = float(1.4826 * np.median(np.abs(heights - z)))
     if spread > MOST_SPREAD_M or abs(z) > MOST_TABLE_Z_M:
         raise DataError(f"the table is seen at z = {1e3 * z:.0f} mm, {1e3 * spread:.0f} mm apart in different frames")
-    return TableHeight(z, spread, len(heights))
+    laid = np.median([correction(fit)[2] for fit in tables], axis=0)  # gives a point's height over the seen table
+    length = float(np.linalg.norm(laid[:3]))
+    normal = laid[:3] / length
+    return TableHeight(z, spread, len(heights), np.array([*normal, normal[2] * about - laid[3] / length]))
 
 
 def _densest_height(z: NDArray[np.floating]) -> float:

@@ -24,27 +24,25 @@ import numpy as np
 from tqdm import tqdm
 
 from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
-from control.arms.site import SiteParams
 from control.arms.xarm.driver import XArm
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder, seed
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.projection import Array
-from datasets.rig.rig import RIG_PATH, Rig
+from datasets.rig.rig import Rig
 from perception.calibration.captures import Setting
 from pipelines.capture.coverage import draw_coverage
 from pipelines.capture.postures import choose_postures
 from pipelines.capture.session import CaptureFolder, Tour, describe_camera, look_at_rest
 from pipelines.observers.output import unhurried_output
 from pipelines.observers.step_prompt import StepPrompt
-from pipelines.run_real import add_consents, add_site, ask_operator, names_of_moved_arm
+from pipelines.run_real import add_consents, ask_operator, names_of_moved_arm
 from pipelines.runtime.interrupt import Interruption, stop_on_signals
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import Vector
 from pipelines.setup.devices import DeviceNames, Devices, open_devices
 from pipelines.setup.hidden import add_hidden_options, check_hidden, hidden_truth
-from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
-from pipelines.setup.setup import PROPORTIONAL, Setup
-from pipelines.twin.settings import TWIN_PATH, TwinParams
+from pipelines.setup.moved import add_files, load_setup
+from pipelines.setup.setup import Setup
 
 PROG = "pipelines.capture"
 LEAST_POSTURES = 4
@@ -68,11 +66,7 @@ def parser() -> CommandParser:
     add_consents(devices)
     devices.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
     add_hidden_options(options)
-    files = options.add_argument_group("parameter files")
-    files.add_argument("--rig", default=RIG_PATH, metavar="FILE")
-    files.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE", help="default: %(default)s")
-    add_site(files)
-    files.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
+    add_files(options)
     return options
 
 
@@ -82,14 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     with command_line(PROG):
         names = _check(options)
-        rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
-        setup = Setup.load(
-            rig,
-            RuntimeParams.load(options.runtime),
-            policy=PROPORTIONAL,
-            max_speed_m_s=options.max_speed,
-            site=SiteParams.load(options.site),
-        )
+        setup, twin = load_setup(options)
         rig = setup.rig
         # Any camera may be calibrated: what it reports of itself is kept, however far from the rig's it is.
         camera = replace(setup.camera, focal_tolerance=1.0, principal_point_tolerance_px=1000.0)

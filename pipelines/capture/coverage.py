@@ -16,7 +16,7 @@ from control.arms.fence import Fence
 from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array
 from datasets.rig.rig import Box
-from pipelines.capture.postures import LinkPlaces
+from perception.calibration.registration.posture import LinkPlaces
 
 _X_M, _Y_M, _Z_M = (-0.5, 0.9), (-0.7, 0.7), (-0.2, 1.2)
 

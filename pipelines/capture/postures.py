@@ -4,17 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-import mujoco
 import numpy as np
 
 from control.arms.fence import Fence
 from control.arms.xarm.turning import MAX_TURN_RAD, turning_way
 from control.clearance.arm_clearance import ArmClearance
 from datasets.arm.kinematics import Kinematics, pointing_down
-from datasets.arm.model import ARM_JOINTS, arm_spec
 from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
+from perception.calibration.registration.posture import LinkPlaces
 
 CANDIDATES = 40
 """As many are drawn for each posture that is wanted, and those that differ most from each other are taken."""
@@ -24,23 +23,6 @@ ELBOW_RAD = 1.2
 SPARE_M, SPARE_RAD = 0.01, 0.01
 """More room than the arm itself asks for: a turn begins where the one before ended, not quite where it was planned."""
 _DRAWS = 60
-_LINKS = ("link2", "link4", "link5", "link6", "link7")
-
-
-class LinkPlaces:
-    """Where the axes of the links are."""
-
-    def __init__(self) -> None:
-        self._model = arm_spec("own", shapes=False).compile()
-        self._data = mujoco.MjData(self._model)
-        self._joints = [self._model.joint(name).qposadr[0] for name in ARM_JOINTS]
-        self._bodies = [self._model.body(name).id for name in _LINKS]
-
-    def __call__(self, joints_rad: Array) -> Array:
-        """``(5, 3)`` m in the base frame, of links 2, 4, 5, 6 and 7 at joints ``(7,)``."""
-        self._data.qpos[self._joints] = joints_rad
-        mujoco.mj_kinematics(self._model, self._data)
-        return self._data.xpos[self._bodies].copy()
 
 
 def choose_postures(rig: Rig, fence: Fence, clearance: ArmClearance, count: int, seed: int) -> Array:

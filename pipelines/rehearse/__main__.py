@@ -207,7 +207,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--estimator", metavar="FOLDER", help="default: params/runtime.yaml")
     parser.add_argument("--goals", type=int, metavar="N", help="fewer or more goals than the file says")
     parser.add_argument("--twin", default=TWIN_PATH, metavar="FILE", help="another twin (default: %(default)s)")
-    parser.add_argument("--site", metavar="FILE", help="what is true of your laboratory (default: an empty one)")
+    parser.add_argument(
+        "--site",
+        metavar="FILE",
+        help="what is true of your laboratory, its camera's delay and noise included (default: an empty one)",
+    )
     parser.add_argument("--out", metavar="DIR", help="default: the file's output")
     options = parser.parse_args(arguments)
     with command_line(PROG, options) as tell:
@@ -229,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         goals, refused = without_refused(setup, goals)
         if not goals:
             raise SafetyStop(f"every goal is refused in this site, the last one: {refused[-1]}")
-        began, twin = time.monotonic(), TwinParams.load(options.twin)
+        began, twin = time.monotonic(), TwinParams.load(options.twin).at_site(site)
         if settings.cameras:
             rehearsal, cameras = rehearse_cameras(setup, goals, settings, twin)
         else:

@@ -126,6 +126,25 @@ class Setup:
         """The same with what the mode of driving adds to it, as the driver asks before every command."""
         return as_driven(self.clearance, self.arm, self.rig.rate_hz)
 
+    def with_measured_latency(self) -> "Setup":
+        """For the site's real camera: its stamps are late, so that its pictures are older than they look.
+
+        Raises:
+            ConfigError: the pictures of this camera would always be too old.
+        """
+        latency, limits = self.site.latency, self.settings.limits
+        if latency is None:
+            return self
+        largest_s = latency.camera_s[1] + 1 / self.rig.rate_hz
+        if largest_s > limits.max_frame_age_s:
+            raise ConfigError(
+                f"pictures are acted on up to {largest_s:.2f} s after their capture (latency in {SITE_PATH}), "
+                f"limits.max_frame_age_s is {limits.max_frame_age_s:.2f} s; raise it, or find out what holds them up"
+            )
+        late_s = max(latency.stamp_s[1], 0.0)
+        limits = replace(limits, max_frame_age_s=max(limits.max_frame_age_s - late_s, 0.01))
+        return replace(self, settings=replace(self.settings, limits=limits))
+
     def bound_estimator(self, intrinsics: Intrinsics) -> Estimator:
         """The estimator for the camera as calibrated, with the intrinsics that the camera itself reports."""
         calibration = self.calibration

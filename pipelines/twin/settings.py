@@ -4,6 +4,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+
+from control.arms.site import SiteParams
 from datasets.arm.model import ArmName
 from datasets.common.config import Checked, Within, load_params
 from datasets.rig.projection import Intrinsics
@@ -40,6 +43,15 @@ class TwinParams(Checked):
             return rig
         size = rig.camera.width, rig.camera.height
         return replace(rig, camera=Intrinsics.from_array(self.camera_fxfycxcy_px, *size))
+
+    def at_site(self, site: SiteParams) -> "TwinParams":
+        """With the delay and the noise of the site's camera, where they were measured."""
+        camera, noise = self.camera, self.depth_noise
+        if site.latency is not None:
+            camera = replace(camera, latency_s=max(float(np.mean(site.latency.camera_s)), 0.0))
+        if site.noise is not None:
+            noise = float(np.mean(site.noise.level))
+        return replace(self, camera=camera, depth_noise=noise)
 
     @classmethod
     def load(cls, path: str | Path = TWIN_PATH) -> "TwinParams":

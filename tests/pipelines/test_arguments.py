@@ -8,7 +8,7 @@ import pytest
 from datasets.common.cli import require_writable
 from datasets.common.errors import ConfigError, DeviceError
 from perception.estimator.estimator import PositionEstimator
-from pipelines import calibrate
+from pipelines.calibrate import __main__ as calibrate
 from pipelines.rehearse import __main__ as rehearse
 from pipelines.setup import assemble as run
 from pipelines.setup.assemble import RunOptions

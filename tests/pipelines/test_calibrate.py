@@ -14,8 +14,9 @@ from perception.calibration.calibration import Calibration
 from perception.calibration.rigid_fit import fit_rigid, fit_rigid_robust
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import Location, PositionEstimator
-from pipelines import calibrate
-from pipelines.calibrate import Sighting, choose_places, difference, locate_camera, main, measured
+from pipelines.calibrate import __main__ as calibrate
+from pipelines.calibrate.__main__ import difference, main
+from pipelines.calibrate.networks import Sighting, choose_places, locate_camera, measured
 from pipelines.setup.setup import make_fence
 
 seeds = st.integers(0, 2**32 - 1)

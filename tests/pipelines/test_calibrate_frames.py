@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from control.arms.site import SiteParams
+from control.arms.site import LatencyParams, NoiseParams, SiteParams
 from datasets.common.errors import ConfigError
 from perception.calibration.calibration import Calibration
 from perception.calibration.pictures import outlined
 from perception.calibration.registration.result import WARP_ORDERS, CalibrationError, Cause, Registration
 from perception.calibration.report import registered, told
-from pipelines import calibrate
+from pipelines.calibrate import __main__ as calibrate
 from pipelines.setup.devices import DeviceNames
 from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import PROPORTIONAL, Setup
 from pipelines.twin.hidden.captures import hidden_captures
+from pipelines.twin.settings import TwinParams
 
 POST = "keep_out: {post: {x_m: [0.7, 0.8], y_m: [0.3, 0.4], z_m: [0.0, 1.2]}}  # ours\n"
 
@@ -181,3 +182,59 @@ def test_a_camera_that_gives_another_size_than_it_was_calibrated_with_is_refused
     setup = Setup.load(rig, RuntimeParams.load(), policy=PROPORTIONAL, calibration=camera)
     with pytest.raises(ConfigError, match="calibrate it as it is used"):
         setup.bound_estimator(replace(rig.camera, width=1280, height=720))
+
+
+@pytest.fixture(scope="module")
+def noisy(rig):
+    """Two frames of each of three postures."""
+    postures = np.array(rig.home_joints_rad) + np.random.default_rng(0).normal(0, 0.25, (3, 7))
+    captures, truth = hidden_captures(3, postures, rig=rig, frames=2)
+    return replace(captures, setting=replace(captures.setting, camera="D435, USB 3.2")), truth
+
+
+def test_the_noise_of_a_real_camera_goes_into_the_site_file(noisy, tmp_path, monkeypatch, capsys):
+    captures, truth = noisy
+    monkeypatch.chdir(tmp_path)
+    captures.save("captures")
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params/site.yaml").write_text(POST)
+    calibrate.main(["--depth", "--frames", "captures"])
+    noise = SiteParams.load("params/site.yaml").noise
+    assert np.mean(noise.level) == pytest.approx(truth.depth_noise, rel=0.15)
+    assert "D435" in noise.measured
+    assert "# ours" in (tmp_path / "params/site.yaml").read_text()
+    assert "measured and model" in capsys.readouterr().out
+
+
+def test_the_noise_of_a_twin_is_told_and_written_nowhere(noisy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    replace(noisy[0], setting=replace(noisy[0].setting, camera="hidden twin")).save("captures")
+    calibrate.main(["--depth", "--frames", "captures"])
+    assert "nothing is written" in capsys.readouterr().out
+    assert not (tmp_path / "params").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--depth"], ["--depth", "--frames", "captures", "--out", "c.yaml"]])
+def test_noise_needs_captures_and_the_site_file(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "--depth: give --frames DIR" in refused(capsys, arguments)
+
+
+def test_the_twin_has_the_delay_and_the_noise_of_the_site(rig):
+    latency = LatencyParams((0.13, 0.15), (0.02, 0.03), (0.0, 0.1), "today")
+    site = SiteParams(latency=latency, noise=NoiseParams((0.6, 0.8), 1.0, "today"))
+    twin = TwinParams().at_site(site)
+    assert twin.camera.latency_s == pytest.approx(0.14)
+    assert twin.depth_noise == pytest.approx(0.7)
+    assert TwinParams().at_site(SiteParams()) == TwinParams()
+
+
+def test_pictures_that_are_stamped_late_are_allowed_less_age(rig):
+    setup = Setup.load(rig, RuntimeParams.load(), policy=PROPORTIONAL)
+    assert setup.with_measured_latency() == setup
+    site = SiteParams(latency=LatencyParams((0.13, 0.15), (0.02, 0.03), (0.0, 0.1), "today"))
+    limit_s = replace(setup, site=site).with_measured_latency().settings.limits.max_frame_age_s
+    assert limit_s == pytest.approx(setup.settings.limits.max_frame_age_s - 0.03)
+    slow = SiteParams(latency=LatencyParams((0.5, 0.6), (0.0, 0.0), (0.0, 0.1), "today"))
+    with pytest.raises(ConfigError, match="max_frame_age_s"):
+        replace(setup, site=slow).with_measured_latency()

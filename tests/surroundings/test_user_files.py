@@ -15,7 +15,7 @@ from perception.calibration.calibration import Calibration
 from perception.estimator.estimator import PositionEstimator
 from perception.evaluation import measure
 from perception.evaluation.params import LocateParams
-from pipelines import calibrate
+from pipelines.calibrate import __main__ as calibrate
 from pipelines.observers.live import require_live
 
 ROOT = Path(__file__).parents[2]

@@ -13,6 +13,8 @@ from datasets.scene.renderer import Renderer
 LINKS = ("base", *(f"link{index}" for index in range(1, 8)), "tool")
 """What residuals are told apart by; a pixel's link is its index here, -1 where there is no arm."""
 TOOL = LINKS.index("tool")
+FINE = 2
+"""Pixels that may be drawn to one of the camera's, along each side."""
 _GRIPPER = "xarm_gripper_base_link"
 
 
@@ -63,14 +65,14 @@ class ArmView:
         spec.visual.map.znear, spec.visual.map.zfar = 0.05, 8.0
         spec.visual.quality.offsamples = 0
         shown = getattr(spec.visual, "global")
-        shown.offwidth, shown.offheight = size_px
+        shown.offwidth, shown.offheight = buffer = FINE * size_px[0], FINE * size_px[1]
         if not tool:
             for element in (*spec.equalities, *(each for each in spec.actuators if each.name == "gripper")):
                 spec.delete(element)
             spec.delete(spec.body(_GRIPPER))
         self._model = model = spec.compile()
         self._data = mujoco.MjData(model)
-        self._renderer = _LinkRenderer(model, *size_px)
+        self._renderer = _LinkRenderer(model, *buffer)
         self._joints = np.array([model.joint(name).id for name in ARM_JOINTS])
         self._places = model.jnt_qposadr[self._joints]
         self._fingers = [model.joint(name).qposadr[0] for name in GRIPPER_JOINTS] if tool else []
@@ -95,6 +97,14 @@ class ArmView:
         number = colours[..., :2].astype(np.intp) @ np.array([1, 256])
         links = np.append(self._links, -1)[self._renderer.geoms()[number]]
         return depth, links
+
+    def draw_finer(
+        self, t_base_camera: Array, k: Intrinsics, times: int = FINE
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """As :meth:`draw`, with ``times`` the pixels along each side; pixel u is at ``times * u + (times - 1) / 2``."""
+        centre = times * k.cx + (times - 1) / 2, times * k.cy + (times - 1) / 2
+        size = times * k.width, times * k.height
+        return self.draw(t_base_camera, Intrinsics(*size, times * k.fx, times * k.fy, *centre))
 
     def surface(self, count: int) -> Surface:
         """About ``count`` points at the present posture, the same ones of each link at every posture."""

@@ -15,15 +15,25 @@ FARTHER_SHARE = 0.7
 NEARER_M = 0.02
 NEARER_PER_M = 0.025
 """Nearer than the background by 20 mm + 25 mm x (distance / m)^2: about five deviations of a D435's noise."""
+UNREAD_M, SELDOM = 20.0, 0.2
+"""The distance that stands for what is seen and read in fewer frames than this share: sky, black, far away."""
 SMALLEST_PIECE, ARM_DEPTH_M = 0.03, 1.0
 """Of what moves: smaller than this share of the largest piece, or farther from it than an arm is long, is none."""
 LEAST_COLOUR_STEP = 18.0
 """Grey levels, root sum of squares over the channels; fainter differences are light and noise as often as the arm."""
 
+_NEARBY = np.ones((9, 9), np.uint8)
+
 
 @dataclass(frozen=True)
 class Background:
-    """Attributes: depth ``(H, W)`` m, 0 where unknown; rgb ``(H, W, 3)``; seen ``(H, W)``, in how many frames."""
+    """What stands still.
+
+    Attributes:
+        depth: ``(H, W)`` m, 0 where unknown, ``UNREAD_M`` where nothing is read.
+        rgb: ``(H, W, 3)``.
+        seen: ``(H, W)``, in how many frames.
+    """
 
     depth: NDArray[np.float32]
     rgb: NDArray[np.float32]
@@ -40,13 +50,28 @@ class Background:
         """
         if posture.mask is not None:
             return np.where(posture.mask, np.float32(1), np.float32(-1))
-        depth = posture.frame.depth
-        step = np.linalg.norm(posture.frame.rgb.astype(np.float32) - self.rgb, axis=2)
-        by_colour = np.clip(step / LEAST_COLOUR_STEP - 1, -0.35, 1)
+        depth, rgb = posture.frame.depth, posture.frame.rgb.astype(np.float32)
+        step = rgb - self.rgb
+        there, known = _inner_mean(rgb, np.linalg.norm(step, axis=2) > 2 * LEAST_COLOUR_STEP)
+        # Along the step from the background to the arm nearby: a blurred edge lies where half of it is made.
+        whole = np.where(known[..., None], there - self.rgb, step)
+        height = np.linalg.norm(whole, axis=2)
+        along = np.einsum("hwc,hwc->hw", step, whole) / np.maximum(height, 1)
+        by_colour = np.clip(along / np.maximum(np.where(known, height / 2, 0), LEAST_COLOUR_STEP) - 1, -0.35, 1)
         both = (depth > 0) & (self.depth > 0)
-        by_depth = np.where(both, np.clip((self.depth - depth) / nearer_by(self.depth) * 2 - 1, -1, 1), 0)
+        nearest = cv2.erode(np.where(depth > 0, depth, self.depth), _NEARBY)
+        half = np.maximum(self.depth - nearest, nearer_by(self.depth)) / 2
+        by_depth = np.where(both, np.clip((self.depth - depth) / np.maximum(half, 1e-3) - 1, -1, 1), 0)
         evidence = np.where(np.abs(by_colour) > 0.5, by_colour, np.clip(by_colour + by_depth, -1, 1))
         return np.where(self.seen > 0, evidence, 0).astype(np.float32)
+
+
+def _inner_mean(rgb: NDArray[np.float32], arm: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The mean colour ``(H, W, 3)`` of what is surely arm nearby, less its blurred rim, and where there is any."""
+    inner = cv2.erode(arm.astype(np.float32), np.ones((3, 3)))
+    count = cv2.boxFilter(inner, -1, _NEARBY.shape, normalize=False)
+    mean = cv2.boxFilter(rgb * inner[..., None], -1, _NEARBY.shape, normalize=False) / np.maximum(count, 1)[..., None]
+    return mean.astype(np.float32), count > 0
 
 
 def nearer_by(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,7 +89,10 @@ def see_background(postures: Sequence[Posture], arms: Sequence[NDArray[np.bool_]
     depth = np.stack([posture.frame.depth for posture in postures])
     rgb = np.stack([posture.frame.rgb for posture in postures])
     free = np.ones(depth.shape, dtype=bool) if arms is None else ~np.stack(arms)
-    behind = _quantile(depth, free & (depth > 0), FARTHER_SHARE if arms is None else 0.5)
+    read = free & (depth > 0)
+    behind = _quantile(depth, read, FARTHER_SHARE if arms is None else 0.5)
+    seldom = read.sum(axis=0) < (0.5 if arms is None else SELDOM) * free.sum(axis=0)
+    behind = np.where(seldom, UNREAD_M, behind)
     if arms is None:
         free = ~((depth > 0) & (depth < behind - nearer_by(behind)))
     colour = np.stack([_quantile(rgb[..., channel], free, 0.5) for channel in range(3)], axis=-1)

@@ -10,11 +10,11 @@ from datasets.arm.kinematics import Kinematics
 from datasets.rig.projection import Array, transform
 from perception.calibration.registration.arm_view import LINKS, TOOL, ArmView
 from perception.calibration.registration.background import moving, see_background
-from perception.calibration.registration.fit import CAUCHY, Fit, Sight
+from perception.calibration.registration.fit import SCALE_WIDTHS, Fit, Sight
 from perception.calibration.registration.motion import moved
 from perception.calibration.registration.posture import Posture
 
-LEAST_FEATURES, WINDOW_PX = 25, (15, 15)
+LEAST_FEATURES, WINDOW_PX, AGREE_PX = 25, (15, 15), 1.0
 REWEIGHTINGS = 30
 DISAGREES_TIMES, LEAST_DISAGREEMENT = 5.0, 0.2
 
@@ -22,7 +22,8 @@ DISAGREES_TIMES, LEAST_DISAGREEMENT = 5.0, 0.2
 def camera_motion_px(postures: Sequence[Posture]) -> NDArray[np.float64]:
     """How far what stands still is seen from where the first posture has it, ``(P,)`` px; 0 where nothing is told.
 
-    Corners are followed by Lucas & Kanade's method (1981), there and back.
+    Corners are followed by Lucas & Kanade's method (1981), there and back. On noise and along edges they wander, so
+    that the motion told is that of the similarity which most of them agree with.
     """
     background = see_background(postures)
     gray = [cv2.cvtColor(posture.frame.rgb, cv2.COLOR_RGB2GRAY) for posture in postures]
@@ -37,8 +38,12 @@ def camera_motion_px(postures: Sequence[Posture]) -> NDArray[np.float64]:
         column, row = np.rint(there[:, 0]).astype(int).clip(0, np.array(gray[0].shape)[::-1] - 1).T
         good = (found[:, 0] > 0) & (returned[:, 0] > 0) & (still[index][row, column] > 0)
         good &= np.linalg.norm((back - corners)[:, 0], axis=1) < 0.3
-        if good.sum() >= LEAST_FEATURES:
-            motion[index] = np.median(np.linalg.norm((there - corners)[good, 0], axis=1))
+        if good.sum() < LEAST_FEATURES:
+            continue
+        before, after = corners[good, 0], there[good, 0]
+        turn, _ = cv2.estimateAffinePartial2D(before, after, ransacReprojThreshold=AGREE_PX)
+        if turn is not None:
+            motion[index] = np.median(np.linalg.norm(before @ turn[:, :2].T + turn[:, 2] - before, axis=1))
     return motion
 
 
@@ -53,25 +58,29 @@ def link_medians(result: Fit) -> tuple[Array, Array]:
     return signed, absolute
 
 
-def tool_shift(view: ArmView, sights: Sequence[Sight], result: Fit) -> Array:
-    """Where the tool is seen from where it is drawn, ``(3,)`` m along the flange's axes, the pose being fitted anew."""
-    kinematics, parts = Kinematics(), list[tuple[Array, Array, float]]()
+def tool_shift(view: ArmView, sights: Sequence[Sight], result: Fit) -> tuple[Array, float]:
+    """Where the tool is seen from where it is drawn, ``(3,)`` m along the flange's axes, the pose being fitted anew.
+
+    Returns:
+        The shift, and how many standard deviations it is long.
+    """
+    kinematics, parts = Kinematics(), list[tuple[Array, Array, float, float]]()
     for sight, pair in zip(sights, result.rows, strict=True):
         flange = kinematics.tcp_pose(sight.joints_rad)[:3, :3]
-        for rows, width in zip(pair, result.widths, strict=True):
+        for rows, width, together in zip(pair, result.widths, result.together, strict=True):
             # The tool moves as the camera's pose does, the other way round.
             own = -rows.jacobian[:, :3] @ flange * (rows.links == TOOL)[:, None]
-            parts.append((np.hstack([rows.jacobian[:, :6], own]), rows.values, width))
+            parts.append((np.hstack([rows.jacobian[:, :6], own]), rows.values, width, together))
     step: Array = np.zeros(9)
     for _ in range(REWEIGHTINGS):  # what seems an outlier of a tool in its place is none of one that is shifted
         hessian, gradient = np.eye(9) * 1e-3, np.zeros(9)
-        for jacobian, values, width in parts:
-            weight = 1 / (1 + ((values - jacobian @ step) / (CAUCHY * width)) ** 2) / width**2
-            weighted = jacobian * weight[:, None]
+        for jacobian, values, width, together in parts:
+            weighted = jacobian * _weights(values - jacobian @ step, width, together)[:, None]
             hessian += weighted.T @ jacobian
             gradient += weighted.T @ values
         step = np.linalg.solve(hessian, gradient)
-    return step[6:]
+    spread = np.linalg.inv(hessian)[6:, 6:]
+    return step[6:], float(np.sqrt(step[6:] @ np.linalg.solve(spread, step[6:])))
 
 
 def halves_apart(result: Fit, points: Array) -> float:
@@ -93,10 +102,15 @@ def disagreeing_postures(result: Fit) -> list[int]:
 
 def _own_step(result: Fit, chosen: Sequence[int]) -> Array:
     """The pose's step that some postures alone ask for."""
-    hessian, gradient = np.eye(6) * 1e2, np.zeros(6)
+    hessian, gradient = np.eye(6), np.zeros(6)
     for index in chosen:
-        for rows, width in zip(result.rows[index], result.widths, strict=True):
-            weighted = rows.jacobian[:, :6] / (1 + (rows.values / (CAUCHY * width)) ** 2)[:, None] / width**2
+        for rows, width, together in zip(result.rows[index], result.widths, result.together, strict=True):
+            weighted = rows.jacobian[:, :6] * _weights(rows.values, width, together)[:, None]
             hessian += weighted.T @ rows.jacobian[:, :6]
             gradient += weighted.T @ rows.values
     return np.linalg.solve(hessian, gradient)
+
+
+def _weights(values: Array, width: float, together: float) -> Array:
+    """Cauchy's, which lets what is shifted draw from farther away than those of the fit."""
+    return np.asarray(1 / (1 + (values / (SCALE_WIDTHS * width)) ** 2) / width**2 / together)

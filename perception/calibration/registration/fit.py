@@ -3,9 +3,10 @@ r"""The fine fit: the drawn arm against depth and outline at once, by Gauss-Newt
 A pixel of the drawn arm with surface point :math:`P = z\,d` on its ray :math:`d` and normal :math:`n` reads another
 depth when the surface moves, :math:`\delta z = n \cdot \delta P / n \cdot d`; what is compared is the distance to the
 surface, :math:`|n \cdot d| / |n|` of that. Outline points move in the image as their surface does, along the outline's
-normal. Weights are those of Cauchy's density, whose width is the residuals' own (Huber & Ronchetti, "Robust
-statistics", 2009). The covariance is the sandwich over blocks, one for each posture and link (Huber 1967): neighbouring
-pixels err together, and a link's shape errs in the same way wherever it is seen.
+normal. Weights are those of Geman & McClure (1987), since outlines that are seen elsewhere must say nothing, with the
+residuals' own width. The covariance clusters in two ways (Cameron, Gelbach & Miller 2011), by posture, since pixels of
+a frame err together, and by link, whose shape errs in the same way wherever it is seen. Each cluster is left out once
+(the jackknife CR3 of Bell & McCaffrey 2002); what both count is counted twice, which errs to the safe side.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.rig.projection import Array, Intrinsics
-from perception.calibration.registration.arm_view import LINKS, ArmView
+from perception.calibration.registration.arm_view import FINE, LINKS, ArmView
 from perception.calibration.registration.motion import cross_matrix, moved
 from perception.calibration.registration.result import WARP_ORDERS, warp_waves
 
@@ -24,11 +25,16 @@ _POSE, _SCALE, _OFFSET = slice(0, 6), 6, 7
 _WARP = slice(8, 8 + len(WARP_ORDERS))
 _CAMERA = slice(_WARP.stop, _WARP.stop + 4)
 _JOINTS = slice(_CAMERA.stop, _CAMERA.stop + 7)
-UNKNOWNS = _JOINTS.stop
-SCALE_SD, OFFSET_SD_M, WARP_SD_M = 0.02, 0.005, 0.003
+_GROWTH = _JOINTS.stop
+UNKNOWNS = _GROWTH + 1
+SCALE_SD, OFFSET_SD_M = 0.02, 0.005
 """What depth cameras of this kind are off by: 2 % (maker's bound), and millimetres (*assumed: depth-offset*)."""
+WARP_SD_M = 0.003 * 0.5 ** (np.array([m + n for m, n in WARP_ORDERS]) - 1.0)
+"""Half as much with every order: a warp is slow, and where no arm was seen it must not grow towards the corners."""
 FOCAL_SD, CENTRE_SD_PX = 0.02, 10.0
 JOINTS_SD_RAD = 1e-3
+GROWTH_SD_PX = 1.0
+"""By which all outlines may be seen outside of where they are: masks and depth grow, blurred colours shrink."""
 STRIDE_PX = 3
 LEAST_COSINE = 0.3
 """More slanting surfaces say more of the pixel's width than of the depth."""
@@ -37,7 +43,8 @@ DEPTH_SD_M, MODEL_SD_M = 0.003, 0.001
 """Of depth at 1 m, growing with its square, and of the shapes."""
 OUTLINE_SD_PX = 0.6
 OUTLINE_STEP_PX = 3
-CAUCHY = 2.385
+SCALE_WIDTHS = 2.385
+"""The residual, in widths, at which a weight is a quarter."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Model:
     depth: Array
     offsets_rad: Array
     gripper_rad: float = 0.0
+    growth_px: float = 0.0
 
     @classmethod
     def of_pose(cls, pose: Array, intrinsics: Intrinsics) -> "Model":
@@ -80,6 +88,7 @@ class Model:
             intrinsics=camera,
             depth=self.depth + step[_SCALE : _WARP.stop],
             offsets_rad=self.offsets_rad + step[_JOINTS],
+            growth_px=self.growth_px + float(step[_GROWTH]),
         )
 
 
@@ -100,13 +109,17 @@ class Rows:
 class Fit:
     """A fitted model with its covariance ``(UNKNOWNS, UNKNOWNS)`` and the last rows of each posture: depth, outline.
 
-    ``widths`` are what depth and outline residuals scatter by, of what they were whitened with.
+    ``widths`` are what depth and outline residuals scatter by, of what they were whitened with; ``together`` is how
+    many of either count as one, since they err alike. ``by_noise`` ``(6, 6)`` is the pose's covariance as these alone
+    have it, were no posture and no link wrong as a whole.
     """
 
     model: Model
     covariance: Array
     rows: list[tuple[Rows, Rows]]
     widths: tuple[float, float]
+    together: tuple[float, float]
+    by_noise: Array
 
 
 def fit(
@@ -118,6 +131,7 @@ def fit(
     joints: bool = False,
     iterations: int = 12,
     search_px: Sequence[float] = (16, 12, 8, 6, 5),
+    times: int = FINE,
 ) -> Fit:
     """Gauss-Newton from a start that is a few centimetres off at most.
 
@@ -129,52 +143,49 @@ def fit(
         joints: fit offsets of joints 2 to 7.
         iterations: at most.
         search_px: how far from the drawn outline the seen one is looked for, by iteration; the last one stays.
+        times: how many times finer the outline is drawn than it was seen.
     """
     k = start.intrinsics
     free = np.zeros(UNKNOWNS, dtype=bool)
-    free[: _WARP.stop] = True
+    free[: _WARP.stop] = free[_GROWTH] = True
     free[_CAMERA], free[_JOINTS.start + 1 : _JOINTS.stop] = camera, joints
     spread = np.full(UNKNOWNS, np.inf)
     spread[_SCALE], spread[_OFFSET], spread[_WARP] = SCALE_SD, OFFSET_SD_M, WARP_SD_M
     spread[_CAMERA] = [FOCAL_SD * k.fx, FOCAL_SD * k.fy, CENTRE_SD_PX, CENTRE_SD_PX]
-    spread[_JOINTS] = JOINTS_SD_RAD
+    spread[_JOINTS], spread[_GROWTH] = JOINTS_SD_RAD, GROWTH_SD_PX
     prior = 1 / spread**2
     model = start
     for iteration in range(iterations):
         reach = search_px[min(iteration, len(search_px) - 1)]
         gate_m = 0.08 if iteration < 2 else 0.04 if iteration < 4 else 0.025
-        rows = [residuals(view, sight, model, reach, gate_m) for sight in sights]
+        rows = [residuals(view, sight, model, reach, gate_m, times) for sight in sights]
         widths = _width([each[0] for each in rows]), _width([each[1] for each in rows])
-        hessian, gradient, meat = _normal(rows, widths)
-        # Pixels that err together are fewer than they look: else they would outvote what is known of such cameras.
-        together = np.linalg.solve((hessian + np.diag(prior))[np.ix_(free, free)], meat[np.ix_(free, free)])
-        effect = max(1.0, float(np.trace(together)) / free.sum())
-        hessian, gradient, meat = hessian / effect, gradient / effect, meat / effect**2
+        hessians, scores, together = _normal(rows, widths, np.where(free, prior, np.inf))
         away = np.zeros(UNKNOWNS)
         away[_SCALE : _WARP.stop] = model.depth - start.depth * (np.arange(len(model.depth)) == 0)
         away[_SCALE] = model.depth[0] - 1
         away[_CAMERA] = model.intrinsics.as_array() - k.as_array()
-        away[_JOINTS] = model.offsets_rad
-        whole = hessian + np.diag(prior)
-        right = gradient - prior * away
+        away[_JOINTS], away[_GROWTH] = model.offsets_rad, model.growth_px
+        whole = hessians.sum(axis=(0, 1)) + np.diag(prior)
+        right = scores.sum(axis=(0, 1)) - prior * away
         step = np.zeros(UNKNOWNS)
         step[free] = np.linalg.solve(whole[np.ix_(free, free)], right[free])
         model = model.stepped(step)
         if iteration >= len(search_px) and np.abs(step[:3]).max() < 2e-5 and np.abs(step[3:6]).max() < 2e-5:
             break
     covariance = np.zeros((UNKNOWNS, UNKNOWNS))
-    inverse = np.linalg.pinv(whole[np.ix_(free, free)])
-    covariance[np.ix_(free, free)] = inverse @ (meat + np.diag(prior))[np.ix_(free, free)] @ inverse
-    return Fit(model, covariance, rows, widths)
+    covariance[np.ix_(free, free)] = _jackknife(hessians[..., free, :][..., free], scores[..., free], prior[free])
+    by_noise = np.linalg.pinv(whole[np.ix_(free, free)])[:6, :6]
+    return Fit(model, covariance, rows, widths, together, by_noise)
 
 
-def residuals(view: ArmView, sight: Sight, model: Model, reach_px: float, gate_m: float) -> tuple[Rows, Rows]:
+def residuals(
+    view: ArmView, sight: Sight, model: Model, reach_px: float, gate_m: float, times: int = FINE
+) -> tuple[Rows, Rows]:
     """Of depth and of the outline, at one posture."""
     view.place(sight.joints_rad + model.offsets_rad, model.gripper_rad)
     depth, links = view.draw(model.pose, model.intrinsics)
-    return _depth_rows(view, sight, model, depth, links, gate_m), _outline_rows(
-        view, sight, model, depth, links, reach_px
-    )
+    return _depth_rows(view, sight, model, depth, links, gate_m), _outline_rows(view, sight, model, reach_px, times)
 
 
 def _depth_rows(
@@ -200,7 +211,7 @@ def _depth_rows(
     waves = warp_waves(k.height, k.width)[v, u]
     read = sight.depth[v, u] - (model.depth[0] * z + model.depth[1] + waves @ model.depth[2:])
     cosine = along / np.linalg.norm(ray, axis=1)
-    kept = (cosine > LEAST_COSINE) & (np.abs(read) < gate_m)
+    kept = (cosine > LEAST_COSINE) & (np.abs(read) < gate_m * np.maximum(z**2, 1))  # as the noise grows
     u, v, z, ray, normal, along, waves, read = (each[kept] for each in (u, v, z, ray, normal, along, waves, read))
     unit = normal / np.linalg.norm(normal, axis=1, keepdims=True)
     link = links[v, u]
@@ -218,35 +229,38 @@ def _depth_rows(
     return Rows(weight * read, weight[:, None] * jacobian, link, -along * read)
 
 
-def _outline_rows(
-    view: ArmView, sight: Sight, model: Model, depth: NDArray[np.float32], links: NDArray[np.intp], reach_px: float
-) -> Rows:
+def _outline_rows(view: ArmView, sight: Sight, model: Model, reach_px: float, times: int) -> Rows:
     k = model.intrinsics
+    # Drawn finer than it was seen: where both are drawn alike, small errors of the pose would change no pixel.
+    depth, links = view.draw_finer(model.pose, k, times)
     mask = (depth > 0).astype(np.float32)
     rim = (mask > 0) & (cv2.erode(mask, np.ones((3, 3))) == 0)
-    border = 3
+    border = 3 * times
     rim[:border] = rim[-border:] = rim[:, :border] = rim[:, -border:] = False
     v, u = np.nonzero(rim)
-    v, u = v[::OUTLINE_STEP_PX], u[::OUTLINE_STEP_PX]
-    soft = cv2.GaussianBlur(mask, (0, 0), 2.0)
+    v, u = v[:: times * OUTLINE_STEP_PX], u[:: times * OUTLINE_STEP_PX]
+    soft = cv2.GaussianBlur(mask, (0, 0), 2.0 * times)
     slope = -np.column_stack([cv2.Sobel(soft, cv2.CV_32F, 1, 0)[v, u], cv2.Sobel(soft, cv2.CV_32F, 0, 1)[v, u]])
     steep = np.linalg.norm(slope, axis=1)
-    kept = steep > 0.15
+    kept = steep > 0.15 / times
     u, v, across = u[kept], v[kept], slope[kept] / steep[kept, None]
+    if not len(u):
+        return Rows(np.empty(0), np.empty((0, UNKNOWNS)), np.empty(0, dtype=np.intp), np.empty(0))
+    z, link = depth[v, u].astype(float), links[v, u]
+    u, v = ((each - (times - 1) / 2) / times for each in (u, v))
     offsets = np.arange(-reach_px, reach_px + 0.25, 0.5)
     columns = (u[:, None] + across[:, :1] * offsets).astype(np.float32)
     rows = (v[:, None] + across[:, 1:] * offsets).astype(np.float32)
-    if not len(u):
-        return Rows(np.empty(0), np.empty((0, UNKNOWNS)), np.empty(0, dtype=np.intp), np.empty(0))
     seen = cv2.remap(sight.evidence, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    drawn = cv2.remap(2 * mask - 1, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    across_fine, down_fine = times * columns + (times - 1) / 2, times * rows + (times - 1) / 2
+    drawn = cv2.remap(
+        2 * mask - 1, across_fine, down_fine, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+    )
     place, sure = _step_along(np.asarray(seen, dtype=float), offsets)
     own, clean = _step_along(np.asarray(drawn, dtype=float), offsets)
-    kept = (sure > 0.5) & (clean > 0.9) & (np.abs(place) < reach_px - 1)
-    u, v, across, away = u[kept], v[kept], across[kept], (place - own)[kept]
-    z = depth[v, u].astype(float)
+    kept = (sure > 0.5) & (clean > 0.9) & (np.abs(place) < reach_px - 1) & np.all(seen != 0, axis=1)
+    u, v, z, link, across, away = (each[kept] for each in (u, v, z, link, across, place - own - model.growth_px))
     ray = np.column_stack([(u - k.cx) / k.fx, (v - k.cy) / k.fy, np.ones(len(u))])
-    link = links[v, u]
     velocities = _velocities(view, model, z[:, None] * ray, link)
     focal = np.array([k.fx, k.fy])
     pixels = focal[:, None] / z[:, None, None] * (velocities[:, :2] - ray[:, :2, None] * velocities[:, 2:])
@@ -254,6 +268,7 @@ def _outline_rows(
     by_image = np.einsum("nk,nkj->nj", across, pixels)
     jacobian[:, _POSE], jacobian[:, _JOINTS] = by_image[:, :6], by_image[:, 6:]
     jacobian[:, _CAMERA] = np.column_stack([across * ray[:, :2], across])
+    jacobian[:, _GROWTH] = 1
     sd = np.hypot(OUTLINE_SD_PX, MODEL_SD_M * k.fx / z)
     return Rows(away / sd, jacobian / sd[:, None], link, away * z / k.fx)
 
@@ -289,19 +304,41 @@ def _width(rows: Sequence[Rows]) -> float:
     return max(1.4826 * float(np.median(np.abs(values))), 0.5) if len(values) else 1.0
 
 
-def _normal(rows: Sequence[tuple[Rows, Rows]], widths: tuple[float, float]) -> tuple[Array, Array, Array]:
-    hessian, gradient, meat = np.zeros((UNKNOWNS,) * 2), np.zeros(UNKNOWNS), np.zeros((UNKNOWNS,) * 2)
-    blocks = 0
-    for pair in rows:
-        scores = np.zeros((len(LINKS), UNKNOWNS))
-        for each, width in zip(pair, widths, strict=True):
-            weight = 1 / (1 + (each.values / (CAUCHY * width)) ** 2) / width**2
-            weighted = each.jacobian * weight[:, None]
-            hessian += weighted.T @ each.jacobian
+def _normal(
+    rows: Sequence[tuple[Rows, Rows]], widths: tuple[float, float], prior: Array
+) -> tuple[Array, Array, tuple[float, float]]:
+    """Hessians ``(P, links, UNKNOWNS, UNKNOWNS)`` and scores ``(P, links, UNKNOWNS)``, depth and outline together.
+
+    Pixels that err together are fewer than they look: else they would outvote the others, and what is known of such
+    cameras. Each kind counts as what its scores scatter over the blocks, against what they would if all were apart:
+    the third value.
+    """
+    shape = len(rows), len(LINKS), UNKNOWNS
+    hessians, scores = np.zeros((*shape, UNKNOWNS)), np.zeros(shape)
+    held = np.diag(1 / np.sqrt(np.maximum(prior, 1.0)))  # 0 where nothing is fitted
+    together = []
+    for kind, width in enumerate(widths):
+        own, parts = np.zeros_like(hessians), np.zeros_like(scores)
+        for posture, pair in enumerate(rows):
+            each = pair[kind]
+            weighted = each.jacobian * (1 / (1 + (each.values / (SCALE_WIDTHS * width)) ** 2) ** 2 / width**2)[:, None]
             for link in np.unique(each.links):
                 of = each.links == link
-                scores[link] += weighted[of].T @ each.values[of]
-        gradient += scores.sum(axis=0)
-        meat += scores.T @ scores
-        blocks += int(np.any(scores, axis=1).sum())
-    return hessian, gradient, meat * blocks / max(blocks - 6, 1)
+                own[posture, link] = weighted[of].T @ each.jacobian[of]
+                parts[posture, link] = weighted[of].T @ each.values[of]
+        whole, flat = own.sum(axis=(0, 1)), parts.reshape(-1, UNKNOWNS)
+        inverse = held @ np.linalg.inv(held @ whole @ held + np.eye(UNKNOWNS)) @ held
+        together.append(max(1.0, float(np.sum(inverse * (flat.T @ flat)) / max(np.sum(inverse * whole), 1e-9))))
+        hessians, scores = hessians + own / together[-1], scores + parts / together[-1]
+    return hessians, scores, (together[0], together[1])
+
+
+def _jackknife(hessians: Array, scores: Array, prior: Array) -> Array:
+    """Covariance by what each posture, and each link, would change by being left out (CR3, see above)."""
+    inverse = np.linalg.pinv(hessians.sum(axis=(0, 1)) + np.diag(prior))
+    meat = np.diag(prior)
+    for axis in (0, 1):
+        for hessian, score in zip(hessians.sum(axis=1 - axis), scores.sum(axis=1 - axis), strict=True):
+            without = np.linalg.lstsq(np.eye(len(inverse)) - hessian @ inverse, score)[0]
+            meat += np.outer(without, without)
+    return np.asarray(inverse @ meat @ inverse)

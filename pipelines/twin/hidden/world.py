@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from datasets.arm.model import ArmName
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
-from datasets.scene.appearance import SURFACES
+from datasets.scene.appearance import SURFACES, sample_appearance
+from datasets.scene.depth_sensor import NO_ERROR
 from datasets.scene.photographer import Picture
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
@@ -31,7 +32,8 @@ def hidden_scene(truth: Truth, rig: Rig, arm: ArmName = "own") -> Scene:
     camera = CameraRandomization(calibration_m=0, calibration_deg=0)
     noise = (truth.depth_noise, truth.depth_noise)
     scene = SceneSampler(rig, Randomization(arm=arm, camera=camera, look=_LOOK, depth_noise=noise)).sample(truth.seed)
-    look = scene.appearance
+    # As this camera sees it: what stands in a room stands behind the arm, not before its camera.
+    look = sample_appearance(np.random.default_rng([truth.seed, 29]), _LOOK, scene.tcp, truth.pose[:3, 3])
     positions, sizes = look.positions.copy(), look.sizes.copy()
     clutter, margin_m = positions[_CLUTTER], 0.1
     low, high = rig.workspace.low[:2] - margin_m, rig.workspace.high[:2] + margin_m
@@ -46,6 +48,7 @@ def hidden_scene(truth: Truth, rig: Rig, arm: ArmName = "own") -> Scene:
         t_base_camera_told=rig.t_base_camera,
         intrinsics=truth.camera,
         gripper_rad=truth.gripper_rad,
+        depth_error=NO_ERROR,  # scale and warp are the truth's own
     )
 
 

@@ -9,7 +9,7 @@ from datasets.arm.kinematics import Kinematics
 from datasets.rig.frame import Frame
 from perception.calibration.registration.doubts import camera_motion_px
 from perception.calibration.registration.fit import UNKNOWNS, Model
-from perception.calibration.registration.motion import displacement, moved, places
+from perception.calibration.registration.motion import displacement, moved, places, standard_deviation
 from perception.calibration.registration.posture import Posture
 from perception.calibration.registration.register import register
 from perception.calibration.registration.result import CalibrationError, Cause, warp_waves
@@ -20,9 +20,9 @@ SEED = 7
 
 @pytest.fixture(scope="module")
 def plan(rig):
-    """Seven postures over the table."""
+    """Eight postures over the table."""
     rng, kinematics, found = np.random.default_rng(3), Kinematics(), []
-    while len(found) < 7:
+    while len(found) < 8:
         joints = rng.normal(rig.home_joints_rad, [0.6, 0.4, 0.6, 0.5, 0.8, 0.6, 1.0])
         x, y, z = kinematics.tcp(joints)
         if 0.15 < x < 0.7 and abs(y) < 0.45 and 0.08 < z < 0.7:
@@ -71,6 +71,26 @@ def test_the_covariance_is_one(found):
     assert np.linalg.eigvalsh(found.covariance).min() > 0
 
 
+def test_the_pose_lies_within_three_of_its_deviations(found, fine, rig):
+    far, _ = displacement(found.t_base_camera, fine[1].pose, places(rig.workspace))
+    assert far < 3 * standard_deviation(found.covariance, places(rig.workspace))
+
+
+def test_the_table_is_found_where_it_lies(found, fine):
+    assert found.table is not None
+    assert np.linalg.norm(found.table[:3]) == pytest.approx(1)
+    assert found.table[2] > 0.999
+    assert found.table[3] == pytest.approx(fine[1].table_z_m, abs=0.005)
+
+
+def test_a_focal_length_that_is_told_wrong_is_found(rig, plan):
+    captures, truth = hidden_captures(SEED, plan, rig=rig, frames=1, intrinsics_error=0.02)
+    assert abs(captures.intrinsics.fx / truth.camera.fx - 1) > 0.003
+    found = register(captures, start=truth.pose, fit_intrinsics=True)
+    assert found.intrinsics.fx == pytest.approx(truth.camera.fx, rel=0.003)
+    assert displacement(found.t_base_camera, truth.pose, places(rig.workspace))[0] < 0.003
+
+
 def test_joint_1_is_a_gauge_and_stays(fine, near):
     offsets = register(fine[0], start=near, fit_joints=True).joint_offsets_rad
     assert offsets[0] == 0
@@ -85,6 +105,7 @@ def test_joint_1_is_a_gauge_and_stays(fine, near):
         (Spoil.TCP, Cause.TCP),
         (Spoil.MOVED, Cause.MOVED),
         (Spoil.HIDDEN, Cause.HIDDEN),
+        (Spoil.ONE_SIDE, Cause.ONE_SIDE),
     ],
 )
 def test_spoiled_captures_are_refused_with_their_cause(rig, plan, kind, cause):

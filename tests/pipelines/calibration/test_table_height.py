@@ -19,8 +19,10 @@ from datasets.scene.photographer import Photographer
 from perception.calibration.calibration import Calibration
 from perception.calibration.table_height import measure_table
 from perception.estimator.estimator import PositionEstimator
-from pipelines import calibrate, run_real
-from pipelines.calibrate import Sighting, choose_places, locate_camera_and_table, measured
+from pipelines import run_real
+from pipelines.calibrate import __main__ as calibrate
+from pipelines.calibrate import networks
+from pipelines.calibrate.networks import Sighting, choose_places, locate_camera_and_table, measured
 from pipelines.setup.check import check
 from pipelines.setup.devices import DeviceNames
 from pipelines.setup.settings import RuntimeParams
@@ -133,7 +135,7 @@ def test_a_table_that_is_not_seen_is_said_and_left_at_zero(looks, monkeypatch):
     def blind(*_):
         raise DataError("no table is seen")
 
-    monkeypatch.setattr(calibrate, "measure_table", blind)
+    monkeypatch.setattr(networks, "measure_table", blind)
     estimator = PositionEstimator.load("models/estimator", RIG)
     pose, _, table_z_m, said = locate_camera_and_table(raised(looks, 0.01), estimator, RIG.camera)
     assert table_z_m == 0.0

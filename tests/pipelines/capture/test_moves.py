@@ -8,7 +8,7 @@ import pytest
 
 from datasets.common.errors import DeviceError
 from datasets.rig.frame import Frame
-from pipelines import calibrate
+from pipelines.calibrate import __main__ as calibrate
 from pipelines.capture import moves
 from pipelines.capture.moves import MOVE_M, film_moves
 

@@ -4,6 +4,7 @@
   python -m pipelines.calibrate --frames captures --out camera.yaml    into a file for --calibration
   python -m pipelines.calibrate --arm IP --camera realsense --out camera.yaml      by the networks
   python -m pipelines.calibrate --latency --arm IP --camera realsense              delays, into your site file
+  python -m pipelines.calibrate --depth --frames captures                          depth's noise, into your site file
 
 --frames takes what python -m pipelines.capture took: the arm's whole model is laid onto depth and outline, from no
 start at all, without any network. Out come pose with covariance, table, and how the depth camera errs. Look at the two
@@ -14,7 +15,13 @@ nothing is written then.
 camera's pictures and the arm's motion are, by the time of the encoders' reports. Neither network nor calibration is
 needed; nothing else may move in view.
 
-Without either, the networks find the TCP in the camera's frame, whatever they believe of its pose; the encoders give
+--depth compares frames of each posture, during which all stands still: how much depth scatters and how far that is
+correlated, beside what the simulation's noise model says. Two frames of each posture are enough.
+
+Delays and noise of the site file count in two places: python -m pipelines.rehearse --site FILE rehearses with this
+camera's delay and noise, and a run with the camera allows its pictures the less age the later they are stamped.
+
+Without any, the networks find the TCP in the camera's frame, whatever they believe of its pose; the encoders give
 it in the arm's. The rigid motion between the two is the camera's pose; the table that is seen from there gives its
 height in the base frame, which is not 0 for a base on a plate. What cannot be measured so is an error that the networks
 make everywhere alike. Trained models stay valid in any case.
@@ -23,163 +30,36 @@ make everywhere alike. Trained models stay valid in any case.
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
 
-from control.arms.fence import Fence
-from control.arms.params import ArmParams
-from control.arms.site import SITE_PATH, LatencyParams, SiteParams, write_measured
-from datasets.arm.kinematics import Kinematics
+from control.arms.site import SITE_PATH, LatencyParams, NoiseParams, SiteParams, write_measured
 from datasets.common.cli import CommandParser, command_line, require_writable, seed
-from datasets.common.errors import ConfigError, DataError, SafetyStop
+from datasets.common.errors import ConfigError, SafetyStop
 from datasets.common.files import keep_previous
-from datasets.rig.frame import Frame
-from datasets.rig.projection import Intrinsics, invert, transform
-from datasets.rig.rig import RIG_PATH, Rig
+from datasets.rig.rig import Rig
 from perception.calibration.calibration import Calibration
 from perception.calibration.captures import Captures
-from perception.calibration.delays import Delay, arrival_delay, motion_delay, picture_delay, planned_mean_s
+from perception.calibration.depth_noise import measure_noise
+from perception.calibration.depth_noise import told as noise_told
 from perception.calibration.pictures import draw_outlines, draw_residuals
 from perception.calibration.registration.register import register
 from perception.calibration.report import difference, registered, told
-from perception.calibration.rigid_fit import fit_rigid_robust
-from perception.calibration.table_height import measure_table
-from perception.cameras.camera import Camera
-from perception.estimator.estimator import PositionEstimator
-from perception.estimator.table_plane import seen_from_table
-from pipelines.capture.moves import MOVE_M, Filmed, film_moves
-from pipelines.capture.session import patient_read
+from pipelines.calibrate.delays import delays
+from pipelines.calibrate.networks import choose_places, locate_camera_and_table, look_around, measured
+from pipelines.capture.moves import film_moves
 from pipelines.observers.output import unhurried_output
-from pipelines.run_real import add_consents, add_site, ask_operator, names_of_moved_arm
+from pipelines.run_real import add_consents, ask_operator, names_of_moved_arm
 from pipelines.runtime.interrupt import stop_on_signals
-from pipelines.setup.devices import DeviceNames, open_devices
-from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
-from pipelines.setup.setup import PROPORTIONAL, Setup, require_ways
-from pipelines.twin.settings import TWIN_PATH, TwinParams
+from pipelines.setup.devices import open_devices
+from pipelines.setup.moved import add_files, load_setup
+from pipelines.setup.setup import require_ways
 
 PROG = "pipelines.calibrate"
-FRAMES_PER_POSE = 3
-REST_S = 0.3
-MAX_RESIDUAL_MM = 15.0
-REFINEMENTS = 4
 LEAST_POSES = 8
 LEAST_ROUNDS = 3
-FAR_TABLE_M = 0.03
-"""Farther from z = 0 the estimator may miss the table, or take something else for it, until it knows the height."""
-
-
-class SlowArm(Protocol):
-    """What calibration asks of an arm."""
-
-    def go_to(self, xyz_m: ArrayLike) -> None:
-        """Go slowly, in a straight line, inside the fence; return when there."""
-        ...
-
-    def tcp_at(self, time_s: float) -> NDArray[np.float64]:
-        """The encoders' TCP at a past moment, ``(3,)`` m."""
-        ...
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """A frame and where the encoders say the TCP was, ``(3,)`` m in the base frame."""
-
-    frame: Frame
-    tcp: NDArray[np.float64]
-
-
-def choose_places(rig: Rig, fence: Fence, count: int, seed: int) -> list[NDArray[np.float64]]:
-    """Reachable places spread over the fence, ordered so that each is near the one before."""
-    kinematics, rng = Kinematics(rig.tool.tcp_offset_m), np.random.default_rng(seed)
-    margin = 0.15 * (fence.high_m - fence.low_m)
-    here = np.asarray(kinematics.tcp(rig.home_joints_rad), dtype=float)
-    places: list[NDArray[np.float64]] = []
-    for _ in range(200 * count):
-        place = rng.uniform(fence.low_m + margin, fence.high_m - margin)
-        if kinematics.is_reachable(place, rig.home_joints_rad):
-            places.append(place)
-            if len(places) == count:
-                break
-    else:
-        raise ConfigError(f"only {len(places)} of {count} reachable places found in the workspace; widen it")
-    ordered = []
-    while places:
-        nearest = min(range(len(places)), key=lambda index: float(np.linalg.norm(places[index] - here)))
-        here = places.pop(nearest)
-        ordered.append(here)
-    return ordered
-
-
-def look_around(camera: Camera, arm: SlowArm, places: Sequence[NDArray[np.float64]]) -> list[Sighting]:
-    """Frames with the encoders' TCP, taken at rest in each place; raises DeviceError or SafetyStop."""
-    sightings = []
-    for place in tqdm(places, unit="pose", desc="looking"):
-        arm.go_to(place)
-        arrived = time.monotonic()
-        taken = 0
-        while taken < FRAMES_PER_POSE:
-            frame = patient_read(camera)
-            if frame.timestamp >= arrived + REST_S:
-                sightings.append(Sighting(frame, arm.tcp_at(frame.timestamp)))
-                taken += 1
-    return sightings
-
-
-def locate_camera(
-    sightings: Sequence[Sighting], estimator: PositionEstimator, intrinsics: Intrinsics, table_z_m: float = 0.0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``T_base_camera`` (4x4), and the residuals ``(N, 3)`` m, base frame, of the sightings that agree.
-
-    The first look finds the TCP in the camera's frame without any pose: it begins. The second look, which works in the
-    base frame, is given the pose found so far, and its answers are taken back into the camera's frame by that pose.
-    ``table_z_m`` is all that it knows of the table.
-
-    Raises:
-        DataError: what is seen does not fit the encoders.
-    """
-    truth = np.array([sighting.tcp for sighting in sightings])
-    pose = estimator.rig.t_base_camera
-    for round_ in range(1 + REFINEMENTS):
-        t_table_camera = seen_from_table(pose, table_z_m)
-        found = [estimator.locate(each.frame.cut, t_table_camera, intrinsics) for each in sightings]
-        answers = [each.glance if round_ == 0 else each.fovea for each in found]
-        seen = np.array(
-            [transform(invert(each.t_base_camera), answer.xyz) for each, answer in zip(found, answers, strict=True)]
-        )
-        pose, kept = fit_rigid_robust(truth, seen)
-    residuals = transform(pose, seen)[kept] - truth[kept]
-    if kept.mean() < 0.7 or 1e3 * _rms(residuals) > MAX_RESIDUAL_MM:
-        raise DataError(
-            f"what the camera sees does not fit the encoders: {_rms(residuals) * 1e3:.1f} mm remain and "
-            f"{100 * (1 - kept.mean()):.0f} % of the frames disagree; is the gripper in view, the tool the rig's?"
-        )
-    return np.asarray(pose, dtype=float), np.asarray(residuals, dtype=float)
-
-
-def locate_camera_and_table(
-    sightings: Sequence[Sighting], estimator: PositionEstimator, intrinsics: Intrinsics
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float, str]:
-    """As :func:`locate_camera`, and the table's height m in the base frame with what to say of it.
-
-    A table that is not seen well is taken to lie at z = 0.
-    """
-    frames = [sighting.frame for sighting in sightings]
-    pose, residuals = locate_camera(sightings, estimator, intrinsics)
-    try:
-        table = measure_table(frames, pose, intrinsics, estimator.rig)
-        if abs(table.z_m) > FAR_TABLE_M:
-            pose, residuals = locate_camera(sightings, estimator, intrinsics, table.z_m)
-            table = measure_table(frames, pose, intrinsics, estimator.rig)
-    except DataError as error:
-        return pose, residuals, 0.0, f"not measured, z = 0 is kept: {error}"
-    height = round(table.z_m, 4)
-    said = f"z = {1e3 * height:+.1f} mm in the base frame (spread {1e3 * table.spread_m:.1f} mm, {table.frames} frames)"
-    return pose, residuals, height, said
 
 
 def require_no_other_file(path: Path) -> None:
@@ -189,14 +69,6 @@ def require_no_other_file(path: Path) -> None:
             Calibration.load(path)
     except ConfigError as error:
         raise ConfigError(f"--out {path}: is there and is no calibration ({error}); name another file") from error
-
-
-def measured(
-    pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str, table_z_m: float = 0.0
-) -> Calibration:
-    """The calibration file's content."""
-    residual_mm = round(1e3 * _rms(residuals), 3)
-    return Calibration.of_pose(pose, words, poses=poses, residual_mm=residual_mm, table_z_m=table_z_m)
 
 
 Result = tuple[dict[str, Any], list[str]]
@@ -219,6 +91,7 @@ def parser() -> CommandParser:
     )
     frames = options.add_argument_group("from captures")
     frames.add_argument("--frames", type=Path, metavar="DIR", help="of python -m pipelines.capture, or of images")
+    frames.add_argument("--depth", action="store_true", help="measure the noise of depth, in place of a pose")
     frames.add_argument("--fit-intrinsics", action="store_true", help="focal length and principal point, too")
     frames.add_argument("--fit-joints", action="store_true", help="offsets of joints 2 to 7 from their encoders, too")
     moving = options.add_argument_group("moving the arm")
@@ -232,11 +105,7 @@ def parser() -> CommandParser:
     moving.add_argument("--max-speed", type=float, metavar="M/S", help="lower the rig's speed limit")
     add_consents(moving)
     moving.add_argument("--yes", action="store_true", help="a real arm moves without asking first")
-    files = options.add_argument_group("parameter files")
-    files.add_argument("--rig", default=RIG_PATH, metavar="FILE")
-    files.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE")
-    add_site(files)
-    files.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
+    add_files(options)
     return options
 
 
@@ -245,8 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     options = parser().parse_args(arguments)
     with command_line(PROG, options) as tell:
-        calibrate = _latency if options.latency else _by_networks if options.frames is None else _by_frames
-        result, told = calibrate(options)
+        measure = _by_networks if options.frames is None else _by_frames
+        result, told = (_noise if options.depth else _latency if options.latency else measure)(options)
         tell(result, "\n".join(told))
 
 
@@ -263,7 +132,7 @@ def _by_frames(options: argparse.Namespace) -> Result:
         if site_path.exists():
             SiteParams.load(site_path)
     captures = Captures.load(options.frames)
-    if options.out is None and "twin" in captures.setting.camera.lower():
+    if options.out is None and _of_twin(captures):
         raise ConfigError(
             f"--frames {options.frames}: taken of the twin, and {site_path} is of your real camera; give --out FILE"
         )
@@ -288,6 +157,26 @@ def _by_frames(options: argparse.Namespace) -> Result:
     return {**result, **more}, [told(found, calibration, rig), look, *_written(written, kept)]
 
 
+def _noise(options: argparse.Namespace) -> Result:
+    """Measure the noise of depth from captures; that of a real camera goes into the site file."""
+    if options.frames is None or options.out is not None or options.latency:
+        raise ConfigError("--depth: give --frames DIR, whose noise is written into the site file; leave out --out")
+    site_path, captures = Path(options.site or SITE_PATH), Captures.load(options.frames)
+    found = measure_noise(captures.depth, captures.postures, captures.intrinsics.fx, captures.setting.depth_unit_m)
+    result = {"level": found.level, "interval": found.interval, "stretch": found.stretch}
+    result |= {"by_range": found.by_range, "correlation": found.correlation}
+    if _of_twin(captures):
+        return result, [noise_told(found), "of the twin, so that nothing is written"]
+    require_writable(site_path, "--site")
+    words = f"{time.strftime('%Y-%m-%d %H:%M')}, {captures.setting.camera}"
+    kept = write_measured(site_path, NoiseParams(found.interval, found.stretch, words))
+    return {**result, "written": site_path, "kept": kept}, [noise_told(found), *_written(f"{site_path}, noise", kept)]
+
+
+def _of_twin(captures: Captures) -> bool:
+    return "twin" in captures.setting.camera.lower()
+
+
 def _latency(options: argparse.Namespace) -> Result:
     """Measure the delays of camera and arm; those of a real pair go into the site file."""
     if options.frames is not None or options.out is not None:
@@ -296,7 +185,7 @@ def _latency(options: argparse.Namespace) -> Result:
         )
     if not LEAST_ROUNDS <= options.rounds <= 100:
         raise ConfigError(f"--rounds {options.rounds}: give {LEAST_ROUNDS} to 100")
-    names, setup, twin = _setup(options)
+    names, (setup, twin) = names_of_moved_arm(options), load_setup(options)
     site_path = Path(options.site or SITE_PATH)
     if not names.is_twin:
         require_writable(site_path, "--site")
@@ -327,24 +216,6 @@ def _latency(options: argparse.Namespace) -> Result:
     return {**result, "written": site_path, "kept": kept}, [*said, *_written(f"{site_path}, latency", kept)]
 
 
-def delays(filmed: Filmed, speed_m_s: float, arm: ArmParams) -> dict[str, Delay]:
-    """From the capture of a picture to its arrival, of its stamp, and of the arm's motion, in words.
-
-    Raises:
-        DataError: pictures or arm do not follow.
-    """
-    pictures, encoder = np.array(filmed.pictures), (np.array(filmed.encoder_s), np.array(filmed.tcp_m))
-    planned_s = planned_mean_s(MOVE_M, speed_m_s, arm.acceleration_m_s2)
-    moves = np.array(filmed.commands_s), np.array(filmed.moves_m), np.array(filmed.ends_s)
-    stamps_s = np.array(filmed.stamps_s)
-    stamped = picture_delay(pictures, stamps_s, *encoder)
-    return {
-        "pictures arrive after their capture by": arrival_delay(stamped, stamps_s, np.array(filmed.arrivals_s)),
-        "the camera's own times of capture are late by": stamped,
-        "the arm moves later than planned by": motion_delay(*moves, *encoder, planned_s),
-    }
-
-
 def _by_networks(options: argparse.Namespace) -> Result:
     """Move the arm about, let the networks find the TCP, and write the calibration."""
     if options.out is None:
@@ -355,7 +226,7 @@ def _by_networks(options: argparse.Namespace) -> Result:
         raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
     require_writable(options.out, "--out")
     require_no_other_file(options.out)
-    names, setup, twin = _setup(options)
+    names, (setup, twin) = names_of_moved_arm(options), load_setup(options)
     rig = setup.rig
     places = choose_places(rig, setup.fence, options.poses, options.seed)
     require_ways(setup, places, from_home=False)
@@ -394,27 +265,8 @@ def _by_networks(options: argparse.Namespace) -> Result:
     return {**result, "T_base_camera": pose, "table_z_m": table_z_m}, said
 
 
-def _setup(options: argparse.Namespace) -> tuple[DeviceNames, Setup, TwinParams]:
-    """What the options name, before anything is opened."""
-    names = names_of_moved_arm(options)
-    rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
-    setup = Setup.load(
-        rig,
-        RuntimeParams.load(options.runtime),
-        estimator=options.estimator,
-        policy=PROPORTIONAL,
-        max_speed_m_s=options.max_speed,
-        site=SiteParams.load(options.site),
-    )
-    return names, setup, twin
-
-
 def _written(where: str, kept: Path | None) -> list[str]:
     return [f"written: {where}", *([] if kept is None else [f"the previous calibration is kept as {kept}"])]
-
-
-def _rms(residuals: NDArray[np.floating]) -> float:
-    return float(np.sqrt(np.mean(np.sum(residuals**2, axis=1))))
 
 
 if __name__ == "__main__":

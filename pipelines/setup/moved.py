@@ -1,0 +1,44 @@
+"""What the commands have in common that move the arm about to look at it: parameter files, and what they make up."""
+
+import argparse
+
+from control.arms.site import SITE_EXAMPLE_PATH, SITE_PATH, SiteParams
+from datasets.rig.rig import RIG_PATH, Rig
+from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
+from pipelines.setup.setup import PROPORTIONAL, Setup
+from pipelines.twin.settings import TWIN_PATH, TwinParams
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """The options that name parameter files."""
+    files = parser.add_argument_group("parameter files")
+    files.add_argument("--rig", default=RIG_PATH, metavar="FILE")
+    files.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE")
+    add_site(files)
+    files.add_argument("--twin", default=TWIN_PATH, metavar="FILE")
+
+
+def add_site(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
+    """The option that names what is true of one laboratory."""
+    options.add_argument(
+        "--site",
+        metavar="FILE",
+        help=f"what is true of your laboratory (default: {SITE_PATH}, where it exists; see {SITE_EXAMPLE_PATH})",
+    )
+
+
+def load_setup(options: argparse.Namespace) -> tuple[Setup, TwinParams]:
+    """What the options of :func:`add_files` name, with ``max_speed`` and, where a command has it, ``estimator``.
+
+    No trained policy is loaded. Raises as :meth:`Setup.load` does.
+    """
+    rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
+    setup = Setup.load(
+        rig,
+        RuntimeParams.load(options.runtime),
+        estimator=getattr(options, "estimator", None),
+        policy=PROPORTIONAL,
+        max_speed_m_s=options.max_speed,
+        site=SiteParams.load(options.site),
+    )
+    return setup, twin
