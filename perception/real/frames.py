@@ -90,7 +90,8 @@ def _only_folder(path: Path) -> Path:
 
 
 def _holds_frames(path: Path) -> bool:
-    return (path / IMAGES).is_file() or bool(sessions(path)) or _is_run(path)
+    captured = any((path / name / "native").is_dir() for name in sessions(path))
+    return (path / IMAGES).is_file() or captured or _is_run(path)
 
 
 def _is_run(path: Path) -> bool:

@@ -25,7 +25,7 @@ def drawn(rig: Rig) -> tuple[Captures, np.ndarray]:
     plan = SplitPlan.of(load_params("params/frames.yaml", FramesParams), "nominal", rig)
     sampler = SceneSampler(rig, plan.randomization)
     scenes = [sampler.sample(plan.scene_seed(index)) for index in range(COUNT)]
-    first, k = scenes[0], scenes[0].intrinsics
+    first, k = scenes[1], scenes[1].intrinsics
     photographer, view = Photographer(rig), ArmView((k.width, k.height))
     pictures, masks = [], []
     try:
