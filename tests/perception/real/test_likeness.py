@@ -21,9 +21,9 @@ def alike(drawn):
 
 def test_the_arm_is_like_itself(alike):
     found = summary(alike)
-    assert found["iou"] > 0.97  # the gripper's opening is not known
+    assert found["iou"] > 0.93  # the gripper is drawn open, whatever it is
     assert found["depth_median_mm"] < 6
-    assert all(row["iou"] > 0.95 for name, row in found["by_link"].items() if name != "tool")
+    assert all(row["iou"] > 0.9 for name, row in found["by_link"].items() if name != "tool")
     assert set(found["by_link"]) <= set(LINKS)
 
 
