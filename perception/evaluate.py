@@ -1,19 +1,27 @@
 """Packs the trained looks into an estimator, calibrates its sigma on validation, and measures it on every test split.
 
-What is measured, and under which keys, is described in :mod:`perception.evaluation.measure`.
+What is measured, and under which keys, is described in :mod:`perception.evaluation.measure`. With ``--frames DIR`` an
+estimator is judged on frames of a real arm instead: :mod:`perception.real`, which needs no training packages.
 """
 
+import runpy
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 if __name__ == "__main__":  # before torch and its like are imported
+    if any(each.split("=")[0] == "--frames" for each in sys.argv[1:]):
+        # By its name, not by an import: the stage that packs an estimator is not to wait for what judges it.
+        runpy.run_module("perception.real", run_name="__main__", alter_sys=True)
+        raise SystemExit
     from datasets.common.training_packages import require_training
 
     require_training("perception.evaluate")
 
 from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
+from datasets.common.errors import ConfigError
 from datasets.common.workers import Workers, add_worker_options
 from perception.evaluation.measure import evaluate
 from perception.evaluation.params import LocateParams
@@ -37,12 +45,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0], result=True)
     parser.add_argument("--config", default="params/locate.yaml", help="parameter file (default: params/locate.yaml)")
     add_worker_options(parser, "the parameter file's")
-    parser.add_argument("--frames", type=int, help="measure only this many frames of each split")
+    parser.add_argument("--frames-per-split", type=int, metavar="N", help="measure only N frames of each split")
+    parser.add_argument(
+        "--frames", metavar="DIR", help="judge on frames of a real arm instead: see python -m perception.real --help"
+    )
     options = parser.parse_args(arguments)
     with command_line(PROG, options) as tell:
-        params = load_params(options.config, LocateParams)
         if options.frames is not None:
-            params = replace(params, frames_per_split=options.frames)
+            raise ConfigError("--frames is read where the command is started; call perception.real.__main__.main here")
+        params = load_params(options.config, LocateParams)
+        if options.frames_per_split is not None:
+            params = replace(params, frames_per_split=options.frames_per_split)
         for name in ("estimator", "results"):
             require_writable_folder(getattr(params, name), name)
         metrics = evaluate(params, Workers.of(options, params.workers))

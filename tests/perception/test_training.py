@@ -148,7 +148,7 @@ def test_a_baseline_is_measured_alone_and_stands_in_the_table(
     fit(store, tmp_path / "runs", "glance", "--model.channels=rgb", backbone="conv3")
     arguments = ["glance", "--config", str(config), "--store", str(store / "store"), "--runs", str(tmp_path / "runs")]
     baseline.main(arguments)
-    evaluate.main(["--config", str(config), "--frames", "10"])
+    evaluate.main(["--config", str(config), "--frames-per-split", "10"])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
     assert metrics["baselines"]["glance"]["nominal"]["n"] == 40
     assert (tmp_path / "results" / "baselines.png").stat().st_size > 1000
@@ -161,7 +161,7 @@ def test_a_baseline_is_measured_alone_and_stands_in_the_table(
     with pytest.raises(SystemExit):
         baseline.main(arguments)
     fails(capsys, "nominal", "seed", "dvc repro frames")
-    evaluate.main(["--config", str(config), "--frames", "10"])
+    evaluate.main(["--config", str(config), "--frames-per-split", "10"])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
     assert "make baselines" in metrics["baselines"]["glance"]["reason"]
 
@@ -194,7 +194,7 @@ def test_seeds_take_the_pair_at_hand_and_train_the_others(
     assert figures["spread"] == pytest.approx(abs(figures["values"][0] - figures["values"][1]), abs=2e-3)
     assert not (tmp_path / "seeds/0/glance").exists()
 
-    evaluate.main(["--config", str(tmp_path / "locate.yaml"), "--frames", "10"])
+    evaluate.main(["--config", str(tmp_path / "locate.yaml"), "--frames-per-split", "10"])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
     assert metrics["seeds"]["default"]["nominal"]["median_mm"] == figures
 

@@ -23,6 +23,7 @@ ENTRY_POINTS = {
     "datasets.arm_fitting.fit_shapes": "--shapes",
     "perception.train": "--data.store",
     "perception.evaluate": "--config",
+    "perception.real.__main__": "--rig",
     "perception.baseline": "--config",
     "perception.seeds": "--config",
     "control.train": "--config",
@@ -39,6 +40,7 @@ NEEDED = {
     "datasets.recorded_split": ["run", "--out=out", "--split=train"],
     "perception.train": ["fit", "--config=params/perception_glance.yaml", "--output=out"],
     "perception.baseline": ["glance"],
+    "perception.real.__main__": ["--frames=."],
     "pipelines.calibrate": ["--out=camera.yaml"],
 }
 
@@ -117,6 +119,8 @@ OUTPUTS = [
     ("perception.train", ["fit", "--config=params/perception_glance.yaml", "--output={}"]),
     ("perception.train", ["fit", "--config=params/perception_glance.yaml", "--output=out", "--curves={}"]),
     ("perception.seeds", ["--runs={}"]),
+    ("perception.real.__main__", ["--frames=.", "--out={}/metrics.json"]),
+    ("perception.real.__main__", ["--frames=.", "--overlays={}"]),
     ("pipelines.calibrate", ["--out={}/camera.yaml"]),
     ("pipelines.demo", ["--out={}"]),
     ("pipelines.rehearse.__main__", ["--out={}"]),

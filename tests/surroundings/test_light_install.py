@@ -16,6 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [
     *(f"pipelines.{name}" for name in ("run_real", "calibrate", "demo", "capture", "doctor", "rehearse", "report")),
     *(f"datasets.{name}" for name in ("generate", "gallery", "recorded_split")),
+    "perception.real",
 ]
 TRAINING = [
     *("perception.train", "perception.evaluate", "perception.baseline", "perception.seeds"),

@@ -78,6 +78,7 @@ class ArmView:
         self._fingers = [model.joint(name).qposadr[0] for name in GRIPPER_JOINTS] if tool else []
         bodies = {model.body(name).id: index for index, name in enumerate(("link_base", *(LINKS[1:-1])))}
         self._links = np.array([bodies.get(int(body), TOOL) for body in model.geom_bodyid], dtype=np.intp)
+        self._colours = np.append(model.mat_rgba[model.geom_matid][:, :3], np.zeros((1, 3)), axis=0)
 
     def place(self, joints_rad: ArrayLike, gripper_rad: float = 0.0) -> None:
         """Bring the arm to seven joint angles and the gripper to its own, 0 open."""
@@ -93,10 +94,20 @@ class ArmView:
 
     def draw(self, t_base_camera: Array, intrinsics: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Depth ``(H, W)`` m, 0 where the arm is not, and the link of each pixel ``(H, W)``, -1 there."""
+        depth, geoms = self._draw(t_base_camera, intrinsics)
+        return depth, np.append(self._links, -1)[geoms]
+
+    def paint(
+        self, t_base_camera: Array, intrinsics: Intrinsics
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp], Array]:
+        """As :meth:`draw`, and the linear colour of each pixel's material ``(H, W, 3)``, black where no arm is."""
+        depth, geoms = self._draw(t_base_camera, intrinsics)
+        return depth, np.append(self._links, -1)[geoms], self._colours[geoms]
+
+    def _draw(self, t_base_camera: Array, intrinsics: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         colours, depth = self._renderer.render(t_base_camera, intrinsics)
         number = colours[..., :2].astype(np.intp) @ np.array([1, 256])
-        links = np.append(self._links, -1)[self._renderer.geoms()[number]]
-        return depth, links
+        return depth, self._renderer.geoms()[number]
 
     def draw_finer(
         self, t_base_camera: Array, k: Intrinsics, times: int = FINE

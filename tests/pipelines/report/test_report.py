@@ -120,3 +120,24 @@ def test_missing_and_foreign_metrics_are_refused_by_name(results):
     (results / "perception" / "metrics.json").unlink()
     with pytest.raises(DataError, match=r"perception/metrics\.json: no such file"):
         report.tables(results)
+
+
+def test_a_real_arm_s_figures_are_told_with_what_they_are_worth(results):
+    title = "A real arm in a room"
+    assert title not in report.tables(results)
+    way = {"median_mm": 598.26, "worst_mm": 761.5, "within_1_sigma": 0.333, "within_2_sigma": 0.8}
+    metrics = {
+        "flange": {"n": 5, "given": way, "fitted": {"n": 0, "reason": "too few"}},
+        "semi_real": {"n": 40, "median_mm": 21.0, "p95_mm": 90.0},
+        "likeness": {"iou": 0.919, "depth_median_mm": None},
+        "estimator": {"tool": "xarm_gripper", "frames_show": "none"},
+    }
+    (results / "real").mkdir()
+    (results / "real/metrics.json").write_text(json.dumps(metrics))
+    text = report.tables(results)
+    for part in (title, "| flange, pose given ", "598.3", "33 %", "| simulated hand", "worth 5 to 9 mm", "IoU 0.919"):
+        assert part in text
+    assert "pose fitted" not in text
+    (results / "real/metrics.json").write_text("{}")
+    with pytest.raises(DataError, match=r"not what `python -m perception\.real` writes"):
+        report.tables(results)
