@@ -134,7 +134,7 @@ format: setup ## put the code into the house style
 	$(BIN)/python -m ruff check --fix-only --quiet .
 	$(BIN)/python -m ruff format --quiet .
 
-MADE_AGAIN := data/frames $(addprefix runs/,control demo end_to_end gauntlet perception repeat soak)
+MADE_AGAIN := data/frames $(addprefix runs/,control demo end_to_end gauntlet peers perception repeat soak)
 
 clean: ## remove the virtual environment and what can be made again; recordings and whatever else lies in data and runs stay
 	rm -rf $(VENV) $(MADE_AGAIN) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -39,7 +39,7 @@ from perception.evaluation.params import LocateParams
 from perception.unlike import UnlikeParams
 from pipelines.gauntlet.plan import GauntletParams
 from pipelines.rehearse.__main__ import RehearsalParams
-from pipelines.report.tables import tables
+from pipelines.report.tables import peers_table, tables
 from pipelines.setup.settings import RuntimeParams
 from pipelines.twin.settings import TwinParams
 
@@ -90,10 +90,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in the models' figures, lead links to where things are on the site, and draw formulas."""
+    """Fill in the figures of models and peers, lead links to where things are on the site, and draw formulas."""
     if page.file.src_uri == "models.md":
         figures = model_figures()
         markdown = re.sub(r"\{\{ (.+?) \}\}", lambda match: figures[match[1]], markdown)
+    if page.file.src_uri == "peers.md":
+        markdown = markdown.replace("{{ peers }}", peers_table(_json("results/peers/metrics.json")).markdown())
     text = re.sub(r"\]\((?:\.\./)?(?:docs/)?(?!https?:)([^)]+)\)", lambda match: f"]({_on_site(match[1])})", markdown)
     parts = re.split(r"(^```.*?^```$|`[^`\n]+`)", text, flags=re.MULTILINE | re.DOTALL)
     return "".join(part if index % 2 else _formulas(part) for index, part in enumerate(parts))
@@ -200,7 +202,7 @@ def stages_page() -> str:
 
 
 def model_figures() -> dict[str, str]:
-    """What stands on the page of models in place of ``{{ figures: MODEL }}`` and ``{{ made: MODEL }}``."""
+    """What stands on the page of models in place of ``{{ figures: MODEL }}`` and its like."""
     perception = _json("results/perception/metrics.json")
     rows = [
         f"| {split} | {row['n']} | {row['median_mm']:.1f} | {row['p95_mm']:.1f} "
@@ -209,7 +211,7 @@ def model_figures() -> dict[str, str]:
         if row["n"]
     ]
     head = "| split | frames | median, mm | 95 %, mm | within two sigma |\n|---|---|---|---|---|"
-    found = {"figures: estimator": "\n".join([head, *rows])}
+    found = {"figures: estimator": "\n".join([head, *rows]), "envelope: estimator": _envelope()}
     for model in ("policy", "end_to_end_rgb", "end_to_end_rgb_camera", "end_to_end_rgbd"):
         results = "control" if model == "policy" else model
         found[f"figures: {model}"] = _reach(_json(f"results/{results}/metrics.json")["default"])
@@ -217,6 +219,19 @@ def model_figures() -> dict[str, str]:
         versions = _json(str(file.relative_to(ROOT)))["versions"]
         found[f"made: {file.parent.name}"] = "Made with " + ", ".join(f"{key} {each}" for key, each in versions.items())
     return found
+
+
+def _envelope() -> str:
+    served = _json("models/estimator/estimator.json")["envelope"]
+    (near, far), (below, above), (wide, narrow) = (served[key] for key in ("distance_m", "elevation_deg", "focal_px"))
+    return (
+        "| camera | served |\n|---|---|\n"
+        f"| distance to the gripper | {near:g} to {far:g} m |\n"
+        f"| to either side of the arm's front | up to {served['side_deg']:g} degrees |\n"
+        f"| below to above the gripper | {-below:g} to {above:g} degrees |\n"
+        f"| roll | up to {served['roll_deg']:g} degrees |\n"
+        f"| focal length at 640x480 | {wide:g} to {narrow:g} px |"
+    )
 
 
 def _json(name: str) -> Any:

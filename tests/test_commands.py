@@ -21,11 +21,12 @@ def quoted(pattern: str) -> set[tuple[str, ...]]:
     return {match.groups() for line in LINES for match in re.finditer(pattern, line)}
 
 
-MODULES = sorted({module for (module,) in quoted(r"python -m ((?:datasets|perception|control|pipelines)[\w.]*)")})
+OURS = r"python -m ((?:datasets|perception|control|pipelines|studies)[\w.]*)"
+MODULES = sorted({module for (module,) in quoted(OURS)})
 OPTIONS = sorted(
     {
         (module, option)
-        for module, rest in quoted(r"python -m ((?:datasets|perception|control|pipelines)[\w.]*)([^`|;&]*)")
+        for module, rest in quoted(rf"{OURS}([^`|;&]*)")
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest)
     }
 )

@@ -1,5 +1,6 @@
 """What dvc.yaml and studies/dvc.yaml say that a stage depends on is what its commands import."""
 
+import ast
 import itertools
 import json
 import re
@@ -44,8 +45,16 @@ def needed(stage: dict) -> list[str]:
         f"{module}.__main__" if ROOT.joinpath(*module.split("."), "__main__.py").is_file() else module
         for module in commands(stage)
     ]
-    closure = import_closure(modules)
+    closure = import_closure([*modules, *imported_by_studies(modules)])
     return [file for file in closure if not file.endswith(".py") or code_only((ROOT / file).read_text()) != NOTHING]
+
+
+def imported_by_studies(modules: list[str]) -> list[str]:
+    """What the modules beside a study's own import; studies belong to none of the four packages."""
+    studies = [ROOT.joinpath(*module.split(".")).parent for module in modules if module.startswith("studies.")]
+    trees = [ast.parse(path.read_text()) for folder in studies for path in folder.glob("*.py")]
+    imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return [f"{node.module}.{alias.name}" for node in imports for alias in node.names]
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -24,6 +24,7 @@ HEADLINES = (
 )
 """Stage and row of the figures that ``dvc metrics show`` prints, a file each: so they become the rows of its table."""
 COVERAGE = ("within_1_sigma", "within_2_sigma")
+PEERS = "Other projects beside this one, measured in turns in one run"
 SEEDS = "Learnt anew with other seeds: means over the seeds and their 95 % intervals (Student)"
 
 Metrics = Mapping[str, Any]
@@ -148,6 +149,21 @@ def real_table(metrics: Metrics) -> Table:
     )
 
 
+def peers_table(metrics: Metrics) -> Table:
+    """Other projects beside this one: both figures of each row, and how many times better this project's is."""
+    rows = [
+        (
+            f"{row['what']}, {row['unit']}" if row["unit"] not in row["what"] else row["what"],
+            *(f"{row[side]['value']:.3g} ({row[side]['what']})" for side in ("ours", "theirs")),
+            f"{row['times_better']:.2g}",
+        )
+        for group in metrics["rows"].values()
+        for row in group
+    ]
+    header = ("what", "here", "peer", "times better here")
+    return Table(PEERS, header, rows, "Below 1 the peer is better. Speeds are per second of processor time.")
+
+
 STAGES: dict[str, Callable[[Metrics], Table]] = {
     "perception": perception_table,
     "control": partial(
@@ -209,8 +225,8 @@ def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T 
         raise DataError(f"{path}: not what `{writer}` writes ({error!r}); run it anew") from error
 
 
-def tables(results: Path = RESULTS) -> str:
-    """The README's tables in Markdown: the default path's, then the studies', a real arm's, the variants and the seeds.
+def readme_tables(results: Path = RESULTS) -> str:
+    """The README's three tables in Markdown, those of the default path.
 
     Raises:
         DataError: a metrics file is missing or not what the stages write.
@@ -221,13 +237,20 @@ def tables(results: Path = RESULTS) -> str:
         table = read(path, build)
         if table is None:
             raise DataError(f"{path}: no such file; `dvc repro` writes it")
-        found.append(table)
-    unlike = read(results / "unlike/metrics.json", unlike_table, UNLIKE)
-    seeds = read(results / "control/seeds.json", seeds_table, "python -m control.repeat")
-    real = read(results / "real/metrics.json", real_table, "python -m perception.real")
-    return "\n\n".join(
-        table.markdown() for table in (found[0], unlike, *found[1:], real, variants_table(results), seeds) if table
+        found.append(table.markdown())
+    return "\n\n".join(found)
+
+
+def tables(results: Path = RESULTS) -> str:
+    """The README's tables, then those of studies, a real arm, variants, seeds and peers; raises as those do."""
+    further = (
+        read(results / "unlike/metrics.json", unlike_table, UNLIKE),
+        read(results / "real/metrics.json", real_table, "python -m perception.real"),
+        variants_table(results),
+        read(results / "control/seeds.json", seeds_table, "python -m control.repeat"),
+        read(results / "peers/metrics.json", peers_table, "python -m studies.peers"),
     )
+    return "\n\n".join([readme_tables(results), *(table.markdown() for table in further if table)])
 
 
 def summary(results: Path = RESULTS) -> dict[str, Metrics]:
@@ -255,7 +278,7 @@ def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise DataError(f"{readme}: the markers '{BEGIN}' and '{END}' are missing; put them back where the table goes")
-    write_whole(readme, f"{before}{BEGIN}\n{tables(results)}\n{END}{after}")
+    write_whole(readme, f"{before}{BEGIN}\n{readme_tables(results)}\n{END}{after}")
 
 
 def _policies(metrics: Metrics) -> dict[str, Metrics]:

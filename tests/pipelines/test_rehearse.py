@@ -13,7 +13,7 @@ from PIL import Image
 
 from datasets.common.errors import ConfigError
 from datasets.rig.projection import invert, project, transform
-from pipelines import demo
+from pipelines.demo import __main__ as demo
 from pipelines.observers.console import result_table, step_line
 from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
 from pipelines.rehearse.__main__ import RehearsalParams

@@ -89,6 +89,25 @@ def test_seeds_are_told_with_their_intervals_once_they_are_learnt(results):
         report.tables(results)
 
 
+def test_the_readmes_figures_are_those_of_the_metrics_files():
+    part = report.README.read_text().partition(report.BEGIN)[2].partition(report.END)[0]
+    assert part.strip() == report.readme_tables(), "run: python -m pipelines.report --readme"
+    assert part.count("**\n") == 3
+
+
+def test_peers_are_told_with_both_figures_once_they_are_measured(results):
+    assert report.PEERS not in report.tables(results)
+    (results / "peers").mkdir()
+    sides = {"ours": {"what": "own", "value": 12.345}, "theirs": {"what": "other", "value": 24.69}}
+    row = {"what": "Memory", "unit": "kB", "better": "less", "times_better": 2.0, "note": "", **sides}
+    (results / "peers/metrics.json").write_text(json.dumps({"rows": {"replay": [row]}}))
+    line = next(line for line in report.tables(results).splitlines() if "Memory" in line)
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["Memory, kB", "12.3 (own)", "24.7 (other)", "2"]
+    (results / "peers/metrics.json").write_text("{}")
+    with pytest.raises(DataError, match=r"peers/metrics\.json: not what `python -m studies\.peers` writes"):
+        report.tables(results)
+
+
 def test_the_readme_counts_the_gaps():
     gaps = load_params("params/gauntlet.yaml", GauntletParams).gaps.values()
     count = sum(gap.group != "nominal" for gap in gaps)
@@ -101,6 +120,7 @@ def test_the_readme_is_rewritten_between_its_markers_only(results, tmp_path):
     report.update_readme(readme, results)
     text = readme.read_text()
     assert text.startswith(f"before\n{report.BEGIN}\n**")
+    assert report.readme_tables(results) in text
     assert text.endswith(f"{report.END}\nafter\n")
     assert "old" not in text
 
