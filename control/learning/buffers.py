@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 class FrameRing:
     """The pictures before the transitions of a replay buffer, each packed without loss.
 
-    They are packed by LZ4 on shuffled bits, which costs tens of microseconds per frame in either direction and gives
+    They are packed by Zstandard on shuffled bits, which costs some 70 microseconds per frame and 45 back, and gives
     back the same bits. It stands in the place where a replay buffer keeps an array per key.
 
     :param capacity: number of transitions
@@ -28,7 +28,7 @@ class FrameRing:
         self._shape = shape
         self._frames: list[list[bytes]] = [[b""] * n_envs for _ in range(capacity)]
         # One block per frame: several would be packed by several threads, which takes longer for as little as this.
-        self._codec = Blosc("lz4", clevel=1, shuffle=Blosc.BITSHUFFLE, blocksize=int(np.prod(shape)))
+        self._codec = Blosc("zstd", clevel=1, shuffle=Blosc.BITSHUFFLE, blocksize=int(np.prod(shape)))
 
     @property
     def nbytes(self) -> int:

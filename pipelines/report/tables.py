@@ -175,7 +175,7 @@ STAGES: dict[str, Callable[[Metrics], Table]] = {
 
 
 def variants_table(results: Path = RESULTS) -> Table | None:
-    """The end-to-end variants that have been trained: final distances, minutes of learning, memory of replay (MB).
+    """The end-to-end variants that have been trained: distances, a core's minutes, memory of replay (MB).
 
     Raises:
         DataError: a metrics file is not what the stages write.
@@ -183,12 +183,13 @@ def variants_table(results: Path = RESULTS) -> Table | None:
 
     def row(name: str, metrics: Metrics) -> Row:
         figures, memory = metrics["default"], metrics["replay_mb"]
-        minutes, kept = f"{metrics['train_s'] / 60:.0f}", f"{memory['kept']:.0f} ({memory['dict_replay_buffer']:.0f})"
+        minutes = f"{metrics['train_processor_s'] / 60:.0f}"
+        kept = f"{memory['kept']:.0f} ({memory['dict_replay_buffer']:.0f})"
         return name, str(figures["n"]), *_shares(figures, 20, 50), *_distances(figures), minutes, kept
 
     paths = sorted(results.glob("end_to_end_*/metrics.json"))
     rows = [found for path in paths if (found := read(path, partial(row, path.parent.name)))]
-    header = ("variant", "goals", "20 mm", "50 mm", "median, mm", "95 %, mm", "learnt in, min")
+    header = ("variant", "goals", "20 mm", "50 mm", "median, mm", "95 %, mm", "min of a core")
     if not rows:
         return None
     return Table(VARIANTS, (*header, "replay, MB (DictReplayBuffer)"), rows, _to_quote(results))

@@ -97,6 +97,6 @@ def test_a_variants_own_stage_is_its_seeds_row(tmp_path, rig, monkeypatch):
 
 
 def test_every_method_of_the_repository_has_parameters():
-    assert len(METHODS) == 4
+    assert len(METHODS) == 5
     for _, file in METHODS.values():
         read_params(file)

@@ -42,7 +42,7 @@ def test_variants_are_told_with_their_time_and_memory_once_they_are_trained(resu
     metrics = {
         "default": REACH | {"success_50mm": 0.92},
         "replay_mb": {"kept": 156.2, "dict_replay_buffer": 850.2},
-        "train_s": 500.0,
+        "train_processor_s": 500.0,
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     text = report.tables(results)
