@@ -13,7 +13,7 @@ export SHELL := /bin/sh
 DVC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dvc
 
 .PHONY: help setup setup-runtime system repository reproduce reproduce-all baselines studies resume demo doctor test
-.PHONY: nightly trial soak benchmark lint format docs clean
+.PHONY: nightly flaky trial soak benchmark lint format docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -102,8 +102,8 @@ doctor: setup-runtime ## one page on this machine, with the remedy beside each f
 demo: setup-runtime ## the trained arm reaching three goals on the twin, with a picture of it
 	$(BIN)/python -m pipelines.demo
 
-# Tests that the real clock judges mostly wait, so that two of them go side by side, but nothing heavier beside them; one
-# that fails is run once more, and both are told, since a shared machine may stand still for a moment.
+# Tests that the real clock judges mostly wait, so that two of them go side by side, but nothing heavier beside them. One
+# that fails is run once more, since a shared machine may stand still for a moment; the closing lines name and count it.
 test: setup ## the whole test suite, in two parts
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rR --durations=10 -m realtime -n 2 --dist loadfile --reruns 1
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m "not realtime" -n 2 --dist loadfile
@@ -112,6 +112,12 @@ nightly: setup ## the whole test suite, where a test that passes on its second r
 	$(BIN)/python -m pytest -q -rR --durations=10 -m realtime --reruns 1 --fail-on-flaky
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m "not realtime" -n 2 --dist loadfile
 	PYTHONPATH=tests/benchmarks $(BIN)/python -m soak --minutes $(or $(MINUTES),60)
+
+flaky: setup ## the tests that the clock judges N times, each once, and how often which failed (make flaky N=20)
+	@for run in $$(seq $(or $(N),20)); do echo "flaky: run $$run of $(or $(N),20)" >&2; { \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rfE --tb=no -p no:cacheprovider -m realtime -n 2 --dist loadfile $(TESTS); \
+	  [ $$? -le 1 ] || echo "FAILED pytest"; } | tee -a /dev/stderr | sed -nE 's/^(FAILED|ERROR) ([^ ]+).*/\2/p'; \
+	done | sort | uniq -c | { ! grep .; }
 
 trial: setup-runtime ## a hundred goals on a twin that stalls, by both controllers (results/trial)
 	$(BIN)/python -m pipelines.rehearse --config params/trial.yaml --twin params/twin_stalls.yaml
