@@ -36,7 +36,7 @@ system:
 	echo "setup: installing$$missing"; \
 	$$run apt-get update -qq && $$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
-# Whether the virtual environment is whole, and was made in this folder, which the install names, or linked to.
+# Whether the virtual environment is complete, and was created in this folder, which the installation names, or linked to.
 USABLE = $(BIN)/python -c 'import pip' 2>/dev/null && { [ -L $(VENV) ] || \
   case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in ""|*" $(CURDIR)/$(VENV)") true;; *) false;; esac; }
 HAS = $(BIN)/python -c 'import importlib.util; raise SystemExit(importlib.util.find_spec("$(1)") is None)'
@@ -54,7 +54,7 @@ $(STAMP) $(RUNTIME_STAMP): pyproject.toml constraints.txt | system
 	@{ $(USABLE); } || if [ -L $(VENV) ]; then \
 	  echo "setup: $(VENV) is a link to an environment that does not work; mend that one or remove the link" >&2; exit 2; \
 	elif [ -e $(VENV)/pyvenv.cfg ]; then \
-	  echo "setup: $(VENV) is half made or was made in another folder; making it anew"; $(PYTHON) -m venv --clear $(VENV); \
+	  echo "setup: $(VENV) is incomplete or was created in another folder; creating it again"; $(PYTHON) -m venv --clear $(VENV); \
 	else $(PYTHON) -m venv $(VENV); fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '$(INSTALL)'
 	@touch $(RUNTIME_STAMP) $@
@@ -92,7 +92,7 @@ studies: repository setup ## run what is out of date in studies/dvc.yaml: baseli
 	$(DVC) repro studies/dvc.yaml
 	$(DVC) repro --force --single-item locate report
 
-resume: repository setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was
+resume: repository setup ## continue an interrupted rebuild: finished stages are not run again, training continues at its last state
 	$(DVC) repro
 	@$(BIN)/python -m pipelines.report
 

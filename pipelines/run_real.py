@@ -1,4 +1,4 @@
-"""Reach goals with an xArm7 that sees nothing but one RGB-D camera, or with the twin of both.
+"""Reaches goals with an xArm7 that sees nothing but one RGB-D camera, or with the twin of both.
 
 Without --arm and --camera everything runs on the twin: an emulated controller and a software RealSense that the
 vendors' own libraries connect to. The arm homes slowly before each goal and moves inside the fence of params/rig.yaml
@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result = {"goals": rows(results), "asked": len(goals), "loop": str(times)}
     tell(result, f"{result_table(results, len(goals))}\n{times}")
     code = exit_code(results, moved=names.arm != NO_ARM and not names.shadow)
-    for error in dict.fromkeys(errors):  # told when it came, and again where the operator looks
+    for error in dict.fromkeys(errors):  # logged when it came, and printed again where the operator looks
         print(f"{PROG}: {error}", file=sys.stderr)
     raise SystemExit(code)
 

@@ -1,4 +1,4 @@
-"""ONNX graphs are looked at before they are run: a file from elsewhere gets no more memory than a network needs."""
+"""Checks ONNX graphs before they run, so that a file from elsewhere gets no more memory than a network needs."""
 
 import math
 from pathlib import Path
@@ -16,10 +16,10 @@ _LISTED = 5
 
 
 def open_graph_file(path: Path, remedy: str) -> onnxruntime.InferenceSession:
-    """A session of one thread on a graph that was looked at; ``remedy`` is what the error tells to do.
+    """A session of one thread on a graph that was checked; ``remedy`` is the advice of the error message.
 
     Raises:
-        ModelError: no network, or one that needs other files, computes values of a size nobody can tell or one that
+        ModelError: not a network, or one that needs other files, computes values of unknown size or of a size that
             is absurd, or brings operators of its own.
     """
     options = onnxruntime.SessionOptions()
@@ -41,7 +41,7 @@ def open_graph_file(path: Path, remedy: str) -> onnxruntime.InferenceSession:
 
 
 def _fault_of(model: onnx.ModelProto) -> str | None:
-    """Why a graph is not run, in words; None for one that is."""
+    """Why a graph is refused, in words; None for one that is accepted."""
     graph = model.graph
     attributes = [attribute for node in graph.node for attribute in node.attribute]
     domains = {each.domain for each in (*model.opset_import, *graph.node)} - {"", "ai.onnx"}

@@ -1,6 +1,6 @@
 r"""Checks the camera's pose and scale by what every frame shows of the table and the arm's base; corrects both.
 
-Where the camera was told to stand differs from where it stands by a small motion :math:`(t, w)` about its centre
+The calibrated pose of the camera differs from its true pose by a small motion :math:`(t, w)` about its centre
 :math:`c`, and depth reads too far by the share :math:`s`, so that a point :math:`p` appears at
 
 .. math:: p' = p + t + w \times (p - c) + s\,(p - c)
@@ -28,7 +28,7 @@ from perception.estimator.table_plane import CENTRE_M, TableFit
 
 MOST_BY_BASE, MOST_BY_BASE_ALONE = 4.0, 1.0
 """Most that the base may say (log-odds) for a moved camera, with a table in view and without: hidden behind the arm it
-is sometimes seen 50 mm away, and a camera that was knocked has tilted or sunk as well, which the table tells beyond
+is sometimes seen 50 mm away, and a camera that was knocked has tilted or sunk as well, which the table shows beyond
 doubt."""
 PRIOR_MOVED = PRIOR_ELSEWHERE = 0.1
 """Before anything is seen."""
@@ -145,7 +145,7 @@ def _corrected(pose: Array, seen: Array, spread: Spread) -> tuple[Array, float]:
 
 
 def _by_height(pose: Array, table: TableFit, base_camera: Array, noise_m: float) -> float:
-    """Log-likelihood that the base has sunk or risen with the plane, minus that it stands where it was told."""
+    """Log-likelihood that the base has sunk or risen with the plane, minus that it stands where it was calibrated."""
     risen = float(transform(pose, base_camera)[2] - BASE_TARGET_M[2])
     with_plane = table.height_m + float(np.dot(table.slope, np.array(BASE_TARGET_M[:2]) - CENTRE_M))
     return 0.5 * (risen / noise_m) ** 2 - 0.5 * ((risen - with_plane) / noise_m) ** 2

@@ -164,7 +164,7 @@ def _to_quote(results: Path) -> str:
 
 
 def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T | None:
-    """What ``build`` makes of a file's JSON; None when there is no such file.
+    """The table that ``build`` makes of a JSON file; None if the file is missing.
 
     Raises:
         DataError: the file is not what ``writer``, a command, writes.

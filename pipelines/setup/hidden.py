@@ -21,7 +21,7 @@ def add_hidden_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_hidden(options: argparse.Namespace, names: DeviceNames, out: Path) -> None:
-    """Refuse what does not go together, before anything is opened or written.
+    """Refuse options that exclude each other, before anything is opened or written.
 
     Args:
         options: of a parser with :func:`add_hidden_options`.
@@ -42,7 +42,7 @@ def check_hidden(options: argparse.Namespace, names: DeviceNames, out: Path) -> 
 
 
 def hidden_truth(options: argparse.Namespace, rig: Rig) -> Truth | None:
-    """What ``open_devices`` is to be given as ``hidden``, written to ``--truth``; None without ``--hidden``."""
+    """The argument ``hidden`` of ``open_devices``, also written to ``--truth``; None without ``--hidden``."""
     if options.hidden is None:
         return None
     truth = Truth.draw(options.hidden, rig, joint_offsets=options.joint_offsets)

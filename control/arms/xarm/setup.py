@@ -1,4 +1,4 @@
-"""What the controller is told before the arm may move, and the proof that it took it."""
+"""Configures the controller before the arm may move, and verifies that it accepted everything."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +14,9 @@ MODE_SINCE: dict[DriveMode, tuple[int, int, int]] = {"online_line": (1, 11, 0), 
 """Firmware that has the mode (mode 7) or its ``duration`` watchdog (mode 5); the SDK does not check."""
 
 ENCODERS_SINCE = (2, 4, 0)
-"""Firmware whose reports tell what the encoders read, not the command (*assumed: encoders*; xarm_ros2, issue 95)."""
+"""Firmware that reports what the encoders read, not the command (*assumed: encoders*; xarm_ros2, issue 95)."""
 FULL_REPORT_BYTES = 574
-"""Of a rich report that tells the limits of the reduced mode; others saw 494 of an xArm6 with firmware 1.8.5."""
+"""Bytes of a rich report that holds the limits of the reduced mode; others saw 494 of an xArm6 with firmware 1.8.5."""
 _CALL_TIMEOUT_S = 6.0
 _WARNED, _CANNOT_MOVE = 2, 9
 
