@@ -144,7 +144,7 @@ def require_checkpoint(given: str | None, output: Path) -> None:
         return
     path = output / "last.ckpt" if given == "last" else Path(given)
     if (path.exists() or given != "last") and not zipfile.is_zipfile(path):
-        raise ModelError(f"{path}: no checkpoint, or one that was cut short; begin again without --ckpt_path")
+        raise ModelError(f"{path}: checkpoint missing or cut short; start again without --ckpt_path")
 
 
 def main(arguments: list[str] | None = None) -> None:

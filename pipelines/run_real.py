@@ -274,7 +274,9 @@ def names_of_moved_arm(options: argparse.Namespace) -> DeviceNames:
 
 def agrees_to_take_over(found: str) -> bool:
     """Whether the operator, shown who holds the arm, types yes."""
-    return _says_yes(f"The arm is held: {found}. Nobody's hand on it, no other program that drives it? Take it over?")
+    return _says_yes(
+        f"The arm is held: {found}. Is nobody's hand on it, and no other program driving it? Take it over?"
+    )
 
 
 def _says_yes(question: str) -> bool:

@@ -48,16 +48,20 @@ class CommandParser(argparse.ArgumentParser):
         output.add_argument("--quiet", action="store_true", help="show no progress, only results, questions and errors")
         if result:
             output.add_argument(
-                "--json", action="store_true", help="print the result as one JSON document; all else goes to stderr"
+                "--json",
+                action="store_true",
+                help="print the result as one JSON document; everything else goes to stderr",
             )
         output.add_argument(
             "--print-completion",
             choices=shtab.SUPPORTED_SHELLS,
             action=_PrintCompletion,
-            help="print what completes this command's console name in a shell, and end",
+            help="print a completion script for this shell and exit",
         )
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(  # type: ignore[override]  # without the overloads
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         """Parse as ``argparse`` does, with paths resolved by :func:`datasets.common.files.location`."""
         try:
             given = [at_home(each) for each in (sys.argv[1:] if args is None else args)]
@@ -78,7 +82,7 @@ class _PrintCompletion(argparse.Action):
         parser.prog = console_name(parser.prog.removeprefix("python -m "))
         for action in parser._actions:
             if action.metavar in _COMPLETED:
-                action.complete = _COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]
+                action.complete = _COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]  # shtab's own
         print(shtab.complete(parser, values))
         parser.exit()
 
@@ -90,7 +94,8 @@ def console_name(module: str) -> str:
 
 def at_home(argument: str) -> str:
     """Expand ``~`` in an argument of a command line, which no shell does in ``--out=~/frames``."""
-    option, value = re.fullmatch(r"(--?[\w.-]+=)?(.*)", argument, re.DOTALL).groups("")  # type: ignore[union-attr]
+    fits = re.fullmatch(r"(--?[\w.-]+=)?(.*)", argument, re.DOTALL)
+    option, value = fits.groups("")  # type: ignore[union-attr]  # it matches every text
     return option + location(value) if value.startswith("~") else argument
 
 
@@ -142,11 +147,11 @@ def no_progress() -> Iterator[None]:
     def begin_unseen(bar: Any, *given: Any, **named: Any) -> None:
         begin(bar, *given, **{**named, "disable": True})
 
-    tqdm.__init__ = begin_unseen  # type: ignore[method-assign, assignment]
+    tqdm.__init__ = begin_unseen  # type: ignore[method-assign, assignment]  # a patch
     try:
         yield
     finally:
-        tqdm.__init__ = begin  # type: ignore[method-assign]
+        tqdm.__init__ = begin  # type: ignore[method-assign]  # the patch undone
 
 
 def _plain(value: Any) -> Any:
@@ -196,7 +201,7 @@ def _require_folder(folder: Path, told: str, make_folders: bool) -> None:
     while make_folders and not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
-        raise ConfigError(f"{told}: {folder} is no folder; name a file in one that is there")
+        raise ConfigError(f"{told}: {folder} is not a folder; name a file in an existing folder")
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_TRIED_BYTES))

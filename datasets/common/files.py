@@ -42,7 +42,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: no figures there, or damaged ({error}); make them again") from error
+        raise DataError(f"{path}: missing or damaged ({error}); run the command that writes it again") from error
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
@@ -107,10 +107,10 @@ def delete_own(path: Path) -> bool:
 
 def _require_own(path: Path) -> None:
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise DataError(f"{path}: is no folder of this project's; move it away or name another place")
+        raise DataError(f"{path}: was not created by this project; move it away or name another folder")
     names = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
     if names and MARK not in names:
-        raise DataError(f"{path} {holds_others(names)}; move them away or name another place")
+        raise DataError(f"{path} {holds_others(names)}; move them away or name another folder")
 
 
 def holds_others(names: list[str]) -> str:

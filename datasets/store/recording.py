@@ -87,7 +87,7 @@ class RecordingWriter:
         with storage_errors(f"writing {self.where}"):
             root = open_group(url, mode="a")
             if name in list(root.keys()):
-                raise DataError(f"{self.where}: a recording of that name is there; choose another name")
+                raise DataError(f"{self.where}: a recording of that name exists; choose another name")
             fixed = {"version": VERSION, "rig": rig.to_json(), "looks": ["native"], "segment_frames": self._segment}
             self._group = root.create_group(name, attributes={**(attributes or {}), **fixed, "frames": 0})
             create_columns(self._group, self._columns, 0, self._segment)
@@ -256,7 +256,7 @@ class Recording(GroupReader):
 def _as_data_error(error: Exception, where: str) -> DataError:
     if isinstance(error, DataError):
         return error
-    failure = DataError(f"writing {where}: {type(error).__name__} {error}; what came before it can be read")
+    failure = DataError(f"writing {where}: {type(error).__name__} {error}; everything before it can be read")
     failure.__cause__ = error
     return failure
 
@@ -274,5 +274,5 @@ def recording_columns(camera: Intrinsics, further: Mapping[str, tuple[int, ...]]
         **LABELS,
     }
     if taken := sorted(standard.keys() & further.keys()):
-        raise DataError(f"recording columns {', '.join(taken)} have a meaning already; choose other names")
+        raise DataError(f"recording columns {', '.join(taken)} have names of standard columns; choose other names")
     return {**standard, **{name: Column(tuple(shape), "float64") for name, shape in further.items()}}

@@ -144,7 +144,7 @@ def open_store(url: str, read_only: bool = True) -> LocalStore | FsspecStore:
             return FsspecStore.from_url(place, read_only=read_only)
         return LocalStore(place, read_only=read_only)
     except (ValueError, ImportError) as error:
-        raise DataError(f"{url}: not a place frames can be kept: {error}") from error
+        raise DataError(f"{url}: frames cannot be stored there: {error}") from error
 
 
 def open_group(url: str, name: str = "", mode: Literal["r", "r+", "a"] = "r") -> zarr.Group:

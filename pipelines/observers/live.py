@@ -47,13 +47,13 @@ def require_live(save: str | None = None) -> None:
         ConfigError: ``rerun-sdk`` is not installed, there is no viewer or display, or ``save`` cannot be written.
     """
     try:
-        import rerun  # noqa: F401
+        import rerun  # noqa: F401  (only whether it can be imported)
     except ImportError as error:
         raise ConfigError("--live needs the package rerun-sdk: pip install -c constraints.txt -e '.[live]'") from error
     if save is not None:
         require_writable(save, "--live", make_folders=False)
         if Path(save).exists():
-            raise ConfigError(f"--live {save}: is there already and is not written over; name another file")
+            raise ConfigError(f"--live {save}: exists already; name another file")
         return
     if viewer_path() is None:
         raise ConfigError("--live: Rerun's viewer is not installed; write the view to a file by --live FILE.rrd")

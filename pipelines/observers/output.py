@@ -87,7 +87,7 @@ class _Lines(io.TextIOBase):
         self._lock = threading.Lock()
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # the class has an attribute of that name
         """The encoding of the stream."""
         return self._stream.encoding
 

@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = CommandParser(prog="python -m pipelines.report", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="also write the tables into README.md")
-    parser.add_argument("--page", action="store_true", help="write the page, results/report.html, instead of tables")
+    parser.add_argument("--page", action="store_true", help="write the page results/report.html instead of tables")
     parser.add_argument("--summary", action="store_true", help="write the figures to look at first, results/summary")
     parser.add_argument(
         "--gauntlet", type=Path, metavar="FOLDER", help="the page reports on this folder, and lies in it"

@@ -40,7 +40,7 @@ class LimitParams(Checked):
         if self.max_drift_m > self.max_disagreement_m:
             raise ConfigError(
                 f"limits.max_drift_m ({self.max_drift_m}) must not exceed limits.max_disagreement_m "
-                f"({self.max_disagreement_m}): an average is held to less than one value"
+                f"({self.max_disagreement_m}): the average must have the smaller limit"
             )
 
 

@@ -16,8 +16,10 @@ def add_hidden_options(parser: argparse.ArgumentParser) -> None:
     hidden.add_argument(
         "--hidden", type=seed, metavar="SEED", help="draw camera, sensor, room, table and arm's look from this seed"
     )
-    hidden.add_argument("--joint-offsets", action="store_true", help="its joints stand up to 1 mrad off, too")
-    hidden.add_argument("--truth", type=Path, metavar="FILE", help="write what is true of it, for the judge alone")
+    hidden.add_argument("--joint-offsets", action="store_true", help="offset its joints by up to 1 mrad, too")
+    hidden.add_argument(
+        "--truth", type=Path, metavar="FILE", help="write its true values to this file, for scoring only"
+    )
 
 
 def check_hidden(options: argparse.Namespace, names: DeviceNames, out: Path) -> None:

@@ -356,9 +356,9 @@ class XArm(Arm):
         if confirmed:  # limits are not loosened of an arm that may still move
             left = restore(self._link.guard, found, wanted)
         if left:
-            self._tell(f"settings of the controller left other than they were found: {_list(left)}")
+            self._tell(f"settings of the controller that could not be restored: {_list(left)}")
         else:
-            self._link.note("the controller's settings are as they were found")
+            self._link.note("the controller's settings are restored")
 
     def _tell(self, what: str) -> None:
         """Note an event, and log it once per process as a warning: a rehearsal connects to its twin again and again."""

@@ -125,7 +125,7 @@ class ControllerLink:
     def require_rest(self) -> None:
         """Raise SafetyStop if the reports show a moving arm, which somebody else moves; DeviceError without reports."""
         if not wait_until(lambda: self.history.span_s >= _REST_S, 1.0):
-            raise DeviceError("the controller's reports of the arm's position cease; restart it")
+            raise DeviceError("the controller has stopped reporting the arm's position; restart it")
         newest = self.history.latest
         turned = float(np.max(np.abs(newest.joints - self.history.at(newest.time - _REST_S).joints)))
         if turned > _REST_RAD:
@@ -193,7 +193,7 @@ class ControllerLink:
             self._cause_asked.wait(_NAMED_S)
             raise DeviceError(self.fault)
         if self.stopped:
-            raise SafetyStop("the arm was stopped; connect it anew when it is safe to go on")
+            raise SafetyStop("the arm was stopped; connect it again when it is safe to go on")
         if not self.armed:
             raise DeviceError("the arm is not connected; call connect() first")
 
@@ -281,7 +281,7 @@ class ControllerLink:
         try:
             self._keep_watch()
         except Exception as error:  # an arm that nobody watches must not go on moving
-            self._fail(f"the watch over the arm failed ({type(error).__name__}: {error}); connect it anew")
+            self._fail(f"the watch over the arm failed ({type(error).__name__}: {error}); connect it again")
 
     def _keep_watch(self) -> None:
         looked = time.monotonic()

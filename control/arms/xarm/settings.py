@@ -233,7 +233,7 @@ def stricter(wished: Settings, found: Settings, fence: Fence) -> Settings:
         if _intersection(fence_mm, found.boundary) != fence_mm:
             raise SafetyStop(
                 f"the fence ({show_box(fence_mm)}) reaches beyond the boundary that is set in the controller "
-                f"({show_box(found.boundary)}); make keep_within in params/runtime.yaml fit into it, or have whoever "
+                f"({show_box(found.boundary)}); make keep_within in params/site.yaml fit into it, or have whoever "
                 "set the boundary widen it in the vendor's studio"
             )
     return replace(

@@ -56,7 +56,7 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports
         )
     if (told := int(api.report_data.data_size)) < FULL_REPORT_BYTES:
         raise DeviceError(
-            f"the controller's reports have {told} bytes, fewer than {FULL_REPORT_BYTES}: they do not tell boundary, "
+            f"the controller's reports have {told} bytes, fewer than {FULL_REPORT_BYTES}: they do not hold boundary, "
             "joint range and rebound, so nobody knows whether they are set; update its firmware in the vendor's studio"
         )
     require_no_error(api)
@@ -71,7 +71,7 @@ def require_no_error(api: Any) -> None:
     """Raises DeviceError where the controller has an error, by its own reply: reports come every 0.2 s."""
     code, (error, _) = run_bounded(api.get_err_warn_code, _CALL_TIMEOUT_S, "get_err_warn_code")
     if code not in (0, _WARNED):
-        raise DeviceError(f"the controller does not tell its errors ({describe_return(code)}); restart it")
+        raise DeviceError(f"the controller does not report its errors ({describe_return(code)}); restart it")
     if error != 0:
         raise DeviceError(f"the controller reports {describe_error(error)}")
 

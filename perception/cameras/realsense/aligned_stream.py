@@ -115,7 +115,7 @@ class AlignedStream:
             return None
         arrival_s = time.monotonic()
         if not self._recorded and (set_by_s := self._clock_set_by_s(arrival_s)):
-            return Rejected(f"this computer's clock was set by {set_by_s:+.2f} s, so the frame's age is not known")
+            return Rejected(f"this computer's clock was set by {set_by_s:+.2f} s, so the frame's age is unknown")
         colour, depth = frames.get_color_frame(), frames.get_depth_frame()
         if not colour or not depth:
             return Rejected(f"a frameset came without its {'depth' if colour else 'colour'} image")
@@ -141,7 +141,7 @@ class AlignedStream:
             try:
                 put_back(sensor, found)
             except RuntimeError as error:  # an unplugged camera forgets them by itself
-                logger.debug("putting the camera's options back: %s", error)
+                logger.debug("restoring the camera's options: %s", error)
         self._found.clear()
         try:
             self._pipeline.stop()

@@ -264,5 +264,5 @@ def _new_recording(path: Path) -> Path:
     if path.exists():
         raise DeviceError(f"{path} exists already; choose another name, or remove it first")
     if not path.parent.is_dir():
-        raise DeviceError(f"{path.parent} is no folder to record to; create it first")
+        raise DeviceError(f"{path.parent} is not a folder; create it first")
     return path
