@@ -13,7 +13,7 @@ export SHELL := /bin/sh
 DVC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dvc
 
 .PHONY: help setup setup-runtime system repository reproduce reproduce-all baselines studies resume demo doctor test
-.PHONY: nightly flaky trial soak benchmark lint format docs clean
+.PHONY: nightly flaky mutants coverage trial soak benchmark lint format docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -128,10 +128,21 @@ soak: setup ## the runtime for an hour on the twin, watching what it holds (make
 benchmark: setup ## speeds and latencies as ratios: every script of tests/benchmarks
 	@set -e; for script in tests/benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script; done
 
-lint: setup ## style and types
+mutants: setup ## break the safety lines of tests/mutants one by one in a copy; the tests named beside each must fail
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants $(ONLY)
+
+coverage: setup ## the lines of the four packages that the test suite runs (build/coverage/html)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m realtime -n 2 --dist loadfile --reruns 1 --cov --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not realtime" -n 2 --dist loadfile --cov --cov-append --cov-report=term --cov-report=html
+
+# What the spelling is looked for in: all that people read.
+PROSE := datasets perception control pipelines params docs Makefile $(wildcard *.md)
+
+lint: setup ## style, types and spelling
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m codespell_lib $(PROSE)
 
 docs: setup ## the documentation as a site (site/index.html); a broken link is an error
 	$(BIN)/python -m mkdocs build --strict --quiet
