@@ -13,7 +13,7 @@ export SHELL := /bin/sh
 DVC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dvc
 
 .PHONY: help setup setup-runtime system repository reproduce reproduce-all baselines studies resume demo doctor test
-.PHONY: nightly trial soak benchmark lint format docs clean
+.PHONY: nightly flaky mutants coverage trial soak benchmark lint format docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -36,7 +36,7 @@ system:
 	echo "setup: installing$$missing"; \
 	$$run apt-get update -qq && $$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
-# Whether the virtual environment is whole, and was made in this folder, which the install names, or linked to.
+# Whether the virtual environment is complete, and was created in this folder, which the installation names, or linked to.
 USABLE = $(BIN)/python -c 'import pip' 2>/dev/null && { [ -L $(VENV) ] || \
   case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in ""|*" $(CURDIR)/$(VENV)") true;; *) false;; esac; }
 HAS = $(BIN)/python -c 'import importlib.util; raise SystemExit(importlib.util.find_spec("$(1)") is None)'
@@ -54,7 +54,7 @@ $(STAMP) $(RUNTIME_STAMP): pyproject.toml constraints.txt | system
 	@{ $(USABLE); } || if [ -L $(VENV) ]; then \
 	  echo "setup: $(VENV) is a link to an environment that does not work; mend that one or remove the link" >&2; exit 2; \
 	elif [ -e $(VENV)/pyvenv.cfg ]; then \
-	  echo "setup: $(VENV) is half made or was made in another folder; making it anew"; $(PYTHON) -m venv --clear $(VENV); \
+	  echo "setup: $(VENV) is incomplete or was created in another folder; creating it again"; $(PYTHON) -m venv --clear $(VENV); \
 	else $(PYTHON) -m venv $(VENV); fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '$(INSTALL)'
 	@touch $(RUNTIME_STAMP) $@
@@ -92,7 +92,7 @@ studies: repository setup ## run what is out of date in studies/dvc.yaml: baseli
 	$(DVC) repro studies/dvc.yaml
 	$(DVC) repro --force --single-item locate report
 
-resume: repository setup ## go on with an interrupted rebuild: finished stages are not run again, learning goes on where it was
+resume: repository setup ## continue an interrupted rebuild: finished stages are not run again, training continues at its last state
 	$(DVC) repro
 	@$(BIN)/python -m pipelines.report
 
@@ -102,8 +102,8 @@ doctor: setup-runtime ## one page on this machine, with the remedy beside each f
 demo: setup-runtime ## the trained arm reaching three goals on the twin, with a picture of it
 	$(BIN)/python -m pipelines.demo
 
-# Tests that the real clock judges mostly wait, so that two of them go side by side, but nothing heavier beside them; one
-# that fails is run once more, and both are told, since a shared machine may stand still for a moment.
+# Tests that the real clock judges mostly wait, so that two of them go side by side, but nothing heavier beside them. One
+# that fails is run once more, since a shared machine may stand still for a moment; the closing lines name and count it.
 test: setup ## the whole test suite, in two parts
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rR --durations=10 -m realtime -n 2 --dist loadfile --reruns 1
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m "not realtime" -n 2 --dist loadfile
@@ -112,6 +112,12 @@ nightly: setup ## the whole test suite, where a test that passes on its second r
 	$(BIN)/python -m pytest -q -rR --durations=10 -m realtime --reruns 1 --fail-on-flaky
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=10 -m "not realtime" -n 2 --dist loadfile
 	PYTHONPATH=tests/benchmarks $(BIN)/python -m soak --minutes $(or $(MINUTES),60)
+
+flaky: setup ## the tests that the clock judges N times, each once, and how often which failed (make flaky N=20)
+	@for run in $$(seq $(or $(N),20)); do echo "flaky: run $$run of $(or $(N),20)" >&2; { \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rfE --tb=no -p no:cacheprovider -m realtime -n 2 --dist loadfile $(TESTS); \
+	  [ $$? -le 1 ] || echo "FAILED pytest"; } | tee -a /dev/stderr | sed -nE 's/^(FAILED|ERROR) ([^ ]+).*/\2/p'; \
+	done | sort | uniq -c | { ! grep .; }
 
 trial: setup-runtime ## a hundred goals on a twin that stalls, by both controllers (results/trial)
 	$(BIN)/python -m pipelines.rehearse --config params/trial.yaml --twin params/twin_stalls.yaml
@@ -122,10 +128,21 @@ soak: setup ## the runtime for an hour on the twin, watching what it holds (make
 benchmark: setup ## speeds and latencies as ratios: every script of tests/benchmarks
 	@set -e; for script in tests/benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script; done
 
-lint: setup ## style and types
+mutants: setup ## break the safety lines of tests/mutants one by one in a copy; the tests named beside each must fail
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants $(ONLY)
+
+coverage: setup ## the lines of the four packages that the test suite runs (build/coverage/html)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m realtime -n 2 --dist loadfile --reruns 1 --cov --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not realtime" -n 2 --dist loadfile --cov --cov-append --cov-report=term --cov-report=html
+
+# What the spelling is looked for in: all that people read.
+PROSE := datasets perception control pipelines params docs Makefile $(wildcard *.md)
+
+lint: setup ## style, types and spelling
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m codespell_lib $(PROSE)
 
 docs: setup ## the documentation as a site (site/index.html); a broken link is an error
 	$(BIN)/python -m mkdocs build --strict --quiet

@@ -1,4 +1,4 @@
-"""What each part of the controller is worth: ``python -m control.ablation --config params/control.yaml``.
+"""Measures what each part of the controller is worth: ``python -m control.ablation --config params/control.yaml``.
 
 Every variant learns with several seeds on the surrogate's errors and is tested on the same episodes, with the delays it
 learnt on and with longer ones: a minute per variant and seed. ``dvc repro studies/dvc.yaml:ablation`` does the same and

@@ -1,4 +1,4 @@
-"""Every learnt method with several seeds: ``python -m control.repeat`` writes ``results/control/seeds.json``.
+"""Trains every learnt method with several seeds: ``python -m control.repeat`` writes ``results/control/seeds.json``.
 
 Each seed learns with weights, exploration and episodes of its own and runs the same test episodes as every other. The
 intervals are Student's over the seeds: how a method does when it is trained again, not how its episodes differ.

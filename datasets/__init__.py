@@ -1,7 +1,7 @@
-"""The simulated world and the labelled RGB-D frames drawn from it (ground floor: imports no other room).
+"""The simulated world and the labelled RGB-D frames drawn from it (ground floor: imports no other package).
 
-Whatever this project imports is told here, before it is imported, to send nothing home: every other room imports this
-one first. Who wants a library's own telemetry sets its variable before starting.
+Importing this package switches off the telemetry of all libraries that the project uses; every other package imports it
+first. To keep a library's telemetry, set its variable before starting.
 """
 
 import os
@@ -30,7 +30,7 @@ GL_KNOWN = ("egl", "osmesa", "glfw")
 _GL_OFF = ("disable", "disabled", "off", "false", "0")
 """MuJoCo's words for no OpenGL at all, which it then does without."""
 
-# MuJoCo reads this when it is first imported, and would not be imported with another: who draws is told then.
+# MuJoCo reads this at its first import, and refuses an unknown value; the error then appears where frames are drawn.
 os.environ["MUJOCO_GL"] = GL_ASKED.lower() if GL_ASKED.lower() in (*GL_KNOWN, *_GL_OFF) else "egl"
 if os.environ["MUJOCO_GL"] in ("egl", "osmesa"):
     os.environ["PYOPENGL_PLATFORM"] = os.environ["MUJOCO_GL"]

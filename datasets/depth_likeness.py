@@ -42,7 +42,7 @@ def read_bag(path: Path) -> tuple[list[Depth], Intrinsics]:
     """The raw depth frames ``(H, W)`` m of a recording by librealsense, and the imager's intrinsics.
 
     Raises:
-        DataError: there is no such recording, or it holds fewer than two depth frames.
+        DataError: the recording is missing, or holds fewer than two depth frames.
     """
     import pyrealsense2 as rs  # only whoever compares needs it
 

@@ -1,4 +1,4 @@
-"""Draw the labelled frames of all splits: ``python -m datasets.generate --config params/frames.yaml``."""
+"""Draws the labelled frames of all splits: ``python -m datasets.generate --config params/frames.yaml``."""
 
 import argparse
 import os

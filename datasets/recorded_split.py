@@ -1,4 +1,4 @@
-"""Recordings as labelled frames: cut into all looks and kept as a split, which training reads like any other.
+"""Converts recordings to labelled frames: cut into all looks and stored as a split that training reads like any other.
 
 ``python -m datasets.recorded_split runs/real/20260807-101500 --out data/recorded --split train``
 """
@@ -49,7 +49,7 @@ def cut_recordings(
     seed: int = 0,
     quiet: bool = True,
 ) -> int:
-    """Store the recordings' labelled frames, one after the other, as a split with all looks; how many there are.
+    """Store the recordings' labelled frames, one after the other, as a split with all looks; returns their number.
 
     The labels are the recorded ones: the TCP by the arm's encoders and the camera's calibrated pose. The fovea's
     windows lie about the TCP's pixel as in simulation. Steps without a TCP are left out, and the one that a stop came
@@ -102,7 +102,7 @@ def cut_recordings(
 
 
 def _labelled(recording: Recording, labels: Columns) -> np.ndarray:
-    """Numbers of the steps to learn from; raises DataError when there are none."""
+    """Numbers of the steps to learn from; raises DataError if there are no labelled steps."""
     labelled = np.isfinite(labels["tcp"]).all(axis=1) & np.isfinite(labels["joints"]).all(axis=1)
     if STOPPED in recording.arrays:
         labelled &= recording.read(STOPPED) == 0

@@ -1,7 +1,7 @@
 """Measures one trained look by itself on the test splits' stored glances: ``python -m perception.baseline conv3_rgb``.
 
 Writes ``results/perception/baselines/<name>.json``, which ``perception.evaluate`` shows beside the default estimator.
-The position is found in the camera's frame and carried to the base by the pose that the estimator is told.
+The position is found in the camera's frame and carried to the base by the pose that the estimator is given.
 """
 
 import json
@@ -46,7 +46,7 @@ def measure(run: Path, store: str, params: LocateParams) -> dict[str, Any]:
 
     Raises:
         ModelError: it was trained as a fovea, which needs a coarse estimate: use ``perception.evaluate`` instead.
-        DataError: the store holds other frames than the parameters tell.
+        DataError: the store holds other frames than the parameters describe.
     """
     rig, frames = Rig.load(params.rig), load_params(params.frames, FramesParams)
     model = load_look(run)

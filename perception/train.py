@@ -59,7 +59,7 @@ class TrainCLI(LightningCLI):
         parser.link_arguments("model.rig", "data.rig")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Tell where ``~`` is, and refuse folders and checkpoints that will not do, before anything is read."""
+        """Expand ``~``, and refuse unsuitable folders and checkpoints before anything is read."""
         super().parse_arguments(parser, args)
         subcommand = str(self.config.subcommand)
         arguments = self.config[subcommand]
@@ -122,7 +122,7 @@ class TrainCLI(LightningCLI):
 
 
 def asks_for_several(trainer: Namespace) -> bool:
-    """Whether the arguments of Lightning's trainer ask for more than one process, or say themselves how."""
+    """Whether the arguments of Lightning's trainer ask for several processes or name a strategy."""
     return trainer.num_nodes > 1 or trainer.plugins is not None or trainer.devices not in ("auto", 1, "1", "0", [0])
 
 
@@ -144,7 +144,7 @@ def require_checkpoint(given: str | None, output: Path) -> None:
         return
     path = output / "last.ckpt" if given == "last" else Path(given)
     if (path.exists() or given != "last") and not zipfile.is_zipfile(path):
-        raise ModelError(f"{path}: no checkpoint, or one that was cut short; begin again without --ckpt_path")
+        raise ModelError(f"{path}: checkpoint missing or cut short; start again without --ckpt_path")
 
 
 def main(arguments: list[str] | None = None) -> None:

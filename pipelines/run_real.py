@@ -1,4 +1,4 @@
-"""Reach goals with an xArm7 that sees nothing but one RGB-D camera, or with the twin of both.
+"""Reaches goals with an xArm7 that sees nothing but one RGB-D camera, or with the twin of both.
 
 Without --arm and --camera everything runs on the twin: an emulated controller and a software RealSense that the
 vendors' own libraries connect to. The arm homes slowly before each goal and moves inside the fence of params/rig.yaml
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result = {"goals": rows(results), "asked": len(goals), "loop": str(times)}
     tell(result, f"{result_table(results, len(goals))}\n{times}")
     code = exit_code(results, moved=names.arm != NO_ARM and not names.shadow)
-    for error in dict.fromkeys(errors):  # told when it came, and again where the operator looks
+    for error in dict.fromkeys(errors):  # logged when it came, and printed again where the operator looks
         print(f"{PROG}: {error}", file=sys.stderr)
     raise SystemExit(code)
 
@@ -268,7 +268,9 @@ def names_of_moved_arm(options: argparse.Namespace) -> DeviceNames:
 
 def agrees_to_take_over(found: str) -> bool:
     """Whether the operator, shown who holds the arm, types yes."""
-    return _says_yes(f"The arm is held: {found}. Nobody's hand on it, no other program that drives it? Take it over?")
+    return _says_yes(
+        f"The arm is held: {found}. Is nobody's hand on it, and no other program driving it? Take it over?"
+    )
 
 
 def _says_yes(question: str) -> bool:

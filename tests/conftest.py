@@ -65,12 +65,18 @@ def site_file(monkeypatch: pytest.MonkeyPatch, _no_site_of_a_developer: None) ->
     return path
 
 
+WAKES_IN_S = 0.003
+"""A thread that wakes waits about so long for a processor others use. One that waits for the interpreter's lock wakes
+every 5 ms, so that without this a pause of our own code would count in part as the machine's."""
+
+
 def waited_s() -> dict[str, float]:
-    """How long each thread of this process has been ready to run and was not run, s in all: the kernel's word."""
+    """How long each thread of this process waited for a processor beyond ``WAKES_IN_S`` each time, s, by the kernel."""
     waited = {}
     for thread in Path("/proc/self/task").glob("*"):
         with contextlib.suppress(OSError):  # of a thread that ends just now
-            waited[thread.name] = int((thread / "schedstat").read_text().split()[1]) * 1e-9
+            _, ready_ns, times = map(int, (thread / "schedstat").read_text().split())
+            waited[thread.name] = ready_ns * 1e-9 - WAKES_IN_S * times
     return waited
 
 
@@ -78,16 +84,20 @@ def waited_s() -> dict[str, float]:
 def held_up() -> Iterator[Callable[[], float]]:
     """Seconds for which the machine did not run this process: no deadline of ours can count those.
 
-    A pause counts as far as the kernel had threads of ours wait for a processor in it; one that our own code makes, by
-    holding the interpreter's lock, does not.
+    A pause counts as far as the kernel had threads of ours wait for a processor in it, and as far as we did not use the
+    processors ourselves; one that our own code makes, by holding the interpreter's lock, does not.
     """
-    state, over = [(0.0, time.monotonic(), waited_s())], threading.Event()
 
-    def reckon(lost_s: float, last_s: float, before: dict[str, float]) -> tuple[float, float, dict[str, float]]:
-        waited = waited_s()
-        now = time.monotonic()
-        most_s = max((ready_s - before.get(thread, 0.0) for thread, ready_s in waited.items()), default=0.0)
-        return lost_s + min(max(0.0, now - last_s - 0.025), most_s), now, waited
+    def looked() -> tuple[float, float, dict[str, float]]:
+        return time.monotonic(), time.process_time() / len(os.sched_getaffinity(os.getpid())), waited_s()
+
+    def reckon(lost_s: float, since: tuple[float, float, dict[str, float]]) -> tuple[float, tuple]:
+        now = looked()
+        most_s = max((ready_s - since[2].get(thread, 0.0) for thread, ready_s in now[2].items()), default=0.0)
+        pause_s, used_s = now[0] - since[0], now[1] - since[1]
+        return lost_s + max(0.0, min(pause_s - 0.025, pause_s - used_s, most_s)), now
+
+    state, over = [(0.0, looked())], threading.Event()
 
     def pulse() -> None:
         while not over.wait(0.005):

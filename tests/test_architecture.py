@@ -21,6 +21,7 @@ PACKAGES = sorted(
     for path in (ROOT / floor).rglob("__init__.py")
 )
 MOST_SIDE_BY_SIDE = 12
+LONGEST_TEST_NAME = 80
 PATHS = re.findall(
     r"`((?:datasets|perception|control|pipelines|params|tests)/[\w/.]*\w)/?`", architecture_map.PAGE.read_text()
 )
@@ -53,6 +54,13 @@ def test_no_folder_is_crowded(package):
         or (path / "__init__.py").is_file()
     ]
     assert len(beside) <= MOST_SIDE_BY_SIDE
+
+
+def test_names_of_tests_are_short_enough_to_be_read():
+    texts = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    names = [name for text in texts for name in re.findall(r"^ *def (test_\w+)", text, re.MULTILINE)]
+    assert len(names) > 1000
+    assert [name for name in names if len(name) > LONGEST_TEST_NAME] == []
 
 
 def test_what_the_robot_s_computer_runs_imports_no_torch():

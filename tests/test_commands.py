@@ -84,7 +84,7 @@ def test_that_passes_when_it_is_run_again():
 
 
 @pytest.mark.parametrize(("target", "passes"), [("test", True), ("nightly", False)])
-def test_what_passes_on_its_second_run_only_is_told_and_fails_the_nightly(tmp_path, target, passes):
+def test_what_passes_on_its_second_run_only_is_counted_and_fails_the_nightly(tmp_path, target, passes):
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     (options,) = re.findall(r"-m pytest (.* -m realtime.*)", recipe)
     (tmp_path / "test_flaky.py").write_text(FLAKY)
@@ -93,4 +93,5 @@ def test_what_passes_on_its_second_run_only_is_told_and_fails_the_nightly(tmp_pa
     alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=alone)
     assert "RERUN test_flaky.py::test_that_passes_when_it_is_run_again" in done.stdout
+    assert re.search(r"\b1 rerun\b", done.stdout.splitlines()[-1])
     assert (done.returncode == 0) is passes, done.stdout

@@ -1,4 +1,4 @@
-"""The arm of a played-back camera: there is none."""
+"""The arm of a played-back camera: a stand-in that never moves and has no encoders."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ Vector = NDArray[np.float64]
 
 
 class AbsentArm(Arm):
-    """Has no encoders: where it is, is not a number, so that nothing takes it for a label or a residual.
+    """An arm without encoders: its position is NaN, so that nothing takes it for a label or a residual.
 
     Commands go through the fence from the rig's home, and nowhere else.
     """
@@ -46,14 +46,14 @@ class AbsentArm(Arm):
         """Nothing to connect."""
 
     def home(self) -> None:
-        """It is there."""
+        """Nothing to move."""
 
     def move(self, displacement_m: ArrayLike) -> Vector:
         """What would be sent from home."""
         return np.asarray(self._fence.next_target(self._home, displacement_m) - self._home, dtype=float)
 
     def stop(self) -> bool:
-        """It never moves."""
+        """Nothing to stop."""
         return True
 
     def disconnect(self) -> None:

@@ -65,7 +65,7 @@ class Arm(Device):
         """
 
     def why_stopped(self) -> str | None:
-        """Why it takes no commands any more, in words; None while it takes them."""
+        """Why the arm no longer takes commands, in words; None while it does."""
         return None
 
     @abstractmethod

@@ -46,7 +46,7 @@ class JointBand:
 
     @classmethod
     def of(cls, joints_rad: ArrayLike) -> "JointBand":
-        """The narrowest band that holds postures ``(N, 7)`` rad; raises SafetyStop where they are none."""
+        """The narrowest band that holds postures ``(N, 7)`` rad; raises SafetyStop for anything else."""
         postures = np.atleast_2d(np.asarray(joints_rad, dtype=float))
         return cls(np.min(postures, axis=0), np.max(postures, axis=0))
 

@@ -58,7 +58,7 @@ class LatencyParams(Checked):
     measured: str
 
     def as_plain(self) -> dict[str, Any]:
-        """Its fields as YAML has them, to a tenth of a millisecond."""
+        """The fields as plain values for YAML, rounded to a tenth of a millisecond."""
         spans = {
             name: [round(each, 4) for each in getattr(self, name)] for name in ("camera_s", "stamp_s", "command_s")
         }
@@ -171,7 +171,7 @@ def write_measured(path: str | Path, measured: Calibration | LatencyParams | Noi
         Where the previous file is kept; None where there was none.
 
     Raises:
-        ConfigError: what is there is no site file.
+        ConfigError: the existing file is not a site file.
     """
     path, key = Path(path), _KEYS[type(measured)]
     text = ""

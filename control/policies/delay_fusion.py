@@ -1,4 +1,4 @@
-r"""Estimates and commanded motion fused, with the delay between them found out on the way.
+r"""Fuses estimates with commanded motion, and identifies the delay between them.
 
 A displacement moves the last target, so after :math:`k` commands the target has moved by :math:`c_k = \sum_{i<k} a_i`
 from wherever it was, and once everything commanded has been carried out the TCP is at :math:`o + c_k`, with an unknown

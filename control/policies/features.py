@@ -1,4 +1,4 @@
-"""What the actor is shown, made from what a policy may know; the same code in training and on the arm."""
+"""The actor's features, computed from what a policy may know; the same code in training and on the arm."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

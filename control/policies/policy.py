@@ -1,4 +1,4 @@
-"""The policy interface: from what the camera told to a displacement."""
+"""The policy interface: from what the camera saw to a displacement."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -50,7 +50,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
     Action ``(3,)`` in [-1, 1]: a displacement in units of the rig's ``max_displacement_m``; it moves the **last
     target**, and the fence shortens it exactly as on the arm.
 
-    Observations: ``observation`` ``(16,)`` and ``desired_goal`` ``(3,)`` m are the actor's, all that a camera can tell;
+    Observations: ``observation`` ``(16,)`` and ``desired_goal`` ``(3,)`` m are the actor's, all that a camera can show;
     ``achieved_goal`` ``(3,)`` m, the true TCP, and ``state`` ``(10,)`` are privileged and meant for a critic.
 
     ``info``: ``reward_terms``, ``distance_m`` (true TCP to goal), ``displacement_m`` (what was really sent).
@@ -87,7 +87,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
 
     @property
     def target(self) -> Array:
-        """Where the arm is told to be, ``(3,)`` m."""
+        """The commanded position of the TCP, ``(3,)`` m."""
         return self._target
 
     @property

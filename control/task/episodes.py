@@ -1,4 +1,4 @@
-"""Episodes of any policy on fixed seeds, in one process or several, and what they amount to."""
+"""Runs episodes of any policy on fixed seeds, in one process or several, and summarizes them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PolicyFactory = Callable[[], Policy]
 
 @dataclass(frozen=True)
 class Episode:
-    """How one episode went.
+    """The outcome of one episode.
 
     Attributes:
         seed: of its goal, arm and scene.

@@ -49,7 +49,7 @@ class EpisodeScenes:
     :param change: made to the split's randomization, for scenes that differ from all that was trained on
 
     Raises (on construction):
-        ConfigError: no such split.
+        ConfigError: the file has no split of that name.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class RenderedSource:
 
     Raises (on construction):
         ModelError: the networks are missing or made for another rig.
-        ConfigError: no such split.
+        ConfigError: the file has no split of that name.
     """
 
     def __init__(self, params: RenderedParams, rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""One way for every command to begin and to fail, and what a command line checks before anything is opened."""
+"""Command lines: how every command starts and fails, and what it checks before it opens anything."""
 
 import argparse
 import contextlib
@@ -33,7 +33,7 @@ Tell = Callable[[Any, str], None]
 
 
 class CommandParser(argparse.ArgumentParser):
-    """What every command reads its arguments with: ``~`` and negative numbers are understood, errors take one line.
+    """An ``ArgumentParser`` for every command: it expands ``~``, takes negative numbers and reports errors in one line.
 
     Every command has ``--quiet`` and ``--print-completion SHELL``.
 
@@ -48,17 +48,21 @@ class CommandParser(argparse.ArgumentParser):
         output.add_argument("--quiet", action="store_true", help="show no progress, only results, questions and errors")
         if result:
             output.add_argument(
-                "--json", action="store_true", help="print the result as one JSON document; all else goes to stderr"
+                "--json",
+                action="store_true",
+                help="print the result as one JSON document; everything else goes to stderr",
             )
         output.add_argument(
             "--print-completion",
             choices=shtab.SUPPORTED_SHELLS,
             action=_PrintCompletion,
-            help="print what completes this command's console name in a shell, and end",
+            help="print a completion script for this shell and exit",
         )
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """As ``argparse`` does, with places as :func:`datasets.common.files.location` tells them."""
+    def parse_known_args(  # type: ignore[override]  # without the overloads
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Parse as ``argparse`` does, with paths resolved by :func:`datasets.common.files.location`."""
         try:
             given = [at_home(each) for each in (sys.argv[1:] if args is None else args)]
         except ConfigError as error:
@@ -78,7 +82,7 @@ class _PrintCompletion(argparse.Action):
         parser.prog = console_name(parser.prog.removeprefix("python -m "))
         for action in parser._actions:
             if action.metavar in _COMPLETED:
-                action.complete = _COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]
+                action.complete = _COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]  # shtab's own
         print(shtab.complete(parser, values))
         parser.exit()
 
@@ -89,8 +93,9 @@ def console_name(module: str) -> str:
 
 
 def at_home(argument: str) -> str:
-    """A command line's argument with ``~`` told, which no shell does in ``--out=~/frames``."""
-    option, value = re.fullmatch(r"(--?[\w.-]+=)?(.*)", argument, re.DOTALL).groups("")  # type: ignore[union-attr]
+    """Expand ``~`` in an argument of a command line, which no shell does in ``--out=~/frames``."""
+    fits = re.fullmatch(r"(--?[\w.-]+=)?(.*)", argument, re.DOTALL)
+    option, value = fits.groups("")  # type: ignore[union-attr]  # it matches every text
     return option + location(value) if value.startswith("~") else argument
 
 
@@ -98,7 +103,7 @@ def at_home(argument: str) -> str:
 def command_line(prog: str, options: argparse.Namespace | None = None) -> Iterator[Tell]:
     """Turn errors of the project and of its surroundings into one line on stderr and exit code 2, Ctrl-C into 130.
 
-    Of the surroundings: whatever the operating system refuses. A standard stream that was closed becomes an empty one.
+    Errors of the surroundings are those of the operating system. A closed standard stream is replaced by an empty one.
 
     Args:
         prog: the command's name, for messages.
@@ -136,21 +141,21 @@ def command_line(prog: str, options: argparse.Namespace | None = None) -> Iterat
 
 @contextlib.contextmanager
 def no_progress() -> Iterator[None]:
-    """While inside, every new progress bar of this process stays invisible."""
+    """Hide every progress bar that this process creates inside the context."""
     begin = tqdm.__init__
 
     def begin_unseen(bar: Any, *given: Any, **named: Any) -> None:
         begin(bar, *given, **{**named, "disable": True})
 
-    tqdm.__init__ = begin_unseen  # type: ignore[method-assign, assignment]
+    tqdm.__init__ = begin_unseen  # type: ignore[method-assign, assignment]  # a patch
     try:
         yield
     finally:
-        tqdm.__init__ = begin  # type: ignore[method-assign]
+        tqdm.__init__ = begin  # type: ignore[method-assign]  # the patch undone
 
 
 def _plain(value: Any) -> Any:
-    """A result as JSON has it: arrays as lists, paths as text, null for a number that is not finite."""
+    """Convert a result to JSON types: arrays to lists, paths to text, numbers that are not finite to null."""
     if hasattr(value, "tolist"):  # of NumPy
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -174,10 +179,10 @@ def seed(text: str) -> int:
 
 
 def require_writable(path: str | Path, option: str, make_folders: bool = True) -> None:
-    """Refuse a file that cannot be written, without leaving a trace; folders that lack count as made, unless told not.
+    """Refuse a file that cannot be written, without leaving a trace; missing folders are no error if ``make_folders``.
 
     Raises:
-        ConfigError: it is a folder, or where it should lie is none, or one that cannot be written, or the disk is full.
+        ConfigError: the path is a folder, its parent is not a writable folder, or the disk is full.
     """
     path = Path(location(path))
     if path.is_dir():
@@ -186,7 +191,7 @@ def require_writable(path: str | Path, option: str, make_folders: bool = True) -
 
 
 def require_writable_folder(path: str | Path, option: str) -> None:
-    """Refuse a folder in which no file can be written, as :func:`require_writable` does; URLs are let pass."""
+    """Refuse a folder in which no file can be written, as :func:`require_writable` does; URLs are not checked."""
     path = location(path)
     if "://" not in path:
         _require_folder(Path(path), f"{option} {path}", make_folders=True)
@@ -196,7 +201,7 @@ def _require_folder(folder: Path, told: str, make_folders: bool) -> None:
     while make_folders and not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
-        raise ConfigError(f"{told}: {folder} is no folder; name a file in one that is there")
+        raise ConfigError(f"{told}: {folder} is not a folder; name a file in an existing folder")
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_TRIED_BYTES))

@@ -1,4 +1,4 @@
-"""Digests of the program behind a result, computed from its imports: what must not change in the middle of a run."""
+"""Digests of the program behind a result, computed from its imports, so that a change during a run is noticed."""
 
 import ast
 import hashlib
@@ -41,7 +41,7 @@ def import_closure(modules: Sequence[str]) -> list[str]:
 def code_digest(*modules: str) -> str:
     """Twelve hexadecimal digits that change with the code in the import closure of ``modules``, not with comments.
 
-    MuJoCo's version counts, too: another one may draw and move otherwise.
+    MuJoCo's version counts too: another version may render and simulate differently.
     """
     digest = hashlib.sha256(version("mujoco").encode())
     for name in import_closure(modules):
@@ -51,12 +51,13 @@ def code_digest(*modules: str) -> str:
 
 
 def code_only(source: str) -> str:
-    """Python source as its syntax tree, without comments and docstrings: what changes only when the program does."""
+    """The syntax tree of Python source without comments and docstrings: it changes only when the program does."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
+            kept = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+            node.body = kept  # type: ignore[attr-defined]  # of those nodes that have one
     return ast.dump(tree)
 
 

@@ -1,4 +1,4 @@
-"""Parameter files into frozen dataclasses, checked."""
+"""Read parameter files into frozen dataclasses and check them."""
 
 import math
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
 
 
 def _unknown(content: Any, params: Any, group: str = "") -> Iterator[str]:
-    """Keys that are in a file and not in what became of it: jsonargparse drops those with nothing but ``{}`` below."""
+    """Keys of a file that its dataclass does not have: jsonargparse silently drops those that hold only ``{}``."""
     if isinstance(content, list) and isinstance(params, list | tuple):
         for one, other in zip(content, params, strict=False):
             yield from _unknown(one, other, group)
@@ -68,7 +68,7 @@ def _unknown(content: Any, params: Any, group: str = "") -> Iterator[str]:
 
 
 def _at_home(value: Any) -> Any:
-    """A file's content with every place below the home folder told."""
+    """Expand every path below the home folder in a file's content."""
     if isinstance(value, dict):
         return {key: _at_home(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -78,9 +78,9 @@ def _at_home(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Within:
-    """What a number may be, written once beside its field: ``age_s: Annotated[float, Within(0, 2, "s")]``.
+    """The range of a number, written once beside its field: ``age_s: Annotated[float, Within(0, 2, "s")]``.
 
-    For a tuple it holds of each of its numbers. Not a number lies nowhere; None is let pass.
+    It applies to each number of a tuple. NaN lies in no range; None is accepted.
 
     Attributes:
         low, high: ends of the range, which belong to it unless ``above`` or ``below``.
@@ -97,7 +97,7 @@ class Within:
     rising: bool = False
 
     def __str__(self) -> str:
-        """In words, to follow the name: ``must lie in 0..2 s``."""
+        """The range in words that follow the name of the field: ``must lie in 0..2 s``."""
         unit = f" {self.unit}" if self.unit else ""
         if math.isinf(self.high) and self.low == 0:
             return "must be positive" if self.above else "must not be negative"
@@ -107,7 +107,7 @@ class Within:
         return f"must lie in {ends}{unit}"
 
     def holds(self, value: Any) -> bool:
-        """Whether a value may stay."""
+        """Whether a value lies in the range."""
         numbers = value if isinstance(value, tuple | list) else (value,)
         rises = not self.rising or all(one <= next_ for one, next_ in pairwise(numbers))
         return rises and all(self._holds(number) for number in numbers)
@@ -118,17 +118,17 @@ class Within:
 
 
 class Checked:
-    """A dataclass of parameters whose fields' :class:`Within` hold; conditions between fields extend ``__post_init__``.
+    """Parameters that check each field's :class:`Within`; checks between fields extend ``__post_init__``.
 
     Attributes:
-        PART: where the class stands in its file, with a dot, for messages: ``limits.``.
+        PART: the section of the file that holds the class, with a dot, for messages: ``limits.``.
     """
 
     PART: ClassVar[str] = ""
 
     @classmethod
     def renewed(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The values of a file with the keys of earlier versions written as today's."""
+        """Convert the values of a file from the keys of earlier versions to today's."""
         return values
 
     def __post_init__(self) -> None:

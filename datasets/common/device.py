@@ -1,4 +1,4 @@
-"""What every device has in common: opened whole or not at all, and released whatever happens."""
+"""The interface of every device: it opens completely or not at all, and is always released."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""Where files are, files that are there whole or not at all, and folders that this project may delete."""
+"""Paths and URLs, files that are written completely or not at all, and folders that this project may delete."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def location(text: str | Path) -> str:
     any other URL stays as it is.
 
     Raises:
-        ConfigError: there is no such home folder.
+        ConfigError: the home folder does not exist.
     """
     path = re.sub(r"^(file|local)://(localhost(?=/))?", "", str(text))
     if "://" in path or not path.startswith("~"):
@@ -34,21 +34,21 @@ def location(text: str | Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """What :func:`write_whole` wrote of figures.
+    """Read a JSON file of figures.
 
     Raises:
-        DataError: it is missing, or damaged.
+        DataError: the file is missing or damaged.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: no figures there, or damaged ({error}); make them again") from error
+        raise DataError(f"{path}: missing or damaged ({error}); run the command that writes it again") from error
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
-    """Write ``content`` to ``path`` by way of a file beside it, so that nobody ever reads half of it.
+    """Write ``content`` to a file beside ``path`` and rename it, so that no reader ever sees half of it.
 
-    Folders that lack are made; text is written as UTF-8. Whoever fails keeps the file that was there.
+    Missing folders are created; text is written as UTF-8. On failure the previous file stays as it was.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
@@ -66,10 +66,10 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
 
 
 def keep_previous(path: Path) -> Path | None:
-    """Copy the file at ``path``, which is about to be replaced, to ``NAME.1.SUFFIX``, or the next number that is free.
+    """Copy the file at ``path``, which is about to be replaced, to ``NAME.1.SUFFIX`` or the next free number.
 
     Returns:
-        Where the copy is; None where there is no file.
+        The path of the copy; None if there was no file.
     """
     if not path.exists():
         return None
@@ -81,10 +81,10 @@ def keep_previous(path: Path) -> Path | None:
 
 
 def own_folder(path: Path) -> Path:
-    """Make a folder that :func:`delete_own` may delete, or take up one that was made so.
+    """Create a folder that :func:`delete_own` may delete, or reuse one that was created by this function.
 
     Raises:
-        DataError: there is a folder with files of somebody else.
+        DataError: the folder holds files that this project did not write.
     """
     _require_own(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -93,10 +93,10 @@ def own_folder(path: Path) -> Path:
 
 
 def delete_own(path: Path) -> bool:
-    """Delete a folder that :func:`own_folder` made; whether there was one.
+    """Delete a folder that :func:`own_folder` created; returns whether there was one.
 
     Raises:
-        DataError: the folder was not made so, and stays.
+        DataError: the folder was created by something else; it stays.
     """
     _require_own(path)
     if path.is_symlink() or not path.is_dir():
@@ -107,13 +107,13 @@ def delete_own(path: Path) -> bool:
 
 def _require_own(path: Path) -> None:
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise DataError(f"{path}: is no folder of this project's; move it away or name another place")
+        raise DataError(f"{path}: was not created by this project; move it away or name another folder")
     names = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
     if names and MARK not in names:
-        raise DataError(f"{path} {holds_others(names)}; move them away or name another place")
+        raise DataError(f"{path} {holds_others(names)}; move them away or name another folder")
 
 
 def holds_others(names: list[str]) -> str:
-    """For a refusal: what somebody else's files there are."""
+    """Describe the files in a folder that this project did not write, for an error message."""
     more = ", ..." if len(names) > _SHOWN else ""
     return f"holds files that this project did not write ({', '.join(names[:_SHOWN])}{more})"

@@ -1,8 +1,8 @@
-"""How long something has been silent, counted only while this process ran."""
+"""A timer of silence that counts only while this process ran."""
 
 
 class SilenceTimer:
-    """Time without news, as seen by a watch that looks often.
+    """Measures the time without news for a watch that looks often.
 
     A process that the machine held up for half a second has not seen half a second of silence: what it waits for may
     lie unread in its sockets. So one look counts for at most ``longest_look_s``, however late it comes.

@@ -1,4 +1,4 @@
-"""Whether the computer slept: a clock that stands still with it cannot tell."""
+"""Detects whether the computer was suspended, by a clock that goes on meanwhile."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,8 @@ class Suspension:
     """Compares ``CLOCK_BOOTTIME``, which goes on in a suspended computer, with ``time.monotonic``, which does not.
 
     Args:
-        running: the clock that stands still, s; ``always``: the one that does not.
+        running: the clock that stops in a suspended computer, s.
+        always: the clock that goes on, s.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class Suspension:
         self._ahead_s = boot - before
 
     def lasted_s(self) -> float:
-        """How long the computer has slept since this was made, at least; 0 below 20 ms.
+        """Time, s, that the computer was suspended since this object was created, at least; 0 below 20 ms.
 
         Read between the two clocks' readings or not, a program that is held up between them has not slept: the later
         reading of the clock that stands still counts.

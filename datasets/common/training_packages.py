@@ -1,4 +1,4 @@
-"""Which packages only training needs, and how a command says that they lack. Imports the standard library alone."""
+"""The packages that only training needs, and the message of a command that misses them. Imports no other package."""
 
 import sys
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Many tasks on several processes: of this machine, or of a Ray cluster. One place for all that can happen to them."""
+"""Runs many tasks in several processes, of this machine or of a Ray cluster, and handles all their failures."""
 
 import argparse
 import contextlib
@@ -59,7 +59,7 @@ def _quota_files() -> Iterator[Sequence[Path]]:
 
 
 class Pool(AbstractContextManager["Pool"], Protocol):
-    """Processes that carry out tasks; closed by leaving ``with``, after which none of them is left."""
+    """A pool of processes that run tasks; leaving ``with`` closes it and ends all of them."""
 
     def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
         """Yield the index and the result of each task, in whatever order they end.
@@ -75,7 +75,7 @@ class Pool(AbstractContextManager["Pool"], Protocol):
 
 
 class ThisProcess:
-    """One task after the other, here."""
+    """A pool that runs one task after the other in this process."""
 
     _function: Callable[[Any], Any] | None = None
 
@@ -96,7 +96,7 @@ class ThisProcess:
 
 
 class LocalProcesses:
-    """Worker processes of this machine with a thread each, started once and kept for all that is run.
+    """A pool of worker processes of this machine with one thread each, started once and kept for all tasks.
 
     Ctrl-C reaches this process alone: tasks under way are finished, or ended where ``interruptible`` or where it is
     pressed again, and no other is begun. Should this process die, its workers end by themselves.
@@ -106,7 +106,7 @@ class LocalProcesses:
         interruptible: leaving early ends the tasks under way. For tasks that last minutes and write whole or nothing.
 
     Raises:
-        ConfigError: the computer gives no processes, or nothing to share between them.
+        ConfigError: the computer cannot start processes or shared semaphores.
     """
 
     def __init__(self, workers: int, interruptible: bool = False) -> None:
@@ -195,7 +195,7 @@ class RayCluster:
 
 @dataclass(frozen=True)
 class Workers:
-    """How many processes there are to be, and where.
+    """The number of worker processes and where they run.
 
     Attributes:
         count: processes; of an existing cluster at ``address``, as many as it has.
@@ -215,10 +215,10 @@ class Workers:
 
     @classmethod
     def of(cls, options: argparse.Namespace, otherwise: int | None = None) -> "Workers":
-        """Those of a command line; ``otherwise`` processes (None: one per core) where it names no number.
+        """The workers of a command line; by default ``otherwise`` processes (None: one per core).
 
         Raises:
-            ConfigError: no worker at all, or an address without Ray.
+            ConfigError: the number is below one, or an address is given without Ray.
         """
         count = options.workers if options.workers is not None else otherwise
         return cls(usable_cores() if count is None else count, options.backend, options.address)
@@ -231,7 +231,7 @@ class Workers:
 
 
 def add_worker_options(parser: argparse.ArgumentParser, otherwise: str | None = None) -> None:
-    """Add ``--workers``, ``--backend`` and ``--address``; ``otherwise`` says what holds without the first."""
+    """Add ``--workers``, ``--backend`` and ``--address``; ``otherwise`` describes the default of the first."""
     otherwise = otherwise or f"one per core, here {usable_cores()}"
     parser.add_argument("--workers", type=int, metavar="N", help=f"processes (default: {otherwise})")
     parser.add_argument(
@@ -253,7 +253,7 @@ def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[Result]:
 
 @contextlib.contextmanager
 def _start_errors() -> Iterator[None]:
-    """Turn what the system refuses while workers start into a ConfigError: semaphores live in /dev/shm, for one."""
+    """Turn operating system errors at the start of workers, such as a full /dev/shm, into a ConfigError."""
     try:
         yield
     except OSError as error:
@@ -268,7 +268,7 @@ _kept: tuple[bytes, Callable[[Any], Any]] | None = None
 
 
 def _call(pickled: bytes, task: Any, folder: str | None = None) -> Any:
-    """Carry out one task in a worker process, in ``folder`` where it is there."""
+    """Run one task in a worker process, in ``folder`` if it exists."""
     global _kept
     if folder is not None and os.path.isdir(folder):
         os.chdir(folder)
@@ -286,7 +286,7 @@ def _close(function: Callable[[Any], Any] | None) -> None:
 
 @contextlib.contextmanager
 def _at_ctrl_c(act: Callable[[], object]) -> Iterator[None]:
-    """Call ``act`` at Ctrl-C, and raise it at the end only: loky torn out of its waiting would hang."""
+    """Call ``act`` at Ctrl-C and raise KeyboardInterrupt only at the end: loky would hang if it were interrupted."""
     if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
         yield
         return
@@ -307,7 +307,7 @@ def _at_ctrl_c(act: Callable[[], object]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ctrl_c_held_back() -> Iterator[None]:
-    """Let Ctrl-C wait until the end, and be blocked in the processes begun meanwhile, from their first moment on."""
+    """Defer Ctrl-C until the end, and block it from the start in processes that are started meanwhile."""
     resource_tracker.ensure_running()  # whose start would let it through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -317,7 +317,7 @@ def _ctrl_c_held_back() -> Iterator[None]:
 
 
 def _begin_worker(parent: int) -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
+    """Make a worker ignore Ctrl-C and end with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

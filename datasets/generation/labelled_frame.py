@@ -1,4 +1,4 @@
-"""From the number of a frame to its images and labels."""
+"""Draws the images and labels of a frame from its number."""
 
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ class Drawer(Protocol):
         ...
 
     def close(self) -> None:
-        """Free what it holds; idempotent."""
+        """Release all resources; idempotent."""
         ...
 
 

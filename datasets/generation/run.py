@@ -1,4 +1,4 @@
-"""One run of frame generation: what is drawn, where to, and what becomes of what is there already."""
+"""One run of frame generation: what it draws, where to, and what it does with existing frames."""
 
 import math
 import shutil
@@ -31,7 +31,7 @@ _ROOT_KEYS = {"complete", "program"}
 
 @dataclass(frozen=True)
 class Run:
-    """One call of this command: what to draw, where to, and what to do with what is there already.
+    """The plan of one run: what to draw, where to, and what to do with existing frames.
 
     ``existing`` "resume" keeps finished splits, goes on with unfinished ones and refuses those of other parameters;
     "redraw" goes on with an interrupted run of the same parameters and program, and draws everything else anew.
@@ -44,10 +44,10 @@ class Run:
     make_drawer: DrawerFactory = SceneDrawer
 
     def draw(self, pool: Pool, quiet: bool = False) -> tuple[int, int]:
-        """Draw what is missing; how many frames were drawn, and how many there are now.
+        """Draw the missing frames; returns how many were drawn and how many there are now.
 
         Raises:
-            DataError: what is there does not fit, a worker died, or the place cannot be written.
+            DataError: existing frames do not fit, a worker died, or the store cannot be written.
         """
         writers = self._begin()
         total = sum(writer.frames for writer in writers.values())
@@ -71,7 +71,7 @@ class Run:
         return open_group(self.url, mode="a")
 
     def _begin(self) -> dict[str, SplitWriter]:
-        """Clear away what must go and open all splits; what is to be refused is refused before anything is touched."""
+        """Delete outdated frames and open all splits; everything is checked before anything is changed."""
         program = code_digest("datasets.generation.labelled_frame")
         with storage_errors(f"writing {self.url}"):
             attributes = self._attributes()
@@ -98,7 +98,7 @@ class Run:
         return writers
 
     def _require_room(self, descriptions: Mapping[str, Mapping[str, Any]]) -> None:
-        """Refuse a disk that cannot hold the splits: what is there of them is kept or makes room."""
+        """Refuse a disk without room for the splits; existing frames of them count as room."""
         place = location(self.url)
         if "://" in place:
             return
@@ -116,14 +116,14 @@ class Run:
             )
 
     def _remove(self, split: str) -> None:
-        """Delete what was drawn of a split, and say so."""
+        """Delete the frames of a split, and report it."""
         found = found_description(self.url, split)
         if files := StoredFiles(self.url, split).remove():
             frames = "a beginning" if found is None else f"{found['frames']} frames drawn before"
             print(f"{self.url}/{split}: deleted {frames} ({files} files)")
 
     def _attributes(self) -> dict[str, Any]:
-        """The store's own; raises DataError where it is another program's."""
+        """The attributes of the store; raises DataError if another program wrote it."""
         try:
             found = dict(open_group(self.url).attrs)
         except FileNotFoundError:
@@ -136,7 +136,7 @@ class Run:
         return found
 
     def _description(self, plan: SplitPlan, anew: bool) -> Mapping[str, Any]:
-        """What the split's group is to say of itself; no frames, and why, where the official arm is not at hand."""
+        """The attributes of the split's group; without the official arm's meshes, zero frames and the reason."""
         wanted = {"arm_model": plan.randomization.arm, **plan.description()}
         reason = menagerie_available() if plan.randomization.arm == "menagerie" else None
         drawn = found_description(self.url, plan.name) is not None and not changed_keys(self.url, plan.name, wanted)
@@ -146,10 +146,10 @@ class Run:
         return {**wanted, "frames": 0, "reason": reason}
 
     def _unfit(self, split: str, wanted: Mapping[str, Any]) -> bool:
-        """Whether the split that is there must be deleted before it is drawn.
+        """Whether an existing split must be deleted before it is drawn.
 
         Raises:
-            DataError: it has other parameters, and is not to be deleted without being told to.
+            DataError: it has other parameters, and deleting it needs ``--redraw``.
         """
         found = found_description(self.url, split)
         if found is None:

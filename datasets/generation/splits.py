@@ -42,7 +42,7 @@ class SplitParams(Checked):
     Attributes:
         frames: how many.
         seed: of the split; frame i has the scene seed ``SeedSequence([seed, i])``.
-        camera: where the camera stands and what the estimator is told of it.
+        camera: where the camera stands, and the pose that the estimator is given.
         arm: whose shapes are drawn.
         looks: which images are kept; without them all the labels and seeds remain, to draw from.
         depth_noise: range of the depth sensor's noise level, when not the shared one.
@@ -102,7 +102,7 @@ class SplitPlan:
         """The plan of one split.
 
         Raises:
-            ConfigError: no such split.
+            ConfigError: the file has no split of that name.
         """
         if name not in params.splits:
             raise ConfigError(f"unknown split {name!r}; the parameter file has {', '.join(params.splits)}")
@@ -121,7 +121,7 @@ class SplitPlan:
         )
 
     def scene_seed(self, index: int) -> int:
-        """Seed of frame ``index``, the same whoever draws it."""
+        """Seed of frame ``index``, the same for every worker."""
         return int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0])
 
     def description(self) -> Mapping[str, Any]:
@@ -136,6 +136,6 @@ def scenes_digest(frames: str, split: str, rig: Rig) -> str:
     """Twelve hexadecimal digits of how ``split`` of the parameter file ``frames`` randomizes scenes.
 
     Raises:
-        ConfigError: as :func:`datasets.common.config.load_params`; no such split.
+        ConfigError: as :func:`datasets.common.config.load_params`; or the split is missing.
     """
     return fingerprint([SplitPlan.of(load_params(frames, FramesParams), split, rig).randomization.as_plain()])

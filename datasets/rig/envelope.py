@@ -16,7 +16,7 @@ from datasets.rig.projection import Array, Intrinsics
 
 Range = tuple[float, float]
 FOCAL_WIDTH_PX = 640
-"""Focal lengths are told as those of an image this wide for its height, 4:3: one of 16:9 counts by its height."""
+"""Focal lengths are scaled to an image of this width and height (4:3); one of 16:9 is scaled by its height."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class CameraEnvelope(Checked):
     focal_px: Annotated[Range, Within(100, 3000, "px", rising=True)] = (380.0, 950.0)
 
     def faults(self, t_base_camera: Array, intrinsics: Intrinsics, point_m: Array) -> list[str]:
-        """What of a camera at a pose (4x4) lies outside, seen from ``point_m`` ``(3,)``; empty for one inside."""
+        """Values of a camera at a pose (4x4) that lie outside, in words, seen from ``point_m`` ``(3,)``."""
         distance = float(np.linalg.norm(np.asarray(t_base_camera, dtype=float)[:3, 3] - point_m))
         side, elevation = direction_deg(t_base_camera, point_m)
         found = {

@@ -1,4 +1,4 @@
-"""What a camera gives: one aligned RGB-D image with the time it was taken."""
+"""One aligned RGB-D image with the time of its capture."""
 
 from dataclasses import dataclass
 

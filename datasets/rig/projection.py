@@ -82,7 +82,7 @@ class Window:
         """
         u, v = (float(value) for value in np.asarray(uv))
         if not np.isfinite([u, v]).all():
-            raise DataError(f"no window can be cut about pixel ({u}, {v}): the estimate is no number")
+            raise DataError(f"no window can be cut about pixel ({u}, {v}): the estimate is not a number")
         left = np.clip(np.floor(u - side_px / 2 + 0.5), 0, max(intrinsics.width - side_px, 0))
         top = np.clip(np.floor(v - side_px / 2 + 0.5), 0, max(intrinsics.height - side_px, 0))
         return cls(float(left) - 0.5, float(top) - 0.5, float(side_px), float(side_px))

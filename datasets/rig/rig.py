@@ -37,7 +37,7 @@ class Box:
     z_m: Interval
 
     def check(self, name: str) -> None:
-        """Raise ConfigError naming the key below ``name`` that is empty or no length in metres."""
+        """Raise ConfigError naming the key below ``name`` whose range is empty or is not a length in metres."""
         for axis, (low, high) in zip("xyz", (self.x_m, self.y_m, self.z_m), strict=True):
             if not low < high:
                 raise ConfigError(
@@ -126,7 +126,7 @@ class Rig(Checked):
 
     @classmethod
     def renewed(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Values as version 0.1 wrote them, which gave the fovea's width in px of the rig's own camera."""
+        """Convert values of version 0.1, which gave the fovea's width in px of the rig's own camera."""
         if "fovea_side_px" not in values or "fovea_width_m" in values:
             return values
         kept = {key: value for key, value in values.items() if key != "fovea_side_px"}

@@ -53,7 +53,7 @@ class FramesDataModule(pl.LightningDataModule):
         """Check both splits before anything is trained.
 
         Raises:
-            DataError: a split is missing, unfinished, cut short, of another rig, or lacks the look.
+            DataError: a split is missing, unfinished, cut short, drawn for another rig, or without the look.
         """
         if stage in (None, "fit"):
             self._stream(self._train_split, shuffled=True)

@@ -4,7 +4,7 @@ Layout of a recording, a group like a split's, with M frames so far::
 
     native/rgb (M, 480, 640, 3) uint8    native/depth (M, 480, 640) uint16, 0.1 mm, 0 = no reading
     timestamp (M,) s                     tcp, joints, intrinsics, T_base_camera, T_base_camera_told, as in a split
-    further columns (M, ...) float64     as the writer was told; NaN where a step had none
+    further columns (M, ...) float64     as given to the writer; NaN where a step had none
 """
 
 import queue
@@ -87,7 +87,7 @@ class RecordingWriter:
         with storage_errors(f"writing {self.where}"):
             root = open_group(url, mode="a")
             if name in list(root.keys()):
-                raise DataError(f"{self.where}: a recording of that name is there; choose another name")
+                raise DataError(f"{self.where}: a recording of that name exists; choose another name")
             fixed = {"version": VERSION, "rig": rig.to_json(), "looks": ["native"], "segment_frames": self._segment}
             self._group = root.create_group(name, attributes={**(attributes or {}), **fixed, "frames": 0})
             create_columns(self._group, self._columns, 0, self._segment)
@@ -132,7 +132,7 @@ class RecordingWriter:
         """Write what waits, however long the disk takes, and end the recording; idempotent.
 
         Raises:
-            DataError: something could not be written; ``written`` tells how much was.
+            DataError: some steps could not be written; ``written`` counts those that were.
         """
         if self._thread.is_alive():
             self._waiting.put(None)
@@ -194,7 +194,7 @@ class RecordingWriter:
 
 
 class Recording(GroupReader):
-    """A recording, whether it was ended, is still being written, or was killed.
+    """Reads a recording that is finished, still being written, or was cut off by a kill.
 
     Segments at the end that are missing or damaged are left out: ``frames`` counts what can be read.
     """
@@ -204,7 +204,7 @@ class Recording(GroupReader):
         """The recording of a run's folder, or the recording at ``path`` itself.
 
         Raises:
-            DataError: there is none.
+            DataError: there is no recording.
         """
         path = Path(location(path))
         path = path / FRAMES if (path / FRAMES).is_dir() else path
@@ -228,7 +228,7 @@ class Recording(GroupReader):
         """One native frame as the camera gave it.
 
         Raises:
-            DataError: beyond the end, or damaged.
+            DataError: ``index`` lies beyond the end, or the frame is damaged.
         """
         if not 0 <= index < self.frames:
             raise DataError(f"{self.where}: no frame {index}, it has {self.frames}")
@@ -256,7 +256,7 @@ class Recording(GroupReader):
 def _as_data_error(error: Exception, where: str) -> DataError:
     if isinstance(error, DataError):
         return error
-    failure = DataError(f"writing {where}: {type(error).__name__} {error}; what came before it can be read")
+    failure = DataError(f"writing {where}: {type(error).__name__} {error}; everything before it can be read")
     failure.__cause__ = error
     return failure
 
@@ -274,5 +274,5 @@ def recording_columns(camera: Intrinsics, further: Mapping[str, tuple[int, ...]]
         **LABELS,
     }
     if taken := sorted(standard.keys() & further.keys()):
-        raise DataError(f"recording columns {', '.join(taken)} have a meaning already; choose other names")
+        raise DataError(f"recording columns {', '.join(taken)} have names of standard columns; choose other names")
     return {**standard, **{name: Column(tuple(shape), "float64") for name, shape in further.items()}}

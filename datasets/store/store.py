@@ -12,7 +12,7 @@ Layout of a split, with N frames::
     tcp_seen, base_seen (N, 3) m, where the depth camera, with its scale and warp, places the TCP and the base's point
     intrinsics (N, 4) px                 image_px (N, 2), width and height of the native image
     T_base_camera (N, 4, 4), where the camera is
-    scene_seed (N,) uint64               T_base_camera_told (N, 4, 4), where the estimator is told it is
+    scene_seed (N,) uint64               T_base_camera_told (N, 4, 4), the pose that the estimator is given
 """
 
 import contextlib
@@ -98,7 +98,7 @@ _KNOWN = {name: column for look in get_args(LookName) for name, column in schema
 
 
 def _fault_of(name: str, array: zarr.Array) -> str | None:
-    """Why an array is not read, by its description alone: no file of it was touched yet."""
+    """Why an array cannot be read, judged by its description alone, before any of its files is opened."""
     codecs, more = getattr(array.metadata, "codecs", (None,)), getattr(array.metadata, "storage_transformers", None)
     if more or not all(type(codec) in _CODECS for codec in codecs):
         return f"stored by filters that are not this project's ({', '.join(type(codec).__name__ for codec in codecs)})"
@@ -125,7 +125,7 @@ def depth_to_metres(units: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 @contextlib.contextmanager
 def storage_errors(doing: str) -> Iterator[None]:
-    """Turn what a file system raises while ``doing`` something (disk full, no permission, ...) into a `DataError`."""
+    """Turn errors of the file system (disk full, no permission, ...) while ``doing`` something into a `DataError`."""
     try:
         yield
     except OSError as error:
@@ -145,15 +145,15 @@ def open_store(url: str, read_only: bool = True) -> LocalStore | FsspecStore:
             return FsspecStore.from_url(place, read_only=read_only)
         return LocalStore(place, read_only=read_only)
     except (ValueError, ImportError) as error:
-        raise DataError(f"{url}: not a place frames can be kept: {error}") from error
+        raise DataError(f"{url}: frames cannot be stored there: {error}") from error
 
 
 def open_group(url: str, name: str = "", mode: Literal["r", "r+", "a"] = "r") -> zarr.Group:
-    """A group of the store at ``url``; "a" makes one that is not there.
+    """A group of the store at ``url``; mode "a" creates a missing one.
 
     Raises:
-        FileNotFoundError: it is not there.
-        DataError: what is there is damaged, or no group.
+        FileNotFoundError: the group is missing.
+        DataError: the group is damaged, or something else lies there.
     """
     try:
         return zarr.open_group(open_store(url, read_only=mode == "r"), path=name, mode=mode, zarr_format=3)
@@ -171,9 +171,9 @@ _OWN_ATTRIBUTES = {"version", "rig", "looks", "frames"}
 
 
 class StoredFiles:
-    """The plain files of a store or of one group, to be listed and deleted whatever file system they are on.
+    """Lists and deletes the files of a store or of one group, on any file system.
 
-    What this project did not write is never deleted: a group has its attributes, and nothing else may lie in it.
+    Files that this project did not write are never deleted: a group must have its attributes and hold nothing else.
     """
 
     def __init__(self, url: str, group: str = "") -> None:
@@ -199,7 +199,7 @@ class StoredFiles:
         return dict(sorted(totals.items()))
 
     def remove_partial(self, deep: bool = True) -> None:
-        """Delete what a killed writer left half written; not ``deep``: of the group's own description alone."""
+        """Delete the half-written files of a killed writer; unless ``deep``, those of the group's description only."""
         if deep:
             paths = list(self.sizes())
         else:
@@ -207,21 +207,21 @@ class StoredFiles:
         self._delete([path for path in paths if _is_partial(path)])
 
     def remove(self) -> int:
-        """Delete the group with everything in it; how many files there were.
+        """Delete the group with everything in it; returns the number of files.
 
         Raises:
-            DataError: something is there that this project did not write, and nothing was deleted.
+            DataError: the group holds files that this project did not write; nothing was deleted.
         """
         files = self._own_files()
         self._delete(files)
         return len(files)
 
     def require_own(self) -> None:
-        """Raise DataError where :meth:`remove` would."""
+        """Raise the DataError that :meth:`remove` would raise."""
         self._own_files()
 
     def _own_files(self) -> list[str]:
-        """All files; raises DataError where one is somebody else's."""
+        """All files of the group; raises DataError if this project did not write one of them."""
         files = list(self.sizes())
         if "zarr.json" not in files:  # nothing, or cut short while it was being created
             others = [path or "a file" for path in files if not _is_partial(path)]
@@ -235,14 +235,14 @@ class StoredFiles:
         return files
 
     def _attributes(self) -> dict[str, Any]:
-        """The group's; none where its description is damaged."""
+        """The attributes of the group; empty if its description is damaged."""
         try:
             return dict(json.loads(self._fs.cat_file(f"{self._folder}/zarr.json"))["attributes"])
         except (ValueError, KeyError, TypeError):
             return {}
 
     def _delete(self, paths: list[str]) -> None:
-        """Delete files, and the folders that this leaves empty."""
+        """Delete files and the folders that become empty."""
         folders = {""} if paths else set()
         for path in paths:
             self._fs.rm_file(f"{self._folder}/{path}")
@@ -287,7 +287,7 @@ class GroupReader:
     """Rows of a finished split or of a recording.
 
     Raises:
-        DataError: there is no such group, or another version of this project wrote it.
+        DataError: the group is missing, or another version of this project wrote it.
     """
 
     def __init__(self, url: str, group: str) -> None:
@@ -333,7 +333,7 @@ class GroupReader:
         """Rows ``start:stop`` of an array as stored.
 
         Raises:
-            DataError: no such array, or its files are missing or damaged.
+            DataError: the array or one of its files is missing or damaged.
         """
         stop = self.frames if stop is None else min(stop, self.frames)
         if name not in self.arrays:
@@ -370,7 +370,7 @@ class FrameStore(GroupReader):
     """A finished split, as ``python -m datasets.generate`` leaves it.
 
     Raises:
-        DataError: also where the split is not finished, was not drawn, or lacks files.
+        DataError: the split is missing, unfinished or was not drawn, or some of its files are missing.
     """
 
     def __init__(self, url: str, split: str) -> None:

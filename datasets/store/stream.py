@@ -57,7 +57,7 @@ class LookStream(IterableDataset[Batch]):
 
     Args:
         store: the split to read.
-        look: which look; a split that lacks it is refused.
+        look: which look; a split without it is refused.
         rig: the rig the frames must have been drawn for.
         batch_size: frames in a batch, at most.
         seed: of the shuffling, the same on all ranks; None keeps the frames in order.
@@ -138,7 +138,7 @@ class LookStream(IterableDataset[Batch]):
 
 
 class _Pool:
-    """Rows of a few shards in an order of their own."""
+    """A buffer of rows from a few shards in shuffled order."""
 
     def __init__(self) -> None:
         self._rows: dict[str, NDArray[Any]] = {}
@@ -169,7 +169,7 @@ def _to_batch(rows: dict[str, NDArray[Any]]) -> Batch:
 
 
 class StreamLoader(DataLoader[Batch]):
-    """Loads a :class:`LookStream`, telling it at the start of each pass which epoch it is (the shuffling's seed)."""
+    """Loads a :class:`LookStream` and sets its epoch, which seeds the shuffling, at the start of each pass."""
 
     def __init__(self, stream: LookStream, workers: int, epoch: Callable[[], int] | None = None) -> None:
         super().__init__(stream, batch_size=None, num_workers=workers)

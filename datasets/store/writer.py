@@ -24,10 +24,10 @@ _PROGRESS_KEYS = ("complete", "stored_bytes")
 
 
 def found_description(url: str, split: str) -> dict[str, Any] | None:
-    """What the split that is there was drawn with; None when there is none, or only a beginning without frames.
+    """The parameters of an existing split; None if there is no split, or one without any frames yet.
 
     Raises:
-        DataError: what is there is a recording.
+        DataError: a recording lies there.
     """
     try:
         group = open_group(url, split)
@@ -41,7 +41,7 @@ def found_description(url: str, split: str) -> dict[str, Any] | None:
 
 
 def changed_keys(url: str, split: str, description: Mapping[str, Any]) -> list[str]:
-    """Dotted keys in which the split that is there differs from ``description``; none when there is no split."""
+    """Dotted keys in which an existing split differs from ``description``; empty if there is no split."""
     found = found_description(url, split)
     return [] if found is None else differing_keys(found, _plain(description))
 
@@ -51,7 +51,7 @@ def _plain(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SplitWriter:
-    """One split being written. Each process opens its own; a shard is written by one of them."""
+    """Writes one split. Each process opens a writer of its own, and each shard is written by one process."""
 
     def __init__(self, url: str, split: str) -> None:
         self.url, self.split = url, split
@@ -62,13 +62,13 @@ class SplitWriter:
     def begin(
         cls, url: str, split: str, columns: Mapping[str, Column], description: Mapping[str, Any]
     ) -> "SplitWriter":
-        """Create the split, or take it up where an earlier run left it.
+        """Create the split, or continue where an earlier run left it.
 
         ``description`` has ``frames``, ``shard_frames`` and whatever else decides the frames' bytes; it becomes the
         group's attributes.
 
         Raises:
-            DataError: the split there is of another description, or the place cannot be written.
+            DataError: an existing split has another description, or the folder cannot be written.
         """
         if changed := changed_keys(url, split, description):
             raise DataError(

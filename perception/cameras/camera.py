@@ -29,7 +29,7 @@ class Camera(Device):
         """The newest frame, within 50 ms; raises DeviceError when it is older than ``max_age_s``."""
 
     def begin_goal(self, index: int) -> float | None:
-        """Say that the arm is at rest, to set out for another goal (from 0): older frames are not to be acted on.
+        """Begin goal ``goal_index`` (from 0) with the arm at rest: older frames must not be acted on.
 
         A live camera waits for a new frame and says when it was taken (``time.monotonic``); one that plays a run goes
         on to the frames of that goal, and says nothing.

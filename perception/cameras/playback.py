@@ -1,4 +1,4 @@
-"""A recording as a camera: the same calls and the same frames, as fast as they are read."""
+"""A camera that plays a recording: the same calls and the same frames, as fast as they are read."""
 
 import atexit
 import time
@@ -19,7 +19,7 @@ def open_recording(path: Path, rig: Intrinsics, settings: CameraParams) -> Recor
     """A recording by its path: a ``.db3`` or ``.bag`` file of librealsense, or the folder of a recorded run.
 
     Raises:
-        DataError: there is none, or it is damaged.
+        DataError: the recording is missing or damaged.
         DeviceError: it was recorded with a camera unlike the rig's.
     """
     if path.is_dir():
@@ -48,7 +48,7 @@ class PlaybackCamera(Camera):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the recording is open, be it at its end."""
+        """Whether the recording is open, even if it has reached its end."""
         return self._recording is not None
 
     @property
@@ -77,7 +77,7 @@ class PlaybackCamera(Camera):
         atexit.register(self.disconnect)  # as for a live camera: no thread inside librealsense at the very end
 
     def begin_goal(self, index: int) -> None:
-        """Go on to the frames that were recorded on the way to a goal; one frame on where they tell no goals.
+        """Skip to the frames that were recorded on the way to a goal; to the next frame in a recording without goals.
 
         Raises:
             RecordingEnded: no frame of it or of a later goal is left.
@@ -98,7 +98,7 @@ class PlaybackCamera(Camera):
         return replace(frame, timestamp=time.monotonic())
 
     def read_latest(self, max_age_s: float) -> Frame:
-        """The next frame, as :meth:`read`: it is of now, however old it may be."""
+        """The next frame, as :meth:`read`; it counts as new, whatever its age."""
         return self.read()
 
     def disconnect(self) -> None:
@@ -114,7 +114,7 @@ class PlaybackCamera(Camera):
         return self._recording
 
     def _next(self) -> Frame:
-        """The frame that comes next; it stays so until it is given."""
+        """The next frame, kept until it is delivered."""
         recording = self._require()
         if self._ahead is None:
             self._ahead = recording.next()

@@ -1,4 +1,4 @@
-"""What perception says: where the TCP is, and how sure it is of that."""
+"""The answer of perception: the position of the TCP and its uncertainty."""
 
 from dataclasses import dataclass
 from typing import Protocol

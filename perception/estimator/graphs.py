@@ -1,4 +1,4 @@
-"""ONNX graphs are looked at before they are run: a file from elsewhere gets no more memory than a network needs."""
+"""Checks ONNX graphs before they run, so that a file from elsewhere gets no more memory than a network needs."""
 
 import math
 from pathlib import Path
@@ -16,10 +16,10 @@ _LISTED = 5
 
 
 def open_graph_file(path: Path, remedy: str) -> onnxruntime.InferenceSession:
-    """A session of one thread on a graph that was looked at; ``remedy`` is what the error tells to do.
+    """A session of one thread on a graph that was checked; ``remedy`` is the advice of the error message.
 
     Raises:
-        ModelError: no network, or one that needs other files, computes values of a size nobody can tell or one that
+        ModelError: not a network, or one that needs other files, computes values of unknown size or of a size that
             is absurd, or brings operators of its own.
     """
     options = onnxruntime.SessionOptions()
@@ -27,7 +27,9 @@ def open_graph_file(path: Path, remedy: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     try:
         if path.stat().st_size > _MOST_FILE_BYTES:
-            raise ModelError(f"{path}: {path.stat().st_size / 2**20:.0f} MB, no network of this project; {remedy}")
+            raise ModelError(
+                f"{path}: {path.stat().st_size / 2**20:.0f} MB, which is not a network of this project; {remedy}"
+            )
         content = path.read_bytes()
         model = onnx.load_model_from_string(content)
         if fault := _fault_of(model):
@@ -41,14 +43,14 @@ def open_graph_file(path: Path, remedy: str) -> onnxruntime.InferenceSession:
 
 
 def _fault_of(model: onnx.ModelProto) -> str | None:
-    """Why a graph is not run, in words; None for one that is."""
+    """Why a graph is refused, in words; None for one that is accepted."""
     graph = model.graph
     attributes = [attribute for node in graph.node for attribute in node.attribute]
     domains = {each.domain for each in (*model.opset_import, *graph.node)} - {"", "ai.onnx"}
     if domains:
-        return f"it brings operators of its own ({', '.join(sorted(domains))})"
+        return f"it needs operators that ONNX does not define ({', '.join(sorted(domains))})"
     if model.functions or any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
-        return "it holds graphs within its graph, whose memory cannot be told"
+        return "it contains nested graphs, whose memory is unknown before they run"
     tensors = [
         *graph.initializer,
         *(each.t for each in attributes if each.HasField("t")),
@@ -63,7 +65,7 @@ def _fault_of(model: onnx.ModelProto) -> str | None:
     names = {name for node in graph.node for name in node.output if name} | {each.name for each in graph.input}
     unknown = sorted(name for name in names if sizes.get(name) is None)
     if unknown:
-        return f"the size of {', '.join(unknown[:_LISTED])} cannot be told before it runs"
+        return f"the size of {', '.join(unknown[:_LISTED])} is unknown before it runs"
     elements = sum(sizes[name] or 0 for name in names) + sum(math.prod(tensor.dims) for tensor in tensors)
     if _BYTES_EACH * elements > _MOST_BYTES:
         return f"it asks for {_BYTES_EACH * elements / 2**30:.1f} GB of memory, limit {_MOST_BYTES / 2**30:.0f} GB"

@@ -23,7 +23,7 @@ def read_description(
         files: all that must be there, the description first.
         kind: what it is the folder of, for messages.
         again: what to do about a file that is missing or damaged.
-        parse: takes the keys that are needed; what it raises for those that lack or have another type is damage.
+        parse: reads the needed keys; what it raises for a missing key or a wrong type is reported as damage.
 
     Raises:
         ModelError: a file is missing, or the description is damaged.

@@ -1,6 +1,6 @@
 r"""Checks the camera's pose and scale by what every frame shows of the table and the arm's base; corrects both.
 
-Where the camera was told to stand differs from where it stands by a small motion :math:`(t, w)` about its centre
+The calibrated pose of the camera differs from its true pose by a small motion :math:`(t, w)` about its centre
 :math:`c`, and depth reads too far by the share :math:`s`, so that a point :math:`p` appears at
 
 .. math:: p' = p + t + w \times (p - c) + s\,(p - c)

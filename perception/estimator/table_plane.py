@@ -2,8 +2,8 @@ r"""Corrects the camera's pose by the table, which the base frame puts at z = 0 
 
 Points near the table, as the calibrated pose has it, are fitted with a plane :math:`n \cdot p = d`, by least squares on
 z reweighted after Tukey (Beaton & Tukey 1974), so that clutter, holes and the arm weigh nothing. The smallest rigid
-motion that brings the plane to z = 0 corrects the camera's height and its two tilts; the table does not tell the other
-three degrees of freedom.
+motion that brings the plane to z = 0 corrects the camera's height and its two tilts; the table does not determine the
+other three degrees of freedom.
 """
 
 from dataclasses import dataclass

@@ -32,4 +32,4 @@ def write_curves(log: Path, folder: Path, name: str) -> None:
 def _draw(axes: object, rows: list[dict[str, str]], column: str, label: str) -> None:
     points = [(int(row["step"]), float(row[column])) for row in rows if row.get(column)]
     if points:
-        axes.plot(*zip(*points, strict=True), label=label)  # type: ignore[attr-defined]
+        axes.plot(*zip(*points, strict=True), label=label)  # type: ignore[attr-defined]  # imported late

@@ -50,8 +50,8 @@ class Regressor(pl.LightningModule):
         learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
         loss: LossWeights = LossWeights(),  # noqa: B008  (frozen)
-        augment: AugmentSettings = AugmentSettings(),  # noqa: B008
-        glance_error: GlanceError = GlanceError(),  # noqa: B008
+        augment: AugmentSettings = AugmentSettings(),  # noqa: B008  (frozen)
+        glance_error: GlanceError = GlanceError(),  # noqa: B008  (frozen)
         autocast: bool = True,
         landmarks: bool = False,
     ) -> None:

@@ -1,4 +1,4 @@
-"""Three goals on the twin, told step by step, and an animation of what the camera saw.
+"""Reaches three goals on the twin, printed step by step, and saves an animation of what the camera saw.
 
 Drawn into the camera's image: the goal (orange cross), the estimated TCP (blue dot) and its two-sigma ellipse.
 """

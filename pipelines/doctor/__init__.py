@@ -1,4 +1,4 @@
 """The doctor: one page on this machine, with the remedy beside each fault.
 
-Its modules import the standard library alone where they are imported, so that they work where something lacks.
+Its modules import the standard library alone where they are imported, so that they work on an incomplete installation.
 """

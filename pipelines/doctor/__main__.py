@@ -1,7 +1,7 @@
 """One page on this machine, to be read before help is asked for, and pasted when it is.
 
 Looks at Python and the libraries, OpenGL, cores, memory, disk, clocks, camera, models and, with --arm, the controller,
-and says what to do beside each fault. Writes nothing, sends nothing, opens no camera and tells an arm nothing. Names of
+and says what to do beside each fault. Writes nothing, sends nothing, opens no camera and commands no arm. Names of
 users and hosts, their folders and serial numbers are left out. Exit codes: 0 healthy, 1 a fault was found, 2 refused.
 """
 

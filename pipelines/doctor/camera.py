@@ -66,7 +66,7 @@ def has_rules() -> bool:
 
 
 def list_cameras(context: Any = None) -> dict[str, Any]:
-    """What librealsense tells of each camera of a context (default: the USB ports'), and the stream that the rig wants.
+    """What librealsense reports of each camera of a context (default: the USB ports'), and the rig's stream.
 
     Serial numbers are left out.
     """

@@ -1,4 +1,4 @@
-"""The arm's controller, looked at and left as it is: it is asked, never told."""
+"""Looks at the arm's controller and changes nothing: it only asks."""
 
 import socket
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What was found of one thing, and looking at things in processes of their own, whose crash is a finding too."""
+"""Findings, and checks in separate processes, whose crash is a finding too."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _COMMON = {"root", "user", "localhost"}
 
 
 class State(StrEnum):
-    """How a thing is: good, worth knowing, or in need of the remedy."""
+    """The state of an item: good, worth knowing, or in need of the remedy."""
 
     OK = "ok"
     NOTE = "note"

@@ -1,1 +1,1 @@
-"""What watches a run without taking part: recordings, logs, the console, the live view."""
+"""Observers of a run, which take no part in it: recordings, logs, the console, the live view."""

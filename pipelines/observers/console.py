@@ -1,4 +1,4 @@
-"""What the operator reads: a line per step, a table at the end."""
+"""The operator's console: a line per step and a table at the end."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +25,7 @@ def step_line(tick: Tick, goals: int, shadow: bool = False) -> str:
 
 
 def rows(results: Iterable[GoalResult]) -> list[dict[str, Any]]:
-    """What :func:`result_table` tells, for programs; ``stop`` is None where a goal was run to its end."""
+    """The content of :func:`result_table` for programs; ``stop`` is None for a goal that was run to its end."""
     return [
         {
             "goal_m": result.goal,
@@ -58,7 +58,7 @@ def result_table(results: Iterable[GoalResult], goals: int) -> str:
 
 
 def stop_words(result: GoalResult) -> str:
-    """How a stop went that an arm was given."""
+    """Describe how a stop of an arm went."""
     if result.stopped_in_s is None:
         return "the arm's stop is NOT confirmed"
     return f"the arm confirmed its stop after {result.stopped_in_s * MM:.0f} ms"

@@ -41,19 +41,19 @@ _TABLE_M = (-0.3, -0.6), (0.9, 0.6)
 
 
 def require_live(save: str | None = None) -> None:
-    """Refuse now what :class:`LiveView` would stumble over once the devices are open.
+    """Check beforehand what :class:`LiveView` needs, before the devices are open.
 
     Raises:
         ConfigError: ``rerun-sdk`` is not installed, there is no viewer or display, or ``save`` cannot be written.
     """
     try:
-        import rerun  # noqa: F401
+        import rerun  # noqa: F401  (only whether it can be imported)
     except ImportError as error:
         raise ConfigError("--live needs the package rerun-sdk: pip install -c constraints.txt -e '.[live]'") from error
     if save is not None:
         require_writable(save, "--live", make_folders=False)
         if Path(save).exists():
-            raise ConfigError(f"--live {save}: is there already and is not written over; name another file")
+            raise ConfigError(f"--live {save}: exists already; name another file")
         return
     if viewer_path() is None:
         raise ConfigError("--live: Rerun's viewer is not installed; write the view to a file by --live FILE.rrd")
@@ -73,7 +73,7 @@ def viewer_command(path: str, port: int) -> list[str]:
 
 
 def open_viewer(path: str) -> str | None:
-    """Start a viewer that outlives the run; the address to send to, None where it does not come up."""
+    """Start a viewer that outlives the run; returns its address, None if it does not start."""
     port = next((port for port in _PORTS if _is_free(port)), _PORTS[0])
     # CI: the viewer has no other variable against storing, and sending, how it is used.
     quiet = {**os.environ, "RERUN_APP_ONLY": "true", "CI": "true"}
@@ -180,7 +180,7 @@ class LiveView:
             self._scalars("error_mm", goal_by_encoders=to_goal_mm, estimate=seen_mm)
 
     def close(self) -> None:
-        """Send what waits."""
+        """Send all remaining data."""
         self._rerun.disconnect()
 
     def _boxes(self, path: str, ends: dict[str, tuple[Array, Array]], colour: str) -> None:
@@ -190,7 +190,7 @@ class LiveView:
             self._rerun.log(path, boxes, static=True)
 
     def _place(self, joints_rad: Vector) -> None:
-        """Show the arm at joints ``(7,)`` rad; where they are not numbers, it stays as it was, or unseen."""
+        """Show the arm at joints ``(7,)`` rad; for NaN it stays as it was, or hidden."""
         if not np.all(np.isfinite(joints_rad)):
             return
         turns, places = self._shapes.poses(joints_rad)

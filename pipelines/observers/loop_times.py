@@ -1,4 +1,4 @@
-"""How old frames were and how long the loop took, of a run of any length: counts in bins, not the ticks themselves."""
+"""Histograms of the frames' age and the loop's time in bins, for a run of any length."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _BINS = 10_000
 
 
 class LoopTimes:
-    """Observes a run; ``str`` gives the line at its end.
+    """Observes a run and counts its times; ``str`` gives the closing line.
 
     Args:
         period_s: ticks that take longer have overrun.

@@ -1,4 +1,4 @@
-"""What is printed is written by a thread: a terminal, pipe or disk that takes it slowly or not decides nothing."""
+"""Prints from a thread of its own, so that a slow or stuck terminal, pipe or disk never delays the run."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ _GIVEN_UP_S = 60.0
 
 
 class _Writer:
-    """Writes lines to their streams in order, on a thread of its own; the oldest give way where too many wait."""
+    """Writes lines to their streams in order, in a thread of its own; the oldest are dropped if too many wait."""
 
     def __init__(self) -> None:
         self.lost = 0
@@ -38,7 +38,7 @@ class _Writer:
             self._changed.notify()
 
     def close(self) -> None:
-        """Write what waits, as long as it moves."""
+        """Write the remaining lines, as long as the stream accepts them."""
         with self._changed:
             self._closed, self._moved_s = True, time.monotonic()
             self._changed.notify()
@@ -79,7 +79,7 @@ class _Writer:
 
 
 class _Lines(io.TextIOBase):
-    """Stands for a stream, and hands whole lines to a writer."""
+    """Replaces a stream, and passes whole lines to a writer."""
 
     def __init__(self, stream: TextIO, writer: _Writer) -> None:
         self._stream, self._writer = stream, writer
@@ -87,8 +87,8 @@ class _Lines(io.TextIOBase):
         self._lock = threading.Lock()
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """The stream's."""
+    def encoding(self) -> str:  # type: ignore[override]  # the class has an attribute of that name
+        """The encoding of the stream."""
         return self._stream.encoding
 
     def fileno(self) -> int:
@@ -104,7 +104,7 @@ class _Lines(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Take all of ``text``, whatever becomes of it."""
+        """Accept all of ``text``, whether or not it can be written."""
         with self._lock:
             self._begun += text
             whole, newline, self._begun = self._begun.rpartition("\n")
@@ -113,7 +113,7 @@ class _Lines(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Hand over the line that was begun; nothing is waited for."""
+        """Pass on an unfinished line, without waiting."""
         with self._lock:
             begun, self._begun = self._begun, ""
         if begun:
@@ -124,7 +124,7 @@ class _Lines(io.TextIOBase):
 def unhurried_output() -> Iterator[None]:
     """While inside (or within a function that this decorates), ``print`` and log never wait, fail, or raise.
 
-    Characters that the terminal does not have are replaced. Where lines were lost, their number is told at the end.
+    Characters that the terminal does not have are replaced. If lines were lost, their number is reported at the end.
     """
     streams = {name: stream for name in ("stdout", "stderr") if (stream := getattr(sys, name)) is not None}
     writers = {name: _Writer() for name in streams}

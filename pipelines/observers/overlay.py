@@ -8,7 +8,7 @@ from datasets.rig.projection import Intrinsics, invert, project, transform
 from pipelines.runtime.tick import Tick
 
 GOAL, ESTIMATE = (255, 176, 0), (0, 200, 255)
-"""RGB; told apart by people who do not see red and green (Okabe and Ito's palette, brightened)."""
+"""RGB that people with red-green blindness can distinguish (Okabe and Ito's palette, brightened)."""
 SIGMAS = 2.0
 
 

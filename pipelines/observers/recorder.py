@@ -1,4 +1,4 @@
-"""Keeps all of a run without slowing it: frames and numbers in the frames schema, and a log of what happened."""
+"""Records a whole run without slowing it: frames and numbers in the frames schema, and a log of events."""
 
 import logging
 import time
@@ -49,10 +49,10 @@ def require_recordable(folder: Path) -> None:
 
 
 def delete_recording(path: Path) -> None:
-    """Delete what a recorder wrote at ``path``; whatever else lies there stays, and the folder with it.
+    """Delete a recording at ``path``; other files there stay, and so does the folder then.
 
     Raises:
-        DataError: among the frames is something that this project did not write; nothing was deleted.
+        DataError: the frames' folder holds files that this project did not write; nothing was deleted.
     """
     StoredFiles(str(path), FRAMES).remove()
     for name in (EVENTS, "zarr.json"):
@@ -68,7 +68,7 @@ class RunRecorder:
     counted in ``dropped``. What a slow disk took until then is still written, for which only :meth:`close` waits.
 
     Args:
-        folder: of recordings; made when it is not there.
+        folder: of recordings; created if it is missing.
         rig: what is recorded with.
         arm: asked for the joints at each frame's time, from its reports.
         about: plain values kept with the recording.
@@ -143,7 +143,7 @@ class RunRecorder:
         )
 
     def close(self) -> None:
-        """Write what waits; idempotent."""
+        """Write the remaining steps; idempotent."""
         self._tell_of_the_arm()
         try:
             self._writer.close()
@@ -164,7 +164,7 @@ class RunRecorder:
         self.close()
 
     def _tell_of_the_arm(self) -> None:
-        """What the arm did since the last time, while the run goes on: a kill would take what waits for its end."""
+        """Log the arm's new events during the run, so that a kill does not lose them."""
         events = tuple(getattr(self._arm, "events", ()))
         begin = next((i + 1 for i in reversed(range(len(events))) if events[i] is self._last_event), 0)
         for time_s, event in events[begin:]:
@@ -189,7 +189,7 @@ class RunRecorder:
         return values | {f"{field.name}_s": getattr(tick.timing, field.name) for field in fields(Timing)}
 
     def _labels(self, tick: Tick) -> dict[str, Vector]:
-        """The encoders' word for the frame's time; no numbers without an arm, or before its oldest report."""
+        """The encoders' pose at the frame's time; NaN without an arm, or before its oldest report."""
         try:
             return {"tcp": self._arm.tcp_at(tick.frame_time_s), "joints": self._arm.joints_at(tick.frame_time_s)}
         except DeviceError:
@@ -202,5 +202,5 @@ class RunRecorder:
 
 
 def _millimetres(metres: float) -> float | None:
-    """None, which JSON has a word for, when there is no such number."""
+    """A length in mm; None, which is null in JSON, if it is not finite."""
     return round(1e3 * metres, 3) if np.isfinite(metres) else None

@@ -1,4 +1,4 @@
-"""The story of a run, an event a line, readable while it is written and after a kill."""
+"""The log of a run, one event per line, readable while it is written and after a kill."""
 
 import contextlib
 import json
@@ -53,5 +53,5 @@ class RunLog:
             self._close()
 
     def _close(self) -> None:
-        with contextlib.suppress(OSError):  # of a full disk, which was told of already
+        with contextlib.suppress(OSError):  # of a full disk, which was reported already
             self._file.close()

@@ -19,7 +19,7 @@ from datasets.rig.projection import Array
 from datasets.rig.rig import Box
 
 ARM, KEEP_OUT, FREE, NEAREST, _TABLE = "#b0b0b0", "#d55e00", "#0072b2", "#cc0000", "#b09060"
-"""Told apart by people who do not see red and green (Okabe and Ito's palette)."""
+"""Colours that people with red-green blindness can distinguish (Okabe and Ito's palette)."""
 _FACES = np.array([[0, 1, 3, 2], [4, 5, 7, 6], [0, 1, 5, 4], [2, 3, 7, 6], [0, 2, 6, 4], [1, 3, 7, 5]])
 """Of a box, by its corners as :func:`box_corners` numbers them."""
 _MM, _ROOM_MM, _FARTHEST_MM = 1e3, 60.0, 1100.0

@@ -1,4 +1,4 @@
-"""The results, read from the metrics files that the stages wrote: as tables, or as one self-contained page."""
+"""Shows the results, read from the metrics files of the stages, as tables or as one self-contained page."""
 
 import json
 from collections.abc import Sequence
@@ -16,9 +16,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = CommandParser(prog="python -m pipelines.report", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="also write the tables into README.md")
-    parser.add_argument("--page", action="store_true", help="write the page, results/report.html, instead of tables")
+    parser.add_argument("--page", action="store_true", help="write the page results/report.html instead of tables")
     parser.add_argument("--summary", action="store_true", help="write the figures to look at first, results/summary")
-    parser.add_argument("--gauntlet", type=Path, metavar="FOLDER", help="the page tells this selection, and lies in it")
+    parser.add_argument(
+        "--gauntlet", type=Path, metavar="FOLDER", help="the page reports on this folder, and lies in it"
+    )
     options = parser.parse_args(arguments)
     with command_line("pipelines.report", options):
         if options.summary:

@@ -213,7 +213,7 @@ def _to_quote(results: Path) -> str:
 
 
 def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T | None:
-    """What ``build`` makes of a file's JSON; None when there is no such file.
+    """The table that ``build`` makes of a JSON file; None if the file is missing.
 
     Raises:
         DataError: the file is not what ``writer``, a command, writes.
@@ -263,7 +263,7 @@ def summary(results: Path = RESULTS) -> dict[str, Metrics]:
     found: dict[str, Metrics] = {}
     for stage, name in HEADLINES:
         path = results / stage / "metrics.json"
-        row = read(path, lambda metrics, name=name: {**metrics["default"], **_policies(metrics)}[name])  # type: ignore[misc]
+        row = read(path, partial(_row_named, name))
         if row is None:
             raise DataError(
                 f"{path}: no such file; run `dvc repro {'locate' if stage == 'perception' else stage}` first"
@@ -280,6 +280,11 @@ def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
     if not (begin and end):
         raise DataError(f"{readme}: the markers '{BEGIN}' and '{END}' are missing; put them back where the table goes")
     write_whole(readme, f"{before}{BEGIN}\n{readme_tables(results)}\n{END}{after}")
+
+
+def _row_named(name: str, metrics: Metrics) -> Metrics:
+    row: Metrics = {**metrics["default"], **_policies(metrics)}[name]
+    return row
 
 
 def _policies(metrics: Metrics) -> dict[str, Metrics]:

@@ -23,18 +23,18 @@ def run_goals(
     finished: Callable[[GoalResult], None] = lambda result: None,
     keep_ticks: bool = False,
 ) -> list[GoalResult]:
-    """Results of the goals begun: as many as were given, or up to the one that was stopped.
+    """Run the goals; returns the result of each, up to the first that was stopped.
 
     A replayed goal that was stopped at the end of its frames is followed by the next, unless it had none. A stop on the
     way home after the last goal is a further result, for that goal, without a tick.
 
     Args:
         home: go home before each goal (not in shadow).
-        home_after: and after the last.
+        home_after: go home after the last, too.
         interrupted: set by the operator's Ctrl-C, which has then stopped the arm already.
         before: is called with each goal's index before the arm goes home for it.
         finished: is shown each result, with all its ticks, as it comes.
-        keep_ticks: the results returned have theirs too; without, a run of many hours holds what one of minutes does.
+        keep_ticks: keep the ticks in the returned results; without them a run of many hours needs no more memory.
     """
     interrupted = Interruption() if interrupted is None else interrupted
     results: list[GoalResult] = []
@@ -53,7 +53,7 @@ def run_goals(
 
 
 def _home(arm: Arm, goal: Vector, interrupted: Interruption) -> GoalResult | None:
-    """Go home; what became of ``goal`` if a stop prevented it. Whatever prevents it stops the arm."""
+    """Go home; returns the result of ``goal`` if that failed. Every failure stops the arm."""
     try:
         with faults_as(StopReason.ARM, "on the way home: {}"):
             arm.home()

@@ -1,4 +1,4 @@
-"""What takes part in the control loop beside what drives it."""
+"""Observers, gate and interruption of the control loop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ Gate = Callable[[Seen, Vector, Callable[[], Seen], Watchdog], Seen]
 
 @dataclass(frozen=True)
 class Hooks:
-    """Those of one run.
+    """The hooks of one run.
 
     Attributes:
         observers: shown every tick, after its command was sent.

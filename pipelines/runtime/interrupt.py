@@ -1,4 +1,4 @@
-"""Ctrl-C, every other signal that ends or suspends a program, and a terminal that is gone stop the arm first."""
+"""Stops the arm before Ctrl-C, a lost terminal or any other signal ends or suspends the program."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ _WORDS: dict[int, str] = {
     signal.SIGXCPU: "the program used up its processor time (SIGXCPU)",
 }
 _SPARED = {
-    *("SIGKILL", "SIGSTOP"),  # cannot be heeded
+    *("SIGKILL", "SIGSTOP"),  # cannot be handled
     *("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"),  # no program goes on after them
     *("SIGCHLD", "SIGCONT", "SIGINFO", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGXFSZ"),  # end and suspend nothing here
 }
@@ -32,10 +32,10 @@ _STOPPING_S = 1.0
 
 
 class Interruption:
-    """Is set by the first signal; tells which it was.
+    """A flag that the first signal sets; it keeps the signal's number.
 
-    A flag and a bare lock that whoever waits takes and gives back: unlike :class:`threading.Event`, which holds a lock
-    while it waits, it may be set in a signal handler that interrupts the waiting itself.
+    A flag and a bare lock that a waiting thread takes and gives back: unlike :class:`threading.Event`, which holds a
+    lock while it waits, it may be set in a signal handler that interrupts the waiting itself.
 
     Attributes:
         number: of that signal; Ctrl-C's where it was set without one.

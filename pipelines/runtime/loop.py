@@ -109,7 +109,7 @@ class Runtime:
         return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)), self._arm.target)
 
     def _set_out(self) -> None:
-        """Begin the goal at a frame of whose moment the arm can tell; one that cannot for long is a tick's to stop."""
+        """Begin at a frame whose time the arm's reports cover; after ``max_frame_age_s`` the first tick decides."""
         until_s = time.monotonic() + self._settings.max_frame_age_s
         while (taken_s := self._camera.begin_goal(self._goal_index)) is not None:
             if self._arm.covers(taken_s) or time.monotonic() > until_s:
@@ -136,7 +136,7 @@ class Runtime:
         return tick, frame
 
     def _look(self, step: int, goal: Vector, began_s: float) -> Seen:
-        """A frame and what the policy wants at its sight, every check passed."""
+        """A frame and the policy's command for it, after all checks."""
         self._under_way = None
         with faults_as(StopReason.CAMERA):
             frame = self._camera.read_latest(self._settings.max_frame_age_s)
@@ -174,10 +174,10 @@ class Runtime:
         return tick, frame
 
     def _settle(self) -> Vector:
-        """Wait until the arm is at rest; where it is then, ``(3,)`` m."""
+        """Wait until the arm is at rest; returns its TCP, ``(3,)`` m."""
         if self._hooks.interrupted.wait(self._settings.settle_s):
             raise self._hooks.interrupted.stop()
-        if (reason := self._arm.why_stopped()) is not None:  # no command was left to be told so
+        if (reason := self._arm.why_stopped()) is not None:  # no command is left that would report it
             raise Stop(StopReason.ARM, reason)
         with faults_as(StopReason.ARM):
             tcp = self._arm.tcp

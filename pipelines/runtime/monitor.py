@@ -1,4 +1,4 @@
-"""When to stop: each check is a small object without devices or clocks, so that its promise can be tested alone.
+"""The checks that stop the arm: small objects without devices or clocks, so that each can be tested alone.
 
 The encoders guard, they never steer: their TCP is compared with the estimate here and reaches no policy.
 """
@@ -36,16 +36,16 @@ class LimitParams(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # Millimetres or milliseconds, written by mistake, would switch a guard off without a word.
+        # Millimetres or milliseconds, written by mistake, would silently switch a check off.
         if self.max_drift_m > self.max_disagreement_m:
             raise ConfigError(
                 f"limits.max_drift_m ({self.max_drift_m}) must not exceed limits.max_disagreement_m "
-                f"({self.max_disagreement_m}): an average is held to less than one value"
+                f"({self.max_disagreement_m}): the average must have the smaller limit"
             )
 
 
 class FrameCheck:
-    """Frames are new and fresh. A repeated one is held (the arm keeps its target), ``repeats_held`` times at most."""
+    """Checks that frames are new and fresh; the arm holds its target at most ``repeats_held`` repeated ones long."""
 
     def __init__(self, max_age_s: float, repeats_held: int) -> None:
         self._max_age_s, self._repeats_held = max_age_s, repeats_held
@@ -75,7 +75,7 @@ class FrameCheck:
 
 
 class EstimateCheck:
-    """An estimate is finite, sure of itself, with a spread, and near the one before, as the arm's top speed allows."""
+    """Checks that an estimate is finite, has a small positive sigma, and moved no farther than the arm can."""
 
     def __init__(self, max_sigma_m: float, max_jump_m: float, max_speed_m_s: float) -> None:
         self._max_sigma_m, self._max_jump_m, self._max_speed_m_s = max_sigma_m, max_jump_m, max_speed_m_s
@@ -119,7 +119,7 @@ class EstimateCheck:
 
 
 class EncoderCheck:
-    """The estimate agrees with the encoders' TCP at the time of the frame: each one, and their average more closely.
+    """Checks that each estimate agrees with the encoders' TCP at the frame's time, and their average more closely.
 
     The average of the difference over ``drift_ticks`` frames shows what noise hides in one: a camera that was moved.
     """
@@ -155,7 +155,7 @@ class EncoderCheck:
 
 
 class FenceCheck:
-    """The encoders' TCP lies inside the fence, give or take what a controller overshoots."""
+    """Checks that the encoders' TCP lies inside the fence, with a tolerance for the controller's overshoot."""
 
     def __init__(self, low_m: ArrayLike, high_m: ArrayLike, tolerance_m: float) -> None:
         self._low = np.asarray(low_m, dtype=float) - tolerance_m
@@ -169,27 +169,27 @@ class FenceCheck:
 
 
 class NoCheck:
-    """Of encoders that are not there: passes whatever they say."""
+    """The check of an arm without encoders, which accepts everything."""
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Nothing to forget."""
 
     def check(self, *values: ArrayLike) -> None:
         """Accept."""
 
 
 class CommandCheck:
-    """A command is three finite numbers."""
+    """Checks that a command is three finite numbers."""
 
     def check(self, displacement_m: ArrayLike) -> None:
-        """Raise :class:`Stop` when it is not."""
+        """Raise :class:`Stop` for anything else."""
         command = np.asarray(displacement_m)
         if command.shape != (3,) or not np.all(np.isfinite(command)):
             raise Stop(StopReason.NOT_FINITE, f"command {command.tolist()} instead of a displacement (3,) m")
 
 
 class OverrunCheck:
-    """Ticks keep their time; a single overrun is counted, ``in_row`` of them stop the arm."""
+    """Checks that ticks keep their period; a single overrun is counted, ``in_row`` in a row stop the arm."""
 
     def __init__(self, in_row: int) -> None:
         self._in_row = in_row
@@ -215,7 +215,7 @@ class OverrunCheck:
 
 
 class Monitor:
-    """All checks of one run, under one roof; ``has_encoders`` False when pictures are played back without an arm."""
+    """All checks of one run; ``has_encoders`` is False if a recording is played back without an arm."""
 
     def __init__(
         self, limits: LimitParams, low_m: ArrayLike, high_m: ArrayLike, max_speed_m_s: float, has_encoders: bool = True

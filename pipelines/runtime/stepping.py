@@ -1,4 +1,4 @@
-"""What ``--step`` does to a tick: the operator agrees to its step, at a picture that is not too old by then."""
+"""The gate of ``--step``: the operator agrees to each step, and the picture must still be fresh then."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _SAME_STEP_M, _SAME_STEP_SHARE = 1e-3, 0.5
 
 @dataclass(frozen=True)
 class StepGate:
-    """Asks before every command that moves; where the frame grew too old meanwhile, another is looked at.
+    """Asks before every command that moves the arm; if the frame is too old by then, it looks at a new one.
 
     Attributes:
         ask: shows the operator the step ``(3,)`` m that would be sent; raises :class:`Stop` when it is refused.
@@ -50,7 +50,7 @@ class StepGate:
 
 
 def preview_of(arm: Arm, fence: Fence) -> Callable[[Vector, Vector], Vector]:
-    """The step that an arm within a fence would make; one that never moves says so itself."""
+    """A function that gives the step that an arm within a fence would make of a command."""
 
     def clipped(command: Vector, last_sent: Vector) -> Vector:
         target = arm.target

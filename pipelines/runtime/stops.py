@@ -1,4 +1,4 @@
-"""Why an arm was stopped, and what errors become a stop."""
+"""The reasons for stopping an arm, and the errors that become a stop."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ class StopReason(StrEnum):
 
 
 class Stop(SafetyStop):
-    """A safety stop with its reason, so that code can tell one from another and people can read why."""
+    """A safety stop with its reason, for code to distinguish and for people to read."""
 
     def __init__(self, reason: StopReason, detail: str) -> None:
         super().__init__(f"{reason.value}: {detail}")
@@ -47,10 +47,10 @@ _FAULTS: dict[StopReason, tuple[type[Exception], ...]] = {
 
 @contextmanager
 def faults_as(reason: StopReason, words: str = "{}") -> Iterator[None]:
-    """What the ``ARM``, the ``CAMERA`` or the estimator (``NO_ESTIMATE``) raises inside becomes a :class:`Stop`.
+    """Turn errors of the ``ARM``, the ``CAMERA`` or the estimator (``NO_ESTIMATE``) inside into a :class:`Stop`.
 
     Args:
-        words: of the stop; ``{}`` are the error's.
+        words: the message of the stop; ``{}`` is replaced by the error's.
     """
     try:
         yield
@@ -64,11 +64,11 @@ def faults_as(reason: StopReason, words: str = "{}") -> Iterator[None]:
 def as_stop(
     error: Exception, *, silent_s: float | None = None, interruption: Callable[[str], Stop] | None = None
 ) -> Stop:
-    """The stop to report for what ended a goal; faults that nobody named are the camera's, other errors are ours.
+    """The stop to report for the error that ended a goal; unnamed device faults count as the camera's, others as ours.
 
     Args:
-        silent_s: the watchdog fired, after so long: what came later follows from that.
-        interruption: a signal came: gives its stop, with more words; what came later follows from that.
+        silent_s: the watchdog fired after this time; the error is a consequence.
+        interruption: a signal came; makes its stop, with the error, a consequence, added to the message.
     """
     if silent_s is not None:
         return Stop(StopReason.WATCHDOG, f"no tick for {silent_s * 1e3:.0f} ms; then {error}")
@@ -81,7 +81,7 @@ def as_stop(
 
 
 def _fault(error: Exception, reason: StopReason, words: str = "{}") -> Stop | None:
-    """A stop stays itself; None of an error that is no fault of the device."""
+    """The stop for an error of a device; None for any other error."""
     if isinstance(error, Stop):
         return error
     if isinstance(error, RecordingEnded):
@@ -90,7 +90,7 @@ def _fault(error: Exception, reason: StopReason, words: str = "{}") -> Stop | No
 
 
 def timed(stop: Callable[[], bool]) -> tuple[float, float | None]:
-    """Stop an arm: when (``time.monotonic``), and after how many s that was confirmed, None where it was not."""
+    """Stop an arm; returns when (``time.monotonic``) and after how many s that was confirmed, None if it was not."""
     noticed_s = time.monotonic()
     confirmed = stop()
     return noticed_s, time.monotonic() - noticed_s if confirmed else None

@@ -1,4 +1,4 @@
-"""What one tick of the control loop saw and did, and what came of one goal."""
+"""The record of one tick of the control loop, and the result of one goal."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ def _unknown() -> Vector:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where one tick's time went, s.
+    """The durations within one tick, s.
 
     Attributes:
         age: of the frame when the loop took it, since it was captured.
@@ -43,8 +43,8 @@ class Timing:
 class Tick:
     """One step of one goal; positions ``(3,)`` m in the base frame, times s on ``time.monotonic``.
 
-    The loop fills it in as it goes, and shows it to others when it is done with it. What a tick did not come to before
-    a stop is not a number, and nothing was sent.
+    The loop fills it in step by step, and shows it to observers at the end. Values that a stop prevented are NaN, and
+    nothing was sent.
 
     Attributes:
         time_s: when it began; ``due_s``: when it should have.
@@ -101,7 +101,7 @@ class GoalResult:
     """How one goal ended.
 
     Attributes:
-        ticks: all of them, or none where they were let go of (:meth:`without_ticks`).
+        ticks: all of them, or an empty list (:meth:`without_ticks`).
         final_tcp: the encoders' last word; ``final_target``: where the arm was last sent (None after a stop).
         residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop, not a
             number without an arm.

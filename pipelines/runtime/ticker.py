@@ -8,7 +8,7 @@ from threading import Event
 class Ticker:
     """Ticks at multiples of the period from the first one; a late tick is not made up for by a burst.
 
-    ``clock`` and ``wait`` exist for tests: ``wait(s)`` returns True when the loop was told to stop meanwhile.
+    ``clock`` and ``wait`` exist for tests: ``wait(s)`` returns True if the loop was interrupted meanwhile.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class Ticker:
         """When the tick last waited for was due."""
 
     def wait(self) -> bool:
-        """Wait for the next tick; True when told to stop. Overdue ticks are skipped: the next one is at once."""
+        """Wait for the next tick; returns True if interrupted. Overdue ticks are skipped: the next one is at once."""
         now = self._clock()
         if self._next_s is None:
             self._next_s = now

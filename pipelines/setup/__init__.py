@@ -1,1 +1,1 @@
-"""What a run is made of: settings, devices, models, checked and put together."""
+"""Loads, checks and assembles the parts of a run: settings, devices, models."""

@@ -1,4 +1,4 @@
-"""One run, composed: devices, loop, operator, faults, in the order in which they must start and end."""
+"""Assembles one run: devices, loop, operator and faults start and end in a fixed order."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -29,11 +29,11 @@ from pipelines.twin.settings import TwinParams
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes.
+    """The options of a run.
 
     Attributes:
-        step: Enter before every command.
-        faults: of the twin.
+        step: ask for Enter before every command.
+        faults: to inject into the twin.
         record: folder of recordings, or None.
         live: show the run in Rerun; ``live_file``: write that to a file in place of opening the viewer.
         quiet: no line per step.
@@ -61,7 +61,7 @@ def run(
     """Open the devices, run the goals, close the devices.
 
     Raises:
-        ConfigError: what is to be written cannot be; nothing was opened.
+        ConfigError: an output cannot be written; nothing was opened.
         DeviceError: a device cannot be opened.
         SafetyStop: the arm refused to start.
     """
@@ -109,7 +109,7 @@ def _tell_all(hearing: Sequence[Callable[[GoalResult], None]], result: GoalResul
 
 @dataclass
 class _Injected:
-    """Tells operator and log of faults as they are injected."""
+    """Prints and logs faults as they are injected."""
 
     log: RunLog | None = None
 

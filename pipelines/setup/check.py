@@ -1,4 +1,4 @@
-"""The dry check of a whole set-up: every part is looked at, nothing moves and nothing is set, each has its verdict."""
+"""The dry check of a whole set-up: it gives a verdict on every part, moves nothing and sets nothing."""
 
 import itertools
 import time
@@ -41,7 +41,7 @@ class Verdict:
 
 
 def check(setup: Setup, names: DeviceNames, twin: TwinParams) -> Iterator[Verdict]:
-    """Verdicts as they come; what cannot be looked at because an earlier item failed is left out."""
+    """Yield one verdict after the other; items that depend on a failed one are left out."""
     yield from _on_paper(setup)
     listening = replace(names, shadow=True)
     try:
@@ -76,7 +76,7 @@ def _on_paper(setup: Setup) -> Iterator[Verdict]:
 
 
 def _ways(setup: Setup, clearance: ArmClearance) -> str:
-    """The least on straight ways from home to points all over the fence, and how many cannot be gone."""
+    """The least clearance on straight ways from home to points all over the fence, and how many ways are refused."""
     low, high = setup.fence.low_m, setup.fence.high_m
     points = [low + np.array(part) * (high - low) for part in itertools.product((0.0, 0.5, 1.0), repeat=3)]
     clear, refusals = [], []
@@ -102,7 +102,7 @@ def _judge(item: str, look: Callable[[], str]) -> Verdict:
 
 @contextmanager
 def _listened_to(host: str) -> Iterator[Any]:
-    """An ``XArmAPI`` whose rich reports have begun, wholly read."""
+    """An ``XArmAPI`` that has read a whole rich report."""
     api = open_api(host, "rich")
     try:
         await_report(api)
@@ -160,7 +160,7 @@ def _envelope(devices: Devices, setup: Setup) -> Verdict:
 
 
 def _frames(devices: Devices, setup: Setup) -> Iterator[Verdict]:
-    """What comes of some frames: age, depth, the time an estimate takes, its sigma, its agreement with the encoders."""
+    """Verdicts on some frames: age, depth, the time and sigma of estimates, and their agreement with the encoders."""
     estimator = setup.bound_estimator(devices.camera.intrinsics)
     ages, readings, seconds, sigmas, misses = [], [], [], [], []
     for _ in range(FRAMES):

@@ -1,4 +1,4 @@
-"""Cameras and arms by the names of the command line."""
+"""Opens cameras and arms by their names on the command line."""
 
 import ipaddress
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ class DeviceNames:
     Combinations in which the camera cannot see the arm that moves are refused with a ConfigError.
 
     Attributes:
-        shadow: the arm is only listened to.
+        shadow: the arm is only observed.
         take_over: accept an arm that somebody holds, as :class:`XArm` does; so is ``reports_are_commands``.
     """
 
@@ -77,7 +77,7 @@ class DeviceNames:
         take_over: bool | Callable[[str], bool] = False,
         reports_are_commands: bool = False,
     ) -> "DeviceNames":
-        """What was named; the twin where nothing was."""
+        """The named devices; the twin by default."""
         alone = camera not in (None, TWIN) and arm is None
         return cls(camera or TWIN, NO_ARM if alone else arm or TWIN, shadow, take_over, reports_are_commands)
 
@@ -112,7 +112,7 @@ class DeviceNames:
 
 @dataclass(frozen=True)
 class Devices:
-    """What a run holds while it lasts; all connected, ``twin`` None with real hardware."""
+    """The connected devices of a run; ``twin`` is None with real hardware."""
 
     camera: Camera
     arm: Arm
@@ -127,9 +127,9 @@ def open_devices(
     firmware: str | None = None,
     hidden: Truth | None = None,
 ) -> Iterator[Devices]:
-    """Connect camera and arm, starting the twin first where it is named; all is closed again on the way out.
+    """Connect camera and arm, after starting the twin if it is named; everything is closed at the end.
 
-    A signal that comes before the caller heeds them, or after, stops the arm and raises KeyboardInterrupt.
+    A signal before or after the caller handles signals itself stops the arm and raises KeyboardInterrupt.
 
     Raises:
         DeviceError: one of them cannot be reached; nothing is left open.
@@ -156,7 +156,7 @@ def open_devices(
 
 
 def make_camera(names: DeviceNames, setup: Setup) -> Camera:
-    """The RealSense camera or the recording that is named, not yet connected."""
+    """The named RealSense camera or recording, not yet connected."""
     if names.is_live:
         return RealSenseCamera(setup.rig.camera, setup.camera, names.camera.partition(":")[2] or None)
     path = names.recording
@@ -164,7 +164,7 @@ def make_camera(names: DeviceNames, setup: Setup) -> Camera:
 
 
 def make_arm(host: str, setup: Setup, names: DeviceNames) -> Arm:
-    """The arm at an address, or its shadow, which is only listened to; not yet connected."""
+    """The arm at an address, or its shadow, which only observes; not yet connected."""
     if host == NO_ARM:
         return AbsentArm(setup.rig, setup.fence)
     if names.shadow:

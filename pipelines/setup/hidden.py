@@ -16,12 +16,14 @@ def add_hidden_options(parser: argparse.ArgumentParser) -> None:
     hidden.add_argument(
         "--hidden", type=seed, metavar="SEED", help="draw camera, sensor, room, table and arm's look from this seed"
     )
-    hidden.add_argument("--joint-offsets", action="store_true", help="its joints stand up to 1 mrad off, too")
-    hidden.add_argument("--truth", type=Path, metavar="FILE", help="write what is true of it, for the judge alone")
+    hidden.add_argument("--joint-offsets", action="store_true", help="offset its joints by up to 1 mrad, too")
+    hidden.add_argument(
+        "--truth", type=Path, metavar="FILE", help="write its true values to this file, for scoring only"
+    )
 
 
 def check_hidden(options: argparse.Namespace, names: DeviceNames, out: Path) -> None:
-    """Refuse what does not go together, before anything is opened or written.
+    """Refuse options that exclude each other, before anything is opened or written.
 
     Args:
         options: of a parser with :func:`add_hidden_options`.
@@ -42,7 +44,7 @@ def check_hidden(options: argparse.Namespace, names: DeviceNames, out: Path) -> 
 
 
 def hidden_truth(options: argparse.Namespace, rig: Rig) -> Truth | None:
-    """What ``open_devices`` is to be given as ``hidden``, written to ``--truth``; None without ``--hidden``."""
+    """The argument ``hidden`` of ``open_devices``, also written to ``--truth``; None without ``--hidden``."""
     if options.hidden is None:
         return None
     truth = Truth.draw(options.hidden, rig, joint_offsets=options.joint_offsets)

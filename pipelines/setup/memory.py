@@ -1,4 +1,4 @@
-"""Memory of a process that makes pictures in one thread and frees them in another, for hours."""
+"""Limits the memory of a process that allocates pictures in one thread and frees them in another, for hours."""
 
 import ctypes
 
@@ -7,7 +7,7 @@ _HEAPS = 2
 
 
 def limit_heaps() -> bool:
-    """Let the threads of this process share two heaps; False where the C library has no such setting (it is glibc's).
+    """Let the threads of this process share two heaps; returns False if the C library is not glibc.
 
     glibc gives each thread a heap of its own, up to eight for each core, and keeps in each what another thread freed
     there: with frames handed from thread to thread the process grows by 20 MB a minute although no more is in use.

@@ -18,7 +18,7 @@ class RuntimeParams(Checked):
     """What a run needs beside rig and site; each value is explained in ``params/runtime.yaml``.
 
     Attributes:
-        keep_within: is the site's now; a file of version 0.1 may still say that it has none.
+        keep_within: None; the site file holds it now, and a file of version 0.1 may still have it empty.
     """
 
     estimator: str
@@ -54,6 +54,6 @@ class RuntimeParams(Checked):
             )
 
     def with_horizon(self, steps: int) -> "RuntimeParams":
-        """The same with another horizon; drift is averaged over no more of it than there is."""
+        """A copy with another horizon; drift is averaged over at most that many ticks."""
         limits = replace(self.limits, drift_ticks=min(self.limits.drift_ticks, steps))
         return replace(self, horizon_steps=steps, limits=limits)

@@ -1,4 +1,4 @@
-"""What a run is made of before any device is opened: read, checked, and refused in one sentence if it does not fit."""
+"""Loads and checks all parts of a run before any device is opened; what does not fit is refused in one sentence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -75,12 +75,12 @@ class Setup:
 
         Args:
             calibration: its file or itself; None: the rig's own values.
-            site: None: one of which nothing special is known. Its tool takes the place of the rig's.
+            site: the laboratory's own values; None: an empty site. Its tool takes the place of the rig's.
 
         Raises:
             ConfigError: a parameter file does not fit.
             ModelError: a model is missing or was trained for another rig.
-            SafetyStop: the fence is no safe one, or begins too near to the table as measured.
+            SafetyStop: the fence is not safe, or begins too near to the measured table.
         """
         settings.require_rate(rig.rate_hz)
         settings = replace(
@@ -114,7 +114,7 @@ class Setup:
 
     @property
     def clearance(self) -> ArmClearance:
-        """What keeps the whole arm clear of table, itself and the site's boxes, as the arm's driver is given it."""
+        """The clearance of the whole arm from table, itself and the site's boxes, as given to the driver."""
         held, tip_m = self.site.held, self.rig.tool.tcp_offset_m
         across, ends = (-held.radius_m, held.radius_m), (tip_m - held.above_m, tip_m + held.below_m)
         tool = [_obstacle("what the tool holds", Box(across, across, ends))] if held.radius_m else []
@@ -123,7 +123,7 @@ class Setup:
 
     @property
     def clearance_as_driven(self) -> ArmClearance:
-        """The same with what the mode of driving adds to it, as the driver asks before every command."""
+        """The clearance with the margin of the driving mode, as the driver checks it before every command."""
         return as_driven(self.clearance, self.arm, self.rig.rate_hz)
 
     def with_measured_latency(self) -> "Setup":
@@ -152,7 +152,7 @@ class Setup:
         return bound if calibration.has_true_depth else _OnTrueDepth(bound, calibration)
 
     def true_intrinsics(self, told: Intrinsics) -> Intrinsics:
-        """Those that the camera was calibrated with, else those that it tells.
+        """The intrinsics that the camera was calibrated with, else those that it reports.
 
         Raises:
             ConfigError: the images are of another size.
@@ -173,7 +173,7 @@ class _OnTrueDepth:
         self._estimator, self._calibration = estimator, calibration
 
     def estimate(self, frame: Frame) -> PositionEstimate:
-        """As the estimator's own."""
+        """Estimate from the frame with its depth corrected."""
         return self._estimator.estimate(replace(frame, depth=self._calibration.true_depth(frame.depth)))
 
 
@@ -199,7 +199,7 @@ def require_ways(setup: Setup, goals_m: Sequence[Vector], from_home: bool = True
 
 
 def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> Fence:
-    """The fence of a rig, checked; raises SafetyStop when it is no safe one."""
+    """The checked fence of a rig; raises SafetyStop if it is not safe."""
     fence = Fence.from_rig(rig, arm, max_speed_m_s)
     check_start(rig, fence)
     return fence
@@ -209,7 +209,7 @@ def with_table(calibration: Calibration, site: SiteParams) -> Calibration:
     """The calibration with the table's height: what it measured, or what the site says where nothing was measured.
 
     Raises:
-        ConfigError: the two differ.
+        ConfigError: both give a height, and these differ.
     """
     told, measured = site.table_z_m, calibration.table_z_m
     if told is None:

@@ -236,7 +236,7 @@ def test_frames_go_to_any_fsspec_url(rig):
 
 
 def test_unknown_protocol_is_refused(rig):
-    with pytest.raises(DataError, match="nowhere://x: not a place"):
+    with pytest.raises(DataError, match="nowhere://x: frames cannot be stored there"):
         draw("nowhere://x", rig)
 
 

@@ -138,7 +138,7 @@ OUTPUTS = [
 def test_an_output_is_refused_before_the_work(project, capsys, entry, arguments, place):
     (project / "file").write_text("in the way")
     told = refusal(capsys, entry, *(each.format(place) for each in arguments))
-    assert "is no folder" in told or "cannot be written" in told or "no such file" in told
+    assert "is not a folder" in told or "cannot be written" in told or "no such file" in told
     assert written(project) == ["file"]
     assert (project / "file").read_text() == "in the way"
 
@@ -203,7 +203,7 @@ def test_a_checkpoint_cut_short_is_named_before_anything_is_read(project, capsys
     (project / "out/log/config.yaml").write_text("{model: {}, data: {}, output: out}")
     (project / "out/last.ckpt").write_bytes(b"PK\x03\x04 and no more")
     fit = ["fit", "--config=params/perception_glance.yaml", "--output=out", f"--ckpt_path={given}"]
-    assert "out/last.ckpt: no checkpoint, or one that was cut short" in refusal(capsys, "perception.train", *fit)
+    assert "out/last.ckpt: checkpoint missing or cut short" in refusal(capsys, "perception.train", *fit)
 
 
 # --- numbers and terminals ---

@@ -62,7 +62,7 @@ def test_an_environment_that_fits_is_left_alone(project):
 def test_a_half_made_or_moved_environment_is_made_anew(project, elsewhere, pip):
     environment_of(project, "/old/name" if elsewhere else project, pip)
     done, asked = make(project, "setup")
-    assert "half made or was made in another folder" in done.stdout
+    assert "incomplete or was created in another folder" in done.stdout
     assert any("-m venv --clear .venv" in line for line in asked)
     assert any("-m pip install" in line for line in asked)
 

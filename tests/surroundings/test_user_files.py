@@ -84,7 +84,7 @@ def test_an_earlier_calibration_is_kept_beside_the_new_one(rig, tmp_path, monkey
 def test_a_view_is_not_written_over_an_earlier_one(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", sys)
     (tmp_path / "run.rrd").write_text("mine")
-    with pytest.raises(ConfigError, match="is there already and is not written over"):
+    with pytest.raises(ConfigError, match="exists already"):
         require_live(str(tmp_path / "run.rrd"))
 
 

@@ -1,4 +1,4 @@
-"""How an arm in velocity mode may go: gently, and towards a wall so that it comes to rest before it by itself."""
+"""Speed limits of an arm in velocity mode: smooth, and such that it comes to rest before a wall by itself."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def speed_within(room_m: Vector, speed_m_s: Vector, duration_s: float, braking_m
 
 
 def remaining_velocity(velocity_m_s: Vector, since_s: float, braking_m_s2: float) -> Vector:
-    """What of a velocity ``(3,)`` is left so long after its end; all of it before."""
+    """The part of a velocity ``(3,)`` that is left some time after its end; all of it before."""
     size = float(np.linalg.norm(velocity_m_s))
     left = max(0.0, size - braking_m_s2 * max(0.0, since_s))
     return velocity_m_s * (left / size) if size > 0 else velocity_m_s

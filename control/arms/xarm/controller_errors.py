@@ -112,15 +112,13 @@ _MODES = {
 
 def describe_error(code: int) -> str:
     """A controller error in words, such as ``C31: the arm hit something ...; remove the obstacle ...``."""
-    what, remedy = _CONTROLLER_ERRORS.get(code, ("an error this project has no words for", "see the vendor's manual"))
+    what, remedy = _CONTROLLER_ERRORS.get(code, ("an error unknown to this project", "see the vendor's manual"))
     return f"C{code}: {what}; {remedy}"
 
 
 def describe_warning(code: int) -> str:
     """A controller warning in words."""
-    what, remedy = _CONTROLLER_WARNINGS.get(
-        code, ("a warning this project has no words for", "see the vendor's manual")
-    )
+    what, remedy = _CONTROLLER_WARNINGS.get(code, ("a warning unknown to this project", "see the vendor's manual"))
     return f"W{code}: {what}; {remedy}"
 
 

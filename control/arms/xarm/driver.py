@@ -312,7 +312,7 @@ class XArm(Arm):
 
     @property
     def _posture_speed_rad_s(self) -> float:
-        """Of a joint: what it moves within the arm's reach keeps to the speed limit, were it the only joint to turn."""
+        """Speed of a joint, rad/s, at which everything it moves within the arm's reach keeps to the speed limit."""
         return min(_MAX_POSTURE_SPEED_RAD_S, self._speed_m_s / REACH_M)
 
     def _require_free(self) -> None:
@@ -335,7 +335,7 @@ class XArm(Arm):
         self._tell(f"taking over an arm that was held: {holder}")
 
     def _limits(self, found: Settings) -> Settings:
-        """The stricter of ours and the site's, told; the speed of this run keeps to it."""
+        """The stricter of our limits and the site's, which are logged; the speed of this run keeps to them."""
         wished = ours(self._rig, self._own_fence, self._payload, self._params, found, self.joint_band)
         wanted = stricter(wished, found, self._own_fence)
         require_in_range(wanted, self._rig.home_joints_rad, "home")
@@ -357,12 +357,12 @@ class XArm(Arm):
         if confirmed:  # limits are not loosened of an arm that may still move
             left = restore(self._link.guard, found, wanted)
         if left:
-            self._tell(f"settings of the controller left other than they were found: {_list(left)}")
+            self._tell(f"settings of the controller that could not be restored: {_list(left)}")
         else:
-            self._link.note("the controller's settings are as they were found")
+            self._link.note("the controller's settings are restored")
 
     def _tell(self, what: str) -> None:
-        """An event, and once in a process for the operator's eyes: a rehearsal connects to its twin again and again."""
+        """Note an event, and log it once per process as a warning: a rehearsal connects to its twin again and again."""
         self._link.note(what)
         logger.log(logging.DEBUG if what in _TOLD else logging.WARNING, "%s", what)
         _TOLD.add(what)
@@ -422,7 +422,7 @@ class XArm(Arm):
         return int(code)
 
     def _is_at(self, goal: Vector) -> bool:
-        """Whether the arm stands at the goal, pointing down; raises what stopped it."""
+        """Whether the arm stands at the goal, pointing down; raises the reason if it was stopped."""
         self._link.require_ready()
         here, before = self.tcp, self.tcp_at(time.monotonic() - _STILL_S)
         near = np.linalg.norm(here - goal) < _ARRIVED_M and np.linalg.norm(here - before) < _STILL_M

@@ -1,4 +1,4 @@
-"""The wire to one xArm controller: two connections, their reports, the watch over both, and stopping."""
+"""The link to one xArm controller: two connections, their reports, the watch over both, and stopping."""
 
 import contextlib
 import logging
@@ -46,13 +46,13 @@ _CONFIRM_S = 0.38
 _LOOK_AGAIN_S = 0.2
 """After a confirmed stop: whether the arm still stands."""
 _NAMED_S = 0.15
-"""What a caller waits for the cause behind a symptom at most; the arm is told to stop before anybody asks for it."""
+"""Longest wait of a caller for the cause behind a symptom; the stop is sent before the cause is asked for."""
 
 
 class ControllerLink:
     """Both connections to one controller.
 
-    ``motion`` carries commands and 100 Hz reports of pose, mode and state; ``guard`` stops and tells error codes
+    ``motion`` carries commands and 100 Hz reports of pose, mode and state; ``guard`` stops and reports error codes
     (5 Hz), because a call that stalls blocks its own connection (*assumed: two-connections*). While :attr:`armed`, a
     watch looks every 10 ms at reports, replies, state and errors, and stops the arm without waiting for anybody.
     Nothing is asked of the controller but after a symptom has stopped the arm, to name its cause.
@@ -74,7 +74,7 @@ class ControllerLink:
         self.stopped = False
         self.armed = False
         self.taken = False
-        """Whether the controller was told anything from here: one that was only looked at is left as it is."""
+        """Whether commands were sent to the controller; one that was only looked at is left as it is."""
         self.expected: tuple[Vector, float] | None = None
         """Where the TCP is meant to be ``(3,)`` m, and how far off it may be, m; None while that is not known."""
         self.proof: ReportProof | None = None
@@ -123,9 +123,9 @@ class ControllerLink:
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
 
     def require_rest(self) -> None:
-        """Raise SafetyStop where the reports show an arm under way: somebody else moves it; DeviceError without any."""
+        """Raise SafetyStop if the reports show a moving arm, which somebody else moves; DeviceError without reports."""
         if not wait_until(lambda: self.history.span_s >= _REST_S, 1.0):
-            raise DeviceError("the controller's reports of the arm's position cease; restart it")
+            raise DeviceError("the controller has stopped reporting the arm's position; restart it")
         newest = self.history.latest
         turned = float(np.max(np.abs(newest.joints - self.history.at(newest.time - _REST_S).joints)))
         if turned > _REST_RAD:
@@ -149,7 +149,7 @@ class ControllerLink:
         self._watch_thread.start()
 
     def settle(self, mode: int) -> None:
-        """Wait until the 100 Hz reports, too, say ready in ``mode``: one from before may still be unread.
+        """Wait until the 100 Hz reports, too, show a ready arm in ``mode``: an older one may still be unread.
 
         Raises:
             DeviceError: they do not within 2 s.
@@ -170,8 +170,8 @@ class ControllerLink:
     def pose_at(self, time_s: float) -> Pose:
         """The pose at a moment, or the newest; raises DeviceError when no report is near it.
 
-        When the newest report is old this waits for the next, as long as the watch sees no fault: whether reports are
-        missing is the watch's to say, which knows how long this process was held up.
+        If the newest report is old, wait for the next one as long as the watch sees no fault: only the watch decides
+        whether reports are missing, since it knows how long this process was held up.
         """
         deadline = self._params.report_deadline_s
         if self.is_open and time.monotonic() - self._reported_at > deadline:
@@ -193,13 +193,13 @@ class ControllerLink:
             self._cause_asked.wait(_NAMED_S)
             raise DeviceError(self.fault)
         if self.stopped:
-            raise SafetyStop("the arm was stopped; connect it anew when it is safe to go on")
+            raise SafetyStop("the arm was stopped; connect it again when it is safe to go on")
         if not self.armed:
             raise DeviceError("the arm is not connected; call connect() first")
 
     @contextlib.contextmanager
     def other_mode(self, mode: int) -> Iterator[None]:
-        """While this lasts a change to ``mode`` and back is no fault; all else is watched all the same."""
+        """Allow a change to ``mode`` and back inside the context; everything else is watched as before."""
         driving = self._driving_mode
         self._passed_modes, self._driving_mode = (driving, mode), -1
         try:
@@ -213,13 +213,13 @@ class ControllerLink:
         Returns whether later reports say that it is stopped and at rest; False, too, of a link that is closed.
         """
         self.stopped = True
-        # Once more, too, where it was stopped: what is reported may be of before.
+        # Sent again even if the arm was stopped: the present reports may be older than that stop.
         return self.guard is not None and self._halt()
 
     def close(self) -> None:
-        """Stop the arm, if it was taken, and let go of both connections; idempotent, never raises.
+        """Stop the arm, if commands were sent to it, and close both connections; idempotent, never raises.
 
-        A stop that nobody has looked at again yet is: up to 0.2 s are waited for that.
+        A stop that was not verified a second time yet is verified now, which takes up to 0.2 s.
         """
         if not self.is_open:
             return
@@ -245,7 +245,7 @@ class ControllerLink:
         self.note("disconnected")
 
     def error_in_words(self) -> str:
-        """The error behind a symptom, asked of the controller; empty when it tells none."""
+        """The error behind a symptom, asked of the controller; empty if it reports none."""
         try:
             code, errors = call_sdk("get_err_warn_code", self.guard.get_err_warn_code)
         except DeviceError as error:  # the symptom matters more, and is stopped for all the same
@@ -253,7 +253,7 @@ class ControllerLink:
         return f": {describe_error(errors[0])}" if code == 0 and errors[0] != 0 else ""
 
     def note(self, event: str) -> None:
-        """Add to the story of the run."""
+        """Add an event to the log of the run."""
         self.events.append((time.monotonic(), event))
 
     def _on_report(self, item: dict[str, Any]) -> None:
@@ -274,14 +274,14 @@ class ControllerLink:
         self._rest_reports[1].add(now - self._params.report_delay_s, item["state"], joints)
 
     def _known(self, joints: Vector) -> Vector:
-        """The joints ``(7,)`` rad, or no numbers, by which no arm is at rest, where the reports are known false."""
+        """The joints ``(7,)`` rad; NaN, by which no arm is at rest, if the reports are known to be false."""
         return np.full(7, np.nan) if self.proof is not None and self.proof.is_blind else joints
 
     def _watch(self) -> None:
         try:
             self._keep_watch()
         except Exception as error:  # an arm that nobody watches must not go on moving
-            self._fail(f"the watch over the arm failed ({type(error).__name__}: {error}); connect it anew")
+            self._fail(f"the watch over the arm failed ({type(error).__name__}: {error}); connect it again")
 
     def _keep_watch(self) -> None:
         looked = time.monotonic()
@@ -301,7 +301,7 @@ class ControllerLink:
                 self._name_cause(describe_error(self.guard.error_code))
 
     def _heed_warning(self) -> None:
-        """Tell a warning of the controller once, and its end."""
+        """Log a warning of the controller once, and its end."""
         before, self._warning = self._warning, self.guard.warn_code
         if self._warning not in (0, before):
             told = f"the controller reports warning {describe_warning(self._warning)}"
@@ -376,19 +376,19 @@ class ControllerLink:
             self._cause_asked.set()
 
     def _name_cause(self, cause: str) -> None:
-        """Add an error that came only after its symptoms, because the controller was slow to tell it."""
+        """Add an error that was reported only after its symptoms, because the controller was slow."""
         with self._fault_lock:
             if self.fault is not None and cause and cause not in self.fault:
                 self.fault = f"{self.fault}: {cause}"
                 self.note(f"the cause: {cause}")
 
     def _halt(self, ask: bool = False) -> bool:
-        """Tell the controller to stop: by the guard, and by the motion connection if that one does not answer.
+        """Send a stop to the controller: by the guard, and by the motion connection if the guard does not answer.
 
         Returns whether reports from after that say stopped and at rest; what the controller replies does not count.
 
         Args:
-            ask: for the error behind it, once a stop was acknowledged.
+            ask: the controller for the error, once a stop was acknowledged.
         """
         began, orders = time.monotonic(), list[Order]()
         for api, stopper in self._stoppers:
@@ -423,7 +423,7 @@ class ControllerLink:
         return next((joints for joints in found if joints is not None), None)
 
     def _look_again(self) -> bool:
-        """Whether 200 ms have passed since the stop and were looked back at; an arm gone since is stopped once more."""
+        """Verify a stop again after 200 ms, and stop an arm that has moved once more; returns whether this is done."""
         if (stood := self._stood) is None:
             return True
         stood_s, joints = stood

@@ -1,4 +1,4 @@
-"""What every report of the arm's position must satisfy while it runs, 100 times a second."""
+"""Checks every report of the arm's position while it runs, 100 times a second."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SKEW_S = 0.02
 """Joints and TCP of one report are not further apart in time (*assumed: report-skew*)."""
 MAX_TURN_RAD = 0.35
 _AWAY_M, _AWAY_RAD = 0.005, 0.02
-"""An arm that is farther than this from what it was told to do moves: velocities by which it still nears are
+"""An arm that is farther than this from its command moves: velocities by which it still approaches are
 hundreds of times the last digit of a report (*assumed: pose-repeats*)."""
 _LEAST_REPEATS = 20
 
@@ -27,7 +27,7 @@ class ReportProof:
     Args:
         tcp_offset_m: of the tool mounted, along flange z.
         max_speed_m_s: of the TCP.
-        max_repeat_s: how long a pose may repeat to the last bit while the arm is told to be elsewhere.
+        max_repeat_s: how long a pose may repeat to the last bit while the arm was sent elsewhere.
     """
 
     def __init__(self, tcp_offset_m: float, max_speed_m_s: float, max_repeat_s: float) -> None:
@@ -36,11 +36,11 @@ class ReportProof:
         self._max_repeat_s = max_repeat_s
         self.fault: str | None = None
         self.is_blind = False
-        """Whether the fault found is that poses are not the arm's: what they say of its rest does not count either."""
+        """Whether the fault is that the poses are not the arm's: then they do not prove its rest either."""
         self.target: Vector | None = None
-        """Where the TCP was told to be, ``(3,)`` m, or None."""
+        """The commanded position of the TCP, ``(3,)`` m, or None."""
         self.target_joints: Vector | None = None
-        """Which joints were asked for, ``(7,)`` rad; they count in place of :attr:`target`, or None."""
+        """The commanded joints, ``(7,)`` rad, which then replace :attr:`target`; or None."""
         self.band: JointBand | None = None
         """What the present motion may bring the joints to, or None: any posture."""
         self._last: tuple[float, ...] = ()

@@ -1,7 +1,7 @@
-"""A controller's settings as its reports tell them: found, wanted for a run, proven while it lasts, put back after it.
+"""A controller's settings by its reports: found, wanted for a run, verified while it lasts, restored after it.
 
-The stricter of two limits stands, whoever set it: a site's boundary and joint range are intersected with ours, the
-lower speed and the higher sensitivity are kept. What a run does not set it does not tolerate to change either.
+The stricter of two limits holds, no matter who set it: a site's boundary and joint range are intersected with ours, the
+lower speed and the higher sensitivity are kept. A change of any other setting during a run is a fault, too.
 
 The guards beside boundary, speeds and sensitivity, by the section of the user manual: self-collision check with the
 tool's model on, collision rebound and approximate solutions off (6.4.3, advanced settings), joint range of the reduced
@@ -56,7 +56,7 @@ class Settings:
         rebound: whether the arm moves back after a collision.
         approximate: whether paths leave the straight line near singularities.
         world_offset: of the base frame; this and what follows is never set from here.
-        gravity: direction, which tells how the arm is mounted.
+        gravity: direction, which shows how the arm is mounted.
         simulated: whether only the reports move.
     """
 
@@ -80,7 +80,7 @@ class Settings:
 
     @classmethod
     def read(cls, rich: Any) -> "Settings":
-        """What the newest rich report of an ``XArmAPI`` told; asks the controller nothing."""
+        """The settings in the newest rich report of an ``XArmAPI``; asks the controller nothing."""
         mass, centre = rich.tcp_load
         self_collision, model, measures = rich.self_collision_params
         return cls(
@@ -119,7 +119,7 @@ class SettingsWatch:
     A report may be half read at one look, so that it takes two of them to find a change.
 
     Args:
-        rich: the ``XArmAPI`` whose rich reports tell the settings.
+        rich: the ``XArmAPI`` whose rich reports hold the settings.
         wanted: what was verified when connecting.
     """
 
@@ -128,7 +128,7 @@ class SettingsWatch:
         self._seen: dict[str, str] = {}
 
     def __call__(self) -> str | None:
-        """What somebody changed, in words; None where nothing."""
+        """What somebody changed, in words; None if nothing was changed."""
         before, self._seen = self._seen, self._wanted.differences(Settings.read(self._rich))
         changed = [f"{name} {self._seen[name]}" for name in self._seen if name in before]
         if not changed:
@@ -187,7 +187,7 @@ _FIELDS = (
 
 
 def _is_same(one: Any, two: Any, tolerance: float) -> bool:
-    """Whether two values agree; not a number agrees with nothing but itself."""
+    """Whether two values agree; NaN agrees with NaN alone."""
     if isinstance(one, tuple) and isinstance(two, tuple):
         return len(one) == len(two) and all(_is_same(a, b, tolerance) for a, b in zip(one, two, strict=True))
     return bool(one == two or abs(one - two) <= tolerance or (math.isnan(one) and math.isnan(two)))
@@ -196,7 +196,7 @@ def _is_same(one: Any, two: Any, tolerance: float) -> bool:
 def ours(
     rig: Rig, fence: Fence, payload: ToolParams, params: ArmParams, found: Settings, joint_band: JointBand
 ) -> Settings:
-    """What this project asks for, at a site without limits of its own; the rest as found."""
+    """The settings that this project needs at a site without limits of its own; the rest as found."""
     return replace(
         found,
         tool_offset=(0.0, 0.0, rig.tool.tcp_offset_m * 1000, 0.0, 0.0, 0.0),
@@ -220,7 +220,7 @@ def stricter(wished: Settings, found: Settings, fence: Fence) -> Settings:
     """The stricter of each limit.
 
     Speed limits and joint range count though the site has its reduced mode off: that is switched on, and no number of
-    theirs loosened. A tool's shape that the site has measured is kept: whether it is the stricter one nobody can tell.
+    theirs loosened. A tool's shape that the site has measured is kept: whether it is the stricter one is unknown.
 
     Raises:
         SafetyStop: the fence does not lie inside the boundary that is switched on, a joint's range and ours have
@@ -234,7 +234,7 @@ def stricter(wished: Settings, found: Settings, fence: Fence) -> Settings:
         if _intersection(fence_mm, found.boundary) != fence_mm:
             raise SafetyStop(
                 f"the fence ({show_box(fence_mm)}) reaches beyond the boundary that is set in the controller "
-                f"({show_box(found.boundary)}); make keep_within in params/runtime.yaml fit into it, or have whoever "
+                f"({show_box(found.boundary)}); make keep_within in params/site.yaml fit into it, or have whoever "
                 "set the boundary widen it in the vendor's studio"
             )
     return replace(
@@ -259,7 +259,7 @@ def _require_upright(gravity: Sequence[float]) -> None:
 
 
 def _common_range(wished: Sequence[float], found: Sequence[float]) -> tuple[float, ...]:
-    """What lies in both joint ranges; one that the controller tells as empty is none (*assumed: no-limit*)."""
+    """The intersection of two joint ranges; one that is reported as empty is no limit (*assumed: no-limit*)."""
     ours, theirs = np.reshape(wished, (7, 2)), np.reshape(found, (7, 2))
     common = ours.copy()
     is_set = theirs[:, 0] < theirs[:, 1]
@@ -287,7 +287,7 @@ def require_in_range(wanted: Settings, joints_rad: ArrayLike, what: str) -> None
 
 
 def _lower(wished: float, found: float) -> float:
-    """The lower limit; a controller that tells none tells 0 (*assumed: no-limit*)."""
+    """The lower of two limits; a controller without a limit reports 0 (*assumed: no-limit*)."""
     return min(wished, found) if found > 0 else wished
 
 
@@ -321,11 +321,11 @@ def guard_setters(api: Any, settings: Settings) -> dict[str, Callable[[], Any]]:
 
 
 def restore(api: Any, found: Settings, wanted: Settings) -> dict[str, str]:
-    """Put back what was found, of a stopped arm, by calls that do not make it ready; what stays different, in words.
+    """Restore the settings of a stopped arm by calls that do not make it ready; returns what stays different, in words.
 
-    Stopped it takes all of them (*assumed: set-while-stopped*). What is no longer as it was set for the run somebody
-    else has set meanwhile: that is left alone. The SDK's own
-    setter of the sensitivity makes the arm ready, and the payload's asks for a ready one, so both go out below it.
+    A stopped controller accepts all of them (*assumed: set-while-stopped*). A setting that is no longer as the run
+    set it was changed by somebody else and is left alone. The SDK's own setter of the sensitivity makes the arm
+    ready, and the payload's asks for a ready one, so both go out below it.
     Takes at most about ``_RESTORE_S`` and ``_READ_BACK_S``, never raises.
     """
     calls: dict[str, Callable[[], Any]] = {
@@ -348,7 +348,7 @@ def restore(api: Any, found: Settings, wanted: Settings) -> dict[str, str]:
             is_again = field.key == "reduced" and found.reduced and bool(put_back & _OF_REDUCED_MODE)
             if (_is_same(mine, theirs, field.tolerance) and not is_again) or time.monotonic() > until:
                 continue
-            # A report from before it was set for the run tells what was found.
+            # A report older than the run's own setting still holds the value that was found.
             if any(_is_same(getattr(now, field.key), known, field.tolerance) for known in (mine, theirs)):
                 run_bounded(calls[field.key], _RESTORE_CALL_S, f"put back the {field.words}")
                 put_back.add(field.key)

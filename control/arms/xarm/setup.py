@@ -1,4 +1,4 @@
-"""What the controller is told before the arm may move, and the proof that it took it."""
+"""Configures the controller before the arm may move, and verifies that it accepted everything."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +14,9 @@ MODE_SINCE: dict[DriveMode, tuple[int, int, int]] = {"online_line": (1, 11, 0), 
 """Firmware that has the mode (mode 7) or its ``duration`` watchdog (mode 5); the SDK does not check."""
 
 ENCODERS_SINCE = (2, 4, 0)
-"""Firmware whose reports tell what the encoders read, not the command (*assumed: encoders*; xarm_ros2, issue 95)."""
+"""Firmware that reports what the encoders read, not the command (*assumed: encoders*; xarm_ros2, issue 95)."""
 FULL_REPORT_BYTES = 574
-"""Of a rich report that tells the limits of the reduced mode; others saw 494 of an xArm6 with firmware 1.8.5."""
+"""Bytes of a rich report that holds the limits of the reduced mode; others saw 494 of an xArm6 with firmware 1.8.5."""
 _CALL_TIMEOUT_S = 6.0
 _WARNED, _CANNOT_MOVE = 2, 9
 
@@ -56,7 +56,7 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports
         )
     if (told := int(api.report_data.data_size)) < FULL_REPORT_BYTES:
         raise DeviceError(
-            f"the controller's reports have {told} bytes, fewer than {FULL_REPORT_BYTES}: they do not tell boundary, "
+            f"the controller's reports have {told} bytes, fewer than {FULL_REPORT_BYTES}: they do not hold boundary, "
             "joint range and rebound, so nobody knows whether they are set; update its firmware in the vendor's studio"
         )
     require_no_error(api)
@@ -71,7 +71,7 @@ def require_no_error(api: Any) -> None:
     """Raises DeviceError where the controller has an error, by its own reply: reports come every 0.2 s."""
     code, (error, _) = run_bounded(api.get_err_warn_code, _CALL_TIMEOUT_S, "get_err_warn_code")
     if code not in (0, _WARNED):
-        raise DeviceError(f"the controller does not tell its errors ({describe_return(code)}); restart it")
+        raise DeviceError(f"the controller does not report its errors ({describe_return(code)}); restart it")
     if error != 0:
         raise DeviceError(f"the controller reports {describe_error(error)}")
 

@@ -1,4 +1,4 @@
-"""An arm that is only listened to: everything runs, nothing moves, and what would have been sent is shown."""
+"""An arm that is only observed: everything runs, nothing moves, and the commands that would be sent are shown."""
 
 import time
 from typing import Any
@@ -87,7 +87,7 @@ class ShadowArm(Arm):
         return np.asarray(self._fence.next_target(here, displacement_m) - here, dtype=float)
 
     def stop(self) -> bool:
-        """Nothing was set in motion, so there is nothing to stop; whoever moves the arm has a stop of their own."""
+        """Nothing to stop: this program moved nothing, and who moves the arm has a stop of their own."""
         return True
 
     def disconnect(self) -> None:

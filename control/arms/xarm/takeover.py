@@ -1,4 +1,4 @@
-"""Who holds an arm before it is told anything, and whether it may be taken over."""
+"""Who holds an arm before any command is sent, and whether it may be taken over."""
 
 from typing import Any, NamedTuple
 
@@ -10,13 +10,13 @@ _UNDER_WAY, _ARMED = 1, (0, 1, 2)
 
 
 class Holder(NamedTuple):
-    """What the newest reports say of who drives the arm.
+    """The state of the controller by its newest reports, which shows whether somebody drives the arm.
 
-    Whoever drives it shows in them (*assumed: holder*).
+    Everybody who drives the arm shows in these reports (*assumed: holder*).
 
     Attributes:
         mode: of the controller; 0 unless a program, or a hand in manual mode, asked for another.
-        state: 0 to 2 where it would move when told to.
+        state: 0 to 2 if the arm would carry out a command.
         queued: commands that wait to be carried out.
     """
 
@@ -39,7 +39,7 @@ class Holder(NamedTuple):
 
 
 def require_no_motion(holder: Holder) -> None:
-    """Raises SafetyStop where a command is being carried out, though slowly: in mode 0 the state tells."""
+    """Raises SafetyStop while a command is being carried out, however slowly: in mode 0 the state shows it."""
     if holder.mode == 0 and holder.state == _UNDER_WAY:
         raise SafetyStop(
             f"the arm is carrying out a command that did not come from here ({holder}); end the other program, or stop "

@@ -31,7 +31,7 @@ mapping of the sensor's clock takes to follow it (*assumed: capture-time*)."""
 
 @dataclass(frozen=True)
 class Rejected:
-    """A frameset that is no new look at the world, and why."""
+    """A frameset that was refused, with the reason."""
 
     why: str
 
@@ -96,17 +96,17 @@ class AlignedStream:
         )
 
     def free_exposure(self) -> None:
-        """Let every sensor find its exposure and white balance; closing puts back what was found."""
+        """Switch on automatic exposure and white balance of every sensor; closing restores the former options."""
         for sensor in self._profile.get_device().query_sensors():
             self._found.append((sensor, free_exposure(sensor)))
 
     def lock_exposure(self) -> None:
-        """Hold exposure and white balance of every sensor that has them."""
+        """Lock exposure and white balance of every sensor that has them."""
         for sensor in self._profile.get_device().query_sensors():
             lock_exposure(sensor)
 
     def next(self, timeout_s: float) -> Frame | Rejected | None:
-        """The next new frame, or why what came is none, or None when nothing came within ``timeout_s``."""
+        """The next new frame, the reason why the received one is not new, or None if none came within ``timeout_s``."""
         try:
             came, frames = self._pipeline.try_wait_for_frames(max(1, round(timeout_s * 1e3)))
         except RuntimeError as error:
@@ -115,7 +115,7 @@ class AlignedStream:
             return None
         arrival_s = time.monotonic()
         if not self._recorded and (set_by_s := self._clock_set_by_s(arrival_s)):
-            return Rejected(f"this computer's clock was set by {set_by_s:+.2f} s, so the frame's age is not known")
+            return Rejected(f"this computer's clock was set by {set_by_s:+.2f} s, so the frame's age is unknown")
         colour, depth = frames.get_color_frame(), frames.get_depth_frame()
         if not colour or not depth:
             return Rejected(f"a frameset came without its {'depth' if colour else 'colour'} image")
@@ -136,12 +136,12 @@ class AlignedStream:
         return Frame(rgb, counts * np.float32(aligned.get_units()), taken_s)
 
     def close(self) -> None:
-        """Leave the device's options as they were found, stop the pipeline and let go of it; never raises."""
+        """Restore the device's options, stop the pipeline and release it; never raises."""
         for sensor, found in self._found:
             try:
                 put_back(sensor, found)
             except RuntimeError as error:  # an unplugged camera forgets them by itself
-                logger.debug("putting the camera's options back: %s", error)
+                logger.debug("restoring the camera's options: %s", error)
         self._found.clear()
         try:
             self._pipeline.stop()
@@ -160,8 +160,8 @@ class AlignedStream:
         """When an image was taken, s on the clock of ``time.monotonic``, or on the recording's.
 
         With the "global time" domain librealsense has mapped the sensor's clock to the host's wall clock: its instant
-        is the capture's to within a few ms (*assumed: capture-time*; exposure and readout are not subtracted). The
-        other domains tell the time of arrival, or a clock of unknown origin: then the configured latency is subtracted
+        is the capture's to within a few ms (*assumed: capture-time*; exposure and readout are not subtracted). Other
+        domains report the time of arrival, or a clock of unknown origin: then the configured latency is subtracted
         from the arrival.
         """
         if self._recorded:

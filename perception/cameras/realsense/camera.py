@@ -88,7 +88,7 @@ class RealSenseCamera(Camera):
         """Open the device, let it warm up and start receiving; does nothing when it is already open.
 
         Raises:
-            DeviceError: no such camera, it gives no frames, or its intrinsics do not fit the rig's.
+            DeviceError: the camera is missing, delivers no frames, or has intrinsics that do not fit the rig's.
         """
         if self.is_connected:
             return
@@ -201,7 +201,7 @@ class RealSenseCamera(Camera):
             self._newest.fail(DeviceError(f"receiving frames failed ({error}); connect again"))
 
     def _keep_newest(self) -> None:
-        """Keep the newest frame until told to stop, reopening the device when it goes quiet."""
+        """Keep the newest frame until the camera is closed, reopening the device when it falls silent."""
         rejected, why, fresh, silence = 0, "", 0, SilenceTimer()
         looked_s = last_fresh_s = time.monotonic()
         while not self._stopping.is_set():
@@ -264,5 +264,5 @@ def _new_recording(path: Path) -> Path:
     if path.exists():
         raise DeviceError(f"{path} exists already; choose another name, or remove it first")
     if not path.parent.is_dir():
-        raise DeviceError(f"{path.parent} is no folder to record to; create it first")
+        raise DeviceError(f"{path.parent} is not a folder; create it first")
     return path

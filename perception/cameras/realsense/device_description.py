@@ -15,7 +15,7 @@ _TOLD = (
 
 
 def describe(device: Any) -> str:
-    """Name, serial number, firmware and USB speed of an ``rs.device``, as far as it tells them."""
+    """Name, serial number, firmware and USB speed of an ``rs.device``, as far as it reports them."""
     told = [f"{name} {device.get_info(info)}" for name, info in _TOLD if device.supports(info)]
     if device.supports(rs.camera_info.usb_type_descriptor):
         speed = device.get_info(rs.camera_info.usb_type_descriptor)

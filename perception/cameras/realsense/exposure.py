@@ -1,4 +1,4 @@
-"""Exposure, gain and white balance, held where the automatic controls had brought them, and given back in the end.
+"""Locks exposure, gain and white balance at the values of the automatic controls, and restores the options at the end.
 
 A camera keeps its options until it is unplugged (librealsense, issues 1577 and 5882): what the last program left would
 be the light that this one sees.
@@ -26,9 +26,9 @@ _BRIGHTNESS_TOLERANCE = 0.2
 
 
 def free_exposure(sensor: Any) -> dict[rs.option, float]:
-    """Switch on the automatic controls and the projector that a sensor (``rs.sensor``) has; what was found, by option.
+    """Switch on the automatic controls and the projector of a sensor (``rs.sensor``); returns the former options.
 
-    Of what is found, values come after the switch that frees them: the order in which they can be put back.
+    Each value follows the switch that makes it writable: in this order the options can be restored.
     """
     found = {}
     for switch, values in (*_CONTROLS, (rs.option.emitter_enabled, ())):
@@ -43,7 +43,7 @@ def free_exposure(sensor: Any) -> dict[rs.option, float]:
 
 
 def put_back(sensor: Any, found: dict[rs.option, float]) -> None:
-    """Leave a sensor with the options that :func:`free_exposure` found.
+    """Restore the options of a sensor that :func:`free_exposure` returned.
 
     Where a control was automatic its values are its own: they are not set.
     """

@@ -28,7 +28,7 @@ def adopt_intrinsics(reported: Any, rig: Intrinsics, settings: CameraParams) -> 
     if not np.isfinite([reported.fx, reported.fy, reported.ppx, reported.ppy]).all():
         raise DeviceError(
             f"the camera's focal lengths ({reported.fx}, {reported.fy}) px and principal point ({reported.ppx}, "
-            f"{reported.ppy}) px are no numbers: it has lost its calibration; restore it with the vendor's tools"
+            f"{reported.ppy}) px are not numbers: the camera lost its calibration; restore it with the vendor's tools"
         )
     adopted = ImageFit.of(reported, rig).intrinsics
     # numpy's max, and comparisons turned so, because a camera without calibration reports NaN.

@@ -1,4 +1,4 @@
-"""Is this pair of images new? The checks that tell a living stream from one that only looks alive."""
+"""Checks whether a pair of images is new, to distinguish a live stream from one that repeats its last image."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Stamp:
 
 
 class PairWatch:
-    """Remembers the last pair that was accepted, and says in words why the next one is not a new one.
+    """Remembers the last accepted pair of images, and reports why the next one is not new.
 
     A pipeline keeps delivering fresh depth beside the same old colour image after the colour stream has died
     (and the other way round), so each stream is judged on its own.

@@ -43,7 +43,7 @@ class RealSenseRecording:
     image sizes than the rig's are scaled and cut (:class:`~perception.cameras.realsense.image_fit.ImageFit`).
 
     Raises:
-        DataError: the file is missing, is no such recording, or lacks colour or depth.
+        DataError: the file is missing, is not a recording by librealsense, or has no colour or no depth.
         DeviceError: its intrinsics do not fit the rig's.
     """
 

@@ -107,7 +107,7 @@ def test_a_command_that_is_not_finite_stops_the_arm(ready: Arm) -> None:
     with pytest.raises(SafetyStop, match="not three finite numbers"):
         ready.move(np.array([0.0, np.nan, 0.0]))
     assert not ready.is_connected
-    with pytest.raises(SafetyStop, match="connect it anew"):
+    with pytest.raises(SafetyStop, match="connect it again"):
         ready.move(np.zeros(3))
 
 

@@ -25,7 +25,7 @@ def fence() -> Fence:
     return Fence(LOW, HIGH, 0.025)
 
 
-def test_a_hundred_thousand_random_states_and_commands_never_leave_the_fence_nor_exceed_the_step(fence: Fence) -> None:
+def test_no_random_state_and_command_leaves_the_fence_or_exceeds_the_step(fence: Fence) -> None:
     rng = np.random.default_rng(0)
     n = 100_000
     targets = rng.uniform(LOW, HIGH, (n, 3))
@@ -105,7 +105,7 @@ def test_a_command_of_the_wrong_shape_is_refused(fence: Fence, wish: np.ndarray)
         fence.next_target(np.array([0.4, 0, 0.3]), wish)
 
 
-def test_the_fence_is_the_workspace_less_its_margin_and_a_lower_speed_shortens_the_step(rig: Rig) -> None:
+def test_the_fence_is_the_workspace_less_its_margin_and_a_lower_speed_steps_less(rig: Rig) -> None:
     fence = Fence.from_rig(rig, ArmParams(fence_margin_m=0.01), max_speed_m_s=0.1)
     np.testing.assert_allclose(fence.low_m, rig.workspace.low + 0.01)
     np.testing.assert_allclose(fence.high_m, rig.workspace.high - 0.01)

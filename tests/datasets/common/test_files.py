@@ -148,5 +148,5 @@ def test_figures_that_are_missing_or_damaged_are_named(tmp_path, content):
     path = tmp_path / "metrics.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"metrics\.json: no figures there, or damaged"):
+    with pytest.raises(DataError, match=r"metrics\.json: missing or damaged"):
         read_json(path)

@@ -68,7 +68,7 @@ def test_four_processes_draw_the_bytes_of_one(tmp_path, rig, reference):
 
 
 @pytest.mark.slow
-def test_worker_killed_on_ray_is_told_and_the_next_run_ends_with_the_bytes_of_one_process(tmp_path, rig, reference):
+def test_after_a_worker_was_killed_on_ray_the_next_run_ends_with_the_same_bytes(tmp_path, rig, reference):
     pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
     with pytest.raises(DataError, match="worker process died"):
         draw(tmp_path / "out", rig, start_ray(), fragile(tmp_path / "flag"))

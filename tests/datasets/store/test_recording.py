@@ -178,9 +178,9 @@ def test_a_slow_disk_is_told_and_what_it_took_is_written(tmp_path, rig, monkeypa
 
 def test_what_does_not_fit_is_refused(tmp_path, rig):
     record(tmp_path, rig, 3)
-    with pytest.raises(DataError, match="of that name is there"):
+    with pytest.raises(DataError, match="of that name exists"):
         RecordingWriter(str(tmp_path), "run", rig)
-    with pytest.raises(DataError, match="recording columns tcp have a meaning already"):
+    with pytest.raises(DataError, match="recording columns tcp have names of standard columns"):
         RecordingWriter(str(tmp_path), "b", rig, {"tcp": (3,)})
     with RecordingWriter(str(tmp_path), "c", rig) as writer:
         with pytest.raises(DataError, match="no column 'tpc'; it has native/rgb"):

@@ -78,7 +78,7 @@ def test_close_intrinsics_are_adopted_with_a_sentence(rig: Rig, caplog) -> None:
         ({"width": 600}, "images are 600x480 px, the rig's 640x480"),
         ({"coeffs": [-0.055, 0.066, 0, 0, -0.02]}, "lens distortion .*largest coefficient 0.066"),
         ({"fx": 1000.0}, "focal lengths .* differ by 62.6% .* at most 55.0%"),
-        ({"fy": float("nan")}, "focal lengths .*nan.* no numbers"),
+        ({"fy": float("nan")}, "focal lengths .*nan.* not numbers"),
         ({"ppy": 280.0}, "principal point .* 40.0 px from"),
     ],
 )

@@ -75,7 +75,7 @@ def test_a_size_that_cannot_be_told_is_refused(tmp_path):
         helper.make_node("ReduceSum", ["huge"], ["sum"], keepdims=0),
         helper.make_node("Add", ["x", "sum"], ["y"]),
     ]
-    with pytest.raises(ModelError, match="size of huge cannot be told"):
+    with pytest.raises(ModelError, match="size of huge is unknown"):
         open_graph_file(write(tmp_path / "a.onnx", nodes), "train it")
 
 
@@ -103,14 +103,14 @@ def test_data_in_other_files_is_refused(tmp_path, location):
 
 def test_operators_and_graphs_of_its_own_are_refused(tmp_path):
     node = helper.make_node("Own", ["x"], ["y"], domain="somebody")
-    with pytest.raises(ModelError, match=r"operators of its own \(somebody\)"):
+    with pytest.raises(ModelError, match=r"operators that ONNX does not define \(somebody\)"):
         open_graph_file(write(tmp_path / "a.onnx", [node], domains=("", "somebody")), "train it")
     branch = helper.make_graph(
         [helper.make_node("Add", ["x", "x"], ["z"])], "b", [], [helper.make_tensor_value_info("z", FLOAT, (1, 3))]
     )
     node = helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)
     path = write(tmp_path / "b.onnx", [node], [named("yes", np.array(True))])
-    with pytest.raises(ModelError, match="graphs within its graph"):
+    with pytest.raises(ModelError, match="nested graphs"):
         open_graph_file(path, "train it")
 
 

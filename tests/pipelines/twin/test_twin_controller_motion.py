@@ -171,7 +171,7 @@ def test_a_pause_keeps_the_target_and_ready_resumes_it(firmware: Firmware, clock
     assert watch(firmware, clock, 1.0)[-1, 0] == pytest.approx(0.45, abs=1e-4)
 
 
-def test_a_setting_that_changes_resets_mode_and_state_and_one_that_does_not_resets_nothing(firmware: Firmware) -> None:
+def test_only_a_setting_that_changes_resets_mode_and_state(firmware: Firmware) -> None:
     ready(firmware, ONLINE_LINE)
     firmware.configure(tcp_offset_mm_rad=(0.0, 0.0, 172.0, 0.0, 0.0, 0.0))
     assert (firmware.mode, firmware.state) == (7, 2)

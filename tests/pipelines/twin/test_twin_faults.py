@@ -164,7 +164,7 @@ def test_what_passes_by_itself_stops_nothing(shipped_setup, undisturbed, held_up
 
 
 @pytest.mark.slow
-def test_a_stop_that_is_only_acknowledged_goes_out_in_time_and_is_told_as_not_confirmed(shipped_setup, held_up):
+def test_a_stop_that_is_only_acknowledged_goes_out_in_time_and_is_not_confirmed(shipped_setup, held_up):
     happened = []
     twin_settings = TwinParams(calibration_m=0.0, camera=TwinCameraParams(fps=FPS))
     planned = [PlannedFault("ack_without_stop", AFTER_S), PlannedFault("camera_unplugged", AFTER_S + 0.1)]

@@ -1,4 +1,4 @@
-"""Where the encoders said the arm was, and when: so that a frame can be compared with the arm of its own moment."""
+"""The arm's reported poses with their times, so that a frame is compared with the arm at its own time."""
 
 import threading
 from collections import deque
@@ -37,7 +37,7 @@ class PoseHistory:
             self._poses.append(pose)
 
     def stood_still(self) -> None:
-        """Hold the newest pose for that of all moments before it, back to the oldest kept."""
+        """Replace all older poses by the newest one."""
         with self._lock:
             oldest, newest = self._poses[0], self._poses[-1]
             self._poses.clear()
@@ -50,7 +50,7 @@ class PoseHistory:
 
     @property
     def latest(self) -> Pose:
-        """The newest pose; raises DeviceError when there is none."""
+        """The newest pose; raises DeviceError before the first report."""
         with self._lock:
             if not self._poses:
                 raise DeviceError("the arm has not reported a position yet; connect it first")

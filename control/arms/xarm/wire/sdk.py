@@ -20,7 +20,7 @@ from typing import Any
 from datasets.common.errors import DeviceError
 
 SDK_NAME, SDK_SINCE = "xarm-python-sdk", (1, 18)
-"""Older ones lack what is asked of them (1.16 at import, 1.17 after the motors were enabled)."""
+"""Older versions fail (1.16 at import, 1.17 after the motors were enabled)."""
 CONNECT_TIMEOUT_S = 8.0
 CLOSE_TIMEOUT_S = 3.0
 _TCP_ESTABLISHED = 1
@@ -52,7 +52,7 @@ def load_sdk() -> Any:
 
     Its prints become log records, it makes no folder of its own in the user's home, and its sockets' timeout of one
     second, which they set for themselves as well, is kept from becoming the default of every socket in the process.
-    Raises DeviceError for a version that will not do.
+    Raises DeviceError for a version that is too old.
     """
     require_sdk()
     with contextlib.redirect_stdout(io.StringIO()), _no_folder_made():  # it prints its version when imported
@@ -87,7 +87,7 @@ def _no_folder_made() -> Iterator[None]:
 
 
 def call_sdk(name: str, call: Callable[[], Any]) -> Any:
-    """The result of ``call``; raises DeviceError naming it where the SDK raises whatever it raises."""
+    """The result of ``call``; any exception of the SDK becomes a DeviceError that names the call."""
     try:
         return call()
     except Exception as error:
@@ -202,7 +202,7 @@ def _close(api: Any) -> None:
 
 
 def is_wire_up(api: Any) -> bool:
-    """Whether the control connection stands, by the kernel's word: the SDK itself notices after half a second."""
+    """Whether the control connection stands, as the kernel reports it: the SDK itself notices after half a second."""
     if not api.connected:
         return False
     if not sys.platform.startswith("linux"):

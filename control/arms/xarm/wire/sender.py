@@ -1,4 +1,4 @@
-"""Commands go out on a thread of their own: a stalled controller delays them, and never the control loop."""
+"""Sends commands from a thread of its own: a stalled controller delays them, never the control loop."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ class CommandSender(Generic[C]):
 
     Args:
         send: sends one command and returns the SDK's code; called on this sender's thread only.
-        refused: is told a code that is not 0.
+        refused: is called with every code that is not 0.
 
     Attributes:
         last_sent_s: when the newest command went out, on ``time.monotonic``; None before the first.
@@ -40,7 +40,7 @@ class CommandSender(Generic[C]):
 
     @property
     def unanswered(self) -> int:
-        """Number of the command now on the wire without a reply, from 1; 0 when there is none."""
+        """Number of the command now on the wire without a reply, counted from 1; 0 if there is no such command."""
         with self._changed:
             return self._count if self._waiting else 0
 

@@ -1,4 +1,4 @@
-"""Stops go out on threads that are there before they are needed; whether the arm stands is read off its reports."""
+"""Sends stops from threads that are started beforehand; the arm's reports show whether it stands."""
 
 import contextlib
 import threading
@@ -20,7 +20,7 @@ _MOVED_RAD = 1e-3
 
 
 class Order:
-    """One stop on its way; ``code`` is the SDK's return code once there is one, which says nothing of the arm."""
+    """One stop on its way; ``code`` is the SDK's return code once there is one, which proves nothing about the arm."""
 
     def __init__(self) -> None:
         self.code: int | None = None
@@ -35,7 +35,7 @@ class Stopper:
         send: the call that stops, which returns the SDK's code.
 
     Raises:
-        DeviceError: the computer gives no thread.
+        DeviceError: the computer cannot start a thread.
     """
 
     def __init__(self, send: Callable[[], int]) -> None:
@@ -64,7 +64,7 @@ class Stopper:
             self._carry_out(order)
 
     def _carry_out(self, order: Order) -> None:
-        with contextlib.suppress(Exception):  # whatever the SDK raises: the stop then stays unconfirmed, and is told so
+        with contextlib.suppress(Exception):  # whatever the SDK raises, the stop stays unconfirmed, and is reported so
             order.code = self._send()
 
 
@@ -75,13 +75,13 @@ class _Report(NamedTuple):
 
 
 class RestReports:
-    """The newest reports of one stream: what they say of a stop. For one writer and many readers."""
+    """The newest reports of one stream, which show whether a stop took effect. For one writer and many readers."""
 
     def __init__(self) -> None:
         self._reports: deque[_Report] = deque(maxlen=64)
 
     def add(self, time_s: float, state: int, joints: Vector) -> None:
-        """Append what the arm reported of ``time_s`` (``time.monotonic``); joints ``(7,)`` rad."""
+        """Append the arm's report at ``time_s`` (``time.monotonic``); joints ``(7,)`` rad."""
         self._reports.append(_Report(time_s, state, joints))
 
     def clear(self) -> None:
@@ -89,7 +89,7 @@ class RestReports:
         self._reports.clear()
 
     def rest_since(self, time_s: float) -> Vector | None:
-        """The joints ``(7,)`` rad where two reports from after ``time_s`` say stopped and at rest, None otherwise."""
+        """The joints ``(7,)`` rad if two reports later than ``time_s`` show the arm stopped and at rest, else None."""
         reports = [each for each in tuple(self._reports) if each.time > time_s]
         if not reports or reports[-1].state != STOPPED:
             return None
@@ -101,9 +101,9 @@ class RestReports:
         return newest.joints if turned_rad_s <= _REST_RAD_S else None
 
     def gone_from(self, joints: Vector, since_s: float) -> str | None:
-        """What an arm that stood at ``joints`` ``(7,)`` rad does by the newest report: nothing, which is an empty text.
+        """What an arm that stood at ``joints`` ``(7,)`` rad does now, in words; empty if it still stands.
 
-        None without a report from after ``since_s``.
+        None without a report later than ``since_s``.
         """
         reports = tuple(self._reports)
         if not reports or reports[-1].time <= since_s:

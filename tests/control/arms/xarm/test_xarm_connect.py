@@ -105,7 +105,7 @@ def test_older_firmware_that_has_the_mode_is_fine(rig: Rig) -> None:
         assert sdk.wait_until(lambda: bool(np.allclose(arm.tcp, arm.target, atol=1e-3)), 3.0)
 
 
-def test_a_controller_that_only_simulates_its_arm_is_refused_unless_that_is_asked_for(
+def test_a_controller_that_only_simulates_its_arm_is_refused_unless_asked_for(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def simulating(snapshot: Snapshot) -> bytes:

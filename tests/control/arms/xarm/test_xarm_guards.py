@@ -68,7 +68,7 @@ def test_the_guards_stand_while_it_lasts_and_what_was_found_after(
     np.testing.assert_allclose(after.joint_range_rad, found.joint_range_rad, atol=1e-6)
     names = [*OURS, "collision_tool_mm", "reduced_on", "gravity"]
     assert [getattr(after, name) for name in names] == [getattr(found, name) for name in names]
-    assert "settings are as they were found" in told(arm)
+    assert "settings are restored" in told(arm)
     assert ("tool model of the self-collision check (1) -> (21, 60" in told(arm)) == (found.collision_tool == 21)
 
 
@@ -147,7 +147,7 @@ def test_settings_that_are_acknowledged_and_not_taken_are_named(twin: Controller
 def test_settings_that_are_not_taken_at_the_end_are_told(twin: ControllerTwin, rig: Rig) -> None:
     with XArm(twin.host, rig) as arm:
         twin.inject("ack_without_setting")
-    left = told(arm).partition("left other than they were found: ")[2]
+    left = told(arm).partition("that could not be restored: ")[2]
     assert "self-collision check off -> on; tool model of the self-collision check (0) -> (1)" in left
     assert "joint range of the reduced mode" in left
 
@@ -161,7 +161,7 @@ def test_a_guard_that_the_firmware_refuses_is_named_and_all_is_put_back(
     arm = XArm(twin.host, rig)
     with pytest.raises(DeviceError, match=r"refused to set the .*the controller refused the command.*may be too old"):
         arm.connect()
-    assert "settings are as they were found" in told(arm)
+    assert "settings are restored" in told(arm)
     after = twin.firmware.settings
     assert (after.self_collision_on, after.collision_tool, after.rebound_on, after.approximate_on, after.fence_on) == (
         found.self_collision_on, found.collision_tool, found.rebound_on, found.approximate_on, found.fence_on
@@ -170,7 +170,7 @@ def test_a_guard_that_the_firmware_refuses_is_named_and_all_is_put_back(
 
 def test_reports_too_short_to_prove_the_guards_are_refused_before_anything_is_set(rig: Rig) -> None:
     with ControllerTwin(rig, firmware="v1.8.5") as twin:
-        with pytest.raises(DeviceError, match=r"reports have 494 bytes, fewer than 574: they do not tell boundary"):
+        with pytest.raises(DeviceError, match=r"reports have 494 bytes, fewer than 574: they do not hold boundary"):
             XArm(twin.host, rig, ArmParams(mode="velocity"), reports_are_commands=True).connect()
         assert not SETTINGS & {request.register for _, request in twin.log}
 

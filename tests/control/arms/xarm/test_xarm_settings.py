@@ -86,8 +86,8 @@ def test_the_stricter_limit_stands_while_it_lasts_and_what_was_found_after(
     assert same(astuple(twin.firmware.settings), astuple(found))
     assert twin.firmware.state == STOPPED
     events = " ".join(event for _, event in arm.events)
-    assert ("settings are as they were found" in events) == ("changed for this run" in events)
-    assert "left other" not in events
+    assert ("settings are restored" in events) == ("changed for this run" in events)
+    assert "could not be restored" not in events
 
 
 @pytest.mark.realtime
@@ -152,9 +152,7 @@ def test_what_somebody_else_set_meanwhile_is_left_and_told(twin: ControllerTwin,
     time.sleep(0.5)
     arm.disconnect()
     assert same(astuple(twin.firmware.settings), astuple(replace(LOOSE, reduced_tcp_mm_s=50.0)))
-    assert any(
-        "left other than they were found: TCP speed limit 900 mm/s -> 50 mm/s" in event for _, event in arm.events
-    )
+    assert any("that could not be restored: TCP speed limit 900 mm/s -> 50 mm/s" in event for _, event in arm.events)
 
 
 @pytest.mark.realtime
@@ -172,7 +170,7 @@ def test_limits_are_not_loosened_of_an_arm_that_did_not_confirm_its_stop(
     assert time.monotonic() - began < 6
     assert not SETTINGS & {request.register for _, request in twin.log}
     assert twin.firmware.settings.fence_on
-    (told,) = [event for _, event in arm.events if "left other than they were found" in event]
+    (told,) = [event for _, event in arm.events if "that could not be restored" in event]
     assert "safety boundary off -> on" in told
 
 
