@@ -26,7 +26,7 @@ from datasets.rig.projection import Array, invert, transform
 from datasets.rig.rig import Rig, Tool, Workspace
 from perception.calibration.captures import Captures
 from perception.calibration.registration.arm_view import ArmView
-from perception.calibration.registration.fit import CAUCHY
+from perception.calibration.registration.fit import SCALE_WIDTHS
 from perception.calibration.registration.motion import cross_matrix, moved
 from perception.estimator.estimator import DESCRIPTION, GRAPHS, PositionEstimator
 from perception.estimator.model_folder import read_description
@@ -125,7 +125,7 @@ def fit_pose(start: Array, camera: Array, truth: Array, deviation_m: Array) -> N
     for _ in range(REWEIGHTINGS):
         away = truth - placed - jacobian @ whole
         size = np.linalg.norm(away, axis=1) / deviation_m
-        weight = 1 / (deviation_m**2 * (1 + (size / CAUCHY) ** 2))
+        weight = 1 / (deviation_m**2 * (1 + (size / SCALE_WIDTHS) ** 2))
         hessian = np.einsum("n,nki,nkj->ij", weight, jacobian, jacobian) + prior
         whole = np.linalg.solve(hessian, np.einsum("n,nki,nk->i", weight, jacobian, truth - placed))
     return np.asarray(there @ moved(back @ pose, whole), dtype=float)
