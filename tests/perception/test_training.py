@@ -16,11 +16,12 @@ from perception.evaluation.comparison import beside
 from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
 from perception.training.regressor import Regressor, bfloat16_is_fast
 
+LOOKS = ["glance", "fovea", "base"]
 FRAMES = {
     "shard_frames": 40,
     "splits": {
-        "train": {"frames": 80, "seed": 1, "camera": {"envelope": {}}},
-        "val": {"frames": 40, "seed": 2, "camera": {"envelope": {}, "rig_share": 0.5}},
+        "train": {"frames": 80, "seed": 1, "camera": {"envelope": {}}, "looks": LOOKS},
+        "val": {"frames": 40, "seed": 2, "camera": {"envelope": {}, "rig_share": 0.5}, "looks": LOOKS},
         "nominal": {"frames": 40, "seed": 3, "camera": {}, "looks": ["glance"]},
     },
 }
@@ -61,7 +62,7 @@ def fit(store: Path, runs: Path, look: str, *more: str, backbone: str = "voting:
 @pytest.fixture(scope="module")
 def runs(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    for look in ("glance", "fovea"):
+    for look in LOOKS:
         fit(store, folder, look)
     return folder
 
@@ -70,6 +71,7 @@ def locate_params(store: Path, runs: Path, out: Path) -> Path:
     params = {
         "glance": str(runs / "glance"),
         "fovea": str(runs / "fovea"),
+        "base": str(runs / "base"),
         "frames": str(store / "frames.yaml"),
         "calibration_split": "val",
         "splits": ["nominal"],
@@ -86,7 +88,7 @@ def locate_params(store: Path, runs: Path, out: Path) -> Path:
 
 @pytest.mark.slow
 def test_training_leaves_checkpoint_summary_and_curves(runs: Path) -> None:
-    for look in ("glance", "fovea"):
+    for look in LOOKS:
         assert (runs / look / "best.ckpt").is_file()
         assert json.loads((runs / look / "training.json").read_text())["steps"] == 10
         assert (runs / "curves" / f"{look}.csv").read_text().startswith("step,")

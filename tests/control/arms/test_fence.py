@@ -143,14 +143,14 @@ def test_a_box_out_of_reach_or_in_the_table_is_refused(rig: Rig, workspace: Work
 
 
 def test_the_rig_of_the_repository_may_start(rig: Rig) -> None:
-    payload = check_start(rig, Fence.from_rig(rig))
-    assert payload.tcp_offset_m == rig.tool.tcp_offset_m
+    tool = check_start(rig, Fence.from_rig(rig))
+    assert tool.tcp_m == rig.tool.tcp_offset_m
 
 
 def test_an_unknown_tool_or_a_wrong_offset_is_refused() -> None:
     with pytest.raises(SafetyStop, match=r"'screwdriver' is unknown; this project knows flange, xarm_gripper"):
         known_tool(Tool("screwdriver", 0.1))
-    with pytest.raises(SafetyStop, match=r"correct params/rig\.yaml"):
+    with pytest.raises(SafetyStop, match="correct the rig"):
         known_tool(Tool("xarm_gripper", 0.15))
 
 

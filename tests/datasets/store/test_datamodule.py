@@ -61,6 +61,7 @@ def test_batch_is_as_documented_and_rows_belong_together(store):
         "window": ((8, 4), torch.float32),
         "tcp": ((8, 3), torch.float32),
         "tcp_seen": ((8, 3), torch.float32),
+        "base_seen": ((8, 3), torch.float32),
         "joints": ((8, 7), torch.float32),
         "intrinsics": ((8, 4), torch.float32),
         "image_px": ((8, 2), torch.float32),

@@ -61,6 +61,7 @@ def test_schema_is_the_documented_one(tmp_path, rig):
         "fovea/window": ((20, 4), "float64"),
         "tcp": ((20, 3), "float64"),
         "tcp_seen": ((20, 3), "float64"),
+        "base_seen": ((20, 3), "float64"),
         "joints": ((20, 7), "float64"),
         "intrinsics": ((20, 4), "float64"),
         "image_px": ((20, 2), "float64"),

@@ -19,7 +19,7 @@ from datasets.rig.rig import Rig
 from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
-from perception.estimator.estimator import DESCRIPTION, SIGMAS, PositionEstimator
+from perception.estimator.estimator import DESCRIPTION, GRAPHS, PositionEstimator
 from perception.evaluation.corruptions import KINDS, confidently_wrong, corrupted_photograph
 from perception.evaluation.package import pack
 from perception.evaluation.predictions import SceneCamera
@@ -36,9 +36,9 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("estimator")
     looks = {
         name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
-        for name in ("glance", "fovea")
+        for name in GRAPHS
     }
-    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in SIGMAS}, folder)
+    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in GRAPHS}, folder)
     return folder
 
 
@@ -59,15 +59,15 @@ def frame(rig: Rig) -> Frame:
     return Frame(np.zeros((*size, 3), np.uint8), np.full(size, 1.1, np.float32), 0.0)
 
 
-@pytest.mark.parametrize("look", ["glance", "fovea"])
+@pytest.mark.parametrize("look", [*GRAPHS])
 def test_the_exported_graph_computes_what_was_trained(look: str, packed: Path) -> None:
     torch.manual_seed(0)
     rig = Rig.load()
     looks = [
         Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig)).eval()  # type: ignore[arg-type]
-        for name in ("glance", "fovea")
+        for name in GRAPHS
     ]
-    locator = looks[("glance", "fovea").index(look)]
+    locator = looks[[*GRAPHS].index(look)]
     rng = np.random.default_rng(0)
     inputs = zero_inputs(locator.settings)
     inputs["rgb"] = torch.tensor(rng.integers(0, 256, inputs["rgb"].shape, dtype=np.uint8))
@@ -81,7 +81,7 @@ def test_the_exported_graph_computes_what_was_trained(look: str, packed: Path) -
 
 
 def test_graphs_carry_their_weights_and_no_trace_of_the_machine(packed: Path) -> None:
-    assert {path.name for path in packed.iterdir()} == {"glance.onnx", "fovea.onnx", DESCRIPTION}
+    assert {path.name for path in packed.iterdir()} == {*GRAPHS.values(), DESCRIPTION}
     for path in packed.glob("*.onnx"):
         model = onnx.load(path, load_external_data=False)
         assert not any(tensor.external_data for tensor in model.graph.initializer)
@@ -95,14 +95,14 @@ def test_the_same_weights_give_the_same_bytes(packed: Path, tmp_path: Path) -> N
     rig = Rig.load()
     looks = {
         name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
-        for name in ("glance", "fovea")
+        for name in GRAPHS
     }
-    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in SIGMAS}, tmp_path)
-    for name in ("glance.onnx", "fovea.onnx", DESCRIPTION):
+    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in GRAPHS}, tmp_path)
+    for name in (*GRAPHS.values(), DESCRIPTION):
         assert (tmp_path / name).read_bytes() == (packed / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["glance.onnx", "fovea.onnx", DESCRIPTION])
+@pytest.mark.parametrize("name", [*GRAPHS.values(), DESCRIPTION])
 def test_a_missing_file_is_named(packed: Path, tmp_path: Path, name: str) -> None:
     folder = shutil.copytree(packed, tmp_path / "model")
     (folder / name).unlink()

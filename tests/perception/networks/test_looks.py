@@ -74,8 +74,8 @@ def answer(xyz: torch.Tensor, log_sigma: torch.Tensor) -> Answer:
 def test_uncertainty_never_pulls_at_the_position() -> None:
     xyz = torch.zeros(4, 3, requires_grad=True)
     log_sigma = torch.zeros(4, 3, requires_grad=True)
-    targets, moved = torch.full((4, 1, 3), 2.0), torch.zeros(4, 1, 3)
-    unseen = position_loss(answer(xyz, log_sigma), targets, moved, torch.zeros(4), LossWeights())
+    targets = torch.full((4, 1, 3), 2.0)
+    unseen = position_loss(answer(xyz, log_sigma), targets, torch.zeros(4), LossWeights())
     unseen.backward()
     assert xyz.grad is None or float(xyz.grad.abs().max()) == 0
     assert log_sigma.grad is not None
@@ -87,7 +87,7 @@ def test_sigma_is_best_at_the_size_of_the_error() -> None:
         spread = torch.full((1, 3), sigma_m).log()
         error = torch.full((1, 3), 0.02)
         none = torch.zeros(1, 1, 3)
-        return float(position_loss(answer(error, spread), none, none, torch.ones(1), LossWeights()))
+        return float(position_loss(answer(error, spread), none, torch.ones(1), LossWeights()))
 
     assert loss(0.02) < loss(0.015)
     assert loss(0.02) < loss(0.03)

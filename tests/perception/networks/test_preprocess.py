@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from datasets.rig.projection import Intrinsics, Window, backproject, project, transform
 from datasets.rig.rig import Rig
-from perception.networks.preprocess import Pixels, fovea_view, glance_view, grid_coordinates, point_map
+from perception.networks.preprocess import Pixels, facing, fovea_view, glance_view, grid_coordinates, point_map
 
 SIZE = 84
 SIDE_PX = 96
@@ -50,7 +50,7 @@ def test_samples_cut_from_a_frame_keep_their_own_rays(rig: Rig) -> None:
     np.testing.assert_allclose(z, 1 + slope[0] * x + slope[1] * y, atol=1e-12)
 
 
-def test_the_fovea_sees_base_frame_points_about_the_estimate(rig: Rig) -> None:
+def test_the_fovea_sees_points_about_the_estimate_along_its_azimuth(rig: Rig) -> None:
     estimate = np.array([0.4, 0.1, 0.3])
     pose = rig.t_base_camera
     pixel = project(transform(np.linalg.inv(pose), estimate), rig.camera)
@@ -58,7 +58,8 @@ def test_the_fovea_sees_base_frame_points_about_the_estimate(rig: Rig) -> None:
     given = pixels(rig, window, np.full((SIZE, SIZE), 1.1))
     view = fovea_view(given, torch.tensor(pose[None]), torch.tensor(estimate[None]), unit_m=0.125)
     u, v = float(given.columns[0, 40]), float(given.rows[0, 30])
-    expected = transform(pose, backproject([u, v], 1.1, rig.camera)) - estimate
+    turn = facing(torch.tensor(pose[None]))[0].numpy()
+    expected = turn @ (transform(pose, backproject([u, v], 1.1, rig.camera)) - estimate)
     np.testing.assert_allclose(view.points[0, :, 30, 40], expected, atol=1e-9)
     np.testing.assert_allclose(view.image[0, 3:6, 30, 40], expected / 0.125, atol=1e-9)
 
@@ -82,7 +83,7 @@ def test_colour_is_centred_and_the_glance_has_seven_channels(rig: Rig) -> None:
     assert float(view.image[:, :3].max()) == pytest.approx(-1)
 
 
-def test_the_glance_sees_along_the_bases_axes_and_not_where_the_camera_stands(rig: Rig) -> None:
+def test_the_glance_sees_along_its_azimuth_and_not_where_the_camera_stands(rig: Rig) -> None:
     pose, origin = torch.tensor(rig.t_base_camera[None]), torch.tensor([0.0, 0.0, 1.2], dtype=torch.float64)
     given = pixels(rig, rig.picture_window, np.full((SIZE, SIZE), 1.1))
     moved = pose.clone()
@@ -90,8 +91,24 @@ def test_the_glance_sees_along_the_bases_axes_and_not_where_the_camera_stands(ri
     view = glance_view(given, pose, origin, unit_m=0.5)
     torch.testing.assert_close(view.image, glance_view(given, moved, origin, unit_m=0.5).image)
     u, v = float(given.columns[0, 40]), float(given.rows[0, 30])
-    expected = rig.t_base_camera[:3, :3] @ (backproject([u, v], 1.1, rig.camera) - [0, 0, 1.2])
+    turn = facing(pose)[0].numpy()
+    expected = turn @ rig.t_base_camera[:3, :3] @ (backproject([u, v], 1.1, rig.camera) - [0, 0, 1.2])
     np.testing.assert_allclose(view.points[0, :, 30, 40], expected, atol=1e-9)
+
+
+@given(yaw=st.floats(-np.pi, np.pi))
+def test_the_looks_see_the_same_from_every_side(yaw: float) -> None:
+    """A world that is turned about the base's z axis together with its camera shows the networks the same view."""
+    rig = Rig.load()
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    poses = [torch.tensor(pose[None]) for pose in (rig.t_base_camera, turn @ rig.t_base_camera)]
+    points = [torch.tensor(transform(each, np.array([0.4, 0.1, 0.3]))[None]) for each in (np.eye(4), turn)]
+    given = pixels(rig, rig.picture_window, np.full((SIZE, SIZE), 1.1))
+    fovea = [fovea_view(given, pose, point, unit_m=0.125) for pose, point in zip(poses, points, strict=True)]
+    torch.testing.assert_close(fovea[1].points, fovea[0].points)
+    glance = [glance_view(given, pose, torch.tensor([0.0, 0.0, 1.2]).double(), unit_m=0.5) for pose in poses]
+    torch.testing.assert_close(glance[1].points, glance[0].points)
 
 
 @settings(max_examples=50)
