@@ -90,4 +90,4 @@ class FrameHerReplayBuffer(HerReplayBuffer):
         for key in frame_keys:
             shape = observation_space[key].shape
             assert shape is not None
-            self.observations[key] = FrameRing(self.buffer_size, n_envs, shape)  # type: ignore[assignment]
+            self.observations[key] = FrameRing(self.buffer_size, n_envs, shape)  # type: ignore[assignment]  # acts as an array

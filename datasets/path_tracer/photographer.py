@@ -34,7 +34,7 @@ _FINISHES: dict[Colour, tuple[float, float]] = {"white": (0.0, 0.3), "gray": (0.
 def path_tracer_available() -> str | None:
     """None when the official model and Mitsuba are at hand, else the reason why not and how to get them."""
     try:
-        import mitsuba  # noqa: F401
+        import mitsuba  # noqa: F401  # to see whether it is there
     except ImportError:
         return "Mitsuba is not installed: install the extra 'studies' of this project"
     return menagerie_available()

@@ -110,6 +110,6 @@ def changed(nominal: T, values: Mapping[str, Any], name: str) -> T:
             raise ConfigError(f"{name} has no key {key!r}; it has {', '.join(sorted(known))}")
     plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     try:
-        return replace(nominal, **plain)  # type: ignore[type-var]
+        return replace(nominal, **plain)  # type: ignore[type-var]  # as above
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{name}: {error}; each value must be of the kind that the nominal one is") from error

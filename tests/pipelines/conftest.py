@@ -14,6 +14,7 @@ from control.arms.params import ArmParams
 from control.policies.policy import Observation
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError
+from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
@@ -283,7 +284,7 @@ class Knowing(Unbound):
 
     def __init__(self, rig):
         self.rig, self.kinematics, self.twin = rig, Kinematics(), None
-        self.rng = np.random.default_rng(0)
+        self.envelope, self.rng = CameraEnvelope(), np.random.default_rng(0)
 
     def faults(self, t_base_camera, intrinsics):
         return []

@@ -32,8 +32,9 @@ def closed(monkeypatch):
 
 
 def refusal(capsys, module, *arguments):
+    elsewhere = {"soak": "soak.run", "calibrate": "pipelines.calibrate.__main__"}
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module("soak.run" if module == "soak" else f"pipelines.{module}").main(arguments)
+        importlib.import_module(elsewhere.get(module, f"pipelines.{module}")).main(arguments)
     assert ended.value.code == 2
     told = capsys.readouterr()
     assert told.out == ""

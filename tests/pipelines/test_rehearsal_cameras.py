@@ -14,7 +14,7 @@ from pipelines.twin.settings import TwinParams
 from pipelines.twin.world import TwinWorld
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def goals(shipped_setup):
     sampler, rng = GoalSampler(shipped_setup.rig, shipped_setup.fence, 0.2), np.random.default_rng(3)
     return [np.asarray(sampler.sample(rng)) for _ in range(8)]
@@ -49,7 +49,7 @@ def test_the_twin_films_from_there_but_for_its_own_error_of_calibration(shipped_
 
 
 def test_goals_that_no_camera_sees_together_are_refused(shipped_setup):
-    with pytest.raises(ConfigError, match="of 2000 cameras of the envelope 0 see all 2 goals; 1 are wanted"):
+    with pytest.raises(ConfigError, match="0 of 2000 cameras of the envelope see all 2 goals, 1 are wanted"):
         draw_cameras(shipped_setup, 1, [np.array([0.4, -3.0, 0.2]), np.array([0.4, 3.0, 0.2])], seed=1)
 
 

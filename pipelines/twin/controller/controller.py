@@ -82,7 +82,7 @@ class ControllerTwin(Service):
         joints_rad: Array | None = None,
     ) -> None:
         start = rig.home_joints_rad if joints_rad is None else joints_rad
-        self.firmware = Firmware(start, clock, firmware, rig.tool.tcp_offset_m)  # type: ignore[arg-type]
+        self.firmware = Firmware(start, clock, firmware, rig.tool.tcp_offset_m)  # type: ignore[arg-type]  # a subclass takes its place in tests
         self._connections = Connections()
         self.faults = ControllerFaults(self.firmware, self._connections)
         self.log: deque[tuple[float, Request]] = deque(maxlen=10_000)

@@ -262,14 +262,14 @@ class Firmware:
 
     def configure(self, **changes: object) -> None:
         """Change settings of tool, payload or sensitivity; a change resets mode and state."""
-        changed = replace(self.settings, **changes)  # type: ignore[arg-type]
+        changed = replace(self.settings, **changes)  # type: ignore[arg-type]  # names are checked by replace
         if changed != self.settings:
             self.settings, self.mode = changed, POSITION
             self._reset()
 
     def limit(self, **changes: object) -> None:
         """Change settings that reset nothing: of boundary and speed, or any by a firmware that resets nothing."""
-        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # names are checked by replace
 
     def clean_error(self) -> None:
         """Forget the error, unless its cause is still there."""
