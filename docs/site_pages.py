@@ -53,6 +53,7 @@ PARAMETERS: dict[str, type | None] = {
     "frames": FramesParams,
     "perception_glance": None,
     "perception_fovea": None,
+    "perception_base": None,
     "locate": LocateParams,
     "control": ControlParams,
     "end_to_end_rgb": EndToEndParams,
