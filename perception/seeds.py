@@ -1,4 +1,4 @@
-"""Trains the pair with further seeds: ``python -m perception.seeds --seeds 1 2 3`` writes their figures and spread.
+"""Trains the looks with further seeds: ``python -m perception.seeds --seeds 1 2 3`` writes their figures and spread.
 
 Every seed draws other weights, orders and augmentations; the frames stay the same. The seed that the shipped pair was
 trained with is not trained again. A further seed takes about twenty minutes: ``dvc repro
@@ -37,7 +37,7 @@ FIGURES = ("median_mm", "p95_mm")
 
 
 def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str, Any]:
-    """Measure the pair of every seed; returns what is written as ``seeds.json``.
+    """Measure the looks of every seed; returns what is written as ``seeds.json``.
 
     Args:
         seeds: of the trainings.
@@ -50,9 +50,9 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
     measured = []
     for seed in seeds:
         print(f"seed {seed}: measuring")
-        glance, fovea = map(str, _pair(seed, params, runs).values())
+        trained = {look: str(folder) for look, folder in _looks(seed, params, runs).items()}
         estimator, results = (str(runs / str(seed) / name) for name in ("estimator", "results"))
-        measured.append(evaluate(replace(params, glance=glance, fovea=fovea, estimator=estimator, results=results)))
+        measured.append(evaluate(replace(params, **trained, estimator=estimator, results=results)))
     found: dict[str, Any] = {"seeds": list(seeds), "frames": measured[0]["frames"]}
     for look in ("default", "glance"):
         found[look] = {
@@ -66,7 +66,7 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
     return found
 
 
-def _pair(seed: int, params: LocateParams, runs: Path) -> dict[str, Path]:
+def _looks(seed: int, params: LocateParams, runs: Path) -> dict[str, Path]:
     """The folder of each look's training: those of ``params`` where they are of this seed."""
     shipped = {name: Path(getattr(params, name)) for name in GRAPHS}
     if all((folder / FILE).is_file() and TrainingSummary.read(folder).seed == seed for folder in shipped.values()):
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
         require_writable_folder(runs, "--runs")
         require_writable_folder(params.results, "results")
         for seed in seeds if not options.gather else ():
-            for look, folder in _pair(seed, params, runs).items():
+            for look, folder in _looks(seed, params, runs).items():
                 if folder != Path(getattr(params, look)):
                     train_look(getattr(options, look), seed, folder)
         found = measure(seeds, params, runs)

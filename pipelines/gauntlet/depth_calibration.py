@@ -7,7 +7,7 @@ from datasets.rig.projection import Array, Intrinsics, invert, project, transfor
 from datasets.rig.rig import BASE_TARGET_M, Workspace
 from datasets.scene.depth_sensor import DepthError, seen_at
 from perception.calibration.registration.fit import OFFSET_SD_M, SCALE_SD, WARP_SD_M
-from perception.calibration.registration.result import WARP_ORDERS, warp_waves
+from perception.calibration.registration.result import warp_waves
 
 POSTURES, PLACES = 40, 12
 """Of the arm in the captures, and along it."""
@@ -43,7 +43,7 @@ class DepthCorrection:
         self._waves = warp_waves(k.height, k.width)
         read = np.array([seen_at(point, error)[2] for point in points]) + rng.normal(0, READING_SD_M, len(points))
         terms = np.column_stack([points[:, 2], np.ones(len(points)), self._waves[rows, columns]])
-        prior = 1 / np.array([SCALE_SD, OFFSET_SD_M, *[WARP_SD_M] * len(WARP_ORDERS)]) ** 2
+        prior = 1 / np.array([SCALE_SD, OFFSET_SD_M, *WARP_SD_M]) ** 2
         normal = terms.T @ terms / READING_SD_M**2 + np.diag(prior)
         found = np.linalg.solve(normal, terms.T @ (read - points[:, 2]) / READING_SD_M**2)
         self._scale, self._offset_m, self._warp_m = 1 + found[0], found[1], found[2:]

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from datasets.common.errors import DataError
-from datasets.rig.rig import Rig
+from datasets.rig.rig import RIG_PATH, Rig
 from perception import baseline, evaluate, seeds, train
 from perception.evaluation.comparison import beside
 from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
@@ -171,7 +171,7 @@ def test_a_baseline_is_measured_alone_and_stands_in_the_table(
 def seeds_arguments(store: Path, runs: Path, out: Path) -> list[str]:
     """Of the command that trains as the runs were trained."""
     arguments = ["--config", str(locate_params(store, runs, out)), "--runs", str(out / "seeds"), "--frames", "10"]
-    for look in ("glance", "fovea"):
+    for look in LOOKS:
         saved = yaml.safe_load((runs / look / "log" / "config.yaml").read_text())
         model = {key: saved["model"][key] for key in ("look", "backbone", "learning_rate")}
         settings = {"model": model, "data": {key: saved["data"][key] for key in ("store", "batch_size")}}
@@ -323,10 +323,10 @@ def test_bad_parameters_of_the_evaluation_are_named(
     fails(capsys, words)
 
 
-def test_the_shipped_parameter_files_are_understood(rig: Rig) -> None:
+def test_the_shipped_parameter_files_are_understood() -> None:
     for path in sorted(Path("params").glob("perception_*.yaml")):
         model = yaml.safe_load(path.read_text())["model"]
-        assert Regressor(**model).rig == rig
+        assert Regressor(**model).rig == Rig.load(model.get("rig", RIG_PATH))
 
 
 def test_figures_are_those_of_their_definition() -> None:

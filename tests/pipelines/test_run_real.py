@@ -303,7 +303,7 @@ def test_random_goals_are_the_seeds_and_reachable(rig):
 
 
 def test_a_goal_that_cannot_be_reached_pointing_down_is_told_so(rig):
-    roomy = argparse.Namespace(workspace=BiggerBox(), home_joints_rad=rig.home_joints_rad)
+    roomy = argparse.Namespace(workspace=BiggerBox(), home_joints_rad=rig.home_joints_rad, tool=rig.tool)
     with pytest.raises(ReachError, match="not reachable with the gripper pointing down"):
         check_goals([(0.75, 0.0, 0.5)], roomy)
 

@@ -29,9 +29,9 @@ ENTRY_POINTS = {
     "control.train": "--config",
     "control.ablation": "--config",
     "pipelines.run_real": "--rig",
-    "pipelines.calibrate": "--rig",
+    "pipelines.calibrate.__main__": "--rig",
     "pipelines.rehearse.__main__": "--config",
-    "pipelines.demo": "--policy",
+    "pipelines.demo.__main__": "--policy",
     "pipelines.gauntlet.__main__": "--config",
 }
 """Each with an option that names something to read."""
@@ -41,7 +41,7 @@ NEEDED = {
     "perception.train": ["fit", "--config=params/perception_glance.yaml", "--output=out"],
     "perception.baseline": ["glance"],
     "perception.real.__main__": ["--frames=."],
-    "pipelines.calibrate": ["--out=camera.yaml"],
+    "pipelines.calibrate.__main__": ["--out=camera.yaml"],
 }
 
 
@@ -121,8 +121,8 @@ OUTPUTS = [
     ("perception.seeds", ["--runs={}"]),
     ("perception.real.__main__", ["--frames=.", "--out={}/metrics.json"]),
     ("perception.real.__main__", ["--frames=.", "--overlays={}"]),
-    ("pipelines.calibrate", ["--out={}/camera.yaml"]),
-    ("pipelines.demo", ["--out={}"]),
+    ("pipelines.calibrate.__main__", ["--out={}/camera.yaml"]),
+    ("pipelines.demo.__main__", ["--out={}"]),
     ("pipelines.rehearse.__main__", ["--out={}"]),
     ("soak.run", ["--out={}"]),
     ("soak.run", ["--record={}"]),
@@ -220,7 +220,7 @@ def test_a_goal_of_no_number_is_refused_by_its_own_words(capsys, number):
     assert "expected 3 arguments" not in told
 
 
-@pytest.mark.parametrize("entry", ["pipelines.run_real", "pipelines.calibrate"])
+@pytest.mark.parametrize("entry", ["pipelines.run_real", "pipelines.calibrate.__main__"])
 def test_nobody_agrees_by_a_closed_standard_input(project, monkeypatch, capsys, entry):
     monkeypatch.setattr(sys, "stdin", None)
     ask = ["--arm=127.0.0.55", "--camera=realsense"]

@@ -57,7 +57,9 @@ def test_a_calibration_takes_the_place_of_nothing_else(tmp_path, monkeypatch, ca
     path = tmp_path / "camera.yaml"
     path.write_text(content if isinstance(content, str) else (ROOT / content).read_text())
     before = path.read_text()
-    assert f"--out {path}: is there and is no calibration" in refusal(capsys, "pipelines.calibrate", "--out", str(path))
+    assert f"--out {path}: is there and is no calibration" in refusal(
+        capsys, "pipelines.calibrate.__main__", "--out", str(path)
+    )
     assert path.read_text() == before
 
 
@@ -95,7 +97,7 @@ def test_an_estimator_is_not_packed_over_another_s_folder(tmp_path, monkeypatch,
     monkeypatch.setattr(measure, "load_look", lambda *given: SimpleNamespace(locator=None))
     monkeypatch.setattr(measure.TrainingSummary, "read", lambda folder: None)
     params = LocateParams(
-        *("glance", "fovea", str(ROOT / "params/frames.yaml"), "val", ("nominal",), "nominal"),
+        *("glance", "fovea", "base", str(ROOT / "params/frames.yaml"), "val", ("nominal",), "nominal"),
         estimator=str(tmp_path / "estimator"),
         results=str(tmp_path / "results"),
         rig=str(ROOT / "params/rig.yaml"),

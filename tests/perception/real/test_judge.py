@@ -103,9 +103,9 @@ def test_what_the_estimator_finds_is_judged(drawn, rig):
 def test_the_reference_s_own_error_counts_less_with_a_fitted_pose(drawn, rig):
     captures, pose = drawn
     estimator, truth = load_estimator(MODEL, rig), references(captures.joints, rig.tool.tcp_offset_m)
-    aside = moved(pose, [0.0, 0.02, 0.0, 0, 0, 0])  # along the table, which the estimator's own check does not see
+    aside = moved(pose, [0.0, 0.02, 0.0, 0, 0, 0])  # of which the estimator's own check leaves a part
     found, _, _ = judge(estimator, captures, truth, aside, 0.0, np.ones(5), 0.03)
-    assert found["fitted"]["median_mm"] < found["given"]["median_mm"] - 5
+    assert found["fitted"]["median_mm"] < found["given"]["median_mm"] - 1
 
 
 def test_hidden_frames_are_listed_and_left_out(drawn, rig):
