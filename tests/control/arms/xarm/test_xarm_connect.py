@@ -188,8 +188,8 @@ def test_an_arm_that_stands_outside_the_fence_is_refused_and_left_stopped(rig: R
 
 
 def test_a_controller_whose_base_is_not_the_rigs_is_refused(rig: Rig) -> None:
-    longer = replace(rig, tool=Tool("xarm_gripper", 0.20))
-    with ControllerTwin(longer) as twin:  # as if its world offset were 28 mm
+    with ControllerTwin(rig) as twin:
+        twin.firmware._tool_offset_m += 0.028  # as if its world offset were 28 mm: no setting shows it
         with pytest.raises(SafetyStop, match=r"28 mm from where the joints put it"):
             XArm(twin.host, rig).connect()
         assert twin.firmware.state == 4
