@@ -50,7 +50,7 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
     measured = []
     for seed in seeds:
         print(f"seed {seed}: measuring")
-        trained = {look: str(folder) for look, folder in _looks(seed, params, runs).items()}
+        trained: dict[str, Any] = {look: str(folder) for look, folder in _looks(seed, params, runs).items()}
         estimator, results = (str(runs / str(seed) / name) for name in ("estimator", "results"))
         measured.append(evaluate(replace(params, **trained, estimator=estimator, results=results)))
     found: dict[str, Any] = {"seeds": list(seeds), "frames": measured[0]["frames"]}
