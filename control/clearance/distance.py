@@ -168,10 +168,9 @@ class ArmDistance:
         within_m = needed_m if within_m is None else within_m
         count = 0
         parts = [(self._bound(corners_rad, within_m), count, corners_rad)]
-        key = lambda part: (part[0].clearance.distance_m, part[1])  # noqa: E731  # used once
         while True:
             # The smallest of the parts' bounds is the whole way's: only there a closer look can raise it.
-            found, _, part = min(parts, key=key)
+            found, _, part = min(parts, key=lambda part: (part[0].clearance.distance_m, part[1]))
             least = found.clearance
             if least.distance_m >= needed_m or count >= 2 * most_cuts or found.sagging_m <= tolerance_m:
                 return least

@@ -11,7 +11,7 @@ import yaml
 from scipy.spatial import ConvexHull
 
 from control.clearance.shapes import FLANGE, INFLATION_PATH, LINKS, OPENINGS, Piece, bare_pieces
-from datasets.arm.model import GRIPPER_CLOSED_RAD, GRIPPER_JOINTS, arm_spec
+from datasets.arm.model import GRIPPER_CLOSED_RAD, GRIPPER_JOINTS, arm_spec, mesh_of
 from datasets.common.errors import DataError
 from datasets.rig.projection import Array
 
@@ -41,9 +41,7 @@ def official_triangles(edge_m: float = EDGE_M) -> dict[int, Array]:
     joints = [model.joint(name).qposadr[0] for name in GRIPPER_JOINTS]
     found: dict[int, list[Array]] = {}
     for geom in range(model.ngeom):
-        mesh = model.geom_dataid[geom]
-        vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
-        faces = model.mesh_face[model.mesh_faceadr[mesh] :][: model.mesh_facenum[mesh]]
+        vertices, faces = mesh_of(model, geom)
         cut, cut_faces = subdivide_to_size(vertices.astype(float), faces, edge_m, max_iter=20)
         name = model.body(model.geom_bodyid[geom]).name
         link = LINKS.index(name) if name in LINKS else LINKS.index(FLANGE)

@@ -60,11 +60,11 @@ class ResidualActor(Actor):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return super()._get_constructor_parameters() | {"gain": self.gain, "residual_scale": self.residual_scale}
 
-    def forward(self, obs: dict[str, th.Tensor]) -> th.Tensor:  # type: ignore[override]  # SB3 types it for plain observations
+    def forward(self, obs: dict[str, th.Tensor]) -> th.Tensor:  # type: ignore[override]  # SB3 types tensors alone
         """Normalised actions ``(B, 3)``."""
         wanted = self.gain * (obs["desired_goal"] - obs["observation"][:, REST])
         length = wanted.norm(dim=1, keepdim=True)
-        correction = self.residual_scale * length.clamp(max=1.0) * super().forward(obs)  # type: ignore[arg-type]  # SB3 types it so
+        correction = self.residual_scale * length.clamp(max=1.0) * super().forward(obs)  # type: ignore[arg-type]  # as above
         total = wanted + correction
         return total / total.norm(dim=1, keepdim=True).clamp(min=1.0)
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from control.policies.picture import CAMERA_SIZE, DEPTH_STEP_M, NEAREST_M
 from perception.networks.regression import conv3
+from perception.networks.voting import FEWEST_VALID, STRIDE
 
 Head = Literal["flat", "keypoints", "votes"]
 
@@ -17,9 +18,6 @@ MIDDLE_M = (0.4, 0.0, 0.25)
 RANGE_M = 0.2
 DISTANCE_M, DISTANCE_RANGE = 1.1, 0.2
 """Keypoints tell the logarithm of the distance relative to this, in units of this."""
-STRIDE = 4
-FEWEST_VALID = 0.25
-"""Cells with a smaller share of pixels that have a depth do not vote."""
 OFFSET_M = 0.1
 
 

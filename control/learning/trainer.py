@@ -111,7 +111,7 @@ class NumberedEpisodes(gym.Wrapper):
 
     def compute_reward(self, *args: Any) -> Any:
         """The environment's own, for hindsight replay."""
-        return self.env.unwrapped.compute_reward(*args)  # type: ignore[attr-defined]  # of HER's environments
+        return self.env.unwrapped.compute_reward(*args)  # type: ignore[attr-defined]  # gym types no goals
 
 
 def make_agent(
@@ -206,7 +206,7 @@ class EvaluationCallback(BaseCallback):
             return
         # Only now: setting up the learning has itself drawn a random number, for the noise of an episode to come.
         random.setstate(self.restored["random"])
-        np.random.set_state(self.restored["numpy"])  # noqa: NPY002  # what SB3 draws from
+        np.random.set_state(self.restored["numpy"])  # noqa: NPY002  (SB3 draws its batches from it)
         th.set_rng_state(self.restored["torch"])
         self.model.action_noise = self.restored["noise"]
 
@@ -253,7 +253,7 @@ def save_checkpoint(folder: Path, agent: BottleneckDDPG, curve: Curve, episodes:
         "episodes": episodes,
         "curve": asdict(curve),
         "random": random.getstate(),
-        "numpy": np.random.get_state(),  # noqa: NPY002  # what SB3 draws from  (SB3 draws its batches from it)
+        "numpy": np.random.get_state(),  # noqa: NPY002  (SB3 draws its batches from it)
         "torch": th.get_rng_state(),
         "noise": agent.action_noise,
     }

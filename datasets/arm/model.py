@@ -162,3 +162,10 @@ def add_materials(spec: mujoco.MjSpec) -> None:
     """The three materials of the arm."""
     for colour, rgb in COLOURS.items():
         spec.add_material(name=f"arm_{colour}", rgba=[*rgb, 1.0])
+
+
+def mesh_of(model: mujoco.MjModel, geom: int) -> Triangles:
+    """Vertices ``(V, 3)`` m and faces ``(F, 3)`` of a geom's mesh, in the geom's own frame."""
+    mesh = model.geom_dataid[geom]
+    vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
+    return vertices, model.mesh_face[model.mesh_faceadr[mesh] :][: model.mesh_facenum[mesh]]

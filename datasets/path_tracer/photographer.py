@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.arm.model import ARM_JOINTS, COLOURS, GRIPPER_JOINTS, arm_spec
+from datasets.arm.model import ARM_JOINTS, COLOURS, GRIPPER_JOINTS, arm_spec, mesh_of
 from datasets.arm.official import menagerie_available
 from datasets.arm.shapes import Colour
 from datasets.common.errors import ConfigError, DataError
@@ -129,9 +129,7 @@ class PathTracer:
         import mitsuba as mi
 
         model = self._model
-        mesh = model.geom_dataid[geom]
-        vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
-        faces = model.mesh_face[model.mesh_faceadr[mesh] :][: model.mesh_facenum[mesh]]
+        vertices, faces = mesh_of(model, geom)
         colour = model.material(model.geom_matid[geom]).name.removeprefix("arm_")
         properties = mi.Properties()
         properties["mesh_bsdf"] = self._finishes[colour]

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.arm.model import ARM_JOINTS, FLANGE, ArmName, gripper_joints
+from datasets.arm.model import ARM_JOINTS, FLANGE, ArmName, gripper_joints, mesh_of
 from datasets.arm.tools import ToolParams
 from datasets.rig.projection import Array, Intrinsics, Window, invert, project, transform, window_intrinsics
 from datasets.rig.rig import Rig
@@ -99,12 +99,9 @@ class Photographer:
             while body > flange:
                 body = model.body_parentid[body]
             if body == flange:
-                mesh = model.geom_dataid[geom]
-                first, faces = model.mesh_vertadr[mesh], model.mesh_faceadr[mesh]
-                vertices = model.mesh_vert[first : first + model.mesh_vertnum[mesh]]
-                triangles = vertices[model.mesh_face[faces : faces + model.mesh_facenum[mesh]]]
+                vertices, faces = mesh_of(model, int(geom))
                 turn = self._data.geom_xmat[geom].reshape(3, 3)
-                corners.append(triangles @ turn.T + self._data.geom_xpos[geom])
+                corners.append(vertices[faces] @ turn.T + self._data.geom_xpos[geom])
         a, b, c = np.moveaxis(np.concatenate(corners), 1, 0)
         area, rng = np.linalg.norm(np.cross(b - a, c - a), axis=1), np.random.default_rng(0)
         chosen = rng.choice(len(area), _RAYS, p=area / area.sum())

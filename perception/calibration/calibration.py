@@ -124,7 +124,7 @@ class Calibration:
     ) -> Self:
         """With the pose as an array (4x4); ``further`` fields by name."""
         rows = tuple(tuple(map(float, row)) for row in pose)
-        return cls(rows, poses, residual_mm, measured, table_z_m, **further)  # type: ignore[arg-type]  # checked just above
+        return cls(rows, poses, residual_mm, measured, table_z_m, **further)  # type: ignore[arg-type]  # the rows of a 4x4 array
 
     @classmethod
     def of_rig(cls, rig: Rig) -> Self:

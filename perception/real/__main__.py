@@ -82,7 +82,7 @@ def evaluate_frames(
     if frames.calibration is None and laid is None:
         raise DataError(f"nobody tells where the camera stands, and it could not be found: {how}; give --calibration")
     calibration = frames.calibration
-    pose = calibration.pose if calibration is not None else laid.t_base_camera  # type: ignore[union-attr]  # one is given
+    pose = calibration.pose if calibration is not None else laid.t_base_camera  # type: ignore[union-attr]  # checked above
     table_z_m = 0.0 if calibration is None else calibration.table_z_m
     truth = references(captures.joints, frames.tcp_offset_m(estimator.rig))
     best = Model.of_pose(pose, captures.intrinsics) if laid is None else _model(laid)

@@ -73,7 +73,7 @@ def draw_overlays(
             view.place(joints)
             picture = np.ascontiguousarray(outlined(captures.rgb[index], view.draw(pose, k)[0] > 0))
             marks = [(_REFERENCE, transform(invert(pose), truth[index]))]
-            marks += list(zip((_GIVEN, _FITTED), estimates[index], strict=True))  # type: ignore[arg-type]  # colours and points
+            marks += list(zip((_GIVEN, _FITTED), estimates[index], strict=True))  # type: ignore[arg-type]  # or None: not fitted
             for colour, point in marks:
                 if point is not None and point[2] > 0:
                     column, row = np.rint(project(point, k)).astype(int).clip(-10000, 10000).tolist()

@@ -199,7 +199,7 @@ def _latency(options: argparse.Namespace) -> Result:
     ):
         try:
             devices.arm.home()
-            filmed = film_moves(devices.camera, devices.arm, options.rounds, options.seed)  # type: ignore[arg-type]  # the driver's arm
+            filmed = film_moves(devices.camera, devices.arm, options.rounds, options.seed)  # type: ignore[arg-type]  # it is an XArm
         except SafetyStop as stop:
             if interrupted.is_set():
                 raise KeyboardInterrupt from stop
@@ -238,7 +238,7 @@ def _by_networks(options: argparse.Namespace) -> Result:
     ):
         try:
             devices.arm.home()
-            sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]  # the driver's arm
+            sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]  # it is an XArm
             devices.arm.home()
         except SafetyStop as stop:
             if interrupted.is_set():

@@ -151,7 +151,7 @@ class Study:
         truth = Truth.draw(seed, self._rig)
         with open_devices(DeviceNames(), self._setup, TwinParams.load(), hidden=truth) as devices:
             devices.arm.home()
-            filmed = film_moves(devices.camera, devices.arm, LATENCY_ROUNDS, seed)  # type: ignore[arg-type]  # the driver's arm
+            filmed = film_moves(devices.camera, devices.arm, LATENCY_ROUNDS, seed)  # type: ignore[arg-type]  # it is an XArm
         speed = self._setup.fence.max_displacement_m * self._rig.rate_hz
         found = next(iter(delays(filmed, speed, self._setup.arm).values()))
         return {"ms": 1e3 * abs(found.mean_s - truth.latency_s), "interval_ms": 2e3 * found.error_s}

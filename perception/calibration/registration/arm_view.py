@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from datasets.arm.model import ARM_JOINTS, GRIPPER_JOINTS, ArmName, arm_spec
+from datasets.arm.model import ARM_JOINTS, GRIPPER_JOINTS, ArmName, arm_spec, mesh_of
 from datasets.rig.projection import Array, Intrinsics
 from datasets.scene.renderer import Renderer
 
@@ -122,10 +122,8 @@ class ArmView:
         model, rng = self._model, np.random.default_rng(0)
         corners, owners = [], []
         for geom in range(model.ngeom):
-            mesh = model.geom_dataid[geom]
-            first, faces = model.mesh_vertadr[mesh], model.mesh_faceadr[mesh]
-            vertices = model.mesh_vert[first : first + model.mesh_vertnum[mesh]]
-            triangles = vertices[model.mesh_face[faces : faces + model.mesh_facenum[mesh]]]
+            vertices, faces = mesh_of(model, geom)
+            triangles = vertices[faces]
             rotation = self._data.geom_xmat[geom].reshape(3, 3)
             corners.append(triangles @ rotation.T + self._data.geom_xpos[geom])
             owners.append(np.full(len(triangles), self._links[geom]))

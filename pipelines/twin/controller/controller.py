@@ -14,6 +14,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
+
 from control.arms.xarm.wire.sdk import load_sdk
 from datasets.common.errors import DeviceError
 from datasets.rig.projection import Array
@@ -81,8 +83,8 @@ class ControllerTwin(Service):
         firmware: str = FIRMWARE,
         joints_rad: Array | None = None,
     ) -> None:
-        start = rig.home_joints_rad if joints_rad is None else joints_rad
-        self.firmware = Firmware(start, clock, firmware, rig.tool.tcp_offset_m)  # type: ignore[arg-type]  # a subclass takes its place in tests
+        start = np.array(rig.home_joints_rad if joints_rad is None else joints_rad, dtype=float)
+        self.firmware = Firmware(start, clock, firmware, rig.tool.tcp_offset_m)
         self._connections = Connections()
         self.faults = ControllerFaults(self.firmware, self._connections)
         self.log: deque[tuple[float, Request]] = deque(maxlen=10_000)

@@ -23,6 +23,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -260,16 +261,16 @@ class Firmware:
             self._reset()
         return True
 
-    def configure(self, **changes: object) -> None:
+    def configure(self, **changes: Any) -> None:
         """Change settings of tool, payload or sensitivity; a change resets mode and state."""
-        changed = replace(self.settings, **changes)  # type: ignore[arg-type]  # names are checked by replace
+        changed = replace(self.settings, **changes)
         if changed != self.settings:
             self.settings, self.mode = changed, POSITION
             self._reset()
 
-    def limit(self, **changes: object) -> None:
+    def limit(self, **changes: Any) -> None:
         """Change settings that reset nothing: of boundary and speed, or any by a firmware that resets nothing."""
-        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # names are checked by replace
+        self.settings = replace(self.settings, **changes)
 
     def clean_error(self) -> None:
         """Forget the error, unless its cause is still there."""
