@@ -112,7 +112,7 @@ class PathTracer:
         rng = np.random.default_rng([scene.seed, _ROOM_STREAM])
         parts = draw_room(rng, scene.tcp, scene.t_base_camera[:3, 3])
         for geom, link in enumerate(self._links):
-            pose = np.eye(4)
+            pose = np.eye(4, dtype=np.float32)
             pose[:3, :3] = self._data.geom_xmat[geom].reshape(3, 3)
             pose[:3, 3] = self._data.geom_xpos[geom]
             parts[f"mesh{geom}"] = link  # an instance finds only meshes that stand in the scene before it
