@@ -75,7 +75,7 @@ class LookRandomization(Checked):
     pedestal: Annotated[float, Within(0, 1)] = 0.1
     open_room: Annotated[float, Within(0, 1)] = 0.1
     white_on_white: Annotated[float, Within(0, 1)] = 0.1
-    occluder: Annotated[float, Within(0, 1)] = 0.05
+    occluder: Annotated[float, Within(0, 1)] = 0.15
     key_light: Annotated[Range, Within(0, rising=True)] = (0.2, 1.2)
     ambient: Annotated[Range, Within(0, rising=True)] = (0.1, 0.6)
 

@@ -165,7 +165,8 @@ def _picture(out: Path) -> Path:
 
 def _draw(plan: Array, left: Sequence[int], options: argparse.Namespace, setup: Setup) -> None:
     out = options.out
-    draw_coverage(plan, ~np.isin(np.arange(len(plan)), left), setup.fence, setup.site.keep_out, _picture(out))
+    taken, tcp_offset_m = ~np.isin(np.arange(len(plan)), left), setup.rig.tool.tcp_offset_m
+    draw_coverage(plan, taken, setup.fence, setup.site.keep_out, _picture(out), tcp_offset_m)
     rest = "" if options.plan or not left else "; the same command takes the rest"
     print(f"{len(plan) - len(left)} of {len(plan)} postures taken: {_picture(out)}{rest}")
 

@@ -21,7 +21,14 @@ from perception.calibration.registration.posture import LinkPlaces
 _X_M, _Y_M, _Z_M = (-0.5, 0.9), (-0.7, 0.7), (-0.2, 1.2)
 
 
-def draw_coverage(plan: Array, taken: NDArray[np.bool_], fence: Fence, keep_out: Mapping[str, Box], path: Path) -> None:
+def draw_coverage(
+    plan: Array,
+    taken: NDArray[np.bool_],
+    fence: Fence,
+    keep_out: Mapping[str, Box],
+    path: Path,
+    tcp_offset_m: float | None = None,
+) -> None:
     """Links from above and from the side, and each joint's angles; what was not taken is pale. Written as PNG.
 
     Args:
@@ -30,8 +37,9 @@ def draw_coverage(plan: Array, taken: NDArray[np.bool_], fence: Fence, keep_out:
         fence: that the TCP keeps to, drawn dashed.
         keep_out: boxes of the site by name, drawn grey.
         path: of the picture.
+        tcp_offset_m: of the mounted tool, as :class:`datasets.arm.kinematics.Kinematics` takes it.
     """
-    links, kinematics = LinkPlaces(), Kinematics()
+    links, kinematics = LinkPlaces(), Kinematics(tcp_offset_m)
     chains = np.array([[np.zeros(3), *links(joints), kinematics.tcp(joints)] for joints in plan])
     figure, (above, side, angles) = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
     for joints, chain, there in zip(plan, chains, taken, strict=True):

@@ -59,6 +59,8 @@ def hidden_captures(
     """
     rig = rig or Rig.load()
     postures = np.asarray(postures, dtype=float)
+    if spoil is Spoil.ONE_SIDE:  # the arm hardly moves; the nearest of a plan would not do, they are spread as all are
+        postures = postures[0] + (postures - postures[0]) / 3
     truth = Truth.draw(seed, rig, joint_offsets=joint_offsets, intrinsics_error=intrinsics_error)
     shown = postures + truth.joint_offsets
     scene, numbers = hidden_scene(truth, rig, arm), np.repeat(np.arange(len(postures)), frames)
@@ -134,13 +136,6 @@ def _few(captures: Captures) -> Captures:
     return captures.select(captures.postures < 2)
 
 
-def _one_side(captures: Captures) -> Captures:
-    """The five postures nearest to the first: the arm has hardly moved, and shows the same sides."""
-    joints = np.array([captures.joints[captures.postures == posture][0] for posture in np.unique(captures.postures)])
-    nearest = np.unique(captures.postures)[np.argsort(np.abs(joints - joints[0]).max(axis=1))[:5]]
-    return captures.select(np.isin(captures.postures, nearest))
-
-
 def _told_joints(turn: Callable[[Array], Array]) -> Callable[[Captures], Captures]:
     """The same pictures with other joints told, and the TCP that belongs to those."""
 
@@ -160,7 +155,6 @@ def _tcp_off(captures: Captures) -> Captures:
 
 _EDITS: dict[Spoil, Callable[[Captures], Captures]] = {
     Spoil.TOO_FEW: _few,
-    Spoil.ONE_SIDE: _one_side,
     Spoil.TCP: _tcp_off,
     Spoil.MIRRORED: _told_joints(lambda joints: joints * np.array([-1.0, 1, -1, 1, -1, 1, -1])),
     Spoil.SWAPPED: _told_joints(lambda joints: joints[:, [0, 1, 4, 3, 2, 5, 6]]),

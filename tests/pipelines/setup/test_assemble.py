@@ -8,6 +8,7 @@ import time
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -301,8 +302,10 @@ def test_check_shows_a_warning_and_fails_a_controller_that_only_simulates(knowin
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_the_arm(knowing_setup, number):
+def test_a_signal_stops_the_arm(knowing_setup, number, request):
     seen, states = [], []
+    # Under nohup SIGHUP is ignored, and the runtime on a twin keeps to that.
+    request.addfinalizer(partial(signal.signal, number, signal.signal(number, signal.default_int_handler)))
 
     def interrupt(tick, frame):
         seen.append(tick)
