@@ -1,6 +1,6 @@
 """Judges an estimator on real frames of an arm whose joints are known, and how much our arm looks like the real one.
 
-  python -m perception.evaluate --frames DIR                        the shipped estimator on your frames
+  python -m perception.evaluate --frames DIR                        the shipped estimator of the tool on your frames
   python -m perception.evaluate --frames DIR --estimator models/X   another one
   python -m perception.evaluate --frames DIR --overlays /tmp/look   with pictures, for you alone
 
@@ -38,8 +38,9 @@ from datasets.rig.rig import RIG_PATH, Rig
 from datasets.scene.renderer import require_gl
 from perception.calibration.calibration import Calibration
 from perception.calibration.registration.fit import Model
+from perception.calibration.registration.register import KNOWN_TOOL
 from perception.calibration.registration.result import Registration
-from perception.estimator.estimator import MODEL_FOLDER
+from perception.estimator.estimator import MODEL_FOLDER, PositionEstimator
 from perception.real import semi_real
 from perception.real.frames import RealFrames
 from perception.real.judge import judge, load_estimator, references, seen_shares
@@ -51,6 +52,8 @@ VARIABLE = "REAL_FRAMES"
 MAX_SIGMA_M = 0.03
 """As in :class:`perception.evaluation.params.LocateParams`."""
 MOST_FRAMES = 200
+FLANGE_FOLDER = Path("models/estimator_flange")
+"""Of the studies' stage ``flange``; judged by default where frames show a bare flange."""
 
 
 def evaluate_frames(
@@ -103,7 +106,7 @@ def evaluate_frames(
         "flange" if bare else "tcp": figures,
         "frames": rows,
         "likeness": likeness,
-        "semi_real": _semi_real(frames, estimator, laid, table_z_m, draws),
+        "semi_real": _semi_real(frames, estimator, laid, table_z_m, draws, rig),
         "estimator": {"folder": str(estimator_folder), "tool": trained, "frames_show": mounted},
         "pose": how if calibration is None else str(calibration.measured),
     }
@@ -125,10 +128,17 @@ def _model(laid: Registration) -> Model:
 
 
 def _semi_real(
-    frames: RealFrames, estimator: Any, laid: Registration | None, table_z_m: float, draws: int
+    frames: RealFrames,
+    estimator: PositionEstimator,
+    laid: Registration | None,
+    table_z_m: float,
+    draws: int,
+    rig: Rig,
 ) -> dict[str, Any]:
     if not frames.is_bare or laid is None or not draws:
         return {"n": 0, "reason": "no hand is drawn" if not draws else "drawn onto bare flanges with a known pose only"}
+    if estimator.rig.tool.name != KNOWN_TOOL:
+        estimator = load_estimator(MODEL_FOLDER, rig)
     depth = np.stack([laid.true_depth(each) for each in frames.captures.depth])
     return semi_real.measure(estimator, replace(frames.captures, depth=depth), laid.t_base_camera, table_z_m, draws)
 
@@ -183,7 +193,8 @@ def parser() -> CommandParser:
     )
     add = options.add_argument
     add("--frames", type=Path, metavar="DIR", help=f"folder of frames (default: the variable {VARIABLE})")
-    add("--estimator", type=Path, default=MODEL_FOLDER, metavar="DIR", help="what is judged (default: %(default)s)")
+    ours = f"{FLANGE_FOLDER} for frames of a bare flange, where it is there, else {MODEL_FOLDER}"
+    add("--estimator", type=Path, metavar="DIR", help=f"what is judged (default: {ours})")
     add("--calibration", type=Path, metavar="FILE", help="camera and table, as pipelines.calibrate --out wrote them")
     add("--overlays", type=Path, metavar="DIR", help="write a picture of each frame there, never into a repository")
     add("--out", type=Path, metavar="FILE", help="write the figures there as JSON (default: print them alone)")
@@ -225,9 +236,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rig = Rig.load(options.rig)
         calibration = None if options.calibration is None else Calibration.load(options.calibration)
         frames = RealFrames.load(folder, rig, options.most, calibration)
+        shipped = FLANGE_FOLDER if frames.is_bare and FLANGE_FOLDER.is_dir() else MODEL_FOLDER
         metrics = evaluate_frames(
             frames,
-            options.estimator,
+            options.estimator or shipped,
             rig,
             max_sigma_m=options.max_sigma,
             draws=options.draws,

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 import gymnasium
 import mujoco
@@ -30,37 +29,16 @@ from datasets.scene.renderer import Renderer
 from datasets.scene.scene import SceneSampler
 from datasets.scene.world import build_world
 from datasets.store.datamodule import FramesDataModule
+from perception.calibration.registration.motion import places
 from perception.calibration.rigid_fit import fit_rigid_robust
 from perception.estimator.estimator import PositionEstimator
 from perception.training.regressor import Regressor
 from studies.peers.environment import Peers
 from studies.peers.her import learn_her, learn_until
+from studies.peers.registration import registration
+from studies.peers.row import Row, difference, in_turns, rate, row
 
-ROUNDS = 5
 LIMIT_M = 0.05
-Row = dict[str, Any]
-
-
-def row(what: str, unit: str, ours: tuple[str, float], theirs: tuple[str, float], more: bool, note: str = "") -> Row:
-    """One row; ``times_better`` is above 1 where this project's figure is the better one, be it the larger or not."""
-    ratio = ours[1] / theirs[1] if more else theirs[1] / ours[1]
-    named = {side: {"what": name, "value": value} for side, (name, value) in (("ours", ours), ("theirs", theirs))}
-    better = "more" if more else "less"
-    return {"what": what, "unit": unit, **named, "better": better, "times_better": ratio, "note": note}
-
-
-def in_turns(*sides: Callable[[], float]) -> list[float]:
-    """The median of each side over :data:`ROUNDS` rounds, in which they take turns; a first round warms up."""
-    found = [[side() for side in sides] for _ in range(ROUNDS + 1)][1:]
-    return [float(np.median(values)) for values in zip(*found, strict=True)]
-
-
-def rate(work: Callable[[int], Any], count: int) -> float:
-    """Pieces of work per second of processor time, which other programs on the machine hardly change."""
-    began = time.process_time()
-    for number in range(count):
-        work(number)
-    return count / (time.process_time() - began)
 
 
 def drawing(peers: Peers) -> list[Row]:
@@ -233,7 +211,7 @@ def replay(peers: Peers, episodes: int = 8) -> list[Row]:
     ]
 
 
-def calibration(peers: Peers, places: int = 20, cameras: int = 5) -> list[Row]:
+def calibration(peers: Peers, rests: int = 20, cameras: int = 5) -> list[Row]:
     """The camera's pose from twenty rests of the arm: by the networks, and by a board in the gripper with OpenCV."""
     rig = Rig.load()
     plain = LookRandomization(wild_arm=0.0, occluder=0.0)
@@ -245,7 +223,7 @@ def calibration(peers: Peers, places: int = 20, cameras: int = 5) -> list[Row]:
         for seed in range(cameras):
             scene, rng = sampler.sample(seed), np.random.default_rng(seed)
             frames, truth, poses, corners = [], [], [], []
-            for number in range(places):
+            for number in range(rests):
                 place, joints = _reached(kinematics, rig, rng)
                 here = replace(scene, joints_rad=joints, tcp=kinematics.tcp(joints))
                 frames.append(Frame(*photographer.photograph_native(here, number), timestamp=float(number)))
@@ -260,12 +238,14 @@ def calibration(peers: Peers, places: int = 20, cameras: int = 5) -> list[Row]:
                 "hand_eye", t_base_tcp=poses, corners=corners, board=_board(flat=True).tolist(), matrix=matrix
             )
             for name, pose in found.items():
-                errors.setdefault(name, []).append(_difference(np.array(pose), scene.t_base_camera))
+                errors.setdefault(name, []).append(
+                    difference(np.array(pose), scene.t_base_camera, places(rig.workspace))
+                )
     medians = {name: np.median(values, axis=0) for name, values in errors.items()}
     best = min((name for name in medians if name != "ours"), key=lambda name: float(medians[name][0]))
     board = f"OpenCV calibrateHandEye ({best}), board of 48 corners"
     sides = ("the networks, no board", medians["ours"]), (board, medians[best])
-    note = f"{places} rests, {cameras} cameras; the board's corners are computed, 0.2 px of noise; tilts to 20 deg"
+    note = f"{rests} rests, {cameras} cameras; the board's corners are computed, 0.2 px of noise; tilts to 20 deg"
     return [
         row(f"Camera's pose, {unit}", unit, *((name, float(value[key])) for name, value in sides), False, note)
         for key, unit in enumerate(("mm", "deg"))
@@ -303,17 +283,12 @@ def _board(flat: bool = False) -> Array:
     return np.stack([np.full_like(across, -0.03), across - 0.07, along - 0.1], axis=-1).reshape(-1, 3)
 
 
-def _difference(found: Array, true: Array) -> Array:
-    """Distance (mm) and angle (deg) between two poses."""
-    turn = np.clip((np.trace(found[:3, :3].T @ true[:3, :3]) - 1) / 2, -1, 1)
-    return np.array([1e3 * np.linalg.norm(found[:3, 3] - true[:3, 3]), np.degrees(np.arccos(turn))])
-
-
 ROWS: dict[str, Callable[[Peers], Sequence[Row]]] = {
     "drawing": drawing,
     "pixels": pixels,
     "replay": replay,
     "calibration": calibration,
+    "registration": registration,
     "looks": looks,
     "learning": learning,
 }

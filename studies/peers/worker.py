@@ -18,6 +18,8 @@ import cv2
 import gymnasium
 import gymnasium_robotics
 import numpy as np
+import torch
+from roboreg.registration.point_cloud.hydra import centroid_alignment, point_to_plane_robust_icp
 
 from studies.peers.her import learn_her
 
@@ -72,6 +74,27 @@ def hand_eye(
         pose[:3, :3], pose[:3, 3] = turn, shift[:, 0]
         found[name.lower()] = pose.tolist()
     return found
+
+
+def hydra(clouds: str) -> list[list[float]]:
+    """The camera's pose in the base frame by roboreg's robust point-to-plane ICP, started as its own command starts it.
+
+    Args:
+        clouds: an npz file with, for each posture i, ``observed_i`` (N, 3) of the camera frame and ``reference_i``,
+            ``normals_i`` (M, 3) of the arm's surface in the base frame; m.
+    """
+    with np.load(clouds) as kept:
+        count = len(kept.files) // 3
+        observed, reference, normals = (
+            [torch.from_numpy(kept[f"{name}_{i}"]).float() for i in range(count)]
+            for name in ("observed", "reference", "normals")
+        )
+    start = centroid_alignment(observed, reference)
+    # The numbers of rounds are those of its configuration, HydraRobustICPConfig of version 0.6.7.
+    found = point_to_plane_robust_icp(
+        start, observed, reference, normals, max_outer_iterations=50, max_inner_iterations=10
+    )
+    return found.extrinsics.tolist()
 
 
 if __name__ == "__main__":

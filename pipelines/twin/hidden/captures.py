@@ -60,7 +60,7 @@ def hidden_captures(
     rig = rig or Rig.load()
     postures = np.asarray(postures, dtype=float)
     if spoil is Spoil.ONE_SIDE:  # the arm hardly moves; the nearest of a plan would not do, they are spread as all are
-        postures = postures[0] + (postures - postures[0]) / 3
+        postures = np.asarray(postures[0] + (postures - postures[0]) / 3)
     truth = Truth.draw(seed, rig, joint_offsets=joint_offsets, intrinsics_error=intrinsics_error)
     shown = postures + truth.joint_offsets
     scene, numbers = hidden_scene(truth, rig, arm), np.repeat(np.arange(len(postures)), frames)
