@@ -73,7 +73,7 @@ def conditions_of(env: EnvParams) -> dict[str, EnvParams]:
 
 def make_env(params: ControlParams, rig: Rig, condition: str, learnt_from: LearntOn = "estimates") -> ReachEnv:
     """One of the ``CONDITIONS``, with positions as the agent was given them while learning."""
-    source = TrueState() if learnt_from == "true_state" else Surrogate(_measured(params)[0])
+    source = TrueState() if learnt_from == "true_state" else Surrogate(measured(params)[0])
     return ReachEnv(conditions_of(params.env)[condition], source, rig)
 
 
@@ -97,7 +97,7 @@ def learn_variant(params: ControlParams, rig: Rig, name: str, seed: int) -> dict
 def measure_baselines(params: ControlParams, rig: Rig) -> dict[str, Any]:
     """The plain controllers' figures, by name and condition."""
     found: dict[str, Any] = {}
-    _, gains = _measured(params)
+    _, gains = measured(params)
     for condition in CONDITIONS:
         tested_on = partial(make_env, params, rig, condition)
         policies: dict[str, Callable[[], Policy]] = {
@@ -138,7 +138,7 @@ def _later(params: EnvParams, latency_s: float) -> EnvParams:
     return replace(params, dynamics=replace(params.dynamics, camera_delay_s=(low + latency_s, high + latency_s)))
 
 
-def _measured(params: ControlParams) -> tuple[ErrorModel, tuple[float, float]]:
+def measured(params: ControlParams) -> tuple[ErrorModel, tuple[float, float]]:
     """The estimator's errors and the two tuned gains, as the control stage found them."""
     metrics = Path(params.results) / "metrics.json"
     if not metrics.is_file():

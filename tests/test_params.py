@@ -25,13 +25,22 @@ from perception.cameras.realsense.settings import CameraParams
 from perception.evaluation.params import LocateParams
 from perception.unlike import UnlikeParams
 from pipelines.gauntlet.cells import Method
-from pipelines.gauntlet.gaps import ActionNoise, Gap
+from pipelines.gauntlet.gaps import ActionNoise, Gap, MotionChange
 from pipelines.gauntlet.plan import CameraMap, GauntletParams
 from pipelines.rehearse.__main__ import RehearsalParams
 from pipelines.setup.settings import RuntimeParams
 from pipelines.twin.settings import TwinParams
 
-NOTHING_SPECIAL = (ActionNoise, CameraMap, CameraRandomization, DynamicsParams, Gap, Method, SplitParams)
+NOTHING_SPECIAL = (
+    ActionNoise,
+    CameraMap,
+    CameraRandomization,
+    DynamicsParams,
+    Gap,
+    Method,
+    MotionChange,
+    SplitParams,
+)
 """Classes whose defaults mean that nothing is randomized or different; a file names what is."""
 FILES = {
     "arm": ArmParams,

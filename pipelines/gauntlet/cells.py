@@ -26,8 +26,9 @@ from datasets.common.workers import Workers
 from datasets.generation.splits import scenes_digest
 from datasets.rig.rig import Rig
 from perception.estimator.estimator import PositionEstimator
+from pipelines.gauntlet.gap_env import GapEnv
 from pipelines.gauntlet.gaps import Gap
-from pipelines.gauntlet.scenes import GapEnv, GapScenes, GapSource, Look
+from pipelines.gauntlet.scenes import GapScenes, GapSource, Look
 
 Kind = Literal["end_to_end", "actor", "proportional", "proportional_fused", "true_state"]
 
@@ -87,6 +88,7 @@ class Cell:
             method,
             asdict(self.gap.env_params(self.env)),
             gap["action_noise"],
+            gap["motion"],
             self.rig.to_json(),
             code_digest(__name__),
         ]

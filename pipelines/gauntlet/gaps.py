@@ -34,6 +34,30 @@ class ActionNoise(Checked):
 
 
 @dataclass(frozen=True)
+class MotionChange(Checked):
+    """How arm and goal move otherwise than any value of ``DynamicsParams`` says; frames are the base's.
+
+    Attributes:
+        backlash_m: play between what drives the TCP and the TCP, in any direction: so far the drive goes after it has
+            turned before the TCP turns too.
+        gain_xyz: way of the TCP along x, y and z for each metre that it is commanded from home. The same in every
+            episode, as the bend is: what a learner could know of one arm.
+        bend_per_m: curvature of the way to the side: commanded straight along y, the TCP comes nearer to the base's
+            axis by half of this times the way's square.
+        start_speed_m_s: so fast the arm comes home, from any direction, when the episode begins.
+        goal_speed_m_s: so fast the goal goes to and fro between two reachable places.
+    """
+
+    PART = "motion."
+
+    backlash_m: Annotated[float, Within(0, 0.05, "m")] = 0.0
+    gain_xyz: Annotated[tuple[float, float, float], Within(0.5, 2)] = (1.0, 1.0, 1.0)
+    bend_per_m: Annotated[float, Within(0, 5, "1/m")] = 0.0
+    start_speed_m_s: Annotated[float, Within(0, 0.25, "m/s")] = 0.0
+    goal_speed_m_s: Annotated[float, Within(0, 0.25, "m/s")] = 0.0
+
+
+@dataclass(frozen=True)
 class Gap(Checked):
     """What differs; the rest is as in the split's randomization and the stage's dynamics.
 
@@ -52,6 +76,7 @@ class Gap(Checked):
         depth_holes: share of each picture whose depth is lost, in patches.
         passing_bar: a bar as thick as a forearm crosses the view once.
         action_noise: of carrying out displacements.
+        motion: how else arm and goal move.
     """
 
     title: str
@@ -68,6 +93,7 @@ class Gap(Checked):
     depth_holes: Annotated[float, Within(0, 1, below=True)] = 0.0
     passing_bar: bool = False
     action_noise: ActionNoise = field(default_factory=ActionNoise)
+    motion: MotionChange = field(default_factory=MotionChange)
 
     @property
     def changes_depth(self) -> bool:

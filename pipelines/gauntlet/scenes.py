@@ -1,4 +1,4 @@
-"""The gaps carried out: scenes, pictures and arms that differ from the nominal ones."""
+"""The gaps carried out in what is seen: scenes and pictures that differ from the nominal ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,10 +7,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from control.task.dynamics import ArmDynamics
-from control.task.env import EnvParams, ReachEnv
 from control.task.rendered import EpisodeScenes, RenderedParams
-from control.task.sources import PositionSource
 from datasets.rig.projection import Array, Intrinsics, Window
 from datasets.rig.rig import Rig
 from datasets.scene.depth_sensor import warp_of_size
@@ -20,7 +17,7 @@ from datasets.scene.scene import sample_camera
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import Photograph
 from pipelines.gauntlet.depth_calibration import DepthCorrection
-from pipelines.gauntlet.gaps import ActionNoise, Gap, changed
+from pipelines.gauntlet.gaps import Gap, changed
 
 HOLE_CELL_PX = 8
 HOLE_SPREAD_CELLS = 1.5
@@ -142,54 +139,3 @@ class GapSource:
             told = self._scenes.scene.t_base_camera_told
             self._answer = self._look(photograph, told, self._scenes.intrinsics_told)
         return self._answer
-
-
-class NoisyArm(ArmDynamics):
-    """An arm that carries out each displacement with an error; the errors add up, and nobody is told of them."""
-
-    def __init__(self, arm: ArmDynamics, noise: ActionNoise) -> None:
-        self._arm = arm
-        self._noise = noise
-
-    @property
-    def tcp(self) -> Array:
-        """Where the TCP is now."""
-        return self._arm.tcp
-
-    @property
-    def velocity(self) -> Array:
-        """Over the last substep, m/s."""
-        return self._arm.velocity
-
-    def tcp_before(self, age_s: float) -> Array:
-        """Where the TCP was ``age_s`` ago."""
-        return self._arm.tcp_before(age_s)
-
-    def picture_age_s(self, rng: np.random.Generator) -> float:
-        """Age of the picture the policy sees now."""
-        return self._arm.picture_age_s(rng)
-
-    def reset(self, tcp: Array, rng: np.random.Generator) -> None:
-        """Stand still with ``tcp`` as the target, and draw this episode's arm and camera."""
-        self._arm.reset(tcp, rng)
-        self.camera_delay_s, self.dropped_frames = self._arm.camera_delay_s, self._arm.dropped_frames
-        # Spawned: the episode's own stream goes on as without this noise.
-        (self._rng,) = rng.spawn(1)
-        self._error = np.zeros(3)
-        self._last = tcp
-
-    def advance(self, target: Array) -> None:
-        """Let one control period pass under a new target."""
-        spread = self._noise.constant_m + self._noise.fraction * float(np.linalg.norm(target - self._last))
-        self._error = self._error + spread * self._rng.standard_normal(3)
-        self._last = target
-        self._arm.advance(target + self._error)
-
-
-class GapEnv(ReachEnv):
-    """The reach task with a gap in its dynamics."""
-
-    def __init__(self, params: EnvParams, gap: Gap, source: PositionSource, rig: Rig) -> None:
-        super().__init__(gap.env_params(params), source, rig)
-        if gap.action_noise != ActionNoise():
-            self._dynamics = NoisyArm(self._dynamics, gap.action_noise)

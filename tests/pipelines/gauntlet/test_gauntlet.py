@@ -29,7 +29,7 @@ from datasets.common.errors import ConfigError, DataError
 from datasets.common.workers import Workers
 from pipelines.gauntlet import __main__ as gauntlet
 from pipelines.gauntlet.cells import Cache, Cell, Method
-from pipelines.gauntlet.gaps import Gap
+from pipelines.gauntlet.gaps import Gap, MotionChange
 from pipelines.gauntlet.plan import GauntletParams, Plan
 from pipelines.gauntlet.scenes import GapScenes
 from pipelines.report import __main__ as report
@@ -65,7 +65,8 @@ def test_the_issue_s_gaps_are_all_there(params):
     wanted = (
         "nominal camera_10mm camera_30mm camera_50mm camera_1deg camera_3deg camera_5deg focal_2percent light "
         "colour_texture clutter official_arm depth_noise_x2 depth_holes occluder latency_0ms latency_100ms "
-        "latency_200ms latency_300ms action_noise physics payload dropped_frames"
+        "latency_200ms latency_300ms action_noise physics payload dropped_frames backlash_3mm curved_arm slow_arm "
+        "goal_5cm_per_s start_at_speed"
     )
     assert set(wanted.split()) <= set(params.gaps)
 
@@ -159,7 +160,8 @@ def test_pictures_do_not_matter_to_the_true_state(rig):
     cell = replace(proportional(rig), method=Method("true_state", "T", "models/policy"))
     assert replace(cell, gap=replace(NOMINAL, depth_holes=0.3)).digest() == cell.digest()
     late = Gap("x", "dynamics", dynamics={"camera_delay_s": [0.3, 0.3]})
-    assert replace(cell, gap=late).digest() != cell.digest()
+    moving = replace(NOMINAL, motion=MotionChange(goal_speed_m_s=0.05))
+    assert len({cell.digest(), replace(cell, gap=late).digest(), replace(cell, gap=moving).digest()}) == 3
 
 
 def test_the_cache_gives_back_what_was_put_in_and_wants_every_seed(tmp_path):

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from control.task.dynamics import DynamicsParams, ResponseArm
+from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams
 from control.task.rendered import EpisodeScenes, RenderedParams
 from datasets.common.errors import ConfigError
 from datasets.scene.depth_sensor import NO_ERROR
 from perception.estimator.estimate import PositionEstimate
-from pipelines.gauntlet.gaps import ActionNoise, Gap
-from pipelines.gauntlet.scenes import GapEnv, GapScenes, GapSource, NoisyArm
+from pipelines.gauntlet.gap_env import GapEnv
+from pipelines.gauntlet.gaps import Gap
+from pipelines.gauntlet.scenes import GapScenes, GapSource
 
 HOME = np.array([0.4, 0.0, 0.228])
 NOMINAL = Gap("Nominal", "nominal")
@@ -141,19 +142,3 @@ def test_a_frame_is_looked_at_once_and_only_dropped_ones_are_seen_again(rig, del
     scenes.close()
     assert len(set(answers)) == look.looks
     assert (look.looks == 13) if dropped == 0 else (2 <= look.looks <= 12)
-
-
-def test_errors_of_displacements_add_up_and_nominal_streams_stay(rig):
-    params, noise = DynamicsParams(model="response"), ActionNoise(0.1, 0.001)
-    plain, noisy = ResponseArm(params, 0.1), NoisyArm(ResponseArm(params, 0.1), noise)
-    ages = []
-    for arm in (plain, noisy):
-        rng = np.random.default_rng(np.random.SeedSequence(5))
-        arm.reset(np.zeros(3), rng)
-        for _ in range(100):
-            arm.advance(np.zeros(3))
-        ages.append(rng.uniform())
-    assert ages[0] == ages[1]
-    assert np.linalg.norm(plain.tcp) < 1e-9
-    # A random walk of 100 steps of 1 mm per axis: the length is near 10 mm x sqrt(3).
-    assert 0.003 < np.linalg.norm(noisy.tcp) < 0.05

@@ -1,0 +1,87 @@
+"""What learning adds in the gaps of arm and goal, measured in a few short episodes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from control.task.episodes import Episode
+from datasets.common.config import load_params
+from datasets.common.errors import DataError
+from datasets.common.files import write_whole
+from datasets.rig.rig import Rig
+from pipelines.gauntlet import learnt
+from pipelines.gauntlet.learnt import (
+    BOUNDED,
+    FUSED,
+    GAPS,
+    NAMES,
+    PROPORTIONAL,
+    SHIPPED,
+    TEST_SEED,
+    TUNED,
+    Bench,
+    make_table,
+)
+from pipelines.gauntlet.plan import GauntletParams
+
+RIVALS = (PROPORTIONAL, f"{PROPORTIONAL}{TUNED}", FUSED, f"{FUSED}{TUNED}")
+SMALL = {
+    "agent": {"steps": 200, "warm_up": 60, "actor_starts": 20, "batch_size": 16, "hidden": 16, "residual_gain": 1.0},
+    "true_state_steps": 200,
+    "evaluation": {"episodes": 3, "validation_episodes": 1, "tuning_episodes": 1, "gains": [0.1, 0.3], "interval": 100},
+}
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The gauntlet's file with a stage of few episodes, whose results lie in the test's folder."""
+    control = {**SMALL, "results": str(tmp_path), "runs": str(tmp_path / "runs")}
+    (tmp_path / "control.yaml").write_text(yaml.safe_dump(control))
+    (tmp_path / "metrics.json").write_text(Path("results/control/metrics.json").read_text())
+    gauntlet = yaml.safe_load(Path("params/gauntlet.yaml").read_text())
+    file = tmp_path / "gauntlet.yaml"
+    file.write_text(yaml.safe_dump(gauntlet | {"control": str(tmp_path / "control.yaml")}))
+    return str(file)
+
+
+def test_rows_are_learnt_one_by_one_and_part_of_them_never_passes_for_the_whole(config, tmp_path, capsys):
+    name = f"{GAPS[0]}-{BOUNDED}"
+    learnt.main(["--config", config, "--only", name, "--seed", "0"])
+    row = json.loads((tmp_path / f"runs/gaps/{name}_0.json").read_text())
+    assert [one[0] for one in row["episodes"]] == [TEST_SEED, TEST_SEED + 1, TEST_SEED + 2]
+    learnt.main(["--config", config, "--only", name, "--seeds", "0", "--gather"])
+    assert not (tmp_path / "gaps.json").exists()
+    table = json.loads((tmp_path / "runs/gaps/selection/gaps.json").read_text())
+    assert set(table) == {GAPS[0]}
+    assert set(table[GAPS[0]]) == {SHIPPED, *RIVALS, BOUNDED, "comparison"}
+    assert f"{GAPS[0]:16}{BOUNDED}" in capsys.readouterr().out
+
+
+def test_a_method_that_ends_nearer_in_every_episode_is_ahead_in_the_table(config):
+    bench = Bench(load_params(config, GauntletParams), Rig.load())
+    far = [list(vars(Episode(TEST_SEED + i, 0.01 + 0.001 * i, 2.0, -9.0)).values()) for i in range(3)]
+    for gap in GAPS:
+        others = {name: {"episodes": far, "gain": 0.2} for name in (SHIPPED, *RIVALS)}
+        write_whole(bench.folder / f"{gap}.json", json.dumps(others))
+    near = [list(vars(Episode(TEST_SEED + i, 0.0, 0.1, -1.0)).values()) for i in range(3)]
+    rows = {name: {"0": {"episodes": near, "train_s": 1.0}} for name in NAMES if name.endswith(BOUNDED)}
+    table = make_table(bench, rows)
+    assert set(table) == {*GAPS}
+    for gap in GAPS:
+        against = table[gap]["comparison"][f"{BOUNDED} 0 against {PROPORTIONAL}"]
+        assert set(against) == {"final_mm", "arrival_s"}
+        assert against["final_mm"]["better"] == against["final_mm"]["n"] == 3
+        assert table[gap][BOUNDED]["0"]["median_mm"] == 0.0
+        assert table[gap][PROPORTIONAL]["median_mm"] == 11.0
+
+
+def test_what_was_not_measured_is_asked_for_by_name(config):
+    bench = Bench(load_params(config, GauntletParams), Rig.load())
+    with pytest.raises(DataError, match=f"{GAPS[1]}.json: no such file; learn in the gap first, with --only"):
+        make_table(bench, {f"{GAPS[1]}-{BOUNDED}": {}})
+
+
+def test_every_gap_of_the_study_is_one_of_the_gauntlet_s():
+    assert set(GAPS) <= set(load_params("params/gauntlet.yaml", GauntletParams).gaps)
