@@ -2,8 +2,7 @@
 
 Pages that are written nowhere but here: parameters, stages, results and messages, read from the dataclasses,
 ``dvc.yaml``, the models' and metrics files and the code, so that they cannot be out of date. The project's own pages
-(README, changelog, ...) join as they are, with their links led to where things are on the site. Formulas become MathML,
-which browsers draw by themselves.
+(README, changelog, ...) join as they are, with their links led to where things are on the site.
 """
 
 import ast
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import yaml
-from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 from control.arms.params import ArmParams
 from control.arms.site import SiteParams
@@ -42,6 +40,7 @@ from pipelines.rehearse.__main__ import RehearsalParams
 from pipelines.report.tables import peers_table, tables
 from pipelines.setup.settings import RuntimeParams
 from pipelines.twin.settings import TwinParams
+from prose import docstring, formulas, graph
 
 PACKAGES = ("pipelines", "control", "perception", "datasets")
 OWN_PAGES = {"README.md": "index.md"} | {
@@ -91,15 +90,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in the figures of models and peers, lead links to where things are on the site, and draw formulas."""
+    """Fill in figures, lead links to where things are on the site, draw formulas and graphs, name tests in words."""
     if page.file.src_uri == "models.md":
         figures = model_figures()
         markdown = re.sub(r"\{\{ (.+?) \}\}", lambda match: figures[match[1]], markdown)
     if page.file.src_uri == "peers.md":
         markdown = markdown.replace("{{ peers }}", peers_table(_json("results/peers/metrics.json")).markdown())
     text = re.sub(r"\]\((?:\.\./)?(?:docs/)?(?!https?:)([^)]+)\)", lambda match: f"]({_on_site(match[1])})", markdown)
-    parts = re.split(r"(^```.*?^```$|`[^`\n]+`)", text, flags=re.MULTILINE | re.DOTALL)
-    return "".join(part if index % 2 else _formulas(part) for index, part in enumerate(parts))
+    text = re.sub(r"^```mermaid\n(.*?)^```$", lambda match: graph(match[1]), text, flags=re.MULTILINE | re.DOTALL)
+    if page.file.src_uri == "hazards.md":
+        text = re.sub(r"`([\w/]+\.py::test_(\w+))`", lambda match: _in_words(match[1], match[2]), text)
+    return formulas(text)
+
+
+def _in_words(path: str, name: str) -> str:
+    return f'<span title="tests/{path}">{name.replace("_", " ")}</span>.'
 
 
 def links(text: str) -> set[str]:
@@ -112,12 +117,6 @@ def _on_site(link: str) -> str:
     return OWN_PAGES.get(path, path) + hash_ + anchor
 
 
-def _formulas(text: str) -> str:
-    """LaTeX between dollars as MathML."""
-    text = re.sub(r"\$\$(.+?)\$\$", lambda match: convert(match[1].strip(), display="block"), text, flags=re.DOTALL)
-    return re.sub(r"(?<![\\$\w])\$([^$\n]+?)\$(?!\w)", lambda match: convert(match[1]), text)
-
-
 def parameters_page() -> str:
     """Every parameter file with its fields, what they may be, and the file itself with the reason beside each value."""
     lines = [
@@ -125,35 +124,62 @@ def parameters_page() -> str:
         "tables are read from the classes that the files are read into; the reason for each value stands in the file.\n"
     ]
     for name, params_type in PARAMETERS.items():
+        text = (ROOT / f"params/{name}.yaml").read_text()
         lines.append(f"## `params/{name}.yaml`\n")
         if params_type is None:
             lines.append(
                 "Arguments of LightningCLI's classes: `python -m perception.train fit --help` explains each.\n"
             )
         else:
-            lines += _class_tables(params_type, set())
-        lines.append(f"```yaml\n{(ROOT / f'params/{name}.yaml').read_text()}```\n")
+            lines += _class_tables(params_type, reasons(text), (), set())
+        lines.append(f"```yaml\n{text}```\n")
     return "\n".join(lines)
 
 
-def _class_tables(params_type: type, told: set[type]) -> Iterator[str]:
-    """A class's fields as a table, then the classes within it."""
-    told.add(params_type)
+Path_ = tuple[str, ...]
+
+
+def reasons(text: str) -> dict[Path_, str]:
+    """The comment beside each key of a YAML file, with the lines below that continue it, by the way to the key."""
+    found: dict[Path_, str] = {}
+    way: list[tuple[int, str]] = []
+    column = -1
+    for line in text.splitlines():
+        key, comment = re.match(r"( *)(\w+):", line), re.search(r"(?:^|\s)# (.*)", line)
+        if key:
+            way = [(indent, name) for indent, name in way if indent < len(key[1])] + [(len(key[1]), key[2])]
+            column = comment.start(1) if comment else -1
+            if comment:
+                found[tuple(name for _, name in way)] = comment[1]
+        elif comment and line.strip().startswith("#") and comment.start(1) == column:
+            found[tuple(name for _, name in way)] += f" {comment[1]}"
+        else:
+            column = -1
+    return found
+
+
+def _class_tables(params_type: type, told: dict[Path_, str], way: Path_, done: set[type]) -> Iterator[str]:
+    """A class's fields as a table, then the classes within it; ``told``: what the file says of each key."""
+    done.add(params_type)
     limited, words = ranges(params_type), _attributes(params_type)
-    hints, inner = get_type_hints(params_type), []
-    yield f"**{params_type.__name__}**: {_sentence(params_type)}\n"
-    yield "| field | type | may be | default | meaning |\n|---|---|---|---|---|"
+    hints, inner = get_type_hints(params_type), {}
+    rows = [("field", "type", "may be", "default", "meaning")]
     for field in dataclasses.fields(params_type):
         limit = str(limited.get(field.name, "")).removeprefix("must ").removeprefix("be ").removeprefix("lie in ")
         default = "required" if _required(field) else f"`{field.default}`" if _plain(field) else "its class's"
-        kind = _kind(hints[field.name])
-        cells = (f"`{field.name}`", kind, limit, default, words.get(field.name, ""))
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-        inner += [each for each in (hints[field.name], *get_args(hints[field.name])) if dataclasses.is_dataclass(each)]
-    yield ""
-    for each in dict.fromkeys(inner):
-        if each not in told:
-            yield from _class_tables(each, told)
+        here = (*way, field.name)
+        meaning = words.get(field.name) or told.get(here, "")
+        rows.append((f"`{field.name}`", _kind(hints[field.name]), limit, default, meaning))
+        inner |= {each: here for each in (hints[field.name], *get_args(hints[field.name])) if each not in inner}
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    head, *body = (
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in zip(*columns, strict=True)
+    )
+    yield f"**{params_type.__name__}**: {_sentence(params_type)}\n"
+    yield "\n".join([head, "|" + "---|" * len(columns), *body, ""])
+    for each, here in inner.items():
+        if dataclasses.is_dataclass(each) and each not in done:
+            yield from _class_tables(each, told, here, done)
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -173,19 +199,19 @@ def _attributes(params_type: type) -> dict[str, str]:
     _, _, part = (inspect.getdoc(params_type) or "").partition("Attributes:\n")
     found = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {6,}.*)*)", part, re.MULTILINE):
-        found.update(dict.fromkeys(re.split(r", ", names), " ".join(text.split())))
+        found.update(dict.fromkeys(re.split(r", ", names), docstring(" ".join(text.split()))))
     return found
 
 
 def _sentence(thing: Any) -> str:
-    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    return docstring(" ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()))
 
 
 def stages_page() -> str:
     """What each stage does, by which command, and what it leaves."""
     lines = ["# Stages\n\n`dvc repro STAGE` runs one with all that it needs; each command also runs alone.\n"]
     for title, name in (("The default path and its variants", "dvc.yaml"), ("Studies", "studies/dvc.yaml")):
-        lines.append(f"## {title}: `{name}`\n\n| stage | does | command | leaves |\n|---|---|---|---|")
+        lines.append(f"\n## {title}: `{name}`\n\n| stage | does | command | leaves |\n|---|---|---|---|")
         for stage, content in yaml.safe_load((ROOT / name).read_text())["stages"].items():
             one = content.get("do", content)
             commands = [one["cmd"]] if isinstance(one["cmd"], str) else one["cmd"]
@@ -229,7 +255,7 @@ def _envelope() -> str:
         "| camera | served |\n|---|---|\n"
         f"| distance to the gripper | {near:g} to {far:g} m |\n"
         f"| to either side of the arm's front | up to {served['side_deg']:g} degrees |\n"
-        f"| below to above the gripper | {-below:g} to {above:g} degrees |\n"
+        f"| its height as seen from the gripper | from {-below:g} degrees below to {above:g} above |\n"
         f"| roll | up to {served['roll_deg']:g} degrees |\n"
         f"| focal length at 640x480 | {wide:g} to {narrow:g} px |"
     )
@@ -315,4 +341,4 @@ def _template(node: ast.expr) -> str:
 
 def api_page(package: str) -> str:
     """The public things of one package, from their docstrings."""
-    return f"# `{package}`\n\n::: {package}\n    options:\n      heading_level: 2\n"
+    return f"::: {package}\n    options:\n      heading_level: 1\n"
