@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections import defaultdict
 from html import escape
+from itertools import pairwise
 
 import griffe
 from latex2mathml.converter import convert
@@ -74,7 +75,7 @@ def graph(mermaid: str) -> str:
     row |= {each: row[a] + step for (a, _), way in ways.items() for step, each in enumerate(way)}
     joined: dict[str, set[str]] = defaultdict(set)
     for way in ways.values():
-        for one, other in zip(way, way[1:], strict=False):
+        for one, other in pairwise(way):
             joined[one].add(other)
             joined[other].add(one)
     rows = [[each for each in row if row[each] == at] for at in range(max(row.values(), default=0) + 1)]
@@ -94,7 +95,7 @@ def graph(mermaid: str) -> str:
         points[0], (end, bottom) = (points[0][0], points[0][1] + BOX_PX / 2), points[-1]
         points[-1] = (end, bottom - BOX_PX / 2 - 5)
         path = f"M {points[0][0]:.0f} {points[0][1]:.0f}"
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(points):
             path += f" C {x0:.0f} {(y0 + y1) / 2:.0f} {x1:.0f} {(y0 + y1) / 2:.0f} {x1:.0f} {y1:.0f}"
         drawn.append(f'<path d="{path}" marker-end="url(#arrow)"/>')
     for each in row:

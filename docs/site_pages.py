@@ -23,6 +23,8 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
+from prose import docstring, formulas, graph
+
 from control.arms.params import ArmParams
 from control.arms.site import SiteParams
 from control.clearance.params import ClearanceParams
@@ -32,15 +34,16 @@ from datasets.common.config import ranges
 from datasets.common.errors import Sim2RealError
 from datasets.generation.splits import FramesParams
 from datasets.rig.rig import Rig
+from perception.calibration.registration.result import Cause
 from perception.cameras.realsense.settings import CameraParams
 from perception.evaluation.params import LocateParams
 from perception.unlike import UnlikeParams
 from pipelines.gauntlet.plan import GauntletParams
 from pipelines.rehearse.__main__ import RehearsalParams
 from pipelines.report.tables import peers_table, tables
+from pipelines.runtime.stops import StopReason
 from pipelines.setup.settings import RuntimeParams
 from pipelines.twin.settings import TwinParams
-from prose import docstring, formulas, graph
 
 PACKAGES = ("pipelines", "control", "perception", "datasets")
 OWN_PAGES = {"README.md": "index.md"} | {
@@ -67,6 +70,11 @@ PARAMETERS: dict[str, type | None] = {
     "unlike": UnlikeParams,
 }
 """Each kind of parameter file with the class that it is read into; None: the arguments of LightningCLI's classes."""
+PEERS_ROW = re.compile(r"^- \*\*`(\w+)`\*\*", re.MULTILINE)
+ENUMS = {"StopReason": StopReason, "Cause": Cause}
+"""What an error's first argument may be in place of words."""
+TELLING = ("control/arms", "perception/cameras", "pipelines/doctor", "pipelines/observers", "pipelines/runtime")
+"""Folders whose other sentences are printed, too, as part of a stop, a warning or a finding."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -95,7 +103,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         figures = model_figures()
         markdown = re.sub(r"\{\{ (.+?) \}\}", lambda match: figures[match[1]], markdown)
     if page.file.src_uri == "peers.md":
-        markdown = markdown.replace("{{ peers }}", peers_table(_json("results/peers/metrics.json")).markdown())
+        markdown = markdown.replace("{{ peers }}", peers_part(markdown))
     text = re.sub(r"\]\((?:\.\./)?(?:docs/)?(?!https?:)([^)]+)\)", lambda match: f"]({_on_site(match[1])})", markdown)
     text = re.sub(r"^```mermaid\n(.*?)^```$", lambda match: graph(match[1]), text, flags=re.MULTILINE | re.DOTALL)
     if page.file.src_uri == "hazards.md":
@@ -105,6 +113,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _in_words(path: str, name: str) -> str:
     return f'<span title="tests/{path}">{name.replace("_", " ")}</span>.'
+
+
+def peers_part(page: str) -> str:
+    """The table of what was measured, and which of the page's rows were not."""
+    metrics = _json("results/peers/metrics.json")
+    missing = [name for name in PEERS_ROW.findall(page) if name not in metrics["rows"]]
+    named = ", ".join(f"`{name}`" for name in missing)
+    said = f"Not measured yet, so that nothing is claimed of them: {named}." if missing else "Every row was measured."
+    return f"{peers_table(metrics).markdown()}\n\n{said}"
 
 
 def links(text: str) -> set[str]:
@@ -292,10 +309,12 @@ def results_page() -> str:
 def messages_page() -> str:
     """Every message with which the code refuses or stops, by where it comes from."""
     lines = [
-        "# Messages\n\nEvery message with which a command refuses or stops. `…` stands for what a run fills in; the "
-        "site's search finds a message by any of its words. What each *stop* of a real arm means and what to do about "
-        "it is on [the first day](first_day.md#every-stop-what-it-means-what-to-do). The kind tells the exit code: "
-        "`SafetyStop` while the arm runs ends with 3, all others with 2 ([exit codes](commands.md#exit-codes)).\n"
+        "# Messages\n\nThis page lists every message with which a command refuses or stops, by the module that it "
+        "comes from. Find yours by the site's search, with a few of its words; `…` stands for what a run fills in. A "
+        "message says itself what to do. For each *stop* of a real arm, the page on "
+        "[the first day](first_day.md#every-stop-what-it-means-what-to-do) also explains its meaning.\n\n"
+        "The kind tells the exit code: `Stop`, and `SafetyStop` while the arm runs, end with 3, all others with 2 "
+        "([exit codes](commands.md#exit-codes)). *Also printed* are parts of a stop, warnings and findings.\n"
     ]
     for module, found in messages().items():
         lines.append(f"## `{module}`\n")
@@ -310,16 +329,38 @@ def messages() -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
-            texts = []
-            for node in ast.walk(ast.parse(path.read_text())):
+            tree = ast.parse(path.read_text())
+            named = {
+                node.targets[0].id: node.value
+                for node in tree.body
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            }
+            texts, done = [], set()
+            for node in ast.walk(tree):
                 kind = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
                 if kind in kinds and node.args:
-                    text = " ".join(_template(node.args[0]).split()).replace("`", "'")
-                    if any(character.isalpha() for character in text):
-                        texts.append((kind, text))
-            if texts:
-                found[".".join(path.relative_to(ROOT).with_suffix("").parts)] = texts
+                    texts.append((kind, ": ".join(_template(each, named) for each in node.args)))
+                    done |= {id(each) for each in ast.walk(node)}
+            module = path.relative_to(ROOT)
+            if str(module).startswith(TELLING):
+                texts += [("also printed", _template(each, named)) for each in _sentences(tree, done)]
+            shown = [(kind, " ".join(text.split()).replace("`", "'")) for kind, text in texts]
+            if shown := [(kind, text) for kind, text in shown if any(character.isalpha() for character in text)]:
+                found[".".join(module.with_suffix("").parts)] = shown
     return found
+
+
+def _sentences(tree: ast.AST, done: set[int]) -> Iterator[ast.expr]:
+    """The texts of at least four words that are neither documentation, nor help, nor within what is ``done``."""
+    left = set(done)
+    for node in ast.walk(tree):  # from the outside in
+        is_prose = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_prose or (isinstance(node, ast.keyword) and node.arg in {"help", "description"}):
+            left |= {id(each) for each in ast.walk(node)}
+        if id(node) not in left and isinstance(node, ast.Constant | ast.JoinedStr):
+            left |= {id(each) for each in ast.walk(node)}
+            if len(re.findall(r"[a-z]{2,}", _template(node, {}))) >= 4:
+                yield node
 
 
 def _family(root: type) -> Iterator[type]:
@@ -328,14 +369,20 @@ def _family(root: type) -> Iterator[type]:
         yield from _family(each)
 
 
-def _template(node: ast.expr) -> str:
-    """The text of a message with an ellipsis for what is filled in."""
+def _template(node: ast.expr, named: dict[str, ast.expr]) -> str:
+    """The text of a message with an ellipsis for what is filled in; ``named``: the module's own constants."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "".join(_template(each) for each in node.values)
+        return "".join(_template(each, named) for each in node.values)
+    if isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Name):
+        return _template(node.value, named)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _template(node.left) + _template(node.right)
+        return _template(node.left, named) + _template(node.right, named)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ENUMS:
+        return str(ENUMS[node.value.id][node.attr].value)
+    if isinstance(node, ast.Name) and isinstance(value := named.get(node.id), ast.Constant | ast.JoinedStr):
+        return _template(value, {}) if isinstance(value, ast.JoinedStr) or isinstance(value.value, str) else "…"
     return "…"
 
 
