@@ -325,7 +325,7 @@ def messages_page() -> str:
 
 def messages() -> dict[str, list[tuple[str, str]]]:
     """Kind and text of every error of ours that the code raises, by module; what a run fills in as an ellipsis."""
-    kinds = {each.__name__ for each in _family(Sim2RealError)} | {"ArgumentTypeError"}
+    kinds = {each.__name__ for each in _family(Sim2RealError)} | {"ArgumentTypeError", "faults_as"}
     found: dict[str, list[tuple[str, str]]] = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -339,7 +339,8 @@ def messages() -> dict[str, list[tuple[str, str]]]:
             for node in ast.walk(tree):
                 kind = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
                 if kind in kinds and node.args:
-                    texts.append((kind, ": ".join(_template(each, named) for each in node.args)))
+                    text = ": ".join(_template(each, named) for each in node.args).replace("{}", "…")
+                    texts.append(("Stop" if kind == "faults_as" else kind, text))
                     done |= {id(each) for each in ast.walk(node)}
             module = path.relative_to(ROOT)
             if str(module).startswith(TELLING):

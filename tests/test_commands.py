@@ -101,15 +101,12 @@ def test_quoted_values_of_parameters_are_of_keys_that_exist():
 
 
 @pytest.mark.slow
-def test_the_environments_of_the_page_are_made_as_it_says_from_any_folder(tmp_path):
+def test_the_environments_of_the_page_are_made_as_it_says():
     (code,) = re.findall(r"```python\n(import gymnasium.*?)```", (ROOT / "docs/commands.md").read_text(), re.DOTALL)
-    named = {**os.environ, "PYTHONPATH": str(ROOT)}  # in place of the installation
-    code += "print(env.reset(seed=0)[0].keys())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=named
-    )
+    code += "print(*env.reset(seed=0)[0])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "desired_goal" in done.stdout
+    assert "desired_goal" in done.stdout.split()
 
 
 @pytest.mark.parametrize("path", sorted({path for (path,) in quoted(r"(?<![\w/.])((?:params|models|docs)/[\w./]+\w)")}))
