@@ -360,7 +360,7 @@ def _sentences(tree: ast.AST, done: set[int]) -> Iterator[ast.expr]:
             left |= {id(each) for each in ast.walk(node)}
         if id(node) not in left and isinstance(node, ast.Constant | ast.JoinedStr):
             left |= {id(each) for each in ast.walk(node)}
-            if len(re.findall(r"[a-z]{2,}", _template(node, {}))) >= 4:
+            if len(re.findall(r"[a-z]{2,}(?=[\s,;:.)]|$)", _template(node, {}))) >= 4:
                 yield node
 
 
