@@ -110,6 +110,11 @@ def test_a_plain_repro_leaves_the_studies_alone():
     assert [out for out in outs if any(covers(dep, out) or covers(out, dep) for dep in needs)] == []
 
 
+def test_the_metrics_that_dvc_shows_are_the_summary_s():
+    stages = [yaml.safe_load((ROOT / name).read_text())["stages"].items() for name in ("dvc.yaml", "studies/dvc.yaml")]
+    assert {name for each in stages for name, stage in each if "metrics" in stage.get("do", stage)} == {"summary"}
+
+
 def test_the_ablations_stages_are_its_variants():
     raw = yaml.safe_load((ROOT / "studies/dvc.yaml").read_text())
     assert raw["stages"]["ablation_seed"]["matrix"]["variant"] == list(VARIANTS)
