@@ -25,7 +25,7 @@ from pipelines.setup.setup import make_fence
 
 pytestmark = pytest.mark.realtime
 
-HERE = Path(__file__).parents[1]
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 GOAL = np.array([0.45, 0.08, 0.30])
 QUESTION = "Enter sends it, q stops: "
 
@@ -56,8 +56,8 @@ class Terminal:
 def terminal(tmp_path):
     keyboard, theirs = pty.openpty()
     file = tmp_path / "ended.json"
-    line = [sys.executable, str(HERE / "run_stepped.py"), str(file)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    line = [sys.executable, str(STAND_INS / "run_stepped.py"), str(file)]
+    environment = {**os.environ, "PYTHONPATH": str(STAND_INS.parents[1])}
     with subprocess.Popen(
         line, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     ) as run:

@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.runtime.interrupt import Interruption, stop_on_signals
 
-HERE = Path(__file__).parents[1]
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 ENDING = [
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP),
     *(signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGALRM, signal.SIGPROF),
@@ -23,8 +23,8 @@ ENDING = [
 
 @contextmanager
 def running(*arguments):
-    line = [sys.executable, str(HERE / "run_signalled.py"), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    line = [sys.executable, str(STAND_INS / "run_signalled.py"), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(STAND_INS.parents[1])}
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout.readline() == "ready\n"

@@ -7,18 +7,7 @@ import pytest
 from control.arms.xarm.wire.sdk import wait_until
 from pipelines.runtime.ticker import Ticker
 from pipelines.runtime.watchdog import Watchdog
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-    def wait(self, seconds):
-        self.now += seconds
-        return False
+from turned_clock import Clock
 
 
 def test_ticks_do_not_drift_when_the_work_takes_time():

@@ -19,13 +19,13 @@ from pipelines.twin.controller.protocol import Register
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
-HERE = Path(__file__).parents[1]
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 
 
 @contextmanager
 def run(twin, folder, *before):
-    line = [*before, sys.executable, str(HERE / "run_to_kill.py"), twin.host, "online_line", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    line = [*before, sys.executable, str(STAND_INS / "run_to_kill.py"), twin.host, "online_line", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(STAND_INS.parents[1])}
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
