@@ -123,7 +123,7 @@ class PointEstimator(Unbound):
         self.fault: Exception | None = None
 
     def estimate(self, frame: Frame) -> PositionEstimate:
-        time.sleep(self.delay_s)
+        time.sleep(self.delay_s)  # a network takes its time
         if self.fault is not None:
             raise self.fault
         return PositionEstimate(self.arm.position + self.error, self.sigma)

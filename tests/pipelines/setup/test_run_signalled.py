@@ -73,7 +73,6 @@ def test_a_signal_while_homing_stops_the_arm(rig, tmp_path, number):
     nohup = ("nohup",) if number == signal.SIGHUP else ()  # which a real arm does not heed
     with ControllerTwin(rig, joints_rad=away) as twin, run(twin, tmp_path, *nohup) as (process, said):
         assert wait_until(lambda: twin.firmware.speed_m_s() > 0.05, 60.0), said
-        time.sleep(0.3)
         since_s = time.monotonic()
         process.send_signal(number)
         require_stopped(twin, process, said, since_s)

@@ -66,6 +66,7 @@ def test_commands_that_wait_are_somebodys(twin: ControllerTwin, rig: Rig) -> Non
     firmware = twin.firmware
     with firmware.lock:
         x, y, z, *angles = firmware.pose()
+        # Stopped with commands that wait: a state that no order of messages to the twin leads to.
         firmware._queue.append(firmware.line((x, y + 50, z, *angles), 50.0, 500.0))
         firmware._state = STOPPED
     with pytest.raises(DeviceError, match=r"the arm is held: mode 0 .*commands queued: 1"):
@@ -77,7 +78,7 @@ def test_commands_that_wait_are_somebodys(twin: ControllerTwin, rig: Rig) -> Non
 @pytest.mark.parametrize("left_in", [POSITION, MANUAL, ONLINE_LINE])
 def test_an_arm_that_is_stopped_is_nobodys(twin: ControllerTwin, rig: Rig, left_in: int, state: int) -> None:
     arm_it(twin, left_in)
-    twin.firmware._state = state
+    twin.firmware._state = state  # in whatever mode: messages that lead to state 5 change the mode
     with XArm(twin.host, rig) as arm:
         assert arm.is_connected
 
@@ -176,11 +177,11 @@ def test_a_run_that_was_refused_leaves_no_lock(twin: ControllerTwin, rig: Rig) -
     lock.release()
 
 
-HOLD = "import sys, time; from control.arms.xarm.lock import ControllerLock; lock = ControllerLock('127.9.9.9'); "
+HOLD = "import signal; from control.arms.xarm.lock import ControllerLock; lock = ControllerLock('127.9.9.9'); "
 
 
 def test_a_killed_process_holds_no_lock_and_a_living_one_is_named() -> None:
-    code = HOLD + "lock.acquire(); print('held', flush=True); time.sleep(60)"
+    code = HOLD + "lock.acquire(); print('held', flush=True); signal.pause()"
     mine = ControllerLock("127.9.9.9")
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

@@ -1,6 +1,5 @@
 """Velocity mode: speed changes gently, the fence's braking comes first, and no sequence of commands gets outside."""
 
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 
 from control.arms.params import ArmParams
 from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
-from control.arms.xarm.driver import _WIRE_S, XArm
+from control.arms.xarm.driver import _WIRE_S, XArm  # the margin that is tested
 from control.arms.xarm.wire.pose_history import Pose
 from datasets.rig.rig import Rig
+from pace import paced
 from pipelines.twin.controller.controller import ControllerTwin
 from pipelines.twin.controller.protocol import Register
 
@@ -42,7 +42,10 @@ def driver(rig: Rig) -> XArm:
 
 
 class FlyingArm:
-    """The driver over a controller of a few lines, whose axes, each by itself as the driver counts, ramp and brake."""
+    """The driver over a controller of a few lines, whose axes, each by itself as the driver counts, ramp and brake.
+
+    It takes the driver's private parts in hand: thousands of commands are tried, by a turned clock and without a wire.
+    """
 
     def __init__(
         self, driver: XArm, acceleration_m_s2: float, start_m: np.ndarray, monkeypatch: pytest.MonkeyPatch
@@ -128,9 +131,8 @@ def test_what_is_left_of_a_velocity_brakes_to_rest() -> None:
 def test_the_wire_never_sees_a_jump_of_the_velocity(rig: Rig) -> None:
     params = ArmParams(mode="velocity")
     with ControllerTwin(rig) as twin, XArm(twin.host, rig, params) as arm:
-        for step in [0.025] * 4 + [-0.025] * 5:
+        for step in paced([0.025] * 4 + [-0.025] * 5):
             arm.move(np.array([0.0, step, 0.0]))
-            time.sleep(0.1)
         commands = [(at_s, each) for at_s, each in twin.log if each.register == Register.VC_SET_CARTV]
     sent = [np.array(each.floats(3)) / 1000 for _, each in commands]
     assert len(sent) == 9
