@@ -1,4 +1,4 @@
-"""A process that heeds signals, for test_signals.py: WHAT it is in the middle of, and how it heeds them."""
+"""A process that heeds signals, for test_interrupt.py: WHAT it is in the middle of, and how it heeds them."""
 
 import hashlib
 import os

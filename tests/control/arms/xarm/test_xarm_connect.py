@@ -11,7 +11,6 @@ import pytest
 
 from control.arms.fence import REACH_M
 from control.arms.params import ArmParams
-from control.arms.xarm.controller_errors import describe_error, describe_return, describe_state, describe_warning
 from control.arms.xarm.driver import XArm
 from control.arms.xarm.wire import sdk
 from datasets.arm.kinematics import Kinematics
@@ -303,24 +302,6 @@ def test_a_missing_sdk_is_said_in_a_sentence(rig: Rig, monkeypatch: pytest.Monke
     monkeypatch.setattr(sdk.importlib.metadata, "version", missing)
     with pytest.raises(DeviceError, match="none is installed"):
         XArm("127.0.0.1", rig)
-
-
-def test_every_code_has_words() -> None:
-    for code in range(1, 120):
-        assert describe_error(code).startswith(f"C{code}: ")
-    sdk.load_sdk()
-    from xarm.core.config.x_code import ControllerErrorCodeMap
-
-    for code in filter(lambda key: isinstance(key, int), ControllerErrorCodeMap):
-        assert "no words" not in describe_error(code), code
-    from xarm.core.config.x_code import ControllerWarnCodeMap
-
-    for code in filter(lambda key: isinstance(key, int), ControllerWarnCodeMap):
-        assert "no words" not in describe_warning(code), code
-    assert describe_warning(99).startswith("W99: ")
-    assert describe_return(9) == "code 9: the arm cannot move in its present state"
-    assert describe_return(-12345).startswith("code -12345: ")
-    assert describe_state(3) == "state 3: paused"
 
 
 def test_the_repositorys_parameters_are_the_defaults() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.arms.params import ArmParams
-from control.arms.xarm.braking import limit_change, remaining_velocity, speed_within
+from control.arms.xarm.braking import remaining_velocity, speed_within
 from control.arms.xarm.driver import _WIRE_S, XArm  # the margin that is tested
 from control.arms.xarm.wire.pose_history import Pose
 from datasets.rig.rig import Rig
@@ -108,23 +108,6 @@ def test_the_change_counts_from_what_is_left_once_the_duration_is_over(driver, m
         arm.command(np.array([0.0, speed, 0.0]), wait_s)
     sent = [round(float(each.velocity[1]), 6) for each in arm.sent]
     assert sent == [0.1, 0.2, 0.25, 0.15, 0.05, 0.1]
-
-
-@given(wished=vectors, now=vectors, change=st.floats(0.01, 2))
-def test_a_limited_change_leads_straight_towards_the_wish(wished, now, change) -> None:
-    velocity = limit_change(wished, now, change)
-    assert np.linalg.norm(velocity - now) <= change + 1e-9
-    gone, asked = np.linalg.norm(velocity - now), np.linalg.norm(wished - now)
-    np.testing.assert_allclose(gone + np.linalg.norm(wished - velocity), asked, atol=1e-9)
-    assert gone == pytest.approx(min(asked, change))
-
-
-def test_what_is_left_of_a_velocity_brakes_to_rest() -> None:
-    velocity = np.array([0.0, 0.3, 0.4])
-    np.testing.assert_array_equal(remaining_velocity(velocity, -1.0, 2.0), velocity)
-    np.testing.assert_allclose(remaining_velocity(velocity, 0.125, 2.0), velocity / 2)
-    np.testing.assert_array_equal(remaining_velocity(velocity, 1.0, 2.0), np.zeros(3))
-    np.testing.assert_array_equal(remaining_velocity(np.zeros(3), 1.0, 2.0), np.zeros(3))
 
 
 @pytest.mark.realtime
