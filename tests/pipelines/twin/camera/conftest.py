@@ -65,7 +65,7 @@ class Bench:
     def open_camera(self, **changes: object) -> RealSenseCamera:
         return RealSenseCamera(self.rig.camera, replace(self.settings, **changes), context=self.twin.context)
 
-    def wait_until_refused(self, words: str = "", patience_s: float = 3.0) -> str:
+    def wait_until_refused(self, words: str = "", patience_s: float = 6.0) -> str:
         """Until ``read_latest`` raises and says these words; all that it says."""
         said = [""]
 

@@ -99,7 +99,7 @@ def test_read_never_gives_the_same_look_twice(bench, fault: str) -> None:
         return len(frames) == 12
 
     bench.twin.inject(fault, 0.15)
-    assert wait_until(has_read_twelve, 3.0, 0.001)
+    assert wait_until(has_read_twelve, 6.0, 0.001)
     for one, next_one in itertools.pairwise(frames):
         assert next_one.timestamp > one.timestamp
         assert not np.array_equal(one.rgb, next_one.rgb)
@@ -121,7 +121,7 @@ def test_unplugged_and_back_it_is_reopened(bench, count_receivers) -> None:
 
 def test_a_dead_stream_is_reopened_too(bench) -> None:
     bench.twin.inject("dead_colour", 1e9)
-    bench.wait_until_refused("reopening it, attempt", 5.0)
+    bench.wait_until_refused("reopening it, attempt")
     bench.twin.clear("dead_colour")
     bench.wait_until_fresh()
     assert bench.camera.reopened == 1
@@ -132,9 +132,8 @@ def test_unplugged_for_good_it_is_lost_after_the_attempts(make_bench) -> None:
     bench.camera = bench.open_camera(reopen_attempts=2)
     bench.camera.connect()
     bench.twin.inject("camera_unplugged", 1e9)
-    bench.wait_until_refused(
-        "lost after 2 attempts to reopen it (nothing arrived); the last one failed: no RealSense camera", 5.0
-    )
+    lost = "lost after 2 attempts to reopen it (nothing arrived); the last one failed: no RealSense camera"
+    bench.wait_until_refused(lost)
     assert not bench.camera.is_connected
     with pytest.raises(DeviceError, match="lost"):
         bench.camera.read()
@@ -148,7 +147,7 @@ def test_reopening_adopts_no_other_camera(bench, rig) -> None:
     bench.camera.read()
     other = SoftwareRealSense(bench.twin.context, rig.camera, 30, 0.001, serial="000043")
     bench.twin.inject("camera_unplugged", 1e9)
-    bench.wait_until_refused("no RealSense camera with serial number 000042; connected: 000043", 5.0)
+    bench.wait_until_refused("no RealSense camera with serial number 000042; connected: 000043")
     other.unplug()
 
 
