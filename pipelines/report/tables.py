@@ -15,6 +15,7 @@ RESULTS = Path("results")
 README = Path("README.md")
 UNLIKE = "python -m perception.unlike"
 REAL = "python -m perception.real"
+CALIBRATION = "python -m pipelines.calibrate.study"
 BEGIN, END = "<!-- results: written by python -m pipelines.report --readme -->", "<!-- end of results -->"
 
 VARIANTS = "The original's way: one network from the picture to the displacement, in rooms never seen"
@@ -165,6 +166,32 @@ def real_row(metrics: Metrics) -> str:
     )
 
 
+def calibration_table(metrics: Metrics) -> Table:
+    """The camera's pose by the arm's whole body, on hidden twins and between halves of real frames."""
+    offsets, real, spoiled = metrics["hidden_with_joint_offsets"], metrics["real"], metrics["spoiled"]
+    named = {
+        "hidden twins": metrics["hidden"],
+        "joints off by up to 1 mrad": offsets,
+        "the same, the joints' offsets estimated": offsets["offsets_fitted"],
+        "the networks' points alone": metrics["peers"]["tcp_point_by_the_networks"],
+    }
+    keys = ("median_mm", "worst_mm", "median_deg", "worst_deg")
+    rows = [
+        (name, f"{row['n']} of {row['n'] + row['refused']}", *(f"{row[key]:.2g}" for key in keys))
+        for name, row in named.items()
+        if row["n"]
+    ]
+    if "halves_mm" in real:
+        halves = f"{real['halves_mm']:.2g}", f"{real['halves_deg']:.2g}"
+        rows.append(("two halves of the real frames, apart", "1", halves[0], "", halves[1], ""))
+    return Table(
+        "Where is the camera? Largest displacement over the workspace, and turn, after `calibrate --frames`, no start",
+        ("captures", "calibrated", "median, mm", "worst, mm", "median, deg", "worst, deg"),
+        rows,
+        f"Of {spoiled['n']} spoiled captures {spoiled['refused']} were refused.",
+    )
+
+
 def peers_table(metrics: Metrics) -> Table:
     """Other projects beside this one: both figures of each row, and how many times better this project's is."""
     rows = [
@@ -264,10 +291,11 @@ def _default_tables(results: Path) -> str:
 
 
 def tables(results: Path = RESULTS) -> str:
-    """The default path's tables, then those of studies, a real arm, variants, seeds and peers; raises as those do."""
+    """The default path's tables, then those of studies, variants, seeds and peers; raises as those do."""
     further = (
         read(results / "unlike/metrics.json", unlike_table, UNLIKE),
         read(results / "real/metrics.json", real_table, REAL),
+        read(results / "calibration/metrics.json", calibration_table, CALIBRATION),
         variants_table(results),
         read(results / "control/seeds.json", seeds_table, "python -m control.repeat"),
         read(results / "peers/metrics.json", peers_table, "python -m studies.peers"),
