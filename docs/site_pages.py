@@ -2,8 +2,7 @@
 
 Pages that are written nowhere but here: parameters, stages, results and messages, read from the dataclasses,
 ``dvc.yaml``, the models' and metrics files and the code, so that they cannot be out of date. The project's own pages
-(README, changelog, ...) join as they are, with their links led to where things are on the site. Formulas become MathML,
-which browsers draw by themselves.
+(README, changelog, ...) join as they are, with their links led to where things are on the site.
 """
 
 import ast
@@ -17,13 +16,14 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import yaml
-from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from prose import docstring, formulas, graph
 
 from control.arms.params import ArmParams
 from control.arms.site import SiteParams
@@ -34,12 +34,14 @@ from datasets.common.config import ranges
 from datasets.common.errors import Sim2RealError
 from datasets.generation.splits import FramesParams
 from datasets.rig.rig import Rig
+from perception.calibration.registration.result import Cause
 from perception.cameras.realsense.settings import CameraParams
 from perception.evaluation.params import LocateParams
 from perception.unlike import UnlikeParams
 from pipelines.gauntlet.plan import GauntletParams
 from pipelines.rehearse.__main__ import RehearsalParams
 from pipelines.report.tables import peers_table, tables
+from pipelines.runtime.stops import StopReason
 from pipelines.setup.settings import RuntimeParams
 from pipelines.twin.settings import TwinParams
 
@@ -68,6 +70,11 @@ PARAMETERS: dict[str, type | None] = {
     "unlike": UnlikeParams,
 }
 """Each kind of parameter file with the class that it is read into; None: the arguments of LightningCLI's classes."""
+PEERS_ROW = re.compile(r"^- \*\*`(\w+)`\*\*", re.MULTILINE)
+ENUMS = {"StopReason": StopReason, "Cause": Cause}
+"""What an error's first argument may be in place of words."""
+TELLING = ("control/arms", "perception/cameras", "pipelines/doctor", "pipelines/observers", "pipelines/runtime")
+"""Folders whose other sentences are printed, too, as part of a stop, a warning or a finding."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -91,15 +98,30 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in the figures of models and peers, lead links to where things are on the site, and draw formulas."""
+    """Fill in figures, lead links to where things are on the site, draw formulas and graphs, name tests in words."""
     if page.file.src_uri == "models.md":
         figures = model_figures()
         markdown = re.sub(r"\{\{ (.+?) \}\}", lambda match: figures[match[1]], markdown)
     if page.file.src_uri == "peers.md":
-        markdown = markdown.replace("{{ peers }}", peers_table(_json("results/peers/metrics.json")).markdown())
+        markdown = markdown.replace("{{ peers }}", peers_part(markdown))
     text = re.sub(r"\]\((?:\.\./)?(?:docs/)?(?!https?:)([^)]+)\)", lambda match: f"]({_on_site(match[1])})", markdown)
-    parts = re.split(r"(^```.*?^```$|`[^`\n]+`)", text, flags=re.MULTILINE | re.DOTALL)
-    return "".join(part if index % 2 else _formulas(part) for index, part in enumerate(parts))
+    text = re.sub(r"^```mermaid\n(.*?)^```$", lambda match: graph(match[1]), text, flags=re.MULTILINE | re.DOTALL)
+    if page.file.src_uri == "hazards.md":
+        text = re.sub(r"`([\w/]+\.py::test_(\w+))`", lambda match: _in_words(match[1], match[2]), text)
+    return formulas(text)
+
+
+def _in_words(path: str, name: str) -> str:
+    return f'<span title="tests/{path}">{name.replace("_", " ")}</span>.'
+
+
+def peers_part(page: str) -> str:
+    """The table of what was measured, and which of the page's rows were not."""
+    metrics = _json("results/peers/metrics.json")
+    missing = [name for name in PEERS_ROW.findall(page) if name not in metrics["rows"]]
+    named = ", ".join(f"`{name}`" for name in missing)
+    said = f"Not measured yet, so that nothing is claimed of them: {named}." if missing else "Every row was measured."
+    return f"{peers_table(metrics).markdown()}\n\n{said}"
 
 
 def links(text: str) -> set[str]:
@@ -112,12 +134,6 @@ def _on_site(link: str) -> str:
     return OWN_PAGES.get(path, path) + hash_ + anchor
 
 
-def _formulas(text: str) -> str:
-    """LaTeX between dollars as MathML."""
-    text = re.sub(r"\$\$(.+?)\$\$", lambda match: convert(match[1].strip(), display="block"), text, flags=re.DOTALL)
-    return re.sub(r"(?<![\\$\w])\$([^$\n]+?)\$(?!\w)", lambda match: convert(match[1]), text)
-
-
 def parameters_page() -> str:
     """Every parameter file with its fields, what they may be, and the file itself with the reason beside each value."""
     lines = [
@@ -125,35 +141,62 @@ def parameters_page() -> str:
         "tables are read from the classes that the files are read into; the reason for each value stands in the file.\n"
     ]
     for name, params_type in PARAMETERS.items():
+        text = (ROOT / f"params/{name}.yaml").read_text()
         lines.append(f"## `params/{name}.yaml`\n")
         if params_type is None:
             lines.append(
                 "Arguments of LightningCLI's classes: `python -m perception.train fit --help` explains each.\n"
             )
         else:
-            lines += _class_tables(params_type, set())
-        lines.append(f"```yaml\n{(ROOT / f'params/{name}.yaml').read_text()}```\n")
+            lines += _class_tables(params_type, reasons(text), (), set())
+        lines.append(f"```yaml\n{text}```\n")
     return "\n".join(lines)
 
 
-def _class_tables(params_type: type, told: set[type]) -> Iterator[str]:
-    """A class's fields as a table, then the classes within it."""
-    told.add(params_type)
+Path_ = tuple[str, ...]
+
+
+def reasons(text: str) -> dict[Path_, str]:
+    """The comment beside each key of a YAML file, with the lines below that continue it, by the way to the key."""
+    found: dict[Path_, str] = {}
+    way: list[tuple[int, str]] = []
+    column = -1
+    for line in text.splitlines():
+        key, comment = re.match(r"( *)(\w+):", line), re.search(r"(?:^|\s)# (.*)", line)
+        if key:
+            way = [(indent, name) for indent, name in way if indent < len(key[1])] + [(len(key[1]), key[2])]
+            column = comment.start(1) if comment else -1
+            if comment:
+                found[tuple(name for _, name in way)] = comment[1]
+        elif comment and line.strip().startswith("#") and comment.start(1) == column:
+            found[tuple(name for _, name in way)] += f" {comment[1]}"
+        else:
+            column = -1
+    return found
+
+
+def _class_tables(params_type: type, told: dict[Path_, str], way: Path_, done: set[type]) -> Iterator[str]:
+    """A class's fields as a table, then the classes within it; ``told``: what the file says of each key."""
+    done.add(params_type)
     limited, words = ranges(params_type), _attributes(params_type)
-    hints, inner = get_type_hints(params_type), []
-    yield f"**{params_type.__name__}**: {_sentence(params_type)}\n"
-    yield "| field | type | may be | default | meaning |\n|---|---|---|---|---|"
+    hints, inner = get_type_hints(params_type), {}
+    rows = [("field", "type", "may be", "default", "meaning")]
     for field in dataclasses.fields(params_type):
         limit = str(limited.get(field.name, "")).removeprefix("must ").removeprefix("be ").removeprefix("lie in ")
         default = "required" if _required(field) else f"`{field.default}`" if _plain(field) else "its class's"
-        kind = _kind(hints[field.name])
-        cells = (f"`{field.name}`", kind, limit, default, words.get(field.name, ""))
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-        inner += [each for each in (hints[field.name], *get_args(hints[field.name])) if dataclasses.is_dataclass(each)]
-    yield ""
-    for each in dict.fromkeys(inner):
-        if each not in told:
-            yield from _class_tables(each, told)
+        here = (*way, field.name)
+        meaning = words.get(field.name) or told.get(here, "")
+        rows.append((f"`{field.name}`", _kind(hints[field.name]), limit, default, meaning))
+        inner |= {each: here for each in (hints[field.name], *get_args(hints[field.name])) if each not in inner}
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    head, *body = (
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in zip(*columns, strict=True)
+    )
+    yield f"**{params_type.__name__}**: {_sentence(params_type)}\n"
+    yield "\n".join([head, "|" + "---|" * len(columns), *body, ""])
+    for each, here in inner.items():
+        if dataclasses.is_dataclass(each) and each not in done:
+            yield from _class_tables(each, told, here, done)
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -173,19 +216,19 @@ def _attributes(params_type: type) -> dict[str, str]:
     _, _, part = (inspect.getdoc(params_type) or "").partition("Attributes:\n")
     found = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {6,}.*)*)", part, re.MULTILINE):
-        found.update(dict.fromkeys(re.split(r", ", names), " ".join(text.split())))
+        found.update(dict.fromkeys(re.split(r", ", names), docstring(" ".join(text.split()))))
     return found
 
 
 def _sentence(thing: Any) -> str:
-    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    return docstring(" ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()))
 
 
 def stages_page() -> str:
     """What each stage does, by which command, and what it leaves."""
     lines = ["# Stages\n\n`dvc repro STAGE` runs one with all that it needs; each command also runs alone.\n"]
     for title, name in (("The default path and its variants", "dvc.yaml"), ("Studies", "studies/dvc.yaml")):
-        lines.append(f"## {title}: `{name}`\n\n| stage | does | command | leaves |\n|---|---|---|---|")
+        lines.append(f"\n## {title}: `{name}`\n\n| stage | does | command | leaves |\n|---|---|---|---|")
         for stage, content in yaml.safe_load((ROOT / name).read_text())["stages"].items():
             one = content.get("do", content)
             commands = [one["cmd"]] if isinstance(one["cmd"], str) else one["cmd"]
@@ -229,7 +272,7 @@ def _envelope() -> str:
         "| camera | served |\n|---|---|\n"
         f"| distance to the gripper | {near:g} to {far:g} m |\n"
         f"| to either side of the arm's front | up to {served['side_deg']:g} degrees |\n"
-        f"| below to above the gripper | {-below:g} to {above:g} degrees |\n"
+        f"| its height as seen from the gripper | from {-below:g} degrees below to {above:g} above |\n"
         f"| roll | up to {served['roll_deg']:g} degrees |\n"
         f"| focal length at 640x480 | {wide:g} to {narrow:g} px |"
     )
@@ -266,10 +309,12 @@ def results_page() -> str:
 def messages_page() -> str:
     """Every message with which the code refuses or stops, by where it comes from."""
     lines = [
-        "# Messages\n\nEvery message with which a command refuses or stops. `…` stands for what a run fills in; the "
-        "site's search finds a message by any of its words. What each *stop* of a real arm means and what to do about "
-        "it is on [the first day](first_day.md#every-stop-what-it-means-what-to-do). The kind tells the exit code: "
-        "`SafetyStop` while the arm runs ends with 3, all others with 2 ([exit codes](commands.md#exit-codes)).\n"
+        "# Messages\n\nThis page lists every message with which a command refuses or stops, by the module that it "
+        "comes from. Find yours by the site's search, with a few of its words; `…` stands for what a run fills in. A "
+        "message says itself what to do. For each *stop* of a real arm, the page on "
+        "[the first day](first_day.md#every-stop-what-it-means-what-to-do) also explains its meaning.\n\n"
+        "The kind tells the exit code: `Stop`, and `SafetyStop` while the arm runs, end with 3, all others with 2 "
+        "([exit codes](commands.md#exit-codes)). *Also printed* are parts of a stop, warnings and findings.\n"
     ]
     for module, found in messages().items():
         lines.append(f"## `{module}`\n")
@@ -280,20 +325,43 @@ def messages_page() -> str:
 
 def messages() -> dict[str, list[tuple[str, str]]]:
     """Kind and text of every error of ours that the code raises, by module; what a run fills in as an ellipsis."""
-    kinds = {each.__name__ for each in _family(Sim2RealError)} | {"ArgumentTypeError"}
+    kinds = {each.__name__ for each in _family(Sim2RealError)} | {"ArgumentTypeError", "faults_as"}
     found: dict[str, list[tuple[str, str]]] = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
-            texts = []
-            for node in ast.walk(ast.parse(path.read_text())):
+            tree = ast.parse(path.read_text())
+            named = {
+                node.targets[0].id: node.value
+                for node in tree.body
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            }
+            texts, done = [], set()
+            for node in ast.walk(tree):
                 kind = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
                 if kind in kinds and node.args:
-                    text = " ".join(_template(node.args[0]).split()).replace("`", "'")
-                    if any(character.isalpha() for character in text):
-                        texts.append((kind, text))
-            if texts:
-                found[".".join(path.relative_to(ROOT).with_suffix("").parts)] = texts
+                    text = ": ".join(_template(each, named) for each in node.args).replace("{}", "…")
+                    texts.append(("Stop" if kind == "faults_as" else kind, text))
+                    done |= {id(each) for each in ast.walk(node)}
+            module = path.relative_to(ROOT)
+            if str(module).startswith(TELLING):
+                texts += [("also printed", _template(each, named)) for each in _sentences(tree, done)]
+            shown = [(kind, " ".join(text.split()).replace("`", "'")) for kind, text in texts]
+            if shown := [(kind, text) for kind, text in shown if any(character.isalpha() for character in text)]:
+                found[".".join(module.with_suffix("").parts)] = shown
     return found
+
+
+def _sentences(tree: ast.AST, done: set[int]) -> Iterator[ast.expr]:
+    """The texts of at least four words that are neither documentation, nor help, nor within what is ``done``."""
+    left = set(done)
+    for node in ast.walk(tree):  # from the outside in
+        is_prose = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_prose or (isinstance(node, ast.keyword) and node.arg in {"help", "description"}):
+            left |= {id(each) for each in ast.walk(node)}
+        if id(node) not in left and isinstance(node, ast.Constant | ast.JoinedStr):
+            left |= {id(each) for each in ast.walk(node)}
+            if len(re.findall(r"[a-z]{2,}(?=[\s,;:.)]|$)", _template(node, {}))) >= 4:
+                yield node
 
 
 def _family(root: type) -> Iterator[type]:
@@ -302,17 +370,23 @@ def _family(root: type) -> Iterator[type]:
         yield from _family(each)
 
 
-def _template(node: ast.expr) -> str:
-    """The text of a message with an ellipsis for what is filled in."""
+def _template(node: ast.expr, named: dict[str, ast.expr]) -> str:
+    """The text of a message with an ellipsis for what is filled in; ``named``: the module's own constants."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "".join(_template(each) for each in node.values)
+        return "".join(_template(each, named) for each in node.values)
+    if isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Name):
+        return _template(node.value, named)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _template(node.left) + _template(node.right)
+        return _template(node.left, named) + _template(node.right, named)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ENUMS:
+        return str(ENUMS[node.value.id][node.attr].value)
+    if isinstance(node, ast.Name) and isinstance(value := named.get(node.id), ast.Constant | ast.JoinedStr):
+        return _template(value, {}) if isinstance(value, ast.JoinedStr) or isinstance(value.value, str) else "…"
     return "…"
 
 
 def api_page(package: str) -> str:
     """The public things of one package, from their docstrings."""
-    return f"# `{package}`\n\n::: {package}\n    options:\n      heading_level: 2\n"
+    return f"::: {package}\n    options:\n      heading_level: 1\n"

@@ -38,7 +38,7 @@ def rig() -> Rig:
 def _reach_is_solved_once() -> Iterator[None]:
     """The inverse kinematics of one box and home are solved once: most of what constructing an arm takes."""
     boxes: dict[tuple[bytes, bytes, bytes], float] = {}
-    solve = safety._reached
+    solve = safety._reached  # a fence calls it by itself: nothing is passed that could be kept
 
     def reached(fence: Fence, rig: Rig) -> float:
         box = (fence.low_m.tobytes(), fence.high_m.tobytes(), np.asarray(rig.home_joints_rad).tobytes())

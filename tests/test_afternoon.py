@@ -95,7 +95,7 @@ def test_the_camera_of_the_page_delivers_frames_that_the_estimator_understands(r
         assert np.linalg.norm(estimator.estimate(frame).xyz - scene.tcp) < 0.02
         driver.over.set()
         driver.thread.join()
-        time.sleep(0.1)
+        time.sleep(0.1)  # for which the frame grows old
         with pytest.raises(DeviceError):
             camera.read_latest(max_age_s=0.05)
     camera.disconnect()

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 TEXT = "\n".join(page.read_text() for page in PAGES)
 LINES = [line.split("#")[0] for line in re.findall(r"`([^`\n]+)`", TEXT) + TEXT.splitlines()]
 
@@ -55,14 +59,54 @@ def test_a_quoted_option_is_known(module, option):
     assert re.search(rf"{re.escape(option)}\b", help_of(module))
 
 
+def test_commands_are_found_on_the_pages():
+    assert {"pipelines.run_real", "perception.train", "studies.peers"} <= set(MODULES)
+    assert {("pipelines.run_real", "--shadow"), ("perception.evaluate", "--frames")} <= set(OPTIONS)
+    assert len(MODULES) > 15
+    assert len(OPTIONS) > 40
+
+
 def test_quoted_make_targets_exist():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {target for (target,) in quoted(r"\bmake ([a-z-]+)\b")} - {"it", "sure", "room"} <= targets
+    found = {target for (target,) in quoted(r"\bmake ([a-z-]+)\b")} - {"it", "sure", "room"}
+    assert len(found) > 10
+    assert found <= targets
 
 
 def test_quoted_stages_exist():
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    assert {stage for (stage,) in quoted(r"dvc repro (?:--?[\w-]+ )*([a-z_]+)\b(?!/)")} <= set(stages)
+    for pattern, file in (
+        (r"dvc repro (?:--?[\w-]+ )*([a-z_]+)\b(?!/)", "dvc.yaml"),
+        (r"dvc repro (?:--?[\w-]+ )*studies/dvc\.yaml:([a-z_]+)", "studies/dvc.yaml"),
+    ):
+        found = {stage for (stage,) in quoted(pattern)}
+        assert len(found) > 2
+        assert found <= set(yaml.safe_load((ROOT / file).read_text())["stages"])
+
+
+def test_quoted_extras_of_the_installation_exist():
+    extras = {extra for (names,) in quoted(r"-e '?\.\[([\w,]+)\]") for extra in names.split(",")}
+    assert extras >= {"live", "train"}
+    assert extras <= set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+
+
+def test_quoted_values_of_parameters_are_of_keys_that_exist():
+    keys = quoted(r"dvc exp run -S '(params/\w+\.yaml):([\w.]+)=")
+    assert keys
+    for file, key in keys - {
+        ("params/control.yaml", "env.reward.precision_weight")
+    }:  # added by docs/your_own_reward.md
+        value = yaml.safe_load((ROOT / file).read_text())
+        for part in key.split("."):
+            value = value[part]
+
+
+@pytest.mark.slow
+def test_the_environments_of_the_page_are_made_as_it_says():
+    (code,) = re.findall(r"```python\n(import gymnasium.*?)```", (ROOT / "docs/commands.md").read_text(), re.DOTALL)
+    code += "print(*env.reset(seed=0)[0])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "desired_goal" in done.stdout.split()
 
 
 @pytest.mark.parametrize("path", sorted({path for (path,) in quoted(r"(?<![\w/.])((?:params|models|docs)/[\w./]+\w)")}))

@@ -34,7 +34,7 @@ def one_processor(shared_with):
 def test_a_stop_that_holds_the_interpreter_misses_its_deadline(held_up, others):
     deadline_s, stop = 0.5, ctypes.PyDLL(None).usleep  # keeps the interpreter's lock, as a careless library would
     with one_processor(shared_with=others):
-        time.sleep(0.5)
+        time.sleep(0.5)  # the pulse goes its way
         began, before = time.monotonic(), held_up()
         stop(1_000_000)
         came_after_s = time.monotonic() - began - (held_up() - before)
@@ -51,7 +51,7 @@ def test_a_processor_that_our_own_threads_take_is_our_own_doing(held_up):
         began_s, used_s, before = time.monotonic(), time.process_time(), held_up()
         for thread in threads:
             thread.start()
-        time.sleep(1.0)
+        time.sleep(1.0)  # for which the processor is taken
         taken_off_s = held_up() - before
         used_by_others_s = time.monotonic() - began_s - (time.process_time() - used_s)
         over.set()

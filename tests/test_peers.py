@@ -11,21 +11,21 @@ import pytest
 from control.task.env import EnvParams, ReachEnv
 from control.task.rewards import RewardParams
 from datasets.common.errors import DataError
-from studies.peers import environment, her, rows
+from studies.peers import environment, her, row
 
 
 @pytest.mark.parametrize(("more", "times_better"), [(True, 0.5), (False, 2.0)])
 def test_above_one_this_project_is_the_better_one(more, times_better):
-    row = rows.row("what", "unit", ("own", 3.0), ("other", 6.0), more)
-    assert row["times_better"] == times_better
-    assert (row["ours"]["value"], row["theirs"]["value"]) == (3.0, 6.0)
+    made = row.row("what", "unit", ("own", 3.0), ("other", 6.0), more)
+    assert made["times_better"] == times_better
+    assert (made["ours"]["value"], made["theirs"]["value"]) == (3.0, 6.0)
 
 
 def test_sides_take_turns_and_the_first_round_does_not_count():
     calls, first, second = [], iter([100, 1, 2, 3, 4, 5]), iter([100, 6, 7, 8, 9, 10])
     sides = (lambda: calls.append("a") or next(first), lambda: calls.append("b") or next(second))
-    assert rows.in_turns(*sides) == [3, 8]
-    assert calls == ["a", "b"] * (rows.ROUNDS + 1)
+    assert row.in_turns(*sides) == [3, 8]
+    assert calls == ["a", "b"] * (row.ROUNDS + 1)
 
 
 def test_every_package_of_the_peers_is_pinned():

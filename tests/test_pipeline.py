@@ -73,7 +73,7 @@ def test_an_edit_of_driver_observers_or_twin_repeats_what_runs_the_twin_alone(fi
     assert (ROOT / file).is_file()
     repeated = {name for name, stage in STAGES.items() if any(covers(dep, file) for dep in stage["deps"])}
     assert "rehearsal" in repeated
-    assert repeated <= {"rehearsal", "rehearsal_cameras", "calibration"}
+    assert repeated <= {"rehearsal", "rehearsal_cameras", "calibration", "peers"}
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if set(commands(STAGES[name])) & {*TRAINED_BY}])
@@ -108,6 +108,11 @@ def test_a_plain_repro_leaves_the_studies_alone():
     assert not [out for out in outs if "$" in out]
     needs = [dep for one in default for dep in one["deps"]]
     assert [out for out in outs if any(covers(dep, out) or covers(out, dep) for dep in needs)] == []
+
+
+def test_the_metrics_that_dvc_shows_are_the_summary_s():
+    stages = [yaml.safe_load((ROOT / name).read_text())["stages"].items() for name in ("dvc.yaml", "studies/dvc.yaml")]
+    assert {name for each in stages for name, stage in each if "metrics" in stage.get("do", stage)} == {"summary"}
 
 
 def test_the_ablations_stages_are_its_variants():

@@ -60,7 +60,7 @@ from perception.estimator.estimator import MODEL_FOLDER, PositionEstimator
 if MODEL_FOLDER.is_dir():
     PositionEstimator.load()
 import time
-time.sleep(2)
+time.sleep(2)  # for which their threads would write
 """
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 from perception.networks import Answer, build_backbone
-from perception.networks.preprocess import Pixels, View, facing, fovea_view, glance_view
+from perception.networks.preprocess import REACH_CENTRE_M, Pixels, View, facing, fovea_view, glance_view, reach_view
 
 LookName = Literal["glance", "fovea", "base"]
 Channels = Literal["rgb", "rgbd"]
@@ -37,7 +37,8 @@ class LookSettings:
         backbone: see :func:`perception.networks.build_backbone`.
         channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
         size_px: of the window's picture.
-        landmarks: a voting glance also finds elbow, wrist and tool axis: it has to understand the arm.
+        landmarks: a voting glance also finds elbow, wrist and tool axis: it has to understand the arm. It believes the
+            told pose, to some centimetres, and looks at what lies within the arm's reach.
     """
 
     look: LookName
@@ -78,7 +79,9 @@ class Locator(nn.Module):
         return 2 if self.settings.look == "glance" and self.settings.backbone.startswith("voting") else 1
 
     def view(self, pixels: Pixels, pose: Tensor, estimate: Tensor) -> View:
-        """What the network sees; the glance uses the pose's rotation only, and no estimate."""
+        """What the network sees; the glance uses no estimate, and of the pose its rotation only but with landmarks."""
+        if self.settings.landmarks:
+            return reach_view(pixels, pose, GLANCE_UNIT_M)
         if self.settings.look == "glance":
             return glance_view(pixels, pose, pixels.depth.new_tensor(GLANCE_ORIGIN_M), GLANCE_UNIT_M)
         return fovea_view(pixels, pose, estimate, FOVEA_UNIT_M)
@@ -112,7 +115,8 @@ class GlanceGraph(nn.Module):
         """Pixels as :class:`perception.networks.preprocess.Pixels` documents them, ``T_base_camera`` ``(B, 4, 4)``."""
         pixels = Pixels(rgb, depth, columns, rows, intrinsics)
         answer = self.locator.answer(self.locator.view(pixels, pose, pose[:, :3, 3]))
-        return glance_to_camera(answer.xyz, pose), sigma_in_base(sigma(answer), pose)
+        xyz = glance_to_camera(answer.xyz, pose, within_reach=self.locator.settings.landmarks)
+        return xyz, sigma_in_base(sigma(answer), pose)
 
 
 class FoveaGraph(nn.Module):
@@ -146,15 +150,22 @@ def sigma_in_base(sigma: Tensor, pose: Tensor) -> Tensor:
     return torch.einsum("bji,bkj->bki", facing(pose) ** 2, sigma**2).sqrt()
 
 
-def glance_to_camera(xyz: Tensor, pose: Tensor) -> Tensor:
-    """The glance's answers ``(B, K, 3)`` m as points of the camera's frame."""
-    return torch.einsum("bji,bkj->bki", facing(pose) @ pose[:, :3, :3], xyz) + xyz.new_tensor(GLANCE_ORIGIN_M)
+def glance_to_camera(xyz: Tensor, pose: Tensor, *, within_reach: bool = False) -> Tensor:
+    """The glance's answers ``(B, K, 3)`` m as points of the camera's frame; ``within_reach`` with landmarks."""
+    turn, rotation = facing(pose), pose[:, :3, :3]
+    if within_reach:
+        base = torch.einsum("bji,bkj->bki", turn, xyz + xyz.new_tensor(REACH_CENTRE_M))
+        return torch.einsum("bji,bkj->bki", rotation, base - pose[:, None, :3, 3])
+    return torch.einsum("bji,bkj->bki", turn @ rotation, xyz) + xyz.new_tensor(GLANCE_ORIGIN_M)
 
 
-def glance_from_camera(points: Tensor, pose: Tensor) -> Tensor:
+def glance_from_camera(points: Tensor, pose: Tensor, *, within_reach: bool = False) -> Tensor:
     """Points ``(B, K, 3)`` m of the camera's frame as the glance answers them."""
-    rotation = facing(pose) @ pose[:, :3, :3]
-    return torch.einsum("bij,bkj->bki", rotation, points - points.new_tensor(GLANCE_ORIGIN_M))
+    turn, rotation = facing(pose), pose[:, :3, :3]
+    if within_reach:
+        base = torch.einsum("bij,bkj->bki", rotation, points) + pose[:, None, :3, 3]
+        return torch.einsum("bij,bkj->bki", turn, base) - points.new_tensor(REACH_CENTRE_M)
+    return torch.einsum("bij,bkj->bki", turn @ rotation, points - points.new_tensor(GLANCE_ORIGIN_M))
 
 
 def graph(locator: Locator) -> GlanceGraph | FoveaGraph:

@@ -17,6 +17,11 @@ FARTHEST_M = 3.0
 FOVEA_DEPTH_M = 0.15
 """Points farther than this from the coarse estimate, along the view, are background to the fovea."""
 
+REACH_CENTRE_M = (0.0, 0.0, 0.45)
+REACH_RADIUS_M, REACH_HEIGHT_M = 0.95, 0.6
+"""A cylinder about the base's axis, this far up and down from its centre: the arm, and what it could touch (0.7 m of
+reach by the vendor's manual, the shoulder 0.267 m up)."""
+
 
 class Pixels(NamedTuple):
     """A batch of windows as a camera or the renderer gives them.
@@ -93,6 +98,19 @@ def glance_view(pixels: Pixels, pose: Tensor, origin: Tensor, unit_m: float) -> 
     points = torch.einsum("bij,bjhw->bihw", rotation, point_map(pixels) - origin[None, :, None, None])
     valid = (pixels.depth > 0) & (pixels.depth < FARTHEST_M)
     return _view(pixels.rgb, points, valid, unit_m)
+
+
+def reach_view(pixels: Pixels, pose: Tensor, unit_m: float) -> View:
+    """What lies within the arm's reach, about ``REACH_CENTRE_M``, along :func:`facing`'s axes; seen from ``pose``.
+
+    Where the arm stands is known, and what cannot be the arm is left out: so a look learns which end is which.
+    """
+    turn = facing(pose)
+    points = torch.einsum("bij,bjhw->bihw", turn @ pose[:, :3, :3], point_map(pixels))
+    centre = points.new_tensor(REACH_CENTRE_M)
+    points = points + (torch.einsum("bij,bj->bi", turn, pose[:, :3, 3]) - centre)[:, :, None, None]
+    near = (points[:, :2].square().sum(1) < REACH_RADIUS_M**2) & (points[:, 2].abs() < REACH_HEIGHT_M)
+    return _view(pixels.rgb, points, (pixels.depth > 0) & near, unit_m)
 
 
 def fovea_view(pixels: Pixels, pose: Tensor, estimate: Tensor, unit_m: float) -> View:

@@ -169,7 +169,8 @@ class Regressor(pl.LightningModule):
                 # Depth's own error is about the same there.
                 more = landmarks_of(batch["joints"], batch["tcp"]) + (batch["tcp_seen"] - batch["tcp"])[:, None]
                 points += [inverse_transform(true, each) for each in more.unbind(1)]
-            return view, glance_from_camera(torch.stack(points[: self.locator.targets], dim=1), pose)
+            targets = torch.stack(points[: self.locator.targets], dim=1)
+            return view, glance_from_camera(targets, pose, within_reach=self.settings.landmarks)
         coarse = draw_coarse_estimate(
             camera, batch["window"], batch["intrinsics"], batch["image_px"], self.glance_error
         )

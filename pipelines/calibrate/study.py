@@ -51,7 +51,7 @@ POSTURES = 10
 FIRST_SEED = 1000
 """Of the hidden twins: none that the calibration was made with."""
 LATENCY_ROUNDS = 4
-PEERS = {"roboreg": "not measured: its Hydra needs torch and compiled renderers in an environment of its own"}
+PEERS = {"roboreg": "measured beside this by `python -m studies.peers --only registration`, in results/peers"}
 
 Row = dict[str, Any]
 

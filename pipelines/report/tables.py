@@ -14,6 +14,8 @@ from datasets.common.files import write_whole
 RESULTS = Path("results")
 README = Path("README.md")
 UNLIKE = "python -m perception.unlike"
+REAL = "python -m perception.real"
+CALIBRATION = "python -m pipelines.calibrate.study"
 BEGIN, END = "<!-- results: written by python -m pipelines.report --readme -->", "<!-- end of results -->"
 
 VARIANTS = "The original's way: one network from the picture to the displacement, in rooms never seen"
@@ -149,6 +151,47 @@ def real_table(metrics: Metrics) -> Table:
     )
 
 
+def real_row(metrics: Metrics) -> str:
+    """The same in one row of figures, for the README."""
+    found = metrics["flange" if "flange" in metrics else "tcp"]
+    seen = [frame for frame in metrics["frames"] if frame["visible"]]
+    beyond = sum(frame["given"]["confessed"] for frame in seen)
+    told, alike = metrics["estimator"], metrics["likeness"]
+    return (
+        f"**On frames of a real arm** (tool: `{told['frames_show']}`; the estimator was trained for `{told['tool']}`): "
+        f"{found['n']} frames, median {found['given']['median_mm']:.0f} mm, worst {found['given']['worst_mm']:.0f} mm, "
+        f"in {beyond} of {len(seen)} sigma is so large that the arm would stop; the drawn arm covers the real one with "
+        f"an IoU of {_or_dash(alike['iou'], '.2f')}, and its depth differs by "
+        f"{_or_dash(alike['depth_median_mm'], '.1f')} mm."
+    )
+
+
+def calibration_table(metrics: Metrics) -> Table:
+    """The camera's pose by the arm's whole body, on hidden twins and between halves of real frames."""
+    offsets, real, spoiled = metrics["hidden_with_joint_offsets"], metrics["real"], metrics["spoiled"]
+    named = {
+        "hidden twins": metrics["hidden"],
+        "joints off by up to 1 mrad": offsets,
+        "the same, the joints' offsets estimated": offsets["offsets_fitted"],
+        "the networks' points alone": metrics["peers"]["tcp_point_by_the_networks"],
+    }
+    keys = ("median_mm", "worst_mm", "median_deg", "worst_deg")
+    rows = [
+        (name, f"{row['n']} of {row['n'] + row['refused']}", *(f"{row[key]:.2g}" for key in keys))
+        for name, row in named.items()
+        if row["n"]
+    ]
+    if "halves_mm" in real:
+        halves = f"{real['halves_mm']:.2g}", f"{real['halves_deg']:.2g}"
+        rows.append(("two halves of the real frames, apart", "1", halves[0], "", halves[1], ""))
+    return Table(
+        "Where is the camera? Largest displacement over the workspace, and turn, after `calibrate --frames`, no start",
+        ("captures", "calibrated", "median, mm", "worst, mm", "median, deg", "worst, deg"),
+        rows,
+        f"Of {spoiled['n']} spoiled captures {spoiled['refused']} were refused.",
+    )
+
+
 def peers_table(metrics: Metrics) -> Table:
     """Other projects beside this one: both figures of each row, and how many times better this project's is."""
     rows = [
@@ -227,11 +270,16 @@ def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T 
 
 
 def readme_tables(results: Path = RESULTS) -> str:
-    """The README's three tables in Markdown, those of the default path.
+    """The README's three tables in Markdown, those of the default path, and a row on frames of a real arm.
 
     Raises:
         DataError: a metrics file is missing or not what the stages write.
     """
+    real = read(results / "real/metrics.json", real_row, REAL)
+    return "\n\n".join([_default_tables(results), *([real] if real else [])])
+
+
+def _default_tables(results: Path) -> str:
     found = []
     for stage, build in STAGES.items():
         path = results / stage / "metrics.json"
@@ -243,15 +291,16 @@ def readme_tables(results: Path = RESULTS) -> str:
 
 
 def tables(results: Path = RESULTS) -> str:
-    """The README's tables, then those of studies, a real arm, variants, seeds and peers; raises as those do."""
+    """The default path's tables, then those of studies, variants, seeds and peers; raises as those do."""
     further = (
         read(results / "unlike/metrics.json", unlike_table, UNLIKE),
-        read(results / "real/metrics.json", real_table, "python -m perception.real"),
+        read(results / "real/metrics.json", real_table, REAL),
+        read(results / "calibration/metrics.json", calibration_table, CALIBRATION),
         variants_table(results),
         read(results / "control/seeds.json", seeds_table, "python -m control.repeat"),
         read(results / "peers/metrics.json", peers_table, "python -m studies.peers"),
     )
-    return "\n\n".join([readme_tables(results), *(table.markdown() for table in further if table)])
+    return "\n\n".join([_default_tables(results), *(table.markdown() for table in further if table)])
 
 
 def summary(results: Path = RESULTS) -> dict[str, Metrics]:

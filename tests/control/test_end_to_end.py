@@ -15,7 +15,7 @@ from stable_baselines3.common.env_checker import check_env
 from control import train
 from control.learning.ddpg import relocated
 from control.learning.end_to_end import EndToEndParams
-from control.learning.end_to_end import _agent as make_image_agent
+from control.learning.end_to_end import _agent as make_image_agent  # untrained: run() trains for hours
 from control.learning.end_to_end import _make_env as make_image_env
 from control.learning.export import export_image_actor
 from control.learning.locators import PictureLocator, points_of, shifted
@@ -52,6 +52,12 @@ def elsewhere(rig):
     env.close()
 
 
+def same_moment_again(env):
+    """The picture seen last once more, with the same noise: the environment itself takes each but once."""
+    env._scenes._pictures -= 1
+    return env._scenes.camera(env._seen_tcp)
+
+
 def test_passes_the_checker(env, elsewhere):
     check_env(env, warn=False)
     check_env(elsewhere, warn=False)
@@ -59,8 +65,7 @@ def test_passes_the_checker(env, elsewhere):
 
 def test_pictures_are_those_that_come_with_a_depth(env, rig):
     seen = env.reset(seed=5)[0]
-    env._scenes._pictures -= 1  # the same moment again, with the same noise
-    photograph = env._scenes.camera(env._seen_tcp)
+    photograph = same_moment_again(env)
     image, camera = take_picture(PictureParams(depth=True), rig, photograph, rig.t_base_camera, rig.camera)
     np.testing.assert_array_equal(image[:3], seen["image"])
     np.testing.assert_array_equal(camera, seen["camera"])
@@ -107,6 +112,7 @@ def test_the_picture_shows_the_arm_where_it_is_said_to_be(elsewhere):
         points, valid = points_of(image, camera)
         there = points[0].flatten(1).T[valid.flatten() > 0]
         off.append(float((there - th.as_tensor(seen["seen_tcp"])).norm(dim=1).min()))
+        # The truth, which no observation has.
         assert np.allclose(elsewhere._scenes.scene.tcp, elsewhere.seen_tcp, atol=1e-3), "though it is far from home"
     assert max(off) < 0.06, "between the fingers, as far as they open"
 
@@ -194,9 +200,7 @@ def test_the_shipped_network_acts_as_the_trained_one(tmp_path, rig, name):
     seen, command = env.reset(seed=0)[0], np.zeros(3)
     policy.reset()
     for _ in range(5):
-        env._scenes._pictures -= 1
-        scene = env._scenes.scene
-        photograph = env._scenes.camera(env._seen_tcp)
+        photograph, scene = same_moment_again(env), env._scenes.scene  # what is known of it: no observation has all
         estimate = locator.locate(photograph, scene.t_base_camera_told, scene.intrinsics)
         assert estimate.xyz == pytest.approx(seen["observation"][ESTIMATE], abs=1e-5)
         step = policy.act(Observation(estimate, seen["desired_goal"].astype(float), command))

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
 from datasets.common.workers import LocalProcesses, ThisProcess
@@ -134,7 +134,7 @@ import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_generate as t
 from datasets.rig.rig import Rig
-from zarr.storage import _local
+from zarr.storage import _local  # where zarr writes each file
 put, count = _local._put, 0
 def dying(path, value, exclusive=False):
     global count
@@ -181,7 +181,7 @@ def test_full_disk_while_a_file_is_written(tmp_path, rig, monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("zarr.storage._local._put", refuse)
+    monkeypatch.setattr("zarr.storage._local._put", refuse)  # where zarr writes each file
     with pytest.raises(DataError, match=r"writing shard 0 .* No space left on device"):
         writer.write(0, {"tcp": np.zeros((2, 3))})
     monkeypatch.undo()
@@ -256,9 +256,8 @@ def test_stopping_the_command_leaves_it_resumable(tmp_path, how):
     config = write_config(tmp_path, frames=200)
     command = [sys.executable, "-m", "datasets.generate", "--config", config, "--out", str(tmp_path / "out")]
     process = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not list(tmp_path.glob("out/train/written/c.*")):
-        assert process.poll() is None
-        time.sleep(0.02)
+    assert wait_until(lambda: any(tmp_path.glob("out/train/written/c.*")) or process.poll() is not None, 200.0, 0.02)
+    assert process.poll() is None
     if how == signal.SIGINT:
         os.killpg(process.pid, how)
         _, error = process.communicate(timeout=60)

@@ -98,7 +98,7 @@ def test_the_command_cuts_runs_one_after_the_other(runs, tmp_path, capsys):
 
 
 def test_a_killed_command_goes_on_to_the_same_bytes(runs, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("datasets.recorded_split._SHARD_FRAMES", 4)
+    monkeypatch.setattr("datasets.recorded_split._SHARD_FRAMES", 4)  # several shards of few frames
     arguments = [*map(str, runs), "--split", "train", "--out"]
     main([*arguments, str(tmp_path / "whole")])
     write, wrote = SplitWriter.write, []

@@ -9,12 +9,7 @@ import pytest
 import torch
 import yaml
 
-from datasets.common.errors import DataError
-from datasets.rig.rig import RIG_PATH, Rig
 from perception import baseline, evaluate, seeds, train
-from perception.evaluation.comparison import beside
-from perception.evaluation.metrics import coverage, per_axis, sigma_scale, summarize
-from perception.training.regressor import Regressor, bfloat16_is_fast
 
 LOOKS = ["glance", "fovea", "base"]
 FRAMES = {
@@ -205,19 +200,6 @@ def test_seeds_take_the_pair_at_hand_and_train_the_others(
     assert json.loads((tmp_path / "results" / "seeds.json").read_text()) == table
 
 
-@pytest.mark.parametrize(
-    ("has", "fast"), [({}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True, "avx512_bf16": False}, True)]
-)
-def test_the_processor_not_its_load_decides_the_precision(has, fast, monkeypatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
-    states = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        assert bfloat16_is_fast() is fast
-        states.append(torch.get_rng_state())
-    assert torch.equal(*states)
-
-
 @pytest.mark.slow
 def test_a_look_trained_after_another_is_as_if_trained_alone(store: Path, runs: Path, tmp_path: Path) -> None:
     arguments = seeds_arguments(store, runs, tmp_path)
@@ -260,15 +242,6 @@ def test_bad_arguments_of_the_seeds_are_named(
     assert stopped.value.code == 2
     fails(capsys, "error:", words)
     assert not (tmp_path / "results").exists()
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"nominal": {"n": 1}}'])
-def test_figures_of_a_baseline_that_cannot_be_read_are_refused(content: str, tmp_path: Path) -> None:
-    path = tmp_path / "baselines" / "conv3_rgb.json"
-    path.parent.mkdir()
-    path.write_text(content)
-    with pytest.raises(DataError, match=r"conv3_rgb\.json.*make baselines"):
-        beside(tmp_path, "digest")
 
 
 def fails(capsys: pytest.CaptureFixture[str], *expected: str) -> None:
@@ -321,29 +294,3 @@ def test_bad_parameters_of_the_evaluation_are_named(
         evaluate.main(["--config", str(path)])
     assert stopped.value.code == 2
     fails(capsys, words)
-
-
-def test_the_shipped_parameter_files_are_understood() -> None:
-    for path in sorted(Path("params").glob("perception_*.yaml")):
-        model = yaml.safe_load(path.read_text())["model"]
-        assert Regressor(**model).rig == Rig.load(model.get("rig", RIG_PATH))
-
-
-def test_figures_are_those_of_their_definition() -> None:
-    import numpy as np
-
-    errors = np.array([[0.003, 0, 0], [0, 0.004, 0], [0, 0, -0.012]])
-    figures = summarize(errors)
-    assert figures["n"] == 3
-    assert figures["median_mm"] == pytest.approx(4)
-    assert figures["mean_mm"] == pytest.approx(19 / 3, abs=1e-3)
-    assert per_axis(errors)["z"]["bias_mm"] == pytest.approx(-4)
-    rng = np.random.default_rng(0)
-    sigmas = np.full((20000, 3), 0.002)
-    errors = rng.normal(0, [0.002, 0.004, 0.001], (20000, 3))
-    scale = sigma_scale(errors, sigmas)
-    assert scale == pytest.approx([1, 2, 0.5], rel=0.03)
-    covered = coverage(errors, sigmas * scale)
-    assert covered["within_1_sigma"] == pytest.approx(0.6827, abs=0.005)
-    assert covered["within_2_sigma"] == pytest.approx(0.9545, abs=0.005)
-    assert summarize(np.zeros((0, 3))) == {"n": 0}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.arms.xarm.driver import _MOTION_BEGINS_S
+from control.arms.xarm.driver import _MOTION_BEGINS_S  # a value that the page quotes
 from control.arms.xarm.report_proof import FRAME_TOLERANCE_M, MAX_TURN_RAD, SKEW_S
 from control.arms.xarm.setup import ENCODERS_SINCE, MODE_SINCE
 from datasets.arm.kinematics import Kinematics

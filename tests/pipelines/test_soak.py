@@ -101,9 +101,9 @@ def test_only_the_newest_recordings_are_kept(world, tmp_path, monkeypatch):
 
     world.horizon = 3
     recorder = RotatingRecorder(2)
-    runtime = world.runtime()
     big = Frame(np.zeros((480, 640, 3), np.uint8), np.ones((480, 640), np.float32), 1.0)
-    runtime._observers = (lambda tick, frame: recorder(tick, big),)
+    world.observers = (lambda tick, frame: recorder(tick, big),)
+    runtime = world.runtime()
     for _ in range(4):
         recorder.rotate(start)
         recorder.finished(runtime.reach(np.array([0.44, 0.05, 0.27])))

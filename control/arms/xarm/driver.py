@@ -4,7 +4,6 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -128,7 +127,7 @@ class XArm(Arm):
         return self._link.fault
 
     @property
-    def events(self) -> deque[tuple[float, str]]:
+    def events(self) -> tuple[tuple[float, str], ...]:
         """What happened, in words, with ``time.monotonic`` s."""
         return self._link.events
 

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -34,6 +33,8 @@ from datasets.common.suspension import Suspension
 logger = logging.getLogger(__name__)
 
 READY_STATES = frozenset({0, 1, 2})
+_EVENTS = 1000
+"""Kept; older ones are forgotten."""
 _WATCH_PERIOD_S = 0.01
 _SDK_TIMEOUT_S = 1.0
 """Of velocity calls: longer than the watch's deadline for replies, which decides."""
@@ -83,7 +84,8 @@ class ControllerLink:
         """What else the watch asks at every look: a fault in words, or None."""
         self.put_back: Callable[[bool], None] | None = None
         """Leaves the controller as it was found, or says what is left where no stop was confirmed; never raises."""
-        self.events: deque[tuple[float, str]] = deque(maxlen=1000)
+        # A list, which one thread may copy while another adds to it: a deque would raise.
+        self._events: list[tuple[float, str]] = []
         self._driving_mode = self._warning = self._standing_warning = 0
         self._passed_modes: tuple[int, ...] = ()
         self._reported_at = self._rich_reported_at = 0.0
@@ -254,7 +256,13 @@ class ControllerLink:
 
     def note(self, event: str) -> None:
         """Add an event to the log of the run."""
-        self.events.append((time.monotonic(), event))
+        self._events.append((time.monotonic(), event))
+        del self._events[:-_EVENTS]
+
+    @property
+    def events(self) -> tuple[tuple[float, str], ...]:
+        """The newest events, with ``time.monotonic`` s."""
+        return tuple(self._events)
 
     def _on_report(self, item: dict[str, Any]) -> None:
         now = time.monotonic()

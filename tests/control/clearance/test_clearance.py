@@ -308,6 +308,7 @@ def test_a_joint_near_its_limit_is_turned_no_further(rig, home):
     near[5] = 3.14159 - 0.15
     past = near.copy()
     past[5] += 0.1
+    # Of the posture alone: a step's scale is the smallest of several.
     scale, reason = clearance._posture_scale(near, past)
     assert scale == 0
     assert "joint6" in reason
@@ -375,8 +376,8 @@ def test_a_tool_reaches_as_far_as_it_is(rig, home):
 def test_the_base_plate_fills_what_lies_between_table_and_base(rig):
     folded = np.array([0.0, -1.5, 0.0, 2.5, 0.0, 2.0, 0.0])
     low = ArmClearance(rig, table_z_m=-0.3).nearest(folded, 2.0)
-    assert PLATE in ArmClearance(rig, table_z_m=-0.3)._distance.names
-    assert PLATE not in ArmClearance(rig, table_z_m=0.0)._distance.names
+    assert PLATE in ArmClearance(rig, table_z_m=-0.3).distance.names
+    assert PLATE not in ArmClearance(rig, table_z_m=0.0).distance.names
     assert np.isfinite(low.distance_m)
 
 

@@ -146,7 +146,7 @@ def test_episodes_are_explored_with_different_noise():
     sizes = []
     for _ in range(200):
         noise.reset()
-        sizes.append(float(noise._sigma[0]))
+        sizes.append(float(noise._sigma[0]))  # of SB3's class, which shows it in no other way
     assert 0.02 <= min(sizes) < 0.03
     assert 0.2 < max(sizes) <= 0.3
     assert np.median(sizes) == pytest.approx(np.sqrt(0.02 * 0.3), rel=0.4)

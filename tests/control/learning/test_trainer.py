@@ -34,7 +34,7 @@ class Killed(Exception):
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
     whole = run(tmp_path / "whole")
 
-    on_step = EvaluationCallback._on_step
+    on_step = EvaluationCallback._on_step  # the method that SB3 has callbacks define
 
     def dies(self):
         if self.num_timesteps == 270:
@@ -106,7 +106,7 @@ def test_environments_are_closed_when_the_learning_ends_however_it_ends(tmp_path
     def dies(_):
         raise Killed
 
-    monkeypatch.setattr(EvaluationCallback, "_on_step", dies)
+    monkeypatch.setattr(EvaluationCallback, "_on_step", dies)  # the method that SB3 has callbacks define
     with pytest.raises(Killed):
         learn(make, PARAMS, 3, range(10**9, 10**9 + 2), 100, tmp_path / "killed", "learning")
     assert len(made) == 4

@@ -74,6 +74,7 @@ def test_the_true_state_does_not_reach_the_policy(folder, rig):
         env, policy = ReachEnv(slow, source, rig), load_policy(folder, rig)
         env.reset(seed=1)
         policy.act(env.policy_observation)
+        # The arm is somewhere else behind everybody's back, which no action can bring about.
         env._dynamics._path.append(env.tcp + shift_m)
         seen, *_ = env.step(np.array([0.5, 0.2, 0.1], np.float32))
         return policy.act(env.policy_observation), seen["state"], env.tcp

@@ -51,6 +51,7 @@ def test_before_the_first_motion_every_picture_is_one_of_its_own():
 @pytest.mark.parametrize("model", ["kinematic", "response"])
 def test_a_dropped_frame_shows_the_tcp_where_it_was_seen_last(model, rig):
     env = ReachEnv(EnvParams(dynamics=DynamicsParams(model=model, dropped_frames=(0.5, 0.5))), rig=rig)
+    # Otherwise the two cases would be one; what the environment moves by it shows nowhere.
     assert type(make_dynamics(env.params.dynamics, rig)) is type(env._dynamics)
     env.reset(seed=3, options={"goal": HOME + np.array([0.1, 0.1, 0.05])})
     seen = [env.seen_tcp]

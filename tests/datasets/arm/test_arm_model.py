@@ -18,30 +18,9 @@ from datasets.arm.model import (
     colour_groups,
 )
 from datasets.common.errors import ConfigError
+from manual_arm import TCP_ALONG_FLANGE_M, dh_pose
 
-# d m, alpha rad, a m: the modified DH table of the xArm7 in the vendor's manual.
-DH = [
-    (0.267, 0.0, 0.0),
-    (0.0, -np.pi / 2, 0.0),
-    (0.293, np.pi / 2, 0.0),
-    (0.0, np.pi / 2, 0.0525),
-    (0.3425, np.pi / 2, 0.0775),
-    (0.0, np.pi / 2, 0.0),
-    (0.097, -np.pi / 2, 0.076),
-]
-TCP_ALONG_FLANGE_M = 0.172
 LIMITS_RAD = [(-6.283, 6.283), (-2.059, 2.094), (-6.283, 6.283), (-0.192, 3.927), (-6.283, 6.283), (-1.693, 3.142)]
-
-
-def dh_pose(joints):
-    """``T_base_tcp`` by Craig's convention: rotate alpha about x, shift a, turn theta about z, shift d."""
-    pose = np.eye(4)
-    for (d, alpha, a), theta in zip(DH, joints, strict=True):
-        ca, sa, c, s = np.cos(alpha), np.sin(alpha), np.cos(theta), np.sin(theta)
-        pose = pose @ np.array(
-            [[c, -s, 0, a], [s * ca, c * ca, -sa, -sa * d], [s * sa, c * sa, ca, ca * d], [0, 0, 0, 1]]
-        )
-    return pose @ np.block([[np.eye(3), np.array([[0], [0], [TCP_ALONG_FLANGE_M]])], [np.zeros(3), 1]])
 
 
 @pytest.fixture(scope="module")

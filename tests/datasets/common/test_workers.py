@@ -12,6 +12,7 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.common import workers as module
 from datasets.common.errors import ConfigError, DataError, SafetyStop
 from datasets.common.workers import LocalProcesses, ThisProcess, Workers, add_worker_options, in_order, usable_cores
@@ -20,7 +21,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot im
 
 
 def square(number: int) -> int:
-    time.sleep(0.01 * (number % 3))
+    time.sleep(0.01 * (number % 3))  # so that they do not end in order
     return number * number
 
 
@@ -45,7 +46,7 @@ def refuse(number: int) -> None:
 def die(number: int) -> int:
     if number == 3:
         os._exit(1)
-    time.sleep(0.05)
+    time.sleep(0.05)  # a task is under way when the worker dies
     return number
 
 
@@ -100,7 +101,7 @@ def test_a_dead_worker_is_told_and_what_was_finished_was_handed_over():
 @pytest.mark.parametrize("interruptible", [False, True])
 def test_leaving_early_leaves_no_process_and_begins_no_other_task(interruptible, tmp_path):
     def note(number: int) -> int:
-        time.sleep(0.2)
+        time.sleep(0.2)  # tasks are under way when the pool is left
         (tmp_path / str(number)).touch()
         return os.getpid()
 
@@ -109,8 +110,7 @@ def test_leaving_early_leaves_no_process_and_begins_no_other_task(interruptible,
     assert not is_running(process)
     written = len(list(tmp_path.iterdir()))
     assert written < 12  # loky hands out a few in advance
-    time.sleep(0.5)
-    assert len(list(tmp_path.iterdir())) == written
+    assert not wait_until(lambda: len(list(tmp_path.iterdir())) > written, 0.5)
 
 
 INTERRUPTED = """
@@ -118,7 +118,7 @@ import sys, time
 from datasets.common.cli import command_line
 from datasets.common.workers import Workers
 with command_line("it"), Workers(2, sys.argv[1]).open(interruptible=sys.argv[2] == "True") as pool:
-    for index, _ in pool.run(lambda task: time.sleep(0.3), range(40)):
+    for index, _ in pool.run(lambda task: time.sleep(0.3), range(40)):  # tasks are under way when Ctrl-C comes
         print(index, flush=True)
 """
 
@@ -170,9 +170,7 @@ def test_ctrl_c_ends_quietly_and_leaves_no_process(backend, interruptible, press
     assert process.returncode == 130, errors
     assert errors.splitlines()[-1] == "it: interrupted"
     assert "Traceback" not in errors
-    deadline = time.monotonic() + 20
-    while any(is_running(one) for one in started) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: not any(map(is_running, started)), 20.0, 0.1)
     assert not [one for one in started if is_running(one)]
 
 
@@ -236,6 +234,7 @@ def test_the_control_group_s_quota_limits_the_cores(monkeypatch, tmp_path, quota
 def cores_in(folder, monkeypatch, own="0::/"):
     """The cores counted on a machine of eight whose control groups lie in ``folder``."""
     (folder / "own").write_text(f"1:cpu:/\n{own}\n")
+    # Places that the system has once only, and that only root may change.
     monkeypatch.setattr(module, "_CGROUPS", folder)
     monkeypatch.setattr(module, "_OWN_CGROUP", folder / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)

@@ -1,9 +1,12 @@
 """Streaming: every frame once, the same order for the same seed, equal shares for ranks and workers."""
 
 import itertools
+import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
-from unittest import mock
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,12 +181,14 @@ def test_resumed_training_sees_the_epochs_of_an_uninterrupted_one(store, tmp_pat
 
 
 @pytest.mark.slow
-@mock.patch.dict(os.environ)  # the port that the processes met at
 def test_two_processes_train_together(store, tmp_path):
-    run = trainer(tmp_path, max_epochs=2, devices=2, strategy="ddp_fork", enable_checkpointing=False)
-    run.fit(Recorder(), FramesDataModule("glance", store, batch_size=8))
-    assert run.callback_metrics["steps"] == 2 * (FRAMES // 2 // 8)
-    assert run.callback_metrics["seen"] == FRAMES
+    line = [sys.executable, str(Path(__file__).with_name("train_by_two.py")), store, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=200)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout.splitlines()[-1])
+    assert metrics["steps"] == 2 * (FRAMES // 2 // 8)
+    assert metrics["seen"] == FRAMES
 
 
 def test_what_does_not_fit_is_refused_before_training(store, rig, tmp_path):

@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
 import zarr
 
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
 from datasets.store.recording import Recording, RecordingWriter
@@ -32,13 +32,20 @@ def record(url, rig, steps: int, name: str = "run") -> None:
 
 def append_until_refused(writer) -> tuple[int, str]:
     """How many steps the writer takes, and why it takes no more."""
-    for step in range(1000):
+    taken, why = 0, "not refused"
+
+    def refuses() -> bool:
+        nonlocal taken, why
         try:
             writer.append(frame(0), {})
         except DataError as error:
-            return step, str(error)
-        time.sleep(0.01)
-    return 1000, "not refused"
+            why = str(error)
+            return True
+        taken += 1
+        return False
+
+    wait_until(refuses, 20.0)
+    return taken, why
 
 
 @pytest.mark.parametrize("steps", [0, 1, 8, 21])
@@ -68,9 +75,7 @@ def test_writing_takes_one_core_from_the_loop(tmp_path, rig):
 def test_a_waiting_step_reaches_the_disk_without_another_one(tmp_path, rig):
     writer = RecordingWriter(str(tmp_path), "run", rig)
     writer.append(frame(0), {})
-    deadline = time.monotonic() + 20
-    while Recording(str(tmp_path), "run").frames == 0 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: Recording(str(tmp_path), "run").frames > 0, 20.0, 0.1)
     assert Recording(str(tmp_path), "run").frames == 1
     writer.append(frame(1), {})
     writer.close()
@@ -90,7 +95,7 @@ writer = RecordingWriter({str(tmp_path)!r}, "run", Rig.load())
 for step in range(1000):
     writer.append(frame(step), {{}})
     print(step, flush=True)
-    time.sleep(0.1)
+    time.sleep(0.1)  # the pace of a control loop
 """
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -122,6 +127,7 @@ def test_cut_tail_costs_its_segment_only(tmp_path, rig, damage):
 @pytest.mark.parametrize(
     ("place", "error", "told"),
     [
+        # Where zarr writes each file.
         ("zarr.storage._local._put", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
         ("zarr.storage._local._put", MemoryError("no 7 MiB"), "MemoryError no 7 MiB"),
         ("datasets.store.recording.depth_to_units", MemoryError(), "MemoryError"),
@@ -159,7 +165,7 @@ def test_a_failure_to_write_ends_what_is_accepted(tmp_path, rig, monkeypatch):
 
 @pytest.mark.realtime
 def test_a_slow_disk_is_told_and_what_it_took_is_written(tmp_path, rig, monkeypatch):
-    free, put = threading.Event(), zarr.storage._local._put
+    free, put = threading.Event(), zarr.storage._local._put  # where zarr writes each file
 
     def wait(*given, **named):
         free.wait(60)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datasets.rig.frame import Frame
 from perception.calibration.registration.background import UNREAD_M, moving, see_background
-from perception.calibration.registration.fit import _jackknife
+from perception.calibration.registration.fit import _jackknife  # 1000 times: a registration takes many seconds
 from perception.calibration.registration.posture import Posture, apart
 
 SIZE = 48, 64

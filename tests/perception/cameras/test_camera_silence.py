@@ -14,7 +14,10 @@ from perception.cameras.realsense.settings import CameraParams
 
 
 def faults_of(looks: Iterable[tuple[float, bool]], rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When the camera has a fault, s on a clock of our own, if its looks take so long and find a frame or none."""
+    """When the camera has a fault, s on a clock of our own, if its looks take so long and find a frame or none.
+
+    What its thread does is done here, in this thread: no thread keeps to a clock that is turned.
+    """
     clock, faults = 0.0, []
     camera, pending = RealSenseCamera(rig.camera, CameraParams()), iter(looks)
 

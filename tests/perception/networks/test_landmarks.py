@@ -7,7 +7,14 @@ import torch
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import ConfigError
 from perception.networks import build_backbone
-from perception.networks.locator import Locator, LookSettings, graph, zero_inputs
+from perception.networks.locator import (
+    Locator,
+    LookSettings,
+    glance_from_camera,
+    glance_to_camera,
+    graph,
+    zero_inputs,
+)
 from perception.networks.preprocess import Pixels
 from perception.training.landmarks import AXIS_M, frames, landmarks
 
@@ -30,6 +37,15 @@ def test_a_glance_with_landmarks_answers_five_points_and_is_run_alike() -> None:
     settings = LookSettings("glance", "voting:16x5+context", "rgbd", 84, landmarks=True)
     answers = graph(Locator(settings).eval())(*zero_inputs(settings, 2).values())
     assert [tuple(each.shape) for each in answers] == [(2, 5, 3)] * 2
+
+
+@pytest.mark.parametrize("within_reach", [False, True])
+def test_what_a_glance_answers_and_learns_is_the_same_place(rig, within_reach: bool) -> None:
+    pose = torch.tensor(rig.t_base_camera)[None].repeat(2, 1, 1)
+    points = torch.rand(2, 5, 3, dtype=torch.float64)
+    answers = glance_from_camera(points, pose, within_reach=within_reach)
+    torch.testing.assert_close(glance_to_camera(answers, pose, within_reach=within_reach), points)
+    torch.testing.assert_close(torch.cdist(answers, answers), torch.cdist(points, points))
 
 
 def test_context_reaches_every_cell_and_its_lack_does_not() -> None:

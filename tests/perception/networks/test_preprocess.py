@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 
 from datasets.rig.projection import Intrinsics, Window, backproject, project, transform
 from datasets.rig.rig import Rig
-from perception.networks.preprocess import Pixels, facing, fovea_view, glance_view, grid_coordinates, point_map
+from perception.networks.preprocess import (
+    REACH_CENTRE_M,
+    REACH_HEIGHT_M,
+    REACH_RADIUS_M,
+    Pixels,
+    facing,
+    fovea_view,
+    glance_view,
+    grid_coordinates,
+    point_map,
+    reach_view,
+)
 
 SIZE = 84
 SIDE_PX = 96
@@ -109,6 +120,25 @@ def test_the_looks_see_the_same_from_every_side(yaw: float) -> None:
     torch.testing.assert_close(fovea[1].points, fovea[0].points)
     glance = [glance_view(given, pose, torch.tensor([0.0, 0.0, 1.2]).double(), unit_m=0.5) for pose in poses]
     torch.testing.assert_close(glance[1].points, glance[0].points)
+    reach = [reach_view(given, pose, unit_m=0.5) for pose in poses]
+    torch.testing.assert_close(reach[1].points, reach[0].points)
+
+
+@given(distance_m=st.floats(0.3, 2.9), x_m=st.floats(-0.5, 0.5))
+def test_within_reach_is_what_the_arm_can_touch_and_it_lies_where_it_is(distance_m: float, x_m: float) -> None:
+    rig = Rig.load()
+    pose = rig.t_base_camera.copy()
+    pose[0, 3] += x_m
+    view = reach_view(pixels(rig, rig.picture_window, np.full((SIZE, SIZE), distance_m)), torch.tensor(pose[None]), 0.5)
+    window = rig.picture_window
+    columns, rows = (np.asarray(each, dtype=float) for each in window.sample_coordinates(SIZE))
+    uv = np.stack(np.meshgrid(columns, rows), axis=-1)
+    placed = transform(pose, backproject(uv, np.full((SIZE, SIZE), distance_m), rig.camera))
+    off_m = placed - REACH_CENTRE_M
+    near = (np.hypot(off_m[..., 0], off_m[..., 1]) < REACH_RADIUS_M) & (np.abs(off_m[..., 2]) < REACH_HEIGHT_M)
+    np.testing.assert_array_equal(view.valid[0, 0].numpy() > 0, near)
+    turned = off_m @ facing(torch.tensor(pose[None]))[0].numpy().T
+    np.testing.assert_allclose(view.points[0].permute(1, 2, 0).numpy(), turned * near[..., None], atol=1e-6)
 
 
 @settings(max_examples=50)

@@ -34,7 +34,7 @@ class Camera:
         self.left = frames
 
     def read(self):
-        time.sleep(0.01)
+        time.sleep(0.01)  # frames come at a rate
         self.left -= 1
         if self.left < 0:
             raise DeviceError("unplugged")

@@ -45,7 +45,7 @@ class Camera:
         if self.faults:
             self.faults -= 1
             raise DeviceError("no frame")
-        time.sleep(0.02)
+        time.sleep(0.02)  # frames come at a rate
         return Frame(np.zeros((480, 640, 3), np.uint8), np.ones((480, 640), np.float32), time.monotonic() - 0.1)
 
 

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,8 +15,9 @@ import numpy as np
 import pytest
 import yaml
 
+from control.arms.xarm.wire.sdk import wait_until
 from control.learning.end_to_end import EndToEndParams
-from control.learning.end_to_end import _agent as make_image_agent
+from control.learning.end_to_end import _agent as make_image_agent  # untrained: run() trains for hours
 from control.learning.export import export_image_actor
 from control.learning.pretrained import ControlParams
 from control.task.env import EnvParams
@@ -196,7 +196,7 @@ def test_a_killed_worker_loses_no_finished_cell(tmp_path, params):
             with runs.open("a") as log:
                 log.write("x")
             if self.gap_name == "d" and not again:
-                time.sleep(0.5)
+                wait_until(lambda: any((tmp_path / "kept").glob("*.json")), 30.0)  # something to lose
                 os.kill(os.getpid(), signal.SIGKILL)
             return [Episode(seed, 0.001, 0.5, -1.0) for seed in seeds]
 
@@ -315,9 +315,7 @@ def test_an_interrupted_gauntlet_ends_quietly_and_keeps_its_cells(small):
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 120
-    while not list((small / "runs").glob("*.json")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: any((small / "runs").glob("*.json")) or process.poll() is not None, 120.0, 0.05)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

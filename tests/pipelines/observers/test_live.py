@@ -92,7 +92,7 @@ import json, os, socket, sys, time
 with socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))):
     with open(sys.argv[1], "w") as file:
         json.dump(dict(os.environ), file)
-    time.sleep(float(sys.argv[2]))
+    time.sleep(float(sys.argv[2]))  # its life
 """
 
 

@@ -28,7 +28,7 @@ def main():
         print(f"step {n} \u00b1{'x' * 100}", flush=True)
         print(f"warning {n} \u00b2", file=sys.stderr)
         longest = max(longest, time.monotonic() - began)
-        time.sleep(0.001)
+        time.sleep(0.001)  # a step, though a short one
     print("the table")
     print(f"stopped: the reason; longest {longest:.3f}", file=sys.stderr)
     raise SystemExit(3)
@@ -85,7 +85,7 @@ def test_a_reader_that_pauses_holds_nothing_up_and_loses_nothing(both):
     process = talk(writing, writing if both else subprocess.PIPE)
     os.close(writing)
     errors = "" if both else process.stderr.read(0)
-    time.sleep(3.0)
+    time.sleep(3.0)  # the pause
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read().decode()
     errors = told if both else process.stderr.read().decode()
@@ -114,6 +114,7 @@ def test_closed_streams_change_no_exit_code(closed):
 
 
 def test_too_many_lines_lose_the_oldest_and_a_stuck_reader_is_given_up(monkeypatch, capfd):
+    # Smaller and sooner than shipped, and with a writer that the test holds up: a full pipe would hold up pytest, too.
     monkeypatch.setattr(output, "_MOST_LINES", 5)
     monkeypatch.setattr(output, "_GIVEN_UP_S", 0.2)
     may_write = threading.Event()

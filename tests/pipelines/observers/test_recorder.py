@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.generation.splits import WindowJitter
 from datasets.recorded_split import cut_recordings
 from datasets.rig.frame import Frame
@@ -19,7 +20,7 @@ from datasets.store.store import FrameStore
 from perception.cameras.run_recording import RunRecording
 from pipelines.observers.recorder import FRAMES, RunRecorder
 from pipelines.runtime.tick import Tick
-from pipelines.setup.assemble import _recorder
+from pipelines.setup.assemble import _recorder  # what a run records with, without the run
 from pipelines.setup.devices import DeviceNames
 
 SEGMENT = 8
@@ -69,7 +70,7 @@ def test_what_is_recorded_whole_is_told_so(world, tmp_path):
 @pytest.mark.parametrize("error", [MemoryError("no 7 MiB"), OSError(errno.ENOSPC, "No space left on device")])
 @pytest.mark.parametrize("array", ["native/rgb", "joints"])
 def test_the_steps_of_a_segment_that_fails_are_counted(world, tmp_path, monkeypatch, error, array):
-    put = zarr.storage._local._put
+    put = zarr.storage._local._put  # where zarr writes each file: no disk can be told to fail at one of them
 
     def fail(path, *given, **named):
         if path.parent.name == array.split("/")[-1] and path.name.startswith("c.1."):
@@ -93,7 +94,7 @@ def test_steps_after_a_failure_are_counted(world, tmp_path, monkeypatch):
     monkeypatch.setattr("datasets.store.recording.depth_to_units", refuse)
     recorder = RunRecorder(tmp_path, world.rig, world.arm, {})
     give(recorder, 1)
-    recorder._writer._thread.join(20)
+    assert wait_until(lambda: "recording" not in {thread.name for thread in threading.enumerate()}, 20.0)
     give(recorder, 100, begin=1)
     recorder.close()
     missing, (why,) = told_and_missing(recorder, 101)
@@ -103,7 +104,7 @@ def test_steps_after_a_failure_are_counted(world, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_a_slow_disk_took_is_written_at_the_end_or_counted(world, tmp_path, monkeypatch, fails):
-    free, put = threading.Event(), zarr.storage._local._put
+    free, put = threading.Event(), zarr.storage._local._put  # where zarr writes each file
 
     def wait(*given, **named):
         assert free.wait(60)  # a recorder that waited for the disk in the loop would hang here

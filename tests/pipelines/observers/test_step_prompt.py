@@ -25,7 +25,7 @@ from pipelines.setup.setup import make_fence
 
 pytestmark = pytest.mark.realtime
 
-HERE = Path(__file__).parents[1]
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 GOAL = np.array([0.45, 0.08, 0.30])
 QUESTION = "Enter sends it, q stops: "
 
@@ -56,8 +56,8 @@ class Terminal:
 def terminal(tmp_path):
     keyboard, theirs = pty.openpty()
     file = tmp_path / "ended.json"
-    line = [sys.executable, str(HERE / "run_stepped.py"), str(file)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    line = [sys.executable, str(STAND_INS / "run_stepped.py"), str(file)]
+    environment = {**os.environ, "PYTHONPATH": str(STAND_INS.parents[1])}
     with subprocess.Popen(
         line, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     ) as run:
@@ -150,6 +150,10 @@ def test_without_a_keyboard_nothing_is_sent(monkeypatch):
         StepPrompt(Interruption(), lambda: None)(np.zeros(3))
 
 
+def think_for_too_long():
+    time.sleep(0.3)  # longer than the impatient world lets a picture grow old
+
+
 @pytest.fixture
 def impatient(world):
     world.settings = replace(world.settings, limits=replace(world.settings.limits, max_frame_age_s=0.2))
@@ -163,7 +167,7 @@ def test_a_step_chosen_on_a_picture_that_grew_old_is_chosen_anew(impatient):
     def think(step):
         shown.append(step)
         if len(shown) == 1:  # meanwhile the arm is pushed
-            time.sleep(0.3)
+            think_for_too_long()
             impatient.arm.position = GOAL + np.array([0.0, 0.0, 0.01])
 
     impatient.ask = think
@@ -181,7 +185,7 @@ def test_the_same_step_on_a_newer_picture_is_not_asked_for_again(impatient):
 
     def think(step):
         shown.append(step)
-        time.sleep(0.3)
+        think_for_too_long()
         impatient.arm.position = impatient.arm.position + np.array([0.0, 0.001, 0.0])
 
     impatient.ask = think
@@ -194,7 +198,7 @@ def test_the_same_step_on_a_newer_picture_is_not_asked_for_again(impatient):
 def test_a_camera_that_was_covered_while_the_operator_thought_stops(impatient):
     def think(step):
         impatient.estimator.sigma = np.full(3, 0.2)
-        time.sleep(0.3)
+        think_for_too_long()
 
     impatient.ask = think
     assert impatient.runtime().reach(GOAL).stop.reason is StopReason.UNCERTAIN
@@ -206,7 +210,7 @@ def test_in_shadow_an_old_picture_is_not_looked_at_again(impatient):
 
     def think(step):
         shown.append(step)
-        time.sleep(0.3)
+        think_for_too_long()
         impatient.arm.position = GOAL.copy()
 
     impatient.arm.is_passive, impatient.ask = True, think
@@ -218,7 +222,7 @@ def test_in_shadow_an_old_picture_is_not_looked_at_again(impatient):
 def test_a_camera_that_froze_while_the_operator_thought_stops(impatient):
     def think(step):
         impatient.camera.frozen = impatient.camera.newest
-        time.sleep(0.3)
+        think_for_too_long()
 
     impatient.ask = think
     assert impatient.runtime().reach(GOAL).stop.reason is StopReason.STALE_FRAME

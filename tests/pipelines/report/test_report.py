@@ -95,6 +95,29 @@ def test_the_readmes_figures_are_those_of_the_metrics_files():
     assert part.count("**\n") == 3
 
 
+def test_the_calibration_is_told_with_what_it_refused(results):
+    pose = {"n": 9, "refused": 1, "median_mm": 0.33, "worst_mm": 1.25, "median_deg": 0.02, "worst_deg": 0.08}
+    none = {"n": 0, "reason": "not run"}
+    metrics = {
+        "hidden": pose,
+        "hidden_with_joint_offsets": {**none, "offsets_fitted": none},
+        "spoiled": {"n": 20, "refused": 19},
+        "real": {"n": 5, "halves_mm": 7.25, "halves_deg": 0.5},
+        "peers": {"tcp_point_by_the_networks": none},
+    }
+    (results / "calibration").mkdir()
+    (results / "calibration/metrics.json").write_text(json.dumps(metrics))
+    text = report.tables(results)
+    row = next(line for line in text.splitlines() if line.startswith("| hidden twins"))
+    assert [cell.strip() for cell in row.split("|")[2:7]] == ["9 of 10", "0.33", "1.2", "0.02", "0.08"]
+    assert "two halves of the real frames" in text
+    assert "joints off" not in text
+    assert "Of 20 spoiled captures 19 were refused." in text
+    (results / "calibration/metrics.json").write_text("{}")
+    with pytest.raises(DataError, match=r"not what `python -m pipelines\.calibrate\.study` writes"):
+        report.tables(results)
+
+
 def test_peers_are_told_with_both_figures_once_they_are_measured(results):
     assert report.PEERS not in report.tables(results)
     (results / "peers").mkdir()

@@ -21,7 +21,7 @@ STOP_S = 0.05
 @pytest.fixture
 def slow_to_stop(world, monkeypatch):
     stop = world.arm.stop
-    monkeypatch.setattr(world.arm, "stop", lambda: (time.sleep(STOP_S), stop())[1])
+    monkeypatch.setattr(world.arm, "stop", lambda: (time.sleep(STOP_S), stop())[1])  # braking takes its time
     return world
 
 

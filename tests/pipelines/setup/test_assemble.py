@@ -20,7 +20,8 @@ from control.arms.site import SiteParams
 from datasets.common.errors import DataError, DeviceError, SafetyStop
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Box
-from datasets.store.recording import Recording
+from datasets.store.recording import Recording, RecordingWriter
+from pace import paced
 from perception.calibration.calibration import Calibration
 from perception.calibration.registration.result import WARP_ORDERS
 from perception.estimator.estimate import PositionEstimate
@@ -31,7 +32,7 @@ from pipelines.run_real import exit_code
 from pipelines.runtime.goals import run_goals
 from pipelines.runtime.stops import StopReason
 from pipelines.setup import devices
-from pipelines.setup.assemble import RunOptions, _recorder, run
+from pipelines.setup.assemble import RunOptions, _recorder, run  # the recorder of a run, without the run
 from pipelines.setup.check import Verdict, check, require_all
 from pipelines.setup.devices import DeviceNames, open_devices
 from pipelines.setup.setup import make_fence
@@ -99,13 +100,13 @@ def test_a_run_is_recorded_told_scored_and_can_be_learnt_from(knowing_setup, tmp
     assert timings(results)["frame_to_command"]["p50_ms"] > 0
 
 
-def test_a_disk_that_fails_ends_the_recording_and_not_the_run(world, tmp_path):
+def test_a_disk_that_fails_ends_the_recording_and_not_the_run(world, tmp_path, monkeypatch):
     recorder = RunRecorder(tmp_path / "runs", world.rig, world.arm, {})
 
-    def fail(frame, values):
+    def fail(writer, frame, values):
         raise DataError("no space left on device")
 
-    recorder._writer.append = fail
+    monkeypatch.setattr(RecordingWriter, "append", fail)
     world.horizon = 5
     with recorder:
         world.observers = (recorder,)
@@ -194,7 +195,7 @@ def test_each_goal_of_a_recorded_run_is_replayed_with_its_own_frames(
     with RunRecorder(tmp_path, world.rig, world.arm, {}) as recorder:
         world.observers += (recorder,)
         runtime = world.runtime()
-        runtime._goal_index = 4  # as of a rotated recording
+        runtime._goal_index = 4  # as of a rotated recording, whose earlier goals are gone
         recorded = run_goals(world.arm, runtime, goals)
     assert [result.stop for result in recorded] == [None, None]
     assert sum(tick.held for tick in world.ticks) == (0 if held is None else 2)
@@ -290,6 +291,7 @@ def test_check_shows_a_warning_and_fails_a_controller_that_only_simulates(knowin
         names = DeviceNames("realsense", twin.host)
         twin.firmware.warn(14)
         monkeypatch.setattr(devices, "make_camera", lambda names, setup: nullcontext())
+        # What is asked of the camera, which is not there.
         monkeypatch.setattr("pipelines.setup.check._frames", lambda devices, setup: iter(()))
         monkeypatch.setattr("pipelines.setup.check._intrinsics", lambda devices, setup: "")
         monkeypatch.setattr("pipelines.setup.check._envelope", lambda devices, setup: Verdict("envelope", True, ""))
@@ -332,9 +334,8 @@ def test_arm_and_controller_keep_to_the_box_of_this_site(knowing_setup):
     with open_devices(DeviceNames(), setup, TWIN) as opened:
         told = opened.twin.controller.firmware.settings.fence_mm
         opened.arm.home()
-        for _ in range(6):
+        for _ in paced(range(6)):
             opened.arm.move(np.array([0.025, 0.025, 0.0]))
-            time.sleep(0.1)
         np.testing.assert_allclose(opened.arm.target[:2], [0.45, 0.03])
     assert told == (470, 280, 50, -120, 420, 130)
 

@@ -12,7 +12,7 @@ from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import PositionEstimator
 from pipelines.observers.recorder import FRAMES
 from pipelines.setup import setup as setting_up
-from pipelines.setup.assemble import _recorder
+from pipelines.setup.assemble import _recorder  # what a run records with, without the run
 from pipelines.setup.devices import DeviceNames
 from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup

@@ -22,7 +22,7 @@ from pipelines.twin.controller.protocol import Register
 
 pytestmark = pytest.mark.realtime
 
-HERE = Path(__file__).parents[1]
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 LOST_AT_MOST_S = 1.0
 PLANNED_S = 0.03
 """How late the twin's planner may take up a command."""
@@ -31,8 +31,8 @@ COMMAND = {"online_line": Register.MOVE_LINE, "velocity": Register.VC_SET_CARTV}
 
 def run_until_killed(twin, mode, folder, steps):
     """When it was killed, s on ``time.monotonic``, which all processes of one computer share."""
-    line = [sys.executable, str(HERE / "run_to_kill.py"), twin.host, mode, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    line = [sys.executable, str(STAND_INS / "run_to_kill.py"), twin.host, mode, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(STAND_INS.parents[1])}
     told = []
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as run:
         for each in run.stdout:

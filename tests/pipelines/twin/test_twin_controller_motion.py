@@ -11,6 +11,7 @@ from pipelines.twin.controller.connections import Connections
 from pipelines.twin.controller.faults import STRAY_SPEED_RAD_S, STRAYS, ControllerFaults
 from pipelines.twin.controller.firmware import LEAD_S, MOVING, ONLINE_LINE, POSITION, STOPPED, VELOCITY, Firmware
 from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion
+from turned_clock import Clock
 
 DOWN = (np.pi, 0.0, 0.0)
 
@@ -49,8 +50,8 @@ def watch(firmware: Firmware, clock, seconds: float, dt: float = 0.01) -> np.nda
     speed=st.floats(30, 250),
     acceleration=st.floats(500, 5000),
 )
-def test_speed_and_acceleration_hold_and_the_line_is_straight(rig, new_clock, goal, speed, acceleration) -> None:
-    clock = new_clock()
+def test_speed_and_acceleration_hold_and_the_line_is_straight(rig, goal, speed, acceleration) -> None:
+    clock = Clock()
     firmware = Firmware(np.array(rig.home_joints_rad), clock, "v2.5.0", rig.tool.tcp_offset_m)
     firmware.configure(tcp_offset_mm_rad=(0.0, 0.0, 172.0, 0.0, 0.0, 0.0))
     go(ready(firmware, ONLINE_LINE), *goal, speed, acceleration)

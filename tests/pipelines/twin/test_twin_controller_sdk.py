@@ -4,14 +4,13 @@ import errno
 import math
 import os
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from control.arms.xarm.wire.sdk import close_apis, open_api
+from control.arms.xarm.wire.sdk import close_apis, open_api, wait_until
 from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.rig import Rig
 from pipelines.twin.controller.controller import ControllerTwin
@@ -95,16 +94,14 @@ def test_commands_of_the_wrong_mode_move_nothing(ready: Any, twin: ControllerTwi
     ready.set_mode(5)
     ready.set_state(0)
     assert ready.set_position(450, 0, 250, math.pi, 0, 0, wait=False) != 0
-    time.sleep(0.1)
-    np.testing.assert_allclose(twin.tcp(), before, atol=1e-9)
+    assert not wait_until(lambda: not np.allclose(twin.tcp(), before, rtol=0, atol=1e-9), 0.1)
 
 
 def test_after_an_error_moves_are_refused_until_it_is_cleaned(ready: Any, twin: ControllerTwin) -> None:
     twin.inject("c31")
     assert ready.set_position(420, 0, 250, math.pi, 0, 0, wait=False) != 0
     assert ready.get_err_warn_code()[1][0] == 31
-    time.sleep(0.3)
-    assert ready.error_code == 31
+    assert wait_until(lambda: ready.error_code == 31, 1.0)
     assert ready.clean_error() == 0
     assert ready.get_state()[1] == 4
 

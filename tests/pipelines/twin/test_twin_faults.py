@@ -18,7 +18,7 @@ from pipelines.runtime.tick import GoalResult
 from pipelines.setup.assemble import make_runtime
 from pipelines.setup.devices import DeviceNames, open_devices
 from pipelines.twin.camera.camera import TwinCameraParams
-from pipelines.twin.controller.controller import _MOVES as MOVES
+from pipelines.twin.controller.controller import _MOVES as MOVES  # one list of what moves the arm, not two
 from pipelines.twin.controller.faults import SET_BY_OTHERS, STRAY_SPEED_RAD_S
 from pipelines.twin.controller.firmware import STOPPED
 from pipelines.twin.controller.motion import TURN_SPEED_RAD_S
@@ -103,7 +103,7 @@ def run_with(setup, name, held_up, fps=FPS):
             runtime = make_runtime(setup, opened, setup.policy, (lambda tick, frame: schedule.begin(),))
             result = runtime.reach(GOAL)
             held_up_s = held_up()
-            time.sleep(0.2)
+            time.sleep(0.2)  # what the controller does when the run is over must have happened, or not
         controller = opened.twin.controller
         tcp, speed_m_s, state = controller.tcp(), controller.firmware.speed_m_s(), controller.firmware.state
         injected_s, held_up_before = happened[-1]

@@ -209,7 +209,7 @@ def said(rig: Rig) -> list[Request]:
         with ControllerTwin(rig) as twin:
             with XArm(twin.host, rig, ArmParams(mode=mode, report_deadline_s=1.0, command_deadline_s=1.0)) as arm:
                 arm.home()
-                arm._take_posture(np.asarray(rig.home_joints_rad) + 0.01)
+                arm.take_posture(np.asarray(rig.home_joints_rad) + 0.01)
                 arm.move(np.array([0.0, 0.01, 0.0]))
             requests += [request for _, request in twin.log]
     return requests

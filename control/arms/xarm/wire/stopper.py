@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from control.arms.xarm.controller_errors import STOPPED
 from datasets.common.errors import DeviceError
 
 _APART_S = 0.008
+_KEPT = 64
 _REST_RAD_S = 0.02
 """Joints that turn no faster are at rest: the encoders' own noise over 10 ms (*assumed: rest-noise*)."""
 _MOVED_RAD = 1e-3
@@ -78,19 +78,20 @@ class RestReports:
     """The newest reports of one stream, which show whether a stop took effect. For one writer and many readers."""
 
     def __init__(self) -> None:
-        self._reports: deque[_Report] = deque(maxlen=64)
+        # Replaced whole: a reader that walked along a deque could see it change underneath, and fail amid a stop.
+        self._reports: tuple[_Report, ...] = ()
 
     def add(self, time_s: float, state: int, joints: Vector) -> None:
         """Append the arm's report at ``time_s`` (``time.monotonic``); joints ``(7,)`` rad."""
-        self._reports.append(_Report(time_s, state, joints))
+        self._reports = (*self._reports[1 - _KEPT :], _Report(time_s, state, joints))
 
     def clear(self) -> None:
         """Forget everything."""
-        self._reports.clear()
+        self._reports = ()
 
     def rest_since(self, time_s: float) -> Vector | None:
         """The joints ``(7,)`` rad if two reports later than ``time_s`` show the arm stopped and at rest, else None."""
-        reports = [each for each in tuple(self._reports) if each.time > time_s]
+        reports = [each for each in self._reports if each.time > time_s]
         if not reports or reports[-1].state != STOPPED:
             return None
         newest = reports[-1]
@@ -105,7 +106,7 @@ class RestReports:
 
         None without a report later than ``since_s``.
         """
-        reports = tuple(self._reports)
+        reports = self._reports
         if not reports or reports[-1].time <= since_s:
             return None
         if np.max(np.abs(reports[-1].joints - joints)) > _MOVED_RAD:

@@ -8,10 +8,12 @@ import pytest
 
 from control.arms.params import ArmParams
 from control.arms.xarm.driver import XArm
+from control.arms.xarm.wire.sdk import wait_until
 from control.clearance.arm_clearance import ArmClearance
 from control.clearance.params import ClearanceParams, Obstacle
 from datasets.common.errors import SafetyStop
 from datasets.rig.rig import Rig
+from pace import paced
 from pipelines.twin.controller.controller import ControllerTwin
 from pipelines.twin.controller.firmware import STOPPED
 
@@ -38,12 +40,11 @@ def test_nothing_of_the_arm_comes_nearer_than_the_margin_and_it_is_named(open_ar
                 until = time.monotonic() + 0.1
                 while time.monotonic() < until:
                     nearest = min(nearest, judge.nearest(arm.joints_at(time.monotonic())).distance_m)
-                    time.sleep(0.01)
+                    time.sleep(0.01)  # until the next command is due, as in a control loop
 
         with pytest.raises(SafetyStop, match=r"too near: .* comes within \d+ mm of monitor, 2[05] mm are asked"):
             drive()
-        time.sleep(0.3)
-    assert twin.firmware.state == STOPPED
+        assert wait_until(lambda: twin.firmware.state == STOPPED and twin.firmware.speed_m_s() == 0, 1.0)
     assert nearest >= MARGIN_M
     assert nearest < ClearanceParams().slow_from_m
     assert sent[0] == pytest.approx(0.02)
@@ -57,17 +58,15 @@ def test_a_way_that_comes_too_near_is_refused_before_anything_moves(open_arm, tw
         before = arm.tcp
         with pytest.raises(SafetyStop, match=r"on the way to .* of monitor"):
             arm.go_to(np.array([0.40, 0.20, 0.23]))
-        time.sleep(0.2)
-        np.testing.assert_allclose(arm.tcp, before, atol=5e-4)
+        assert not wait_until(lambda: not np.allclose(arm.tcp, before, rtol=0, atol=5e-4), 0.2)
         arm.go_to(np.array([0.40, -0.20, 0.23]))  # the other side is free, and the arm takes commands
 
 
 def test_an_arm_beside_something_may_leave_it(open_arm) -> None:
     with open_arm(WALL) as arm:
         arm.home()
-        for _ in range(8):
+        for _ in paced(range(8)):
             arm.move(np.array([0.0, 0.015, 0.0]))
-            time.sleep(0.1)
         sent = arm.move(np.array([0.0, -0.02, 0.0]))
     assert np.linalg.norm(sent) == pytest.approx(0.02)
 

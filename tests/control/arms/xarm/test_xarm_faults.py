@@ -18,6 +18,7 @@ from control.arms.xarm.setup import enter_mode
 from control.arms.xarm.wire.sdk import is_wire_up, wait_until
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
+from pace import paced
 from pipelines.twin.controller.controller import ControllerTwin
 from pipelines.twin.controller.faults import STALL_S
 from pipelines.twin.controller.firmware import RESET
@@ -51,9 +52,8 @@ UNSTOPPABLE = {"silent", "drop_control"}
 
 
 def begin_moving(arm: XArm) -> None:
-    for _ in range(3):
+    for _ in paced(range(3)):
         arm.move(np.array([0.0, 0.02, 0.0]))
-        time.sleep(0.1)
     arm.move(np.array([0.0, 0.02, 0.0]))
 
 
@@ -74,21 +74,17 @@ def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(
     began, held_up_before = time.monotonic(), held_up()
     if fault == "silent_motion":
         arm.move(np.array([0.0, 0.02, 0.0]))
-    while arm.fault is None and time.monotonic() - began < 2:
-        time.sleep(0.002)
-    assert arm.fault is not None
+    assert wait_until(lambda: arm.fault is not None, 2.0, 0.002)
     if fault not in UNSTOPPABLE:
-        while (twin.firmware.speed_m_s() > 0 or twin.firmware.state != 4) and time.monotonic() - began < 2:
-            time.sleep(0.002)
-        assert twin.firmware.state == 4
+        assert wait_until(lambda: twin.firmware.speed_m_s() == 0 and twin.firmware.state == 4, 2.0, 0.002)
     at_rest_s = time.monotonic() - began - (held_up() - held_up_before)
     assert at_rest_s <= deadline_s + STOP_DEADLINE_S
     assert not arm.is_connected
     assert wait_until(lambda: re.search(words, str(arm.fault)) is not None, 1.0), arm.fault
     with pytest.raises(DeviceError, match=words):
         arm.move(np.zeros(3))
-    time.sleep(0.15 if fault not in UNSTOPPABLE else 0.4)
-    assert twin.firmware.speed_m_s() == 0
+    assert wait_until(lambda: twin.firmware.speed_m_s() == 0, 0.4)
+    assert not wait_until(lambda: twin.firmware.speed_m_s() > 0, 0.15)
     assert np.linalg.norm(twin.tcp() - arm.target) < 0.05
     assert arm.fence.contains(twin.tcp(), tolerance_m=1e-4)
     assert any("stopping:" in event for _, event in arm.events)
@@ -101,17 +97,15 @@ def test_what_a_healthy_controller_does_now_and_then_stops_nothing(
 ) -> None:
     begin_moving(arm)
     twin.inject(fault)
-    for _ in range(5):
+    for _ in paced(range(5)):
         began, held_up_before = time.monotonic(), held_up()
         arm.move(np.array([0.0, 0.01, 0.0]))
         waited_s = time.monotonic() - began - (held_up() - held_up_before)
         assert waited_s < PARAMS.reply_wait_s + 0.08, "the loop must not wait for the controller"
-        time.sleep(0.1)
-    for _ in range(20):
-        arm.move(np.zeros(3))
-        time.sleep(0.1)
+    for _ in paced(range(20)):
         if arrived := np.linalg.norm(arm.tcp - arm.target) < 2e-3:
             break
+        arm.move(np.zeros(3))
     assert arm.fault is None
     assert arrived
     assert len(twin.faults.stalls_s) == (fault == "stall")
@@ -127,9 +121,8 @@ def test_a_warning_is_told_in_words_once_and_stops_nothing(
     begin_moving(arm)
     twin.inject("warning")
     assert wait_until(lambda: bool(told()), 1.0)
-    for _ in range(5):
+    for _ in paced(range(5)):
         arm.move(np.array([0.0, 0.01, 0.0]))
-        time.sleep(0.1)
     assert arm.fault is None
     twin.firmware.warn(0)
     assert wait_until(lambda: len(told()) > 1, 1.0)
@@ -188,7 +181,7 @@ def test_stop_with_both_connections_broken_returns_at_once(
 ) -> None:
     begin_moving(arm)
     twin.inject("drop_control")
-    time.sleep(0.05)
+    assert wait_until(lambda: twin.clients == [], 1.0)
     began, held_up_before = time.monotonic(), held_up()
     assert not arm.stop()
     assert time.monotonic() - began - (held_up() - held_up_before) < 0.1
@@ -207,10 +200,10 @@ def test_an_error_is_never_cleared_and_motors_never_enabled_without_a_new_connec
 ) -> None:
     began = time.monotonic()
     twin.inject("estop")
-    time.sleep(0.3)
-    log = [request.register for time_s, request in twin.log if time_s > began]
-    assert 16 not in log  # clean error
-    assert 11 not in log  # motors
+    cleans_or_enables = {16, 11}
+    assert not wait_until(
+        lambda: any(at_s > began and request.register in cleans_or_enables for at_s, request in list(twin.log)), 0.3
+    )
     with pytest.raises(DeviceError, match="C1: the emergency stop button"):
         arm.connect()
     twin.faults.clear()
@@ -241,7 +234,7 @@ def test_a_stop_while_the_posture_is_taken_is_not_undone_by_the_new_mode(
 
     monkeypatch.setattr("control.arms.xarm.driver.enter_mode", enter_after_a_stop)
     with pytest.raises(SafetyStop):
-        arm._take_posture(np.asarray(rig.home_joints_rad) + 0.1)
+        arm.take_posture(np.asarray(rig.home_joints_rad) + 0.1)
     assert Register.MOVE_JOINT not in {request.register for _, request in twin.log}
     assert twin.firmware.state == 4
 
@@ -251,24 +244,25 @@ def test_a_report_from_before_the_new_mode_does_not_end_the_posture(
 ) -> None:
     def enter_before_the_next_report(api: object, mode: int) -> None:
         enter_mode(api, mode)
-        arm._link.state = RESET
+        arm._link.state = RESET  # as an old report says, which no server can send at that moment
 
     monkeypatch.setattr("control.arms.xarm.driver.enter_mode", enter_before_the_next_report)
     joints = np.asarray(rig.home_joints_rad) + 0.02
-    arm._take_posture(joints)
+    arm.take_posture(joints)
     np.testing.assert_allclose(twin.joints(), joints, atol=0.005)
     assert arm.is_connected
 
 
 def test_a_stop_is_sent_though_an_old_report_says_stopped(arm: XArm, twin: ControllerTwin) -> None:
     begin_moving(arm)
-    arm._link.stopped, arm._link.state = True, 4
+    arm._link.stopped, arm._link.state = True, 4  # as an old report says, which no server can send at that moment
     arm.stop()
     assert twin.firmware.state == 4
 
 
 def test_disconnecting_stops_by_the_motion_connection_when_the_other_broke(arm: XArm, twin: ControllerTwin) -> None:
     begin_moving(arm)
+    # Without the watch, which would stop the arm itself when the connection breaks.
     arm._link._closing.set()
     arm._link._watch_thread.join()
     for client in [client for client in twin.clients if not client.commands_motion]:
@@ -291,7 +285,7 @@ with XArm(sys.argv[1], Rig.load(), params) as arm:
     for step in range(100):
         arm.move([0.0, 0.0, -0.025 if step < 10 else 0.0])
         print(*arm.target, flush=True)
-        time.sleep(0.1)
+        time.sleep(0.1)  # the pace of a control loop
 """
 
 
@@ -308,8 +302,7 @@ def test_an_arm_whose_process_is_killed_comes_to_rest_inside_the_fence(
         client.kill()
         lines += client.stdout.readlines()
     target = np.array([float(value) for value in lines[-1].split()])
-    time.sleep(0.6)
-    assert twin.firmware.speed_m_s() == 0
+    assert wait_until(lambda: twin.firmware.speed_m_s() == 0, 1.0)
     assert np.linalg.norm(twin.tcp() - target) < 0.06
     # A velocity is as good as the reports it was made from, which a busy machine may have let lie for a moment.
     late_s = PARAMS.report_delay_s + held_up()
@@ -319,7 +312,7 @@ def test_an_arm_whose_process_is_killed_comes_to_rest_inside_the_fence(
 
 
 SDK_CALLS = {
-    "set_servo_angle": lambda arm: arm._take_posture(np.asarray(Rig.load().home_joints_rad)),
+    "set_servo_angle": lambda arm: arm.take_posture(np.asarray(Rig.load().home_joints_rad)),
     "set_position": lambda arm: arm.move(np.array([0.01, 0.0, 0.0])),
     "vc_set_cartesian_velocity": lambda arm: arm.move(np.array([0.01, 0.0, 0.0])),
 }
@@ -334,7 +327,7 @@ def test_what_the_sdk_raises_becomes_a_device_error_and_stops_the_arm(arm, twin,
     def blank_serial_number(*values: object, **named: object) -> int:
         return int("")
 
-    monkeypatch.setattr(arm._link.motion, name, blank_serial_number)
+    monkeypatch.setattr(arm._link.motion, name, blank_serial_number)  # of this arm's connection alone
     with pytest.raises(DeviceError, match=f"{name}.*failed.*invalid literal"):
         SDK_CALLS[name](arm)
     assert wait_until(lambda: twin.firmware.state == 4, 1.0)
@@ -346,6 +339,7 @@ def test_a_watch_that_cannot_ask_stops_the_arm_all_the_same(arm, twin, broken, m
     def fail(*values: object) -> None:
         raise ValueError("broken")
 
+    # The SDK's class, whichever that is.
     monkeypatch.setattr(type(arm._link.guard), broken, fail if broken == "get_err_warn_code" else property(fail))
     twin.inject("pause")
     assert wait_until(lambda: arm.fault is not None and twin.firmware.state == 4, 1.0)

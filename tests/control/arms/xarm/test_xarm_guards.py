@@ -1,6 +1,5 @@
 """The controller's guards: self-collision check, joint range, no rebound, no approximate paths, mounted upright."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from datasets.arm.kinematics import Kinematics
 from datasets.arm.tools import ToolParams
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
+from pace import paced
 from pipelines.twin.controller import registers
 from pipelines.twin.controller.controller import ControllerTwin
 from pipelines.twin.controller.firmware import JOINT_LIMITS_RAD, STOPPED
@@ -62,8 +62,7 @@ def test_the_guards_stand_while_it_lasts_and_what_was_found_after(
         np.testing.assert_allclose(stands.joint_range_rad[1::2], band(rig).high_rad, atol=1e-6)
         assert GUARDS & {request.register for _, request in twin.log} == registers_set
         arm.move(np.array([0.0, 0.01, 0.0]))
-        time.sleep(0.5)  # two rich reports and more
-        assert arm.fault is None
+        assert not wait_until(lambda: arm.fault is not None, 0.5)  # two rich reports and more
     after = twin.firmware.settings
     np.testing.assert_allclose(after.joint_range_rad, found.joint_range_rad, atol=1e-6)
     names = [*OURS, "collision_tool_mm", "reduced_on", "gravity"]
@@ -156,7 +155,7 @@ def test_settings_that_are_not_taken_at_the_end_are_told(twin: ControllerTwin, r
 def test_a_guard_that_the_firmware_refuses_is_named_and_all_is_put_back(
     twin: ControllerTwin, rig: Rig, register: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(registers._HANDLERS, register)
+    monkeypatch.delitem(registers._HANDLERS, register)  # the twin has no setting for a firmware without it
     twin.firmware.settings = found = replace(FRESH, rebound_on=True, approximate_on=True)
     arm = XArm(twin.host, rig)
     with pytest.raises(DeviceError, match=r"refused to set the .*the controller refused the command.*may be too old"):
@@ -188,14 +187,12 @@ def test_the_reduced_mode_is_switched_on_again_after_its_limits_were_put_back(tw
 def test_an_arm_that_hits_something_stays_there_though_the_site_has_rebound_on(twin: ControllerTwin, rig: Rig) -> None:
     twin.firmware.settings = replace(FRESH, rebound_on=True)
     with XArm(twin.host, rig) as arm:
-        for _ in range(3):
+        for _ in paced(range(3)):
             arm.move(np.array([0.0, 0.02, 0.0]))
-            time.sleep(0.1)
         twin.inject("c31")
         hit = twin.tcp()
         assert wait_until(lambda: arm.fault is not None, 1.0)
-        time.sleep(0.3)
-        assert twin.tcp()[1] >= hit[1] - 1e-6
+        assert not wait_until(lambda: bool(twin.tcp()[1] < hit[1] - 1e-6), 0.3)
     assert twin.firmware.settings.rebound_on
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from control.arms.params import ArmParams
-from control.arms.xarm.driver import _LEAST_LAG_M, _MAX_LAG_STEPS, XArm
+from control.arms.xarm.driver import _LEAST_LAG_M, _MAX_LAG_STEPS, XArm  # the bounds that are tested
 from control.arms.xarm.wire import sdk
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
+from pace import paced
 from pipelines.twin.controller.controller import ControllerTwin
 from pipelines.twin.controller.firmware import PAUSED, STOPPED
 from pipelines.twin.controller.protocol import Register
@@ -42,9 +43,9 @@ def somebody_moves(twin: ControllerTwin, y_mm: float, speed_mm_s: float = 200.0)
 def test_a_paused_motion_is_not_resumed_by_connecting(twin: ControllerTwin, rig: Rig) -> None:
     set_up_before(twin, rig)
     somebody_moves(twin, 420.0)
-    time.sleep(0.3)
+    assert sdk.wait_until(lambda: twin.firmware.speed_m_s() > 0.1, 1.0)
     twin.firmware.pause()
-    time.sleep(0.1)
+    assert sdk.wait_until(lambda: twin.firmware.speed_m_s() == 0, 1.0)
     here = twin.tcp()
     with pytest.raises(DeviceError, match="paused the arm in mid-motion"):
         XArm(twin.host, rig, ArmParams(collision_sensitivity=4)).connect()
@@ -59,11 +60,10 @@ def test_what_waits_in_the_controller_is_dropped_before_it_is_made_ready(
     monkeypatch.setattr("control.arms.xarm.driver.check_controller", lambda *given: None)  # lets a paused arm pass
     somebody_moves(twin, 420.0)
     twin.firmware.pause()
-    time.sleep(0.2)
+    assert sdk.wait_until(lambda: twin.firmware.speed_m_s() == 0, 1.0)
     here = twin.tcp()
     with XArm(twin.host, rig, ArmParams(collision_sensitivity=4), take_over=True):
-        time.sleep(0.2)
-        np.testing.assert_allclose(twin.tcp(), here, atol=1e-4)
+        assert not sdk.wait_until(lambda: not np.allclose(twin.tcp(), here, rtol=0, atol=1e-4), 0.2)
 
 
 @pytest.mark.parametrize("speed_mm_s", [20.0, 200.0])
@@ -89,9 +89,8 @@ def test_an_arm_that_does_not_follow_stops_before_its_target_has_run_away(
         most_m = max(_MAX_LAG_STEPS * arm.fence.max_displacement_m, _LEAST_LAG_M)
         twin.inject("ignored")
         with contextlib.suppress(DeviceError):
-            for _ in range(20):
+            for _ in paced(range(20)):
                 arm.move(np.array([0.0, 0.025, 0.0]))
-                time.sleep(0.1)
         assert re.search("mm from its target.*does not carry out the commands", str(arm.fault))
         assert sdk.wait_until(lambda: twin.firmware.state == STOPPED, 1.0)
         assert np.linalg.norm(arm.target - twin.tcp()) <= most_m + 2 * arm.fence.max_displacement_m
@@ -113,12 +112,11 @@ def test_a_client_that_drives_the_arm_away_in_the_same_mode_is_noticed(twin: Con
 def test_following_at_full_speed_through_a_stall_is_no_lag(twin: ControllerTwin, rig: Rig) -> None:
     lags = []
     with XArm(twin.host, rig) as arm:
-        for step in range(16):
+        for step in paced(range(16)):
             if step == 4:
                 twin.inject("stall")
             arm.move(np.array([0.0, 0.025 if step < 8 else -0.025, 0.0]))
             lags.append(float(np.linalg.norm(arm.target - arm.tcp)))
-            time.sleep(0.1)
         assert arm.fault is None
     assert 0.03 < max(lags) < 0.8 * _MAX_LAG_STEPS * rig.max_displacement_m
 
@@ -165,7 +163,7 @@ def test_a_posture_is_not_taken_past_the_fence(twin: ControllerTwin, rig: Rig) -
     assert floor - kinematics.tcp(lower)[2] > 0.01
     narrow = replace(rig, workspace=replace(rig.workspace, z_m=(floor - 0.005, 0.5)))
     with XArm(twin.host, narrow) as arm, pytest.raises(SafetyStop, match="turning it back would leave the fence"):
-        arm._take_posture(lower)
+        arm._take_posture(lower)  # as homing does: take_posture looks for the fence before
     assert Register.MOVE_JOINT not in {request.register for _, request in twin.log}
 
 
@@ -175,7 +173,7 @@ def test_a_connection_made_after_it_was_given_up_is_closed(
     connect = sdk.load_sdk().connect
 
     def late(api: object) -> None:
-        time.sleep(0.3)
+        time.sleep(0.3)  # longer than is waited for
         connect(api)
 
     monkeypatch.setattr(sdk.load_sdk(), "connect", late)
@@ -192,6 +190,7 @@ def test_a_frame_from_before_the_tool_was_set_is_compared_with_the_arm_as_it_sto
     began = time.monotonic()
     with XArm(twin.host, rig) as arm:
         connected = time.monotonic()
+        # Where the history begins: asked for a moment before, tcp_at gives its oldest.
         first = arm._link.history.latest.time - arm._link.history.span_s
         assert first < began + 0.5 * (connected - began)
         for moment in np.linspace(first, connected, 50):

@@ -1,11 +1,11 @@
 """What is proven when connecting is proven all the time: changed settings, poses and orientations stop the arm."""
 
 import contextlib
+import itertools
 import re
 import threading
 import time
 from collections.abc import Callable
-from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,6 +24,7 @@ from control.policies.shipped import load_policy
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
+from pace import paced
 from perception.estimator.estimate import PositionEstimate
 from pipelines.twin.controller.controller import ControllerTwin
 from pipelines.twin.controller.faults import STRAY_SPEED_RAD_S, TILT_RAD
@@ -63,11 +64,8 @@ FAULTS = {
 
 
 def circle(arm: XArm) -> None:
-    step = 0
-    while True:
-        step += 1
+    for step in paced(itertools.count(1)):
         arm.move(0.02 * np.array([0.0, np.cos(step / 3), np.sin(step / 3)]))
-        time.sleep(0.1)
 
 
 def home_from_afar(arm: XArm) -> None:
@@ -78,12 +76,15 @@ def home_from_afar(arm: XArm) -> None:
 def take_another_posture(arm: XArm) -> None:
     joints = np.asarray(Rig.load().home_joints_rad)
     for turn in (0.25, -0.25, 0.25):
+        # As homing turns, at full speed: take_posture goes slowly.
         arm._take_posture(joints + np.array([turn, 0, 0, 0, 0, 0, 0]))
 
 
 WAYS: dict[str, Callable[[XArm], None]] = {
     "loop": circle, "go_to": lambda arm: arm.go_to(np.array([0.45, 0.25, 0.35])), "posture": take_another_posture
 }  # fmt: skip
+IN_MID_MOVE_RAD = 0.02
+"""How far a joint has turned when the arm is under way, whatever it is doing, and far from its end."""
 
 
 def leaves_band_s(band: JointBand, twin: ControllerTwin, since_s: float) -> float:
@@ -115,20 +116,19 @@ def test_the_arm_is_stopped_in_time_whatever_it_is_doing(
             raised.append(error)
 
     thread = threading.Thread(target=work)
+    stood = twin.joints()
     thread.start()
-    assert wait_until(lambda: twin.firmware.speed_m_s() > 0.02 or way == "posture", 2.0)
-    time.sleep(0.4 if way == "posture" else 0.1)
+    assert wait_until(lambda: bool(np.abs(twin.joints() - stood).max() > IN_MID_MOVE_RAD), 5.0)
     twin.inject(fault)
     began, held_up_before = time.monotonic(), held_up()
-    while (twin.firmware.speed_m_s() > 0 or twin.firmware.state != STOPPED) and time.monotonic() - began < 2:
-        time.sleep(0.002)
+    wait_until(lambda: twin.firmware.speed_m_s() == 0 and twin.firmware.state == STOPPED, 2.0, 0.002)
     stopped_s = time.monotonic() - began - (held_up() - held_up_before)
     thread.join(3.0)
     assert raised, arm.fault
     if way != "posture" or fault != "manual":  # in the posture's mode the words are another check's
         assert re.search(words, str(arm.fault)), arm.fault
     if reaches_us_after_s is None:
-        reaches_us_after_s = leaves_band_s(arm._proof.band, twin, began)
+        reaches_us_after_s = leaves_band_s(arm._proof.band, twin, began)  # no other place has the band of this run
     assert stopped_s <= reaches_us_after_s + STOP_DEADLINE_S
     assert twin.firmware.state == STOPPED
     assert twin.firmware.speed_m_s() == 0
@@ -163,10 +163,9 @@ def test_what_another_client_sets_through_the_sdk_stops_the_arm(
 
 @pytest.mark.realtime
 def test_an_arm_that_rests_for_long_and_then_moves_is_not_stale(arm: XArm) -> None:
-    time.sleep(1.0)
-    for step in (0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.02, 0.0, 0.0):
+    time.sleep(1.0)  # its rest
+    for step in paced((0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.02, 0.0, 0.0)):
         arm.move(np.array([0.0, step, 0.0]))
-        time.sleep(0.1)
     assert arm.fault is None
 
 
@@ -259,15 +258,14 @@ def test_no_honest_run_leaves_its_joint_band(rig: Rig, mode: str, yaw_deg: float
     fence, policy = Fence.from_rig(rig, params), load_policy(rig=rig)
     start = np.asarray(rig.home_joints_rad) + np.eye(7)[6] * np.radians(yaw_deg)
     with ControllerTwin(rig, joints_rad=start) as twin, XArm(twin.host, rig, params) as arm:
-        for y, z in product((0, 1), repeat=2):
+        for y, z in itertools.product((0, 1), repeat=2):
             arm.home()
             policy.reset()
             x = (y + z) % 2  # corners that share no edge
             goal, sent = reached_corner(rig, np.where([x, y, z], fence.high_m, fence.low_m)), np.zeros(3)
-            for _ in range(30):
+            for _ in paced(range(30)):
                 estimate = PositionEstimate(arm.tcp, np.full(3, 0.002))
                 sent = arm.move(policy.act(Observation(estimate, goal, sent)))
-                time.sleep(0.1)
             assert np.linalg.norm(arm.tcp - goal) < 0.02
         assert arm.fault is None
 
@@ -300,7 +298,7 @@ def test_a_report_that_cannot_be_judged_is_a_fault(proof: ReportProof, home) -> 
 
 def connect_and_move(arm: XArm) -> None:
     arm.connect()
-    time.sleep(0.3)
+    wait_until(lambda: arm.fault is not None, 0.3)
     arm.move(np.zeros(3))
 
 
@@ -310,6 +308,7 @@ def test_an_error_that_comes_while_connecting_is_never_cleared(
     twin: ControllerTwin, rig: Rig, monkeypatch: pytest.MonkeyPatch, when: int
 ) -> None:
     """State 0 clears errors: one that comes just before any message of the configuration must still stand after it."""
+    # Every message of the configuration goes through this one function.
     setters, inner = [0], setup._set
 
     def then_an_error(what: str, call: Callable[[], object], *also_fine: int) -> None:
@@ -339,7 +338,7 @@ def test_an_error_that_comes_while_the_posture_is_taken_is_not_cleared(
 
     monkeypatch.setattr("control.arms.xarm.driver.enter_mode", after_an_error)
     with pytest.raises(DeviceError, match="C31"):
-        arm._take_posture(np.asarray(rig.home_joints_rad) + 0.02)
+        arm.take_posture(np.asarray(rig.home_joints_rad) + 0.02)
     assert twin.firmware.error == 31
     assert twin.firmware.state == STOPPED
 
@@ -347,7 +346,7 @@ def test_an_error_that_comes_while_the_posture_is_taken_is_not_cleared(
 @pytest.mark.realtime
 def test_every_ready_is_preceded_by_the_question_for_errors(twin: ControllerTwin, rig: Rig) -> None:
     with XArm(twin.host, rig, ArmParams(collision_sensitivity=4)) as arm:
-        arm._take_posture(np.asarray(rig.home_joints_rad) + 0.02)
+        arm.take_posture(np.asarray(rig.home_joints_rad) + 0.02)
         log = [request for _, request in twin.log]
     ready = [i for i, each in enumerate(log) if each.register == Register.SET_STATE and each.payload == b"\0"]
     assert len(ready) >= 6

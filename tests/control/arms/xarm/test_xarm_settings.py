@@ -14,6 +14,7 @@ from control.arms.joint_band import BAND_MARGIN_RAD, needed_band
 from control.arms.params import ArmParams
 from control.arms.xarm.driver import XArm
 from control.arms.xarm.settings import Settings, boundary_mm, ours, stricter
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.arm.tools import ToolParams
 from datasets.common.errors import DeviceError, SafetyStop
 from datasets.rig.rig import Rig
@@ -149,7 +150,7 @@ def test_what_somebody_else_set_meanwhile_is_left_and_told(twin: ControllerTwin,
     arm = XArm(twin.host, rig)
     arm.connect()
     twin.firmware.limit(reduced_tcp_mm_s=50.0)
-    time.sleep(0.5)
+    time.sleep(0.5)  # two rich reports and more, of which the driver says nothing
     arm.disconnect()
     assert same(astuple(twin.firmware.settings), astuple(replace(LOOSE, reduced_tcp_mm_s=50.0)))
     assert any("that could not be restored: TCP speed limit 900 mm/s -> 50 mm/s" in event for _, event in arm.events)
@@ -163,7 +164,7 @@ def test_limits_are_not_loosened_of_an_arm_that_did_not_confirm_its_stop(
     arm = XArm(twin.host, rig)
     arm.connect()
     twin.inject(fault)
-    time.sleep(0.3)
+    assert wait_until(lambda: arm.fault is not None, 2.0)
     twin.log.clear()
     began = time.monotonic()
     arm.disconnect()

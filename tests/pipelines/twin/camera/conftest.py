@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from control.arms.xarm.wire.sdk import wait_until
 from datasets.common.errors import DeviceError
 from datasets.rig.projection import Intrinsics
 from datasets.rig.rig import Rig
@@ -64,28 +65,31 @@ class Bench:
     def open_camera(self, **changes: object) -> RealSenseCamera:
         return RealSenseCamera(self.rig.camera, replace(self.settings, **changes), context=self.twin.context)
 
-    def wait_until_refused(self, max_age_s: float = 0.5, patience_s: float = 3.0) -> str:
-        """Until ``read_latest`` raises; what it says."""
-        deadline_s = time.monotonic() + patience_s
-        while time.monotonic() < deadline_s:
+    def wait_until_refused(self, words: str = "", patience_s: float = 6.0) -> str:
+        """Until ``read_latest`` raises and says these words; all that it says."""
+        said = [""]
+
+        def refuses() -> bool:
             try:
-                self.camera.read_latest(max_age_s)
+                self.camera.read_latest(0.5)
             except DeviceError as error:
-                return str(error)
-            time.sleep(0.002)
-        pytest.fail(f"the camera accepted everything for {patience_s} s")
+                said[0] = str(error)
+                return words in said[0]
+            return False
+
+        assert wait_until(refuses, patience_s, 0.002), f"{words!r} was not said within {patience_s} s; last: {said[0]}"
+        return said[0]
 
     def wait_until_fresh(self, patience_s: float = 6.0) -> None:
         """Until ``read`` gives a frame again."""
-        deadline_s = time.monotonic() + patience_s
-        while time.monotonic() < deadline_s:
-            try:
+
+        def gives_one() -> bool:
+            with contextlib.suppress(DeviceError):
                 self.camera.read()
-            except DeviceError:
-                time.sleep(0.01)
-            else:
-                return
-        pytest.fail(f"the camera gave no frame for {patience_s} s")
+                return True
+            return False
+
+        assert wait_until(gives_one, patience_s), f"the camera gave no frame for {patience_s} s"
 
 
 TWIN = TwinCameraParams(fps=FPS, latency_s=0.03)

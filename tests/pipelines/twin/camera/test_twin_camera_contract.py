@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from datasets.common.errors import DeviceError
+from pace import paced
 from perception.cameras.camera import Camera
 from perception.cameras.playback import PlaybackCamera
 from perception.cameras.realsense.recording import RealSenseRecording
@@ -70,10 +71,7 @@ def test_every_read_is_newer_and_differs(camera: Camera) -> None:
 
 def test_read_latest_never_goes_back(camera: Camera) -> None:
     with camera:
-        times = []
-        for _ in range(6):
-            times.append(camera.read_latest(2.0).timestamp)
-            time.sleep(0.02)
+        times = [camera.read_latest(2.0).timestamp for _ in paced(range(6), 0.02)]
         assert times == sorted(times)
         assert camera.read().timestamp > times[-1]
 

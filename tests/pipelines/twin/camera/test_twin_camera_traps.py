@@ -228,7 +228,7 @@ def test_it_says_which_device_it_is(bench) -> None:
 
 def test_frames_from_before_the_start_are_never_given(make_bench) -> None:
     bench = make_bench()
-    time.sleep(0.2)
+    time.sleep(0.2)  # for which a camera that kept its frames would fill up
     begin_s = time.monotonic()
     with bench.camera as camera:
         assert camera.read().timestamp > begin_s - bench.twin.settings.latency_s - 0.05

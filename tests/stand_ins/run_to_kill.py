@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from conftest import Unbound, grey_pictures, patient  # this folder is a script's first place to look
 
 from control.arms.params import ArmParams
 from control.arms.site import SITE_EXAMPLE_PATH
 from control.arms.xarm.shadow import ShadowArm
 from datasets.rig.rig import Rig
+from patience import patient  # this folder is a script's first place to look
 from perception.calibration.calibration import Calibration
 from perception.cameras.realsense.camera import RealSenseCamera
 from perception.cameras.realsense.settings import CameraParams
@@ -25,6 +25,8 @@ from pipelines.setup.settings import RuntimeParams
 from pipelines.setup.setup import Setup, make_fence
 from pipelines.twin.camera.camera import CameraTwin
 from pipelines.twin.controller.controller import point_sdk_at_emulators
+from point_world import Unbound
+from untrained import grey_pictures
 
 STEP_M, STEPS_ROUND = 0.02, 20
 

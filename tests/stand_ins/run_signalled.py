@@ -1,4 +1,4 @@
-"""A process that heeds signals, for test_signals.py: WHAT it is in the middle of, and how it heeds them."""
+"""A process that heeds signals, for test_interrupt.py: WHAT it is in the middle of, and how it heeds them."""
 
 import hashlib
 import os
@@ -20,11 +20,11 @@ def main(what, nohup="", keep=""):
         stopped.set()
 
     with stop_on_signals(stop, keep_nohup=bool(keep)) as interrupted:
+        if what == "full":
+            threading.Thread.start = None
         os.write(1, b"ready\n")
         if what == "stuck":  # in code that does not come back to the interpreter
             hashlib.pbkdf2_hmac("sha256", b"", b"", 12_000_000)
-        elif what == "full":
-            threading.Thread.start = None
         while not interrupted.wait(0.0 if what == "busy" else 0.01) and time.monotonic() - began < 8:
             pass
         if interrupted.is_set():

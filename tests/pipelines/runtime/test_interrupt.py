@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from control.arms.xarm.wire.sdk import wait_until
 from pipelines.runtime.interrupt import Interruption, stop_on_signals
 
-HERE = Path(__file__).parents[1]
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 ENDING = [
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP),
     *(signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGALRM, signal.SIGPROF),
@@ -23,8 +24,8 @@ ENDING = [
 
 @contextmanager
 def running(*arguments):
-    line = [sys.executable, str(HERE / "run_signalled.py"), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    line = [sys.executable, str(STAND_INS / "run_signalled.py"), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(STAND_INS.parents[1])}
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout.readline() == "ready\n"
@@ -49,7 +50,7 @@ def test_one_signal_is_enough_at_whatever_moment_it_comes():
     rng = random.Random(0)
     for _ in range(25):
         with running("busy") as process:
-            time.sleep(rng.uniform(0.002, 0.02))
+            time.sleep(rng.uniform(0.002, 0.02))  # the moment
             process.send_signal(signal.SIGINT)
             assert process.wait(2) == 0
             assert process.stdout.read().startswith("stopped\n")
@@ -57,7 +58,7 @@ def test_one_signal_is_enough_at_whatever_moment_it_comes():
 
 def test_a_program_that_is_stuck_stops_the_arm_all_the_same():
     with running("stuck") as process:
-        time.sleep(0.2)
+        time.sleep(0.2)  # who is stuck cannot say that it is
         process.send_signal(signal.SIGTERM)
         began = time.monotonic()
         assert process.stdout.readline() == "stopped\n"
@@ -67,7 +68,6 @@ def test_a_program_that_is_stuck_stops_the_arm_all_the_same():
 
 def test_a_signal_needs_no_new_thread():
     with running("full") as process:
-        time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "stopped\n"
 
@@ -78,9 +78,9 @@ def test_a_signal_needs_no_new_thread():
 def test_a_hangup_that_was_ignored_stays_so_where_no_real_arm_moves(nohup, keep, goes_on):
     with running("waiting", nohup, keep) as process:
         process.send_signal(signal.SIGHUP)
-        time.sleep(0.3)
-        assert (process.poll() is None) is goes_on
-        process.send_signal(signal.SIGTERM)
+        if goes_on:
+            assert not wait_until(lambda: process.poll() is not None, 0.3)
+            process.send_signal(signal.SIGTERM)
         last = process.stdout.read().splitlines()[-1]
         assert ("SIGTERM" if goes_on else "SIGHUP") in last
 
@@ -128,8 +128,7 @@ def test_waiting_for_nothing_takes_its_time_and_no_more():
 def test_what_ends_no_program_ends_no_run(number):
     with running("waiting") as process:
         process.send_signal(number)
-        time.sleep(0.2)
-        assert process.poll() is None
+        assert not wait_until(lambda: process.poll() is not None, 0.2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(2) == 0
         assert "SIGTERM" in process.stdout.read()

@@ -7,12 +7,12 @@ import termios
 from pathlib import Path
 
 import numpy as np
-from conftest import PointWorld  # this folder is a script's first place to look
 
 from datasets.rig.rig import Rig
 from pipelines.observers.step_prompt import StepPrompt
 from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.settings import RuntimeParams
+from point_world import PointWorld  # this folder is a script's first place to look
 
 
 def main(file):
