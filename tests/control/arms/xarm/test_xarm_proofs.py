@@ -43,7 +43,8 @@ FAULTS = {
     "elbow_wanders": (BAND, None),
     "branch_flips": (BAND, None),
     "wrist_turns": ("deg about the vertical; look what turned it|joint7 ", MAX_TURN_RAD / STRAY_SPEED_RAD_S),
-    "manual": (r"left mode \d for mode 2", 0.0),
+    # Chance has it which comes first: the report of the mode, or a command that is refused in it.
+    "manual": (r"left mode \d for mode 2|did not take the command", 0.0),
     "boundary_off": ("settings are no longer those of this run .*safety boundary on -> off", RICH_S),
     "boundary_wider": (r"safety boundary's box .*x 230\.\.620.*-> x 230\.\.920", RICH_S),
     "reduced_off": ("reduced mode on -> off", RICH_S),
