@@ -105,23 +105,24 @@ def reach_view(pixels: Pixels, pose: Tensor, unit_m: float) -> View:
 
     Where the arm stands is known, and what cannot be the arm is left out: so a look learns which end is which.
     """
-    turn = facing(pose)
-    points = torch.einsum("bij,bjhw->bihw", turn @ pose[:, :3, :3], point_map(pixels))
-    centre = points.new_tensor(REACH_CENTRE_M)
-    points = points + (torch.einsum("bij,bj->bi", turn, pose[:, :3, 3]) - centre)[:, :, None, None]
+    points = _points_about(pixels, pose, pose.new_tensor(REACH_CENTRE_M).expand(len(pose), 3))
     near = (points[:, :2].square().sum(1) < REACH_RADIUS_M**2) & (points[:, 2].abs() < REACH_HEIGHT_M)
     return _view(pixels.rgb, points, (pixels.depth > 0) & near, unit_m)
 
 
 def fovea_view(pixels: Pixels, pose: Tensor, estimate: Tensor, unit_m: float) -> View:
     """The window about ``estimate`` ``(B, 3)`` m, along :func:`facing`'s axes, seen from ``pose`` ``(B, 4, 4)``."""
-    rotation, position = pose[:, :3, :3], pose[:, :3, 3]
-    turn = facing(pose)
-    points = torch.einsum("bij,bjhw->bihw", turn @ rotation, point_map(pixels))
-    points = points + torch.einsum("bij,bj->bi", turn, position - estimate)[:, :, None, None]
-    distance = torch.einsum("bi,bi->b", estimate - position, rotation[:, :, 2])[:, None, None]
+    points = _points_about(pixels, pose, estimate)
+    distance = torch.einsum("bi,bi->b", estimate - pose[:, :3, 3], pose[:, :3, 2])[:, None, None]
     valid = (pixels.depth > 0) & ((pixels.depth - distance).abs() < FOVEA_DEPTH_M)
     return _view(pixels.rgb, points, valid, unit_m)
+
+
+def _points_about(pixels: Pixels, pose: Tensor, point: Tensor) -> Tensor:
+    """What is seen from ``pose``, about the base-frame ``point`` ``(B, 3)`` m, along :func:`facing`'s axes."""
+    turn = facing(pose)
+    points = torch.einsum("bij,bjhw->bihw", turn @ pose[:, :3, :3], point_map(pixels))
+    return points + torch.einsum("bij,bj->bi", turn, pose[:, :3, 3] - point)[:, :, None, None]
 
 
 def _view(rgb: Tensor, points: Tensor, valid: Tensor, unit_m: float) -> View:

@@ -7,6 +7,7 @@ from control import ablation
 from control.ablation import CONDITIONS
 from control.learning.pretrained import ControlParams
 from datasets.common.config import load_params
+from small_agent import SMALL_AGENT
 
 METRICS = {
     "baselines": {"proportional": {"gain": 0.2}, "proportional_fused": {"gain": 1.0}},
@@ -19,7 +20,7 @@ METRICS = {
     },
 }
 SMALL = {
-    "agent": {"steps": 200, "warm_up": 60, "actor_starts": 20, "batch_size": 16, "hidden": 16, "residual_gain": 1.0},
+    "agent": SMALL_AGENT,
     "true_state_steps": 200,
     "evaluation": {"episodes": 2, "validation_episodes": 1, "tuning_episodes": 1, "gains": [0.1, 0.3], "interval": 100},
 }

@@ -9,9 +9,10 @@ from control.learning import pretrained
 from control.learning.pretrained import ControlParams
 from control.policies.shipped import load_policy
 from control.task.sources import ErrorModel, Surrogate
+from small_agent import SMALL_AGENT
 
 SMALL = {
-    "agent": {"steps": 200, "warm_up": 60, "actor_starts": 20, "batch_size": 16, "hidden": 16, "residual_gain": 1.0},
+    "agent": SMALL_AGENT,
     "true_state_steps": 200,
     "evaluation": {
         "episodes": 6,

@@ -25,10 +25,11 @@ from pipelines.gauntlet.learnt import (
     make_table,
 )
 from pipelines.gauntlet.plan import GauntletParams
+from small_agent import SMALL_AGENT
 
 RIVALS = (PROPORTIONAL, f"{PROPORTIONAL}{TUNED}", FUSED, f"{FUSED}{TUNED}")
 SMALL = {
-    "agent": {"steps": 200, "warm_up": 60, "actor_starts": 20, "batch_size": 16, "hidden": 16, "residual_gain": 1.0},
+    "agent": SMALL_AGENT,
     "true_state_steps": 200,
     "evaluation": {"episodes": 3, "validation_episodes": 1, "tuning_episodes": 1, "gains": [0.1, 0.3], "interval": 100},
 }
