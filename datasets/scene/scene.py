@@ -1,5 +1,6 @@
 """One scene: all that a picture depends on, drawn from a seed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mink
@@ -68,11 +69,18 @@ class SceneSampler:
         self._opening = ToolParams.load(rig.tool).opening_rad or (0.0, 0.0)
         self._free = FreePostures(rig.tool) if randomization.posture == "any" else None
 
-    def sample(self, seed: int) -> Scene:
-        """The scene of a seed: the same seed gives the same scene, on any machine and in any order."""
+    def sample(self, seed: int, displaced: Callable[[Array], Array] = lambda pose: pose) -> Scene:
+        """The scene of a seed: the same seed gives the same scene, on any machine and in any order.
+
+        Args:
+            seed: any number.
+            displaced: gives the camera's true pose (4x4) for the one that was drawn; the told pose is not changed. The
+                room is furnished about the camera that there is: nothing stands in its way but what may.
+        """
         rng = np.random.default_rng(seed)
         joints, tcp = self._pointing_down(rng) if self._free is None else self._free.sample(rng, self._rig.workspace)
-        true, told, intrinsics = sample_camera(rng, self._rig, self._ranges.camera, tcp)
+        drawn, told, intrinsics = sample_camera(rng, self._rig, self._ranges.camera, tcp)
+        true = displaced(drawn)
         return Scene(
             seed=seed,
             joints_rad=joints,

@@ -84,7 +84,14 @@ def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
     camera = CameraRandomization(calibration_m=settings.calibration_m, calibration_deg=settings.calibration_deg)
     noise = settings.depth_noise
     ranges = Randomization(arm=settings.arm, camera=camera, look=settings.look, depth_noise=(noise, noise))
-    scene = SceneSampler(rig, ranges).sample(settings.seed)
+
+    def displaced(drawn: Array) -> Array:
+        pose = drawn.copy()
+        pose[:3, :3] = mink.SO3.exp(np.radians(settings.camera_rotation_deg)).as_matrix() @ pose[:3, :3]
+        pose[:3, 3] += settings.camera_offset_m
+        return pose
+
+    scene = SceneSampler(rig, ranges).sample(settings.seed, displaced)
     positions = scene.appearance.positions.copy()
     clutter = positions[CLUTTER]
     margin_m = 0.1
@@ -93,10 +100,6 @@ def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
         axis=1,
     )
     clutter[in_the_way] = _AWAY
-    pose = np.array(scene.t_base_camera, dtype=float)
-    turn = mink.SO3.exp(np.radians(settings.camera_rotation_deg)).as_matrix()
-    pose[:3, :3] = turn @ pose[:3, :3]
-    pose[:3, 3] += settings.camera_offset_m
     error = scene.depth_error
     if settings.depth_scale_fraction:
         error = replace(error, scale=settings.depth_scale_fraction)
@@ -104,4 +107,4 @@ def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
         rng = np.random.default_rng([settings.seed, _WARP_STREAM])
         error = replace(error, warp_m=warp_of_size(rng, settings.depth_warp_m, rig.camera))
     appearance = replace(scene.appearance, positions=positions)
-    return replace(scene, appearance=appearance, t_base_camera=pose, depth_error=error)
+    return replace(scene, appearance=appearance, depth_error=error)

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from datasets.common.errors import ConfigError
+from datasets.rig.projection import look_at
 from datasets.scene.depth_sensor import NO_ERROR, seen_at
+from datasets.scene.photographer import Photographer
+from datasets.scene.randomization import LookRandomization
+from pipelines.rehearse.cameras import PlacedCamera
 from pipelines.twin.settings import TwinParams
 from pipelines.twin.world import TwinWorld
 
@@ -31,3 +35,22 @@ def test_the_depth_camera_errs_as_the_settings_say_and_else_as_a_calibrated_one(
 def test_a_depth_camera_of_no_use_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         TwinParams(**wrong)
+
+
+@pytest.mark.parametrize("side_deg", [-75.0, 75.0])
+@pytest.mark.parametrize("elevation_deg", [-15.0, 5.0, 50.0])
+def test_nothing_stands_before_a_camera_wherever_it_was_put(rig, shipped_setup, side_deg, elevation_deg):
+    """Rooms were furnished about the rig's own camera, and a camera put aside then filmed the back of a wall."""
+    side, up = np.radians([side_deg, elevation_deg])
+    towards = np.array([np.cos(up) * np.cos(side), np.cos(up) * np.sin(side), np.sin(up)])
+    middle = (rig.workspace.low + rig.workspace.high) / 2
+    camera = PlacedCamera(look_at(middle + 1.3 * towards, middle), rig.camera)
+    _, films = camera.placed(shipped_setup, replace(TwinParams(), look=LookRandomization(occluder=0.0, clutter=(0, 0))))
+    world = TwinWorld(rig, films, lambda _: np.array(rig.home_joints_rad))
+    photographer = Photographer(rig, "own")
+    try:
+        for seed in range(9, 29):
+            world.draw(seed)
+            assert photographer.tool_shown(world.scene_at(0.0)) > 0.05, seed
+    finally:
+        photographer.close()
