@@ -13,11 +13,12 @@ from datasets.scene.photographer import Photographer
 from datasets.scene.scene import Scene, SceneSampler
 from datasets.store.store import Columns, LookName, depth_to_units, schema
 
-_NOISE_SEED = {"glance": 0, "fovea": 1, "base": 2}
+_NOISE_SEED = {"glance": 0, "fovea": 1, "base": 2, "parafovea": 3}
 """The looks must not share their noise pixel by pixel."""
-_JITTER_STREAM = {"fovea": 1, "base": 2}
-_BASE_JITTER = 2.0
-"""Times the fovea's: the look at the base begins where a camera that may have been knocked should see it."""
+_JITTER_STREAM = {"fovea": 1, "base": 2, "parafovea": 3}
+_JITTER = {"fovea": 1.0, "base": 2.0, "parafovea": 4.0}
+"""Times the fovea's: the look at the base begins where a camera that may have been knocked should see it, the parafovea
+where a glance believes a tool that it cannot tell from the rest of the arm."""
 
 
 class Drawer(Protocol):
@@ -76,13 +77,12 @@ class SceneDrawer:
         rig = self._plan.rig
         if look == "glance":
             return rig.glance_window(scene.t_base_camera_told, scene.intrinsics)
-        target = scene.tcp if look == "fovea" else BASE_TARGET_M
+        target = BASE_TARGET_M if look == "base" else scene.tcp
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_JITTER_STREAM[look],)))
         point = transform(invert(scene.t_base_camera), target)
-        miss_px = self._plan.window_jitter.sample(rng) * scene.intrinsics.fx / point[2]
-        if look == "fovea":
-            return rig.fovea_window(point, scene.intrinsics, miss_px)
-        return rig.base_window(point, scene.intrinsics, _BASE_JITTER * miss_px)
+        miss_px = _JITTER[look] * self._plan.window_jitter.sample(rng) * scene.intrinsics.fx / point[2]
+        window = {"fovea": rig.fovea_window, "base": rig.base_window, "parafovea": rig.parafovea_window}[look]
+        return window(point, scene.intrinsics, miss_px)
 
     def close(self) -> None:
         """Free the GL context."""

@@ -18,6 +18,8 @@ BASE_TARGET_M = (0.0, 0.0, 0.15)
 """A point inside the arm's base, which never moves: what the look at the base finds; base frame, m."""
 BASE_WIDTH_M = 0.26
 """Of the square that the look at the base sees: the base and the first link, and 60 mm that a camera was knocked by."""
+PARAFOVEA_WIDTH_M = 0.5
+"""Of the square that the parafovea sees: what a glance that errs by 0.1 m found, and 0.15 m of the arm about it."""
 
 Interval = tuple[float, float]
 Point = tuple[float, float, float]
@@ -152,6 +154,12 @@ class Rig(Checked):
     def fovea_window(self, point_camera: ArrayLike, intrinsics: Intrinsics, miss_px: ArrayLike = (0.0, 0.0)) -> Window:
         """The square ``fovea_width_m`` wide at a camera-frame point ``(3,)`` m, ``miss_px`` off its pixel."""
         return _square_at(point_camera, self.fovea_width_m, intrinsics, miss_px)
+
+    def parafovea_window(
+        self, point_camera: ArrayLike, intrinsics: Intrinsics, miss_px: ArrayLike = (0.0, 0.0)
+    ) -> Window:
+        """The square ``PARAFOVEA_WIDTH_M`` wide at a camera-frame point ``(3,)`` m, ``miss_px`` off its pixel."""
+        return _square_at(point_camera, PARAFOVEA_WIDTH_M, intrinsics, miss_px)
 
     def base_window(self, point_camera: ArrayLike, intrinsics: Intrinsics, miss_px: ArrayLike = (0.0, 0.0)) -> Window:
         """The square ``BASE_WIDTH_M`` wide at a camera-frame point ``(3,)`` m, ``miss_px`` off its pixel."""

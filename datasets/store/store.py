@@ -43,7 +43,7 @@ VERSION = 1
 
 DEPTH_UNIT_M = 1e-4
 
-LookName = Literal["glance", "fovea", "base"]
+LookName = Literal["glance", "parafovea", "fovea", "base"]
 Columns = Mapping[str, NDArray[Any]]
 
 

@@ -1,5 +1,6 @@
 """Where the TCP is, from one RGB-D frame: a glance at the whole view, a look at the arm's base, the fovea at the TCP.
 
+Between glance and fovea there may be a parafovea: a wider window, for a tool that looks like the rest of the arm.
 All looks are ONNX graphs that begin with the raw pixels of a window: the preprocessing of training
 (:mod:`perception.networks.preprocess`) is inside the graph, so simulation and reality cannot drift apart.
 """
@@ -27,7 +28,7 @@ from perception.estimator.table_plane import FAR_M, fit_table, seen_from_table
 
 MODEL_FOLDER = Path("models/estimator")
 CHANNELS = ["rgb", "depth"]
-RELOOK_M = 0.008
+RELOOK_M = {"parafovea": 0.03, "fovea": 0.008, "base": 0.008}
 """When a look finds its target farther than this from its window's middle, it looks again, where it found it."""
 MOST_LOOKS = 3
 LOST_M = 0.018
@@ -38,6 +39,9 @@ LOST_SIGMA_M = 2.0
 NEAREST_M = 0.1
 """A distance below this is no answer; it would give no pixel to look at."""
 GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx", "base": "base.onnx"}
+PARAFOVEA = "parafovea"
+FURTHER_GRAPHS = {PARAFOVEA: "parafovea.onnx"}
+"""Of looks that not every estimator has."""
 DESCRIPTION = "estimator.json"
 _AGAIN = "train it with `make reproduce`, or take the repository's models/estimator"
 _MOST_SCALE = 1000.0
@@ -78,6 +82,7 @@ class Location:
 
     Attributes:
         glance: the first look's estimate, base frame.
+        coarse: the estimate about which the fovea looked first, base frame: the parafovea's, or else the glance's.
         fovea: the last look's estimate, base frame: the answer.
         window: the part of the image that the last look saw.
         base: where the arm's base (``BASE_TARGET_M``) appears in the base frame of the pose as given.
@@ -86,6 +91,7 @@ class Location:
     """
 
     glance: PositionEstimate
+    coarse: PositionEstimate
     fovea: PositionEstimate
     window: Window
     base: PositionEstimate
@@ -108,7 +114,7 @@ def rig_part(rig: Rig) -> dict:
 
 
 class PositionEstimator:
-    r"""Glance, base, fovea: ONNX Runtime on one thread. Not thread-safe: each thread loads its own.
+    r"""Glance, base, perhaps parafovea, fovea: ONNX Runtime on one thread. Not thread-safe: each thread loads its own.
 
     It is bound to a camera, whose pose and intrinsics it believes, and to a table: after :meth:`load` to the rig's own,
     with the table at z = 0, by :meth:`bound` to others. The check of the camera's pose
@@ -124,9 +130,10 @@ class PositionEstimator:
         self.folder = folder
         self.description = _read_description(folder, rig)
         self._looks_rig = replace(rig, workspace=_workspace(self.description["rig"]))
-        self._sessions = {look: open_graph_file(folder / name, _AGAIN) for look, name in GRAPHS.items()}
         scale = self.description["sigma_scale"]
-        self._sigma_scale = {name: np.asarray(scale[name], dtype=float) for name in GRAPHS}
+        files = {look: name for look, name in (GRAPHS | FURTHER_GRAPHS).items() if look in scale}
+        self._sessions = {look: open_graph_file(folder / name, _AGAIN) for look, name in files.items()}
+        self._sigma_scale = {look: np.asarray(scale[look], dtype=float) for look in files}
         self.envelope: CameraEnvelope = self.description["envelope"]
         self._t_table_camera: Array = rig.t_base_camera
         self._intrinsics, self._table_m = rig.camera, np.zeros(3)
@@ -195,8 +202,8 @@ class PositionEstimator:
         return self._locate(look, np.asarray(t_base_camera, dtype=float), intrinsics)
 
     def first_window(self, found: Location, intrinsics: Intrinsics) -> Window:
-        """The window that the fovea was shown first, about the glance's answer."""
-        return self.rig.fovea_window(_before(found.t_base_camera, found.glance.xyz), intrinsics)
+        """The window that the fovea was shown first, about the coarse estimate."""
+        return self.rig.fovea_window(_before(found.t_base_camera, found.coarse.xyz), intrinsics)
 
     def _locate(self, look: Callable[[Window, int], Look], pose: Array, intrinsics: Intrinsics) -> Location:
         first = look(self._looks_rig.glance_window(pose, intrinsics), self.rig.input_px)
@@ -213,12 +220,15 @@ class PositionEstimator:
             seen = look(window, size_px)
             return replace(seen, depth=seen.depth / np.float32(1 + checked.scale))
 
-        glance = PositionEstimate(transform(pose, camera_xyz).astype(np.float64), glance_sigma)
-        found, window = self._look_at("fovea", scaled, self.rig.fovea_window, glance.xyz, pose, intrinsics)
+        coarse = glance = PositionEstimate(transform(pose, camera_xyz).astype(np.float64), glance_sigma)
+        if PARAFOVEA in self._sessions:
+            coarse, _ = self._look_at(PARAFOVEA, scaled, self.rig.parafovea_window, glance.xyz, pose, intrinsics)
+            coarse = replace(coarse, sigma=coarse.sigma * self._sigma_scale[PARAFOVEA])
+        found, window = self._look_at("fovea", scaled, self.rig.fovea_window, coarse.xyz, pose, intrinsics)
         sigma = checked.widen(found.xyz, found.sigma) * self._sigma_scale["fovea"]
-        if glance.sigma.max() > LOST_M:  # the window may show anything, and the fovea be sure of it
-            sigma = np.maximum(sigma, glance.sigma)
-        return Location(glance, PositionEstimate(found.xyz, sigma), window, base, checked.moved, pose)
+        if coarse.sigma.max() > LOST_M:  # the window may show anything, and the fovea be sure of it
+            sigma = np.maximum(sigma, coarse.sigma)
+        return Location(glance, coarse, PositionEstimate(found.xyz, sigma), window, base, checked.moved, pose)
 
     def _look_at(
         self,
@@ -235,7 +245,7 @@ class PositionEstimator:
             answers, sigmas = self._run(name, look(window, self.rig.input_px), intrinsics, pose=pose, estimate=estimate)
             off_m = np.linalg.norm(answers[0] - estimate)
             estimate = answers[0]
-            if off_m < RELOOK_M:
+            if off_m < RELOOK_M[name]:
                 break
         return PositionEstimate(estimate, sigmas[0]), window
 
@@ -265,14 +275,15 @@ def _read_description(folder: Path, rig: Rig) -> dict:
         if "envelope" not in description and "sigma_scale" in description:
             raise ModelError(f"{folder}: an estimator of version 0.1, for the camera of one rig only; {_AGAIN}")
         description["envelope"] = CameraEnvelope(**description["envelope"])
-        scales = [np.asarray(description["sigma_scale"][name], dtype=float) for name in GRAPHS]
+        further = [name for name in FURTHER_GRAPHS if name in description["sigma_scale"]]
+        scales = [np.asarray(description["sigma_scale"][name], dtype=float) for name in (*GRAPHS, *further)]
         return description, description["rig"], description["channels"], scales
 
     files = (DESCRIPTION, *GRAPHS.values())
     description, trained, channels, scales = read_description(folder, files, "model", _AGAIN, parse)
     if any(scale.shape != (3,) or not np.all((scale > 0) & (scale < _MOST_SCALE)) for scale in scales):
         raise ModelError(
-            f"{folder / DESCRIPTION}: sigma_scale must hold three positive numbers for each of {[*GRAPHS]}; {_AGAIN}"
+            f"{folder / DESCRIPTION}: sigma_scale must hold three positive numbers for each look; {_AGAIN}"
         )
     if channels != CHANNELS:
         raise ModelError(f"{folder}: trained for the channels {channels}, but frames carry {CHANNELS}; {_AGAIN}")

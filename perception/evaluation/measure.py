@@ -10,10 +10,11 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
                          as default
     conditions.<split>   as default, by thirds of the frames in distance, angle to the side, elevation, focal length
     moved.<split>        share of frames whose camera is held to be elsewhere than told
-    visible.<split>      where asked for. Of frames that show at least SHOWN of the tool's surface: pair and glance, as
-                         default; in_window, the share whose glance chose a window that shows the TCP; answered, the
-                         pair where it does not confess. Of those that show less than HIDDEN or have the TCP outside
-                         the image: hidden, how many; confessed, their share that is
+    visible.<split>      where asked for. Of frames that show at least SHOWN of the tool's surface: pair, glance and
+                         coarse (what the fovea begins with), as default; in_window, the share in which the fovea is
+                         first shown a window with the TCP; answered, the pair where it does not confess. Of those that
+                         show less than HIDDEN or have the TCP outside the image: hidden, how many; confessed, their
+                         share that is
     bad_frames           n, confidently_wrong (share more than 50 mm wrong with every sigma below 20 mm), by_kind
     baselines.<name>     as default, where `make baselines` has left results/perception/baselines/<name>.json
     seeds                where `python -m perception.seeds` has left results/perception/seeds.json
@@ -38,7 +39,7 @@ from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.rig import Rig
 from datasets.scene.renderer import require_gl
-from perception.estimator.estimator import GRAPHS
+from perception.estimator.estimator import GRAPHS, PARAFOVEA
 from perception.evaluation.comparison import beside, draw_comparison, frames_digest
 from perception.evaluation.corruptions import measure_corruptions
 from perception.evaluation.metrics import sigma_scale
@@ -62,20 +63,23 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     plans = _plans(params, rig)
     digest = frames_digest(load_params(params.frames, FramesParams), rig)
     others = beside(Path(params.results), digest)
-    looks = {name: load_look(Path(getattr(params, name)), name).locator for name in GRAPHS}
-    summaries = [TrainingSummary.read(Path(getattr(params, name))) for name in GRAPHS]
+    names = [*GRAPHS, *([PARAFOVEA] if params.parafovea else [])]
+    looks = {name: load_look(Path(getattr(params, name)), name).locator for name in names}
+    summaries = [TrainingSummary.read(Path(getattr(params, name))) for name in names]
 
     envelope = _envelope(plans[params.calibration_split])
     estimator = Path(params.estimator)
     part = estimator.with_name(estimator.name + ".part")
     delete_own(part)
-    pack(looks, rig, envelope, {name: np.ones(3) for name in GRAPHS}, own_folder(part))
+    pack(looks, rig, envelope, {name: np.ones(3) for name in names}, own_folder(part))
     predictions = predict(part, plans[params.calibration_split], pool)
     scale = {
         "glance": sigma_scale(predictions.glance - predictions.tcp, predictions.glance_sigma).mean().repeat(3),
         "base": sigma_scale(predictions.base_error, predictions.base_sigma),
         "fovea": sigma_scale(predictions.fovea - predictions.tcp, predictions.fovea_sigma),
     }
+    if params.parafovea:
+        scale[PARAFOVEA] = sigma_scale(predictions.coarse - predictions.tcp, predictions.coarse_sigma).mean().repeat(3)
     describe(looks, rig, envelope, scale, part)
     _install(part, estimator)
 
@@ -93,7 +97,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
             metrics.setdefault("visible", {})[split] = visible_figures(predictions, params.max_sigma_m)
     metrics["bad_frames"] = measure_corruptions(estimator, plans[params.mapped_split], params.bad_frames)
     metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
-    metrics["train"] = {name: summary.__dict__ for name, summary in zip(GRAPHS, summaries, strict=True)}
+    metrics["train"] = {name: summary.__dict__ for name, summary in zip(names, summaries, strict=True)}
     metrics["seed"] = summaries[0].seed
     metrics["frames"] = digest
     metrics |= others

@@ -1,4 +1,4 @@
-"""Packs two trained looks into the folder that :class:`perception.estimator.estimator.PositionEstimator` loads."""
+"""Packs the trained looks into the folder that :class:`perception.estimator.estimator.PositionEstimator` loads."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from datasets.common.errors import ModelError
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.rig import Rig
-from perception.estimator.estimator import CHANNELS, DESCRIPTION, GRAPHS, rig_part
+from perception.estimator.estimator import CHANNELS, DESCRIPTION, FURTHER_GRAPHS, GRAPHS, rig_part
 from perception.networks.export import export_look
 from perception.networks.locator import Locator
 from perception.training.regressor import Regressor
@@ -45,7 +45,7 @@ def pack(
     folder.mkdir(parents=True, exist_ok=True)
     for name, locator in looks.items():
         with torch.no_grad():
-            export_look(locator, folder / GRAPHS[name])
+            export_look(locator, folder / (GRAPHS | FURTHER_GRAPHS)[name])
     describe(looks, rig, envelope, sigma_scale, folder)
 
 

@@ -14,6 +14,7 @@ class LocateParams(Checked):
 
     Attributes:
         glance, fovea, base: folders of the three training runs.
+        parafovea: folder of the run of a look between glance and fovea; an estimator may do without.
         frames: the parameter file that defines the splits.
         calibration_split: sigma's scale is fitted on it; never a test split.
         splits: test splits.
@@ -35,6 +36,7 @@ class LocateParams(Checked):
     calibration_split: str
     splits: tuple[str, ...]
     mapped_split: str
+    parafovea: str | None = None
     visible: bool = False
     bad_frames: Annotated[int, Within(1)] = 500
     max_sigma_m: Annotated[float, Within(0, unit="m", above=True)] = 0.03

@@ -57,7 +57,8 @@ class Predictions:
     Attributes:
         tcp: the truth.
         glance, glance_sigma: of the first look.
-        fovea, fovea_sigma: of the second: the answer.
+        coarse, coarse_sigma: of the look before the fovea, which may be the first.
+        fovea, fovea_sigma: of the last: the answer.
         base_error: ``(N, 3)`` m, of where the arm's base is seen, base frame; base_sigma: likewise.
         distance: ``(N,)`` m, of the TCP from the camera along its axis.
         side, elevation: ``(N,)`` deg, of the camera seen from the TCP, as :mod:`datasets.rig.envelope` measures them.
@@ -65,12 +66,14 @@ class Predictions:
         moved: ``(N,)``, probability given to a camera that is elsewhere than told.
         shown: ``(N,)``, share of the tool that the camera sees, as
             :meth:`datasets.scene.photographer.Photographer.tool_shown` has it; not a number where nobody asked.
-        in_window: ``(N,)``, 1 where the window that the glance chose shows the TCP.
+        in_window: ``(N,)``, 1 where the window that the fovea was first shown has the TCP in it.
     """
 
     tcp: Array
     glance: Array
     glance_sigma: Array
+    coarse: Array
+    coarse_sigma: Array
     fovea: Array
     fovea_sigma: Array
     base_error: Array
@@ -161,7 +164,8 @@ class _FramePredictor:
             location = estimator.locate(SceneCamera(photographer, scene), scene.t_base_camera_told, scene.intrinsics)
             base = seen_at(transform(invert(scene.t_base_camera), BASE_TARGET_M), scene.depth_error)
             base_error = location.base.xyz - transform(scene.t_base_camera_told, base)
-            estimates = (location.glance.xyz, location.glance.sigma, location.fovea.xyz, location.fovea.sigma)
+            looks = (location.glance, location.coarse, location.fovea)
+            estimates = [values for each in looks for values in (each.xyz, each.sigma)]
             point = transform(invert(scene.t_base_camera), scene.tcp)
             shown = np.nan
             if self._look_for_tool and isinstance(photographer, Photographer):

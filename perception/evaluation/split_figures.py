@@ -32,12 +32,13 @@ def visible_figures(predictions: Predictions, max_sigma_m: float) -> dict[str, A
     """The figures of frames that show the tool, and how many of those that hide it are confessed."""
     shown, hidden = predictions.shown >= SHOWN, predictions.shown < HIDDEN
     confessed = predictions.fovea_sigma.max(axis=1) > max_sigma_m
-    pair, glance = (getattr(predictions, name) - predictions.tcp for name in ("fovea", "glance"))
-    found: dict[str, Any] = {"pair": summarize(pair[shown]), "glance": summarize(glance[shown])}
+    looks = {"pair": predictions.fovea, "glance": predictions.glance, "coarse": predictions.coarse}
+    errors = {name: answers - predictions.tcp for name, answers in looks.items()}
+    found: dict[str, Any] = {name: summarize(each[shown]) for name, each in errors.items()}
     for name, values, chosen in (("in_window", predictions.in_window, shown), ("confessed", confessed, hidden)):
         if chosen.any():
             found[name] = round(float(values[chosen].mean()), 4)
-    return {**found, "answered": summarize(pair[shown & ~confessed]), "hidden": int(hidden.sum())}
+    return {**found, "answered": summarize(errors["pair"][shown & ~confessed]), "hidden": int(hidden.sum())}
 
 
 def _conditions(predictions: Predictions) -> dict[str, Any]:

@@ -14,6 +14,7 @@ class Answer(NamedTuple):
         votes: ``(B, K, 3, N)`` m, what each of N cells says, or ``None`` where a network does not vote.
         cells: ``(B, 3, N)`` m, the point that each cell sees, or ``None``.
         eligible: ``(B, N)`` bool, the cells that may vote, or ``None``.
+        scores: ``(B, K, N)``, whose softmax over the cells is what each cell's vote counts, or ``None``.
     """
 
     xyz: Tensor
@@ -21,3 +22,4 @@ class Answer(NamedTuple):
     votes: Tensor | None = None
     cells: Tensor | None = None
     eligible: Tensor | None = None
+    scores: Tensor | None = None

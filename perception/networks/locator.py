@@ -11,15 +11,19 @@ from datasets.rig.rig import Rig
 from perception.networks import Answer, build_backbone
 from perception.networks.preprocess import REACH_CENTRE_M, Pixels, View, facing, fovea_view, glance_view, reach_view
 
-LookName = Literal["glance", "fovea", "base"]
+LookName = Literal["glance", "parafovea", "fovea", "base"]
 Channels = Literal["rgb", "rgbd"]
 CHANNEL_COUNT = {"rgb": 3, "rgbd": 7}
 
 GLANCE_ORIGIN_M = (0.0, 0.0, 1.2)
 """What the glance's positions are told from: a point of the camera's frame amid the distances that it serves."""
 GLANCE_UNIT_M = 0.6
-FOVEA_UNIT_M = 0.125
-OFFSET_M = {"glance": 0.2, "fovea": 0.1, "base": 0.1}
+FOVEA_UNIT_M = {"parafovea": 0.3, "fovea": 0.125, "base": 0.125}
+FOVEA_DEPTH_M = {"parafovea": 0.4, "fovea": 0.15, "base": 0.15}
+"""What lies farther than this from the coarse estimate, along the view, is background."""
+LANDMARKS = {"glance": ("elbow", "wrist", "axis"), "parafovea": ("wrist", "axis"), "fovea": ("axis",)}
+"""Places on the arm that a look may have to find besides, as :mod:`perception.training.landmarks` describes them."""
+OFFSET_M = {"glance": 0.2, "parafovea": 0.1, "fovea": 0.1, "base": 0.1}
 """Unit of the networks' outputs: about the spread of what each look has to find."""
 
 
@@ -37,8 +41,8 @@ class LookSettings:
         backbone: see :func:`perception.networks.build_backbone`.
         channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
         size_px: of the window's picture.
-        landmarks: a voting glance also finds elbow, wrist and tool axis: it has to understand the arm. It believes the
-            told pose, to some centimetres, and looks at what lies within the arm's reach.
+        landmarks: a voting look also finds its ``LANDMARKS``: it has to understand the arm. Such a glance believes
+            the told pose, to some centimetres, and looks at what lies within the arm's reach.
     """
 
     look: LookName
@@ -48,8 +52,21 @@ class LookSettings:
     landmarks: bool = False
 
     def __post_init__(self) -> None:
-        if self.landmarks and not (self.look == "glance" and self.backbone.startswith("voting")):
-            raise ConfigError("landmarks are found by a glance with a 'voting' backbone only; leave landmarks out")
+        if self.landmarks and not (self.look in LANDMARKS and self.voting):
+            raise ConfigError(
+                f"landmarks are found by a {' or '.join(LANDMARKS)} with a 'voting' backbone only; leave landmarks out"
+            )
+
+    @property
+    def voting(self) -> bool:
+        """Whether the network's cells vote; only then may there be several targets."""
+        return self.backbone.startswith("voting")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What is to be found: the TCP, by a voting glance the arm's base as well, and landmarks where asked for."""
+        base = ("base",) if self.look == "glance" and self.voting else ()
+        return ("tcp", *base, *(LANDMARKS[self.look] if self.landmarks else ()))
 
     @classmethod
     def for_rig(
@@ -68,23 +85,21 @@ class Locator(nn.Module):
             raise ConfigError(f"channels must be one of {sorted(CHANNEL_COUNT)}, got {settings.channels!r}")
         self.settings = settings
         self.net = build_backbone(
-            settings.backbone, CHANNEL_COUNT[settings.channels], settings.size_px, OFFSET_M[settings.look], self.targets
+            settings.backbone,
+            CHANNEL_COUNT[settings.channels],
+            settings.size_px,
+            OFFSET_M[settings.look],
+            len(settings.targets),
         )
-
-    @property
-    def targets(self) -> int:
-        """The TCP, and for a voting glance the arm's base, then perhaps elbow, wrist and a point on the tool's axis."""
-        if self.settings.landmarks:
-            return 5
-        return 2 if self.settings.look == "glance" and self.settings.backbone.startswith("voting") else 1
 
     def view(self, pixels: Pixels, pose: Tensor, estimate: Tensor) -> View:
         """What the network sees; the glance uses no estimate, and of the pose its rotation only but with landmarks."""
-        if self.settings.landmarks:
+        if self.settings.look == "glance" and self.settings.landmarks:
             return reach_view(pixels, pose, GLANCE_UNIT_M)
         if self.settings.look == "glance":
             return glance_view(pixels, pose, pixels.depth.new_tensor(GLANCE_ORIGIN_M), GLANCE_UNIT_M)
-        return fovea_view(pixels, pose, estimate, FOVEA_UNIT_M)
+        look = self.settings.look
+        return fovea_view(pixels, pose, estimate, FOVEA_UNIT_M[look], FOVEA_DEPTH_M[look])
 
     def answer(self, view: View) -> Answer:
         """The network's answer about the view's origin."""

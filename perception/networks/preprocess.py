@@ -14,9 +14,6 @@ from torch import Tensor
 
 FARTHEST_M = 3.0
 """Readings beyond this are no part of the set-up; the D435's own range ends near there (Intel D400 data sheet)."""
-FOVEA_DEPTH_M = 0.15
-"""Points farther than this from the coarse estimate, along the view, are background to the fovea."""
-
 REACH_CENTRE_M = (0.0, 0.0, 0.45)
 REACH_RADIUS_M, REACH_HEIGHT_M = 0.95, 0.6
 """A cylinder about the base's axis, this far up and down from its centre: the arm, and what it could touch (0.7 m of
@@ -110,11 +107,14 @@ def reach_view(pixels: Pixels, pose: Tensor, unit_m: float) -> View:
     return _view(pixels.rgb, points, (pixels.depth > 0) & near, unit_m)
 
 
-def fovea_view(pixels: Pixels, pose: Tensor, estimate: Tensor, unit_m: float) -> View:
-    """The window about ``estimate`` ``(B, 3)`` m, along :func:`facing`'s axes, seen from ``pose`` ``(B, 4, 4)``."""
+def fovea_view(pixels: Pixels, pose: Tensor, estimate: Tensor, unit_m: float, depth_m: float) -> View:
+    """The window about ``estimate`` ``(B, 3)`` m, along :func:`facing`'s axes, seen from ``pose`` ``(B, 4, 4)``.
+
+    What lies farther than ``depth_m`` from the estimate, along the view, is background.
+    """
     points = _points_about(pixels, pose, estimate)
     distance = torch.einsum("bi,bi->b", estimate - pose[:, :3, 3], pose[:, :3, 2])[:, None, None]
-    valid = (pixels.depth > 0) & ((pixels.depth - distance).abs() < FOVEA_DEPTH_M)
+    valid = (pixels.depth > 0) & ((pixels.depth - distance).abs() < depth_m)
     return _view(pixels.rgb, points, valid, unit_m)
 
 

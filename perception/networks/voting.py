@@ -60,14 +60,15 @@ class VotingNet(nn.Module):
         points = functional.avg_pool2d(view.points, STRIDE).flatten(2) / filled.clamp_min(1e-3)
         eligible = filled[:, 0] >= FEWEST_VALID
         votes = points[:, None] + self.offset_m * head[:, :, 1:]
-        attention = torch.softmax(head[:, :, 0].masked_fill(~eligible[:, None], -1e4), dim=-1)
+        scores = head[:, :, 0].masked_fill(~eligible[:, None], -1e4)
+        attention = torch.softmax(scores, dim=-1)
         xyz = (attention[:, :, None] * votes).sum(-1)
         seen = features.float().flatten(2)
         log_sigma = [
             self._log_sigma(head, seen, attention[:, k], votes[:, k], xyz[:, k], eligible)
             for k, head in enumerate(self.sigma)
         ]
-        return Answer(xyz, torch.stack(log_sigma, dim=1), votes, points, eligible)
+        return Answer(xyz, torch.stack(log_sigma, dim=1), votes, points, eligible, scores)
 
     def _log_sigma(
         self, head: nn.Module, features: Tensor, attention: Tensor, votes: Tensor, xyz: Tensor, eligible: Tensor

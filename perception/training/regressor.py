@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
-from perception.networks.locator import Channels, Locator, LookName, LookSettings, glance_from_camera
+from perception.networks.locator import LANDMARKS, Channels, Locator, LookName, LookSettings, glance_from_camera
 from perception.networks.preprocess import Pixels, View, facing, grid_coordinates
 from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
 from perception.training.coarse_estimates import (
@@ -31,7 +31,7 @@ class Regressor(pl.LightningModule):
         look: ``glance``, ``fovea`` or ``base``.
         backbone: ``voting[:WIDTHxBLOCKS[+context]]``, ``conv3`` or ``timm:NAME``.
         channels: ``rgbd``, or ``rgb`` for colour alone.
-        landmarks: a voting glance also learns where elbow, wrist and tool axis are.
+        landmarks: a voting look also learns where the landmarks of its kind are (elbow, wrist, tool axis).
         rig: the rig file that the frames were drawn for.
         learning_rate: at its peak.
         weight_decay: of AdamW.
@@ -88,7 +88,7 @@ class Regressor(pl.LightningModule):
         view, target = self._view_and_target(batch, batch["seen"])
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             answer = self.locator.answer(view._replace(image=view.image.to(memory_format=torch.channels_last)))
-        loss = position_loss(answer, target, batch["seen"], self.loss)
+        loss = position_loss(answer, target, batch["seen"], self.loss, self.settings.targets)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -114,8 +114,8 @@ class Regressor(pl.LightningModule):
             "val/p95_mm": distance.quantile(0.95),
             "val/sigma_ratio": ratio.quantile(0.6827),
         }
-        if distances.shape[1] > 1:
-            values["val/base_median_mm"] = distances[:, 1].median()
+        for index, name in enumerate(self.settings.targets[1:], start=1):
+            values[f"val/{name}_median_mm"] = distances[:, index].median()
         self.log_dict(values, prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
@@ -161,15 +161,15 @@ class Regressor(pl.LightningModule):
         true = batch["T_base_camera"]
         camera = inverse_transform(true, self._target(batch)[1])
         pose = true if self.settings.look == "fovea" else turned(true, math.radians(self.glance_error.turn_deg))
+        points = {"tcp": camera, "base": inverse_transform(true, camera.new_tensor(BASE_TARGET_M).expand_as(camera))}
+        if self.settings.landmarks:
+            # Depth's own error is about the same there.
+            more = landmarks_of(batch["joints"], batch["tcp"]) + (batch["tcp_seen"] - batch["tcp"])[:, None]
+            found = (inverse_transform(true, each) for each in more.unbind(1))
+            points |= dict(zip(LANDMARKS["glance"], found, strict=True))
+        targets = torch.stack([points[name] for name in self.settings.targets], dim=1)
         if self.settings.look == "glance":
             view = self.locator.view(pixels, pose, camera)
-            base = inverse_transform(true, camera.new_tensor(BASE_TARGET_M).expand_as(camera))
-            points = [camera, base]
-            if self.settings.landmarks:
-                # Depth's own error is about the same there.
-                more = landmarks_of(batch["joints"], batch["tcp"]) + (batch["tcp_seen"] - batch["tcp"])[:, None]
-                points += [inverse_transform(true, each) for each in more.unbind(1)]
-            targets = torch.stack(points[: self.locator.targets], dim=1)
             return view, glance_from_camera(targets, pose, within_reach=self.settings.landmarks)
         coarse = draw_coarse_estimate(
             camera, batch["window"], batch["intrinsics"], batch["image_px"], self.glance_error
@@ -177,7 +177,8 @@ class Regressor(pl.LightningModule):
         coarse = torch.where(seen[:, None] > 0, coarse, _at_what_is_there(coarse, batch["depth"]))
         estimate = transform(pose, coarse)
         view = self.locator.view(pixels, pose, estimate)
-        return view, (facing(pose) @ (transform(pose, camera) - estimate)[..., None]).mT
+        about = torch.stack([transform(pose, point) - estimate for point in targets.unbind(1)], dim=2)
+        return view, (facing(pose) @ about).mT
 
 
 def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:

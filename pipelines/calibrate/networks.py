@@ -105,7 +105,7 @@ def locate_camera(
     for round_ in range(1 + REFINEMENTS):
         t_table_camera = seen_from_table(pose, table_z_m)
         found = [estimator.locate(each.frame.cut, t_table_camera, intrinsics) for each in sightings]
-        answers = [each.glance if round_ == 0 else each.fovea for each in found]
+        answers = [each.coarse if round_ == 0 else each.fovea for each in found]
         seen = np.array(
             [transform(invert(each.t_base_camera), answer.xyz) for each, answer in zip(found, answers, strict=True)]
         )

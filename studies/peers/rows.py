@@ -270,7 +270,7 @@ def _by_the_networks(frames: Sequence[Frame], truth: Array, estimator: PositionE
     pose = rig.t_base_camera
     for round_ in range(5):
         found = [estimator.locate(frame.cut, pose, rig.camera) for frame in frames]
-        answers = [(each.t_base_camera, (each.glance if round_ == 0 else each.fovea).xyz) for each in found]
+        answers = [(each.t_base_camera, (each.coarse if round_ == 0 else each.fovea).xyz) for each in found]
         pose = fit_rigid_robust(truth, [transform(invert(by), xyz) for by, xyz in answers])[0]
     return np.asarray(pose)
 

@@ -28,7 +28,7 @@ class CameraFrameEyes:
         checked = pose.copy()
         checked[:3, 3] += 0.01  # the estimator may correct what it is told
         estimate = PositionEstimate(transform(checked, seen), np.full(3, 0.002))
-        return Location(estimate, estimate, None, None, 0.5, checked)
+        return Location(estimate, estimate, estimate, None, None, 0.5, checked)
 
 
 def sightings(rig, pose, noise_m, seed=0):

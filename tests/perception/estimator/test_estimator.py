@@ -14,12 +14,12 @@ from datasets.arm.kinematics import wearing
 from datasets.common.errors import DataError, ModelError
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Intrinsics
+from datasets.rig.projection import Intrinsics, invert, project, transform
 from datasets.rig.rig import Rig
 from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
-from perception.estimator.estimator import DESCRIPTION, GRAPHS, PositionEstimator
+from perception.estimator.estimator import DESCRIPTION, FURTHER_GRAPHS, GRAPHS, PARAFOVEA, PositionEstimator
 from perception.evaluation.corruptions import KINDS, confidently_wrong, corrupted_photograph
 from perception.evaluation.package import pack
 from perception.evaluation.predictions import SceneCamera
@@ -100,6 +100,27 @@ def test_the_same_weights_give_the_same_bytes(packed: Path, tmp_path: Path) -> N
     pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in GRAPHS}, tmp_path)
     for name in (*GRAPHS.values(), DESCRIPTION):
         assert (tmp_path / name).read_bytes() == (packed / name).read_bytes()
+
+
+def test_a_look_between_glance_and_fovea_chooses_where_the_fovea_looks(
+    packed: Path, tmp_path: Path, scenes: list[Scene], photographer: Photographer
+) -> None:
+    torch.manual_seed(1)
+    rig, names = Rig.load(), (*GRAPHS, PARAFOVEA)
+    looks = {name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig)) for name in names}
+    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in names}, tmp_path)
+    estimator, plain = PositionEstimator.load(tmp_path), PositionEstimator.load(packed)
+    for scene in scenes[:3]:
+        camera = SceneCamera(photographer, scene)
+        found = estimator.locate(camera, scene.t_base_camera_told, scene.intrinsics)
+        assert np.linalg.norm(found.coarse.xyz - found.glance.xyz) > 0
+        middle = project(transform(invert(found.t_base_camera), found.coarse.xyz), scene.intrinsics)
+        assert estimator.first_window(found, scene.intrinsics).contains(middle)
+        found = plain.locate(SceneCamera(photographer, scene), scene.t_base_camera_told, scene.intrinsics)
+        assert found.coarse is found.glance
+    (tmp_path / FURTHER_GRAPHS[PARAFOVEA]).unlink()
+    with pytest.raises(ModelError, match=r"parafovea\.onnx"):
+        PositionEstimator.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", [*GRAPHS.values(), DESCRIPTION])

@@ -6,7 +6,7 @@ import torch
 
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import ConfigError
-from perception.networks import build_backbone
+from perception.networks import Answer, build_backbone
 from perception.networks.locator import (
     Locator,
     LookSettings,
@@ -17,6 +17,7 @@ from perception.networks.locator import (
 )
 from perception.networks.preprocess import Pixels
 from perception.training.landmarks import AXIS_M, frames, landmarks
+from perception.training.losses import LossWeights, position_loss
 
 
 def test_landmarks_are_where_the_arms_own_kinematics_have_them() -> None:
@@ -71,6 +72,38 @@ def test_misspelt_sizes_are_refused(name: str) -> None:
         build_backbone(name, 7, 84, 0.1)
 
 
-def test_landmarks_are_no_business_of_the_fovea() -> None:
+def test_a_parafovea_with_landmarks_answers_three_points_about_what_it_was_told() -> None:
+    settings = LookSettings("parafovea", "voting:16x2", "rgbd", 84, landmarks=True)
+    assert settings.targets == ("tcp", "wrist", "axis")
+    inputs = zero_inputs(settings, 2)
+    here = graph(Locator(settings).eval())
+    moved = {**inputs, "pose": inputs["pose"].clone(), "estimate": inputs["estimate"].clone()}
+    moved["pose"][:, :3, 3] += torch.tensor([0.1, 0.2, 0.3])
+    moved["estimate"] += torch.tensor([0.1, 0.2, 0.3])
+    (before, _), (after, _) = here(*inputs.values()), here(*moved.values())
+    assert before.shape == (2, 3, 3)
+    torch.testing.assert_close(after - before, torch.tensor([0.1, 0.2, 0.3]).expand(2, 3, 3), atol=1e-5, rtol=0)
+
+
+def test_attention_is_drawn_to_the_cells_that_see_the_target_and_to_none_where_nothing_is_near() -> None:
+    cells = torch.tensor([[0.0, 0, 0], [0.02, 0, 0], [0.5, 0, 0]]).T[None]
+    target = torch.tensor([[[0.0, 0, 0.05]]])
+    weights = LossWeights(votes=0, sigma=0, attention=1.0)
+
+    def gradient(where: torch.Tensor) -> torch.Tensor:
+        scores = torch.zeros(1, 1, 3, requires_grad=True)
+        none = torch.zeros(1, 1, 3)
+        votes = where[..., None].expand(1, 1, 3, 3)
+        answer = Answer(where, none, votes, cells, torch.ones(1, 3, dtype=torch.bool), scores)
+        position_loss(answer, where, torch.ones(1), weights).backward()
+        return scores.grad[0, 0]
+
+    near = gradient(target)
+    assert near[0] < near[1] < near[2]
+    assert near[2] > 0
+    assert float(gradient(target + 5.0).abs().max()) == 0
+
+
+def test_landmarks_are_no_business_of_the_look_at_the_base() -> None:
     with pytest.raises(ConfigError, match="landmarks"):
-        LookSettings("fovea", "voting", "rgbd", 84, landmarks=True)
+        LookSettings("base", "voting", "rgbd", 84, landmarks=True)

@@ -67,7 +67,7 @@ def test_the_fovea_sees_points_about_the_estimate_along_its_azimuth(rig: Rig) ->
     pixel = project(transform(np.linalg.inv(pose), estimate), rig.camera)
     window = Window.around(pixel, SIDE_PX, rig.camera)
     given = pixels(rig, window, np.full((SIZE, SIZE), 1.1))
-    view = fovea_view(given, torch.tensor(pose[None]), torch.tensor(estimate[None]), unit_m=0.125)
+    view = fovea_view(given, torch.tensor(pose[None]), torch.tensor(estimate[None]), unit_m=0.125, depth_m=0.15)
     u, v = float(given.columns[0, 40]), float(given.rows[0, 30])
     turn = facing(torch.tensor(pose[None]))[0].numpy()
     expected = turn @ (transform(pose, backproject([u, v], 1.1, rig.camera)) - estimate)
@@ -81,7 +81,7 @@ def test_background_and_missing_readings_are_invalid_and_carry_no_geometry(rig: 
     depth[10:20] = 1.1 + 0.2
     given = pixels(rig, rig.picture_window, depth)
     pose = torch.eye(4, dtype=torch.float64)[None]
-    view = fovea_view(given, pose, torch.tensor([[0.0, 0.0, 1.1]], dtype=torch.float64), unit_m=0.125)
+    view = fovea_view(given, pose, torch.tensor([[0.0, 0.0, 1.1]], dtype=torch.float64), unit_m=0.125, depth_m=0.15)
     assert float(view.valid[0, 0, :20].sum()) == 0
     assert float(view.points[0, :, :20].abs().sum()) == 0
     assert float(view.valid[0, 0, 20:].mean()) == 1
@@ -116,7 +116,8 @@ def test_the_looks_see_the_same_from_every_side(yaw: float) -> None:
     poses = [torch.tensor(pose[None]) for pose in (rig.t_base_camera, turn @ rig.t_base_camera)]
     points = [torch.tensor(transform(each, np.array([0.4, 0.1, 0.3]))[None]) for each in (np.eye(4), turn)]
     given = pixels(rig, rig.picture_window, np.full((SIZE, SIZE), 1.1))
-    fovea = [fovea_view(given, pose, point, unit_m=0.125) for pose, point in zip(poses, points, strict=True)]
+    near = {"unit_m": 0.125, "depth_m": 0.15}
+    fovea = [fovea_view(given, pose, point, **near) for pose, point in zip(poses, points, strict=True)]
     torch.testing.assert_close(fovea[1].points, fovea[0].points)
     glance = [glance_view(given, pose, torch.tensor([0.0, 0.0, 1.2]).double(), unit_m=0.5) for pose in poses]
     torch.testing.assert_close(glance[1].points, glance[0].points)
