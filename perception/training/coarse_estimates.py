@@ -7,6 +7,9 @@ from torch import Tensor
 
 from datasets.common.errors import ConfigError
 
+BESIDE = 0.25
+"""How far beside the image, in its widths and heights, a coarse estimate may lie."""
+
 
 @dataclass(frozen=True)
 class GlanceError:
@@ -85,6 +88,8 @@ def draw_coarse_estimate(
     centred = corner + extent / 2 + torch.rand_like(corner) - 0.5
     across_px = error.across_m * intrinsics[:, :2] / tcp_camera[:, 2:]
     guessed = project(tcp_camera, intrinsics) + across_px * torch.randn_like(corner)
+    # No look answers metres beside its picture; the few estimates that far out would govern the batch's statistics.
+    guessed = torch.minimum(torch.maximum(guessed, -BESIDE * image_px), (1 + BESIDE) * image_px)
     pixel = torch.where(pushed, guessed, centred)
     bad = torch.rand(len(window), 1, device=window.device) < error.tail_share
     spread = torch.where(bad, error.tail_distance_m, error.distance_m)
