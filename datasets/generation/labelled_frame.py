@@ -80,7 +80,10 @@ class SceneDrawer:
         target = BASE_TARGET_M if look == "base" else scene.tcp
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_JITTER_STREAM[look],)))
         point = transform(invert(scene.t_base_camera), target)
-        miss_px = _JITTER[look] * self._plan.window_jitter.sample(rng) * scene.intrinsics.fx / point[2]
+        miss_m = _JITTER[look] * self._plan.window_jitter.sample(rng)
+        if look == "fovea" and (astray_m := self._plan.window_jitter.astray(rng)) is not None:
+            miss_m = astray_m
+        miss_px = miss_m * scene.intrinsics.fx / point[2]
         window = {"fovea": rig.fovea_window, "base": rig.base_window, "parafovea": rig.parafovea_window}[look]
         return window(point, scene.intrinsics, miss_px)
 

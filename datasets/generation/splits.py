@@ -15,12 +15,17 @@ from datasets.rig.rig import RIG_PATH, Rig
 from datasets.scene.randomization import CameraRandomization, DepthErrorRandomization, Randomization, Range
 from datasets.store.store import LookName
 
+ASTRAY_M = (0.14, 0.35)
+"""So far from the flange lie the parts of the wrist and the forearm that look like it."""
+
 
 @dataclass(frozen=True)
 class WindowJitter(Checked):
     """How far a training window lies from the TCP's true pixel, as the glance's estimate does.
 
     A mixture of two Gaussians: most windows miss by ``sigma_m`` per axis, ``tail_share`` of them by ``tail_sigma_m``.
+    Of the fovea's, ``astray_share`` lie ``ASTRAY_M`` away, where an earlier look took another part of the arm for the
+    tool: there is nothing to find there, and the network learns to say so.
     """
 
     PART = "window_jitter."
@@ -28,11 +33,19 @@ class WindowJitter(Checked):
     sigma_m: Annotated[float, Within(0, unit="m")] = 0.008
     tail_sigma_m: Annotated[float, Within(0, unit="m")] = 0.025
     tail_share: Annotated[float, Within(0, 1)] = 0.15
+    astray_share: Annotated[float, Within(0, 1)] = 0.0
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Displacement ``(2,)`` m across the view, at the TCP's distance."""
         sigma = self.tail_sigma_m if rng.random() < self.tail_share else self.sigma_m
         return rng.normal(0.0, sigma, 2)
+
+    def astray(self, rng: np.random.Generator) -> np.ndarray | None:
+        """Displacement ``(2,)`` m of a window that lies on another part of the arm; None for most."""
+        if rng.random() >= self.astray_share:
+            return None
+        angle = rng.uniform(-np.pi, np.pi)
+        return rng.uniform(*ASTRAY_M) * np.array([np.cos(angle), np.sin(angle)])
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,8 @@ class SplitPlan:
         """The plan as plain values: the attributes of the split's group."""
         values = asdict(self)
         del values["name"]
+        if not self.window_jitter.astray_share:  # as it was described before there was such a thing
+            del values["window_jitter"]["astray_share"]
         return {**values, "rig": self.rig.to_json(), "randomization": self.randomization.as_plain()}
 
 

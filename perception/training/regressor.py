@@ -13,6 +13,7 @@ from perception.networks.locator import LANDMARKS, Channels, Locator, LookName, 
 from perception.networks.preprocess import Pixels, View, facing, grid_coordinates
 from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
 from perception.training.coarse_estimates import (
+    BESIDE,
     GlanceError,
     draw_coarse_estimate,
     inverse_transform,
@@ -80,7 +81,7 @@ class Regressor(pl.LightningModule):
         rgb, depth, seen = corrupt(
             self._colour(batch["rgb"]), batch["depth"], self._target_in_picture(batch), self.augment.spoilt
         )
-        seen = seen * self._in_image(batch)
+        seen = seen * self._in_image(batch) * self._near_picture(batch)
         return batch | {"rgb": rgb, "depth": punch_holes(depth, self.augment.holes), "seen": seen}
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -147,6 +148,13 @@ class Regressor(pl.LightningModule):
         """``(B,)`` 1 where the target lies in the camera's image."""
         uv = project(inverse_transform(batch["T_base_camera"], self._target(batch)[0]), batch["intrinsics"])
         return ((uv > -0.5) & (uv < batch["image_px"] - 0.5)).all(1).to(uv.dtype)
+
+    def _near_picture(self, batch: Batch) -> Tensor:
+        """``(B,)`` 0 where a fovea's window lies on another part of the arm, as some do on purpose."""
+        if self.settings.look != "fovea":
+            return torch.ones_like(batch["tcp"][:, 0])
+        share = (self._target_in_picture(batch) + 0.5) / self.settings.size_px
+        return ((share > -BESIDE) & (share < 1 + BESIDE)).all(1).to(share.dtype)
 
     def _view_and_target(self, batch: Batch, seen: Tensor) -> tuple[View, Tensor]:
         """The view, and the targets about its origin; m.
