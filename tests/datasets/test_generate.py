@@ -23,7 +23,7 @@ from datasets.common.workers import LocalProcesses, ThisProcess
 from datasets.generate import main
 from datasets.generation.labelled_frame import SceneDrawer
 from datasets.generation.run import Run
-from datasets.generation.splits import FramesParams, SplitParams, SplitPlan, WindowJitter
+from datasets.generation.splits import ASTRAY_M, FramesParams, SplitParams, SplitPlan, WindowJitter
 from datasets.rig.projection import Intrinsics, Window, invert, project, transform
 from datasets.scene.randomization import CameraRandomization
 from datasets.store.store import FrameStore, schema
@@ -330,6 +330,17 @@ def test_foveal_window_holds_the_tcp_and_looks_agree(rig):
     drawer.close()
     drawer.close()
     assert 0.004 < np.std(misses) < 0.03
+
+
+def test_windows_that_lie_astray_are_as_many_and_as_far_as_asked_and_none_by_default():
+    rng = np.random.default_rng(4)
+    assert all(WindowJitter().astray(rng) is None for _ in range(100))
+    drawn = [WindowJitter(astray_share=0.25).astray(rng) for _ in range(4000)]
+    far = np.array([np.linalg.norm(each) for each in drawn if each is not None])
+    assert len(far) / len(drawn) == pytest.approx(0.25, abs=0.03)
+    assert ASTRAY_M[0] <= far.min() < far.max() <= ASTRAY_M[1]
+    with pytest.raises(ConfigError, match="astray_share"):
+        WindowJitter(astray_share=1.5)
 
 
 def test_window_jitter_has_the_mixture_s_spread():
