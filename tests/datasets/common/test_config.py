@@ -108,7 +108,7 @@ def test_a_place_below_the_home_folder_is_meant_as_such(load, monkeypatch, tmp_p
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("coutn: 7", "coutn"),
+        ("counts: 7", "counts"),
         ("inner: {shares: 0.5}", "shares"),
         ("unknown: {}", "unknown"),
         ("inner: {nothing: {}}", "nothing"),
