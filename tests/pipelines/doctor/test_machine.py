@@ -15,6 +15,7 @@ def test_a_full_disk_is_a_fault_with_its_remedy(monkeypatch):
     for name in ("disk", "temporary files"):
         found = parts[name]()
         assert found.state is State.FAULT
+        assert found.item == name
         assert found.found == "0.0 GB free"
         assert found.remedy.startswith("free 1 GB or more")
 

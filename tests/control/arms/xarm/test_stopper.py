@@ -162,3 +162,22 @@ def test_reports_from_before_the_history_was_cleared_confirm_nothing() -> None:
     seen.clear()
     assert seen.rest_since(1.0) is None
     assert seen.gone_from(JOINTS, 1.0) is None
+
+
+def test_a_stop_behind_the_end_is_sent_while_the_thread_still_hangs() -> None:
+    hangs, sent = threading.Event(), threading.Semaphore(0)
+
+    def send() -> int:
+        sent.release()
+        if threading.current_thread() is not threading.main_thread():
+            hangs.wait()
+        return 0
+
+    stopper = Stopper(send)
+    try:
+        stopper.stop()
+        assert sent.acquire(timeout=5)
+        stopper.close()
+        assert stopper.stop().code == 0
+    finally:
+        hangs.set()
