@@ -256,6 +256,7 @@ def model_figures() -> dict[str, str]:
     ]
     head = "| split | frames | median, mm | 95 %, mm | within two sigma |\n|---|---|---|---|---|"
     found = {"figures: estimator": "\n".join([head, *rows]), "envelope: estimator": _envelope()}
+    found["figures: estimator_flange"] = _flange(_json("results/flange/metrics.json"))
     for model in ("policy", "end_to_end_rgb", "end_to_end_rgb_camera", "end_to_end_rgbd"):
         results = "control" if model == "policy" else model
         found[f"figures: {model}"] = _reach(_json(f"results/{results}/metrics.json")["default"])
@@ -276,6 +277,19 @@ def _envelope() -> str:
         f"| roll | up to {served['roll_deg']:g} degrees |\n"
         f"| focal length at 640x480 | {wide:g} to {narrow:g} px |"
     )
+
+
+def _flange(metrics: Any) -> str:
+    rows = [
+        "| split | flange shown: glance, mm | parafovea | answer, median | 95 % | confessed of hidden |",
+        "|---|---|---|---|---|---|",
+    ]
+    for split, row in metrics["visible"].items():
+        looks = [f"{row[look]['median_mm']:.0f}" if row[look]["n"] else "" for look in ("glance", "coarse", "pair")]
+        far = f"{row['pair']['p95_mm']:.0f}" if row["pair"]["n"] else ""
+        confessed = f"{100 * row['confessed']:.0f} % of {row['hidden']}" if row["hidden"] else ""
+        rows.append(f"| {split} | {' | '.join([*looks, far, confessed])} |")
+    return "\n".join(rows)
 
 
 def _json(name: str) -> Any:

@@ -112,7 +112,7 @@ def test_every_parameter_file_is_on_the_page_or_of_a_kind_that_is():
         "end_to_end_rgbd",
         "trial",
         "twin_stalls",
-        *("rig_flange", "frames_flange", "locate_flange"),
+        *("rig_flange", "frames_flange", "locate_flange", "site_flange"),
         *(f"perception_flange_{look}" for look in ("glance", "parafovea", "fovea")),
         *(f"perception_baseline_{name}" for name in ("conv3_rgb", "conv3_rgbd", "timm")),
     }

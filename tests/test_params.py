@@ -59,6 +59,7 @@ FILES = {
     "rig_flange": Rig,
     "runtime": RuntimeParams,
     "site.example": SiteParams,
+    "site_flange": SiteParams,
     "twin": TwinParams,
     "unlike": UnlikeParams,
 }

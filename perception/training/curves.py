@@ -25,7 +25,8 @@ def write_curves(log: Path, folder: Path, name: str) -> None:
     _draw(right, rows, "val/p95_mm", "95th percentile")
     left.set(xlabel="step", yscale="log", title=f"{name}: training loss")
     right.set(xlabel="step", yscale="log", title=f"{name}: validation error, mm")
-    right.legend()
+    if right.lines:
+        right.legend()
     figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
 
 

@@ -5,7 +5,8 @@
 
 Every case is kept as soon as it is measured (cases.jsonl), and the same command goes on with those that are left.
 Distances of a pose are the largest displacement over the workspace's corners and middle. Real frames are measured where
-the variable REAL_FRAMES names their folder.
+the variable REAL_FRAMES names their folder: ``halves_mm`` is how far apart two halves of them, calibrated separately,
+place the flange (the median of its places; ``halves_worst_mm``, the largest; ``halves_workspace_mm``, as for twins).
 """
 
 import argparse
@@ -20,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from datasets.arm.kinematics import Kinematics
 from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.errors import Sim2RealError
 from datasets.common.files import write_whole
-from datasets.rig.projection import Array
+from datasets.rig.projection import Array, invert, transform
 from datasets.rig.rig import Rig
 from perception.calibration.captures import NO_TOOL, Captures
 from perception.calibration.depth_noise import measure_noise
@@ -144,8 +146,17 @@ class Study:
             halves = [register(given.select(np.isin(given.postures, half)), **options) for half in HALVES]
         except CalibrationError as error:
             return row | {"reason": str(error)}
-        far, turned = displacement(halves[0].t_base_camera, halves[1].t_base_camera, self._places)
-        return row | {"halves_mm": 1e3 * far, "halves_deg": float(np.degrees(turned))}
+        one, other = (each.t_base_camera for each in halves)
+        far, turned = displacement(one, other, self._places)
+        kinematics = Kinematics(tcp_offset_m=0.0)
+        flange = np.array([kinematics.tcp(joints) for joints in captures.joints])
+        apart = 1e3 * np.linalg.norm(transform(other @ invert(one), flange) - flange, axis=1)
+        return row | {
+            "halves_mm": float(np.median(apart)),
+            "halves_worst_mm": float(apart.max()),
+            "halves_workspace_mm": 1e3 * far,
+            "halves_deg": float(np.degrees(turned)),
+        }
 
     def _latency(self, seed: int) -> Row:
         truth = Truth.draw(seed, self._rig)

@@ -70,7 +70,7 @@ def _disk(name: str, folder: Path) -> Finding:
         return Finding(name, State.FAULT, f"{found}, not writable", remedy)
     if free >= LEAST_DISK_B:
         return Finding(name, State.OK, found)
-    return Finding("disk", State.FAULT, found, "free 1 GB or more: recordings and frames are kept there")
+    return Finding(name, State.FAULT, found, "free 1 GB or more: recordings and frames are kept there")
 
 
 def _shared_memory() -> Finding:

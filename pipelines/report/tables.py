@@ -182,8 +182,8 @@ def calibration_table(metrics: Metrics) -> Table:
         if row["n"]
     ]
     if "halves_mm" in real:
-        halves = f"{real['halves_mm']:.2g}", f"{real['halves_deg']:.2g}"
-        rows.append(("two halves of the real frames, apart", "1", halves[0], "", halves[1], ""))
+        apart = (f"{real[key]:.2g}" for key in ("halves_mm", "halves_worst_mm", "halves_deg"))
+        rows.append(("two halves of the real frames, at the flange's places", "1", *apart, ""))
     return Table(
         "Where is the camera? Largest displacement over the workspace, and turn, after `calibrate --frames`, no start",
         ("captures", "calibrated", "median, mm", "worst, mm", "median, deg", "worst, deg"),

@@ -17,14 +17,11 @@ import pytest
 import yaml
 
 from control.arms.xarm.wire.sdk import wait_until
-from datasets.common.config import load_params
-from datasets.common.errors import ConfigError, DataError
+from datasets.common.errors import DataError
 from datasets.common.workers import LocalProcesses, ThisProcess
 from datasets.generate import main
-from datasets.generation.labelled_frame import SceneDrawer
 from datasets.generation.run import Run
-from datasets.generation.splits import FramesParams, SplitParams, SplitPlan, WindowJitter
-from datasets.rig.projection import Intrinsics, Window, invert, project, transform
+from datasets.generation.splits import FramesParams, SplitParams, SplitPlan
 from datasets.scene.randomization import CameraRandomization
 from datasets.store.store import FrameStore, schema
 from datasets.store.writer import SplitWriter
@@ -102,12 +99,6 @@ def test_same_bytes_for_any_number_of_workers(tmp_path, rig, uninterrupted):
 def test_another_seed_gives_other_frames(tmp_path, rig, uninterrupted):
     draw(tmp_path / "other", rig, seed=7)
     assert digest(tmp_path / "other") != uninterrupted
-
-
-def test_scene_seeds_differ_between_frames_and_splits(rig):
-    train, val = plans(rig)
-    seeds = [plan.scene_seed(i) for plan in (train, val) for i in range(1000)]
-    assert len(set(seeds)) == len(seeds)
 
 
 def test_finished_store_is_left_as_it_is(tmp_path, rig, uninterrupted):
@@ -314,45 +305,6 @@ def test_command_draws_what_the_parameters_say(tmp_path, monkeypatch, capsys, ri
     assert 0.5 < share_read <= 1
 
 
-def test_foveal_window_holds_the_tcp_and_looks_agree(rig):
-    """The TCP lies near the middle of its window, by the jitter, for every frame; the window is as wide as told."""
-    plan = SplitPlan.of(params(), "train", rig)
-    drawer = SceneDrawer(plan)
-    misses = []
-    for index in range(20):
-        row = drawer.draw(index)
-        window = Window(*row["fovea/window"])
-        k = Intrinsics.from_array(row["intrinsics"], *row["image_px"].astype(int))
-        point = transform(invert(row["T_base_camera"]), row["tcp"])
-        middle = [window.left + window.width / 2, window.top + window.height / 2]
-        misses.append((project(point, k) - middle) * point[2] / k.fx)
-        assert window.width == window.height == round(rig.fovea_width_m * k.fx / point[2])
-    drawer.close()
-    drawer.close()
-    assert 0.004 < np.std(misses) < 0.03
-
-
-def test_window_jitter_has_the_mixture_s_spread():
-    jitter = WindowJitter(sigma_m=5, tail_sigma_m=20, tail_share=0.2)
-    rng = np.random.default_rng(0)
-    drawn = np.array([jitter.sample(rng) for _ in range(20_000)])
-    assert np.std(drawn) == pytest.approx(np.sqrt(0.8 * 25 + 0.2 * 400), rel=0.03)
-
-
-def test_repository_parameters_are_the_splits_of_the_tests(rig):
-    shipped = load_params("params/frames.yaml", FramesParams)
-    others = ("train", "train_base", "val", "calibration")
-    tests = {name: split for name, split in shipped.splits.items() if name not in others}
-    assert set(tests) == {"nominal", "shifted", "shell", "anywhere", "uncalibrated", "menagerie", "occluded"}
-    assert {name for name, split in tests.items() if split.occluder} == {"occluded"}
-    assert all(split.frames == 2000 and split.depth_noise == (0.45, 1.0) for split in tests.values())
-    assert len({split.seed for split in shipped.splits.values()}) == len(shipped.splits)
-    assert tests["shell"].camera.exact
-    assert tests["uncalibrated"].camera.told_rig
-    assert tests["anywhere"].camera.envelope == shipped.splits["train"].camera.envelope
-    assert tests["anywhere"].camera.rig_share == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "extra", "message"),
     [
@@ -384,8 +336,3 @@ def test_place_that_cannot_be_written(tmp_path, capsys):
         main(["--config", write_config(tmp_path), "--out", str(tmp_path / "file" / "out"), "--workers", "1"])
     assert stop.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_plan_of_an_unknown_split(rig):
-    with pytest.raises(ConfigError, match="unknown split"):
-        SplitPlan.of(params(), "test", rig)

@@ -38,6 +38,14 @@ def world(rig: Rig, settings: RuntimeParams) -> PointWorld:
 
 
 @pytest.fixture
+def impatient(world: PointWorld) -> PointWorld:
+    """A world of one step, whose pictures are soon too old."""
+    world.settings = replace(world.settings, limits=replace(world.settings.limits, max_frame_age_s=0.2))
+    world.horizon = 1
+    return world
+
+
+@pytest.fixture
 def undisturbed(held_up: Callable[[], float], monkeypatch: pytest.MonkeyPatch) -> Callable:
     """Repeats a scenario in which the machine held this process up, and gives what came of an undisturbed one.
 

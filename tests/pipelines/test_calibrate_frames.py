@@ -9,7 +9,6 @@ import pytest
 from control.arms.site import LatencyParams, NoiseParams, SiteParams
 from datasets.common.errors import ConfigError
 from perception.calibration.calibration import Calibration
-from perception.calibration.pictures import outlined
 from perception.calibration.registration.result import WARP_ORDERS, CalibrationError, Cause, Registration
 from perception.calibration.report import registered, told
 from pipelines.calibrate import __main__ as calibrate
@@ -149,16 +148,6 @@ def test_a_leaning_table_s_height_is_told_below_the_workspace(hidden, rig):
     normal = np.array([0.03, -0.02, 1]) / np.linalg.norm([0.03, -0.02, 1])
     found = replace(hidden[1], table=np.array([*normal, normal @ [x, y, -0.03]]))
     assert registered(found, rig, "today").table_z_m == pytest.approx(-0.03)
-
-
-def test_an_outline_is_drawn_about_the_mask_alone():
-    mask = np.zeros((20, 30), bool)
-    mask[5:15, 8:20] = True
-    drawn = (outlined(np.zeros((20, 30, 3), np.uint8), mask) > 0).any(axis=-1)
-    assert drawn[5, 10]
-    assert drawn[10, 8]
-    assert not drawn[10, 12]
-    assert not drawn[2, 2]
 
 
 def test_a_real_camera_is_where_the_site_says_and_the_twin_s_is_not(hidden, rig):

@@ -12,14 +12,13 @@ import pytest
 from PIL import Image
 
 from datasets.common.errors import ConfigError
-from datasets.rig.projection import invert, project, transform
 from pipelines.demo import __main__ as demo
 from pipelines.observers.console import result_table, step_line
-from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
 from pipelines.rehearse.__main__ import RehearsalParams
 from pipelines.rehearse.scores import scores, timings
 from pipelines.runtime.stops import Stop, StopReason
-from pipelines.runtime.tick import GoalResult, Tick
+from pipelines.runtime.tick import GoalResult
+from ticks import make_tick
 
 ROOT = Path(__file__).parents[2]
 KEYS = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}
@@ -102,42 +101,17 @@ def test_settings_that_make_no_rehearsal_are_refused(change):
         replace(good, **change)
 
 
-def make_tick(rig, time_s=1.0, move_s=0.001, **changes):
-    """One whose frame was 130 ms old, seen in 6 ms and acted on in 1 ms, begun 1 ms late."""
-    tcp = np.array([0.42, 0.03, 0.25])
-    values = {
-        "goal_index": 0,
-        "step": 3,
-        "time_s": time_s,
-        "due_s": time_s - 0.001,
-        "frame_time_s": time_s - 0.13,
-        "taken_s": time_s,
-        "estimated_s": time_s + 0.006,
-        "acted_s": time_s + 0.007,
-        "done_s": time_s + 0.007 + move_s,
-        "goal": np.array([0.45, 0.10, 0.30]),
-        "estimate": tcp,
-        "sigma": np.array([0.002, 0.003, 0.001]),
-        "command": np.array([0.01, 0.02, 0.0]),
-        "sent": np.array([0.01, 0.02, 0.0]),
-        "tcp": tcp,
-        "tcp_at_frame": tcp,
-        "held": False,
-    }
-    return Tick(**{**values, **changes})
-
-
 def test_a_step_is_told_in_one_line(rig):
-    line = step_line(make_tick(rig), 3)
+    line = step_line(make_tick(), 3)
     for word in ("goal 1/3", "step  3", "3.0 mm", "91.1 mm", "+10.0", "130 ms old", "8.0 ms"):
         assert word in line, line
-    assert "(cut)" in step_line(make_tick(rig, sent=np.zeros(3)), 3)
-    assert "would send" in step_line(make_tick(rig), 3, shadow=True)
-    assert "holding still" in step_line(make_tick(rig, held=True), 3)
+    assert "(cut)" in step_line(make_tick(sent=np.zeros(3)), 3)
+    assert "would send" in step_line(make_tick(), 3, shadow=True)
+    assert "holding still" in step_line(make_tick(held=True), 3)
 
 
 def test_the_table_says_how_each_goal_ended(rig):
-    ticks = [make_tick(rig)]
+    ticks = [make_tick()]
     good = GoalResult(ticks[0].goal, ticks, ticks[0].goal + 0.001, 0.0017)
     stop = Stop(StopReason.JUMP, "by 100 mm")
     bad = GoalResult(ticks[0].goal, ticks, ticks[0].tcp, np.inf, None, stop)
@@ -151,25 +125,13 @@ def test_the_table_says_how_each_goal_ended(rig):
 
 
 def test_reaction_is_told_apart_where_the_controller_stalled(rig):
-    ticks = [make_tick(rig, 1.0 + 0.1 * step, move_s=0.030 if step == 4 else 0.001) for step in range(10)]
+    ticks = [make_tick(1.0 + 0.1 * step, move_s=0.030 if step == 4 else 0.001) for step in range(10)]
     result = GoalResult(ticks[0].goal, ticks, ticks[0].goal, 0.0)
     assert "frame_to_command_outside_stalls" not in timings([result])
     found = timings([result], [(0.2, 0.39), (1.33, 1.52)])  # the second meets the steps at 1.4 and 1.5 s
     assert found["frame_to_command"]["max_ms"] == pytest.approx(37)
     assert found["frame_to_command_outside_stalls"]["max_ms"] == pytest.approx(8)
     assert timings([result], [(0.0, 9.0)]).keys() == timings([result]).keys(), "nothing is left to tell"
-
-
-def test_the_picture_shows_goal_and_estimate_where_they_project(rig):
-    blank = np.zeros((480, 640, 3), np.uint8)
-    tick = make_tick(rig)
-    picture = draw_tick(blank, tick, rig.t_base_camera, rig.camera)
-    assert not blank.any()
-    for point, colour in ((tick.goal, GOAL), (tick.estimate, ESTIMATE)):
-        u, v = np.rint(project(transform(invert(rig.t_base_camera), point), rig.camera)).astype(int)
-        assert np.linalg.norm(picture[v, u].astype(float) - colour) < 60
-    only_goal = draw_tick(blank, make_tick(rig, held=True), rig.t_base_camera, rig.camera)
-    assert not (only_goal == ESTIMATE).all(axis=-1).any()
 
 
 @pytest.mark.realtime

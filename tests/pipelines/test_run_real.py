@@ -1,6 +1,5 @@
 """The command line as a user meets it: bad input is one line and exit code 2, before anything is opened."""
 
-import argparse
 import contextlib
 import importlib
 import io
@@ -19,8 +18,7 @@ from PIL import Image
 
 from control.arms.params import ArmParams
 from control.arms.site import SITE_EXAMPLE_PATH, SiteParams
-from control.task.goal_check import REACH_MARGIN_M, check_goals, reach_margin
-from datasets.arm.kinematics import Kinematics, ReachError
+from control.task.goal_check import check_goals
 from datasets.common.errors import ConfigError, DeviceError, SafetyStop
 from datasets.rig.rig import Box
 from pipelines.run_real import ask_operator, choose_goals, exit_code, parser
@@ -302,31 +300,9 @@ def test_random_goals_are_the_seeds_and_reachable(rig):
     check_goals(goals("--random", "5"), rig)
 
 
-def test_a_goal_that_cannot_be_reached_pointing_down_is_told_so(rig):
-    roomy = argparse.Namespace(workspace=BiggerBox(), home_joints_rad=rig.home_joints_rad, tool=rig.tool)
-    with pytest.raises(ReachError, match="not reachable with the gripper pointing down"):
-        check_goals([(0.75, 0.0, 0.5)], roomy)
-
-
-def test_a_goal_at_the_edge_of_reach_is_refused_with_the_distance(rig):
-    kinematics, edge = Kinematics(), np.array([0.565, -0.187, 0.368])
-    with pytest.raises(ReachError, match=r"lies 1[12] mm from the edge .* 20 mm are asked"):
-        check_goals([edge], rig)
-    assert 0 <= reach_margin(kinematics, edge, rig) < REACH_MARGIN_M
-    assert reach_margin(kinematics, kinematics.tcp(rig.home_joints_rad), rig) == REACH_MARGIN_M
-    far = parser().parse_args(["--random", "10", "--radius", "1"])
-    drawn = choose_goals(far, DeviceNames(), rig, make_fence(rig, ArmParams.load()))
-    assert len(check_goals(drawn, rig)) == 10
-
-
 @pytest.mark.parametrize(
     ("reason", "code"), [(None, 0), (StopReason.ARM, 3), (StopReason.STALE_FRAME, 3), (StopReason.OPERATOR, 130)]
 )
 def test_exit_codes(reason, code):
     stop = None if reason is None else Stop(reason, "for a test")
     assert exit_code([GoalResult(np.zeros(3), [], np.zeros(3), 0.0, None, stop)]) == code
-
-
-class BiggerBox:
-    def contains(self, point):
-        return True

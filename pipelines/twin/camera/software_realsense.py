@@ -12,7 +12,7 @@ from datasets.rig.projection import Intrinsics
 
 # rs.align truncates where a depth pixel falls in the colour image. With the two streams' geometry exactly equal,
 # rounding sends about 4 % of the pixels one place to the left and leaves holes behind; with the depth image's
-# centre a hundredth of a pixel aside every pixel falls onto its own place again (tests/pipelines/test_twin_camera.py).
+# centre a hundredth of a pixel aside every pixel falls onto its own place again (tests/pipelines/twin/camera).
 _CENTRE_OFFSET_PX = -0.01
 
 

@@ -24,7 +24,7 @@ ARRIVED_M = 1.5e-3
 
 @pytest.fixture(scope="module", params=["online_line", "velocity"])
 def arm(request: pytest.FixtureRequest, rig: Rig) -> Iterator[Arm]:
-    # Of the deadlines on the wire test_xarm_faults.py tells; here a busy machine is no fault.
+    # Of the deadlines on the wire test_link_faults.py tells; here a busy machine is no fault.
     params = ArmParams(mode=request.param, slow_speed_m_s=0.25, report_deadline_s=1.0, command_deadline_s=1.0)
     with ControllerTwin(rig) as twin, XArm(twin.host, rig, params) as arm:
         yield arm

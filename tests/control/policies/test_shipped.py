@@ -134,9 +134,3 @@ def test_missing_and_damaged_files_are_named(folder, rig, tmp_path):
     (tmp_path / "policy.json").write_text(json.dumps(description | {"features": 3}))
     with pytest.raises(ModelError, match="3 features"):
         load_policy(tmp_path, rig)
-
-
-def test_the_graph_tells_nothing_of_the_machine_it_was_made_on(folder):
-    content = (folder / "actor.onnx").read_bytes()
-    for trace in (b"site-packages", b".py", b"/home", b"/work"):
-        assert trace not in content

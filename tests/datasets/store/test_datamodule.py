@@ -1,6 +1,5 @@
 """Streaming: every frame once, the same order for the same seed, equal shares for ranks and workers."""
 
-import itertools
 import json
 import os
 import subprocess
@@ -8,42 +7,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from datasets.common.errors import ConfigError, DataError
 from datasets.store.datamodule import FramesDataModule
-from datasets.store.store import FrameStore, schema
-from datasets.store.stream import LookStream, Part, StreamLoader, share
-from datasets.store.writer import SplitWriter
+from datasets.store.store import FrameStore
+from datasets.store.stream import LookStream
 
-FRAMES, SHARD = 110, 16
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory, rig) -> str:
-    """Splits whose every number is the frame's own index."""
-    url = str(tmp_path_factory.mktemp("frames"))
-    for split, looks in {"train": ("glance", "fovea"), "val": ("glance",)}.items():
-        columns = schema(looks, rig.input_px)
-        description = {"frames": FRAMES, "shard_frames": SHARD, "looks": looks, "rig": rig.to_json()}
-        writer = SplitWriter.begin(url, split, columns, description)
-        for shard in writer.pending():
-            rows = writer.rows(shard)
-            index = np.array(rows)
-            writer.write(
-                shard,
-                {
-                    name: np.broadcast_to(index.reshape(-1, *[1] * len(c.shape)), (len(rows), *c.shape)).astype(c.dtype)
-                    for name, c in columns.items()
-                },
-            )
-        writer.finish()
-    return url
+FRAMES = 110
+"""Of the store in conftest.py."""
 
 
 def indices(batches) -> list[int]:
@@ -86,56 +60,12 @@ def test_in_order_every_frame_comes_once(store):
     assert len(loader) == 4
 
 
-def test_shuffled_epochs_differ_and_seeds_repeat(store, rig):
-    loader = StreamLoader(stream(store, rig, seed=3), 0)
-    first, second = indices(loader), indices(loader)
-    assert sorted(set(first)) == sorted(first)
-    assert len(first) == FRAMES // 8 * 8
-    assert first != second
-    again = StreamLoader(stream(store, rig, seed=3), 0)
-    assert [indices(again), indices(again)] == [first, second]
-    assert indices(StreamLoader(stream(store, rig, seed=4), 0)) != first
-
-
 def test_seed_everything_decides_the_order(store):
     def order(seed):
         pl.seed_everything(seed)
         return indices(FramesDataModule("glance", store, batch_size=8).train_dataloader())
 
     assert order(1) == order(1) != order(2)
-
-
-@pytest.mark.parametrize("shuffled", [True, False])
-@pytest.mark.parametrize("ranks", [1, 2, 3])
-@pytest.mark.parametrize("workers", [0, 2])
-def test_ranks_and_workers_share_the_frames(store, rig, shuffled, ranks, workers):
-    seen, counts = [], set()
-    for rank in range(ranks):
-        part = stream(store, rig, seed=5 if shuffled else None, rank=rank, ranks=ranks)
-        loader = StreamLoader(part, workers)
-        batches = list(loader)
-        assert len(batches) == len(loader)
-        counts.add(len(batches))
-        seen += indices(batches)
-    assert len(counts) == 1
-    assert len(set(seen)) == len(seen)
-    if not shuffled:
-        assert sorted(seen) == list(range(FRAMES))
-
-
-def test_small_split_still_gives_a_batch(store, rig):
-    assert len(indices(StreamLoader(stream(store, rig, seed=1, batch_size=64, frames=20), 0))) == 20
-    assert len(indices(StreamLoader(stream(store, rig, seed=1, batch_size=64, frames=20, ranks=2), 0))) == 10
-
-
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.integers(1, 9))
-def test_shares_cut_the_frames_without_gap_or_overlap(sizes, streams):
-    starts = np.cumsum([0, *sizes])
-    parts = [Part(int(a), int(b)) for a, b in itertools.pairwise(starts)]
-    shares = [share(parts, k, streams) for k in range(streams)]
-    assert [i for mine in shares for part in mine for i in range(part.start, part.stop)] == list(range(sum(sizes)))
-    counts = [sum(part.stop - part.start for part in mine) for mine in shares]
-    assert max(counts) - min(counts) <= 1
 
 
 class Recorder(pl.LightningModule):

@@ -1,51 +1,12 @@
 """What the registration rests on: edges where they are, a background that is never read, honest deviations, spread."""
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.rig.frame import Frame
-from perception.calibration.registration.background import UNREAD_M, moving, see_background
 from perception.calibration.registration.fit import _jackknife  # 1000 times: a registration takes many seconds
-from perception.calibration.registration.posture import Posture, apart
-
-SIZE = 48, 64
-EDGE = 32
-
-
-def posture(rgb, depth):
-    return Posture(Frame(rgb.astype(np.uint8), depth.astype(np.float32), 0.0), np.zeros(7))
-
-
-def bar(grey, behind, sigma_px):
-    """A frame whose right half is an arm, blurred as a lens does, at 1 m before a wall at 1.5 m that is not read."""
-    rgb = np.full((*SIZE, 3), float(behind))
-    rgb[:, EDGE:] = grey
-    if sigma_px:
-        rgb = cv2.GaussianBlur(rgb, (0, 0), sigma_px)
-    return posture(rgb, np.zeros(SIZE))
-
-
-@settings(max_examples=30, deadline=None)
-@given(grey=st.integers(120, 255), behind=st.integers(0, 60), sigma_px=st.sampled_from([0.0, 0.5, 1.0]))
-def test_a_blurred_edge_is_seen_where_it_is_whatever_the_contrast(grey, behind, sigma_px):
-    empty = posture(np.full((*SIZE, 3), behind), np.zeros(SIZE))
-    evidence = see_background([empty] * 4).evidence(bar(grey, behind, sigma_px))
-    np.testing.assert_array_equal(evidence[24, 8:EDGE] < 0, True)
-    np.testing.assert_array_equal(evidence[24, EDGE : EDGE + 24] > 0, True)
-
-
-def test_what_is_read_where_nothing_was_read_before_moves():
-    nothing, there = np.zeros(SIZE), np.zeros(SIZE)
-    there[10:40, 20:40] = 1.0
-    grey = np.full((*SIZE, 3), 100)
-    postures = [posture(grey, nothing)] * 3 + [posture(grey, there)]
-    background = see_background(postures)
-    assert np.all(background.depth == UNREAD_M)
-    np.testing.assert_array_equal(moving(background, postures[-1]), there > 0)
-    assert not moving(background, postures[0]).any()
+from perception.calibration.registration.posture import apart
 
 
 @settings(max_examples=5, deadline=None)

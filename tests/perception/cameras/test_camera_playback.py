@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from datasets.common.errors import DataError, DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
-from datasets.store.recording import RecordingWriter
 from perception.cameras.camera import RecordingEnded
 from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense.recording import RealSenseRecording
@@ -146,33 +144,6 @@ def test_a_file_that_is_no_recording_is_refused_in_one_line(tmp_path, rig, conte
         camera.connect()
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
-
-
-@pytest.fixture
-def run(tmp_path, rig) -> Path:
-    """A recorded run of five steps, the second of which used the first one's frame again."""
-    rng = np.random.default_rng(0)
-    writer = RecordingWriter(str(tmp_path / "runs"), "first", rig)
-    for step, time_s in enumerate((100.0, 100.0, 100.2, 100.3, 100.4)):
-        rgb = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
-        rgb[0, 0] = step
-        depth = np.full((480, 640), 1.25, np.float32)
-        writer.append(Frame(rgb, depth, time_s), {"intrinsics": [612.0, 613.0, 321.0, 241.0]})
-    writer.close()
-    return tmp_path / "runs" / "first"
-
-
-def test_a_recorded_run_is_played_with_its_own_intrinsics(run: Path, rig) -> None:
-    with PlaybackCamera(lambda: open_recording(run, rig.camera, CameraParams())) as camera:
-        assert camera.intrinsics == Intrinsics(640, 480, 612.0, 613.0, 321.0, 241.0)
-        frames = everything(camera)
-    assert [int(frame.rgb[0, 0, 0]) for frame in frames] == [0, 2, 3, 4]
-    assert all(np.all(frame.depth == np.float32(1.25)) for frame in frames)
-
-
-def test_a_run_of_another_size_is_refused(run: Path) -> None:
-    with pytest.raises(DataError, match="images are 640x480 px, the rig's 3x2"):
-        open_recording(run, TINY, CameraParams())
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.db3", "nothing.avi", "."])

@@ -5,8 +5,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 
@@ -17,89 +15,18 @@ from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics, invert, project, transform
 from datasets.rig.rig import Rig
 from datasets.scene.photographer import Photographer
-from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
-from datasets.scene.scene import Scene, SceneSampler
+from datasets.scene.scene import Scene
 from perception.estimator.estimator import DESCRIPTION, FURTHER_GRAPHS, GRAPHS, PARAFOVEA, PositionEstimator
-from perception.evaluation.corruptions import KINDS, confidently_wrong, corrupted_photograph
 from perception.evaluation.package import pack
 from perception.evaluation.predictions import SceneCamera
-from perception.networks.locator import Locator, LookSettings, graph, zero_inputs
+from perception.networks.locator import Locator, LookSettings
 
 MODEL = Path("models/estimator")
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An estimator of small, untrained networks."""
-    torch.manual_seed(0)
-    rig = Rig.load()
-    folder = tmp_path_factory.mktemp("estimator")
-    looks = {
-        name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
-        for name in GRAPHS
-    }
-    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in GRAPHS}, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def photographer() -> Photographer:
-    return Photographer(Rig.load())
-
-
-@pytest.fixture(scope="module")
-def scenes() -> list[Scene]:
-    plain = LookRandomization(wild_arm=0, occluder=0)
-    sampler = SceneSampler(Rig.load(), Randomization(camera=CameraRandomization(), look=plain, depth_noise=(1, 1)))
-    return [sampler.sample(seed) for seed in range(100, 112)]
 
 
 def frame(rig: Rig) -> Frame:
     size = (rig.camera.height, rig.camera.width)
     return Frame(np.zeros((*size, 3), np.uint8), np.full(size, 1.1, np.float32), 0.0)
-
-
-@pytest.mark.parametrize("look", [*GRAPHS])
-def test_the_exported_graph_computes_what_was_trained(look: str, packed: Path) -> None:
-    torch.manual_seed(0)
-    rig = Rig.load()
-    looks = [
-        Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig)).eval()  # type: ignore[arg-type]
-        for name in GRAPHS
-    ]
-    locator = looks[[*GRAPHS].index(look)]
-    rng = np.random.default_rng(0)
-    inputs = zero_inputs(locator.settings)
-    inputs["rgb"] = torch.tensor(rng.integers(0, 256, inputs["rgb"].shape, dtype=np.uint8))
-    inputs["depth"] = torch.tensor(rng.uniform(0.9, 1.1, inputs["depth"].shape).astype(np.float32))
-    session = onnxruntime.InferenceSession(str(packed / f"{look}.onnx"))
-    found = session.run(["xyz", "sigma"], {name: tensor.numpy() for name, tensor in inputs.items()})
-    with torch.no_grad():
-        expected = graph(locator)(*inputs.values())
-    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
-    np.testing.assert_allclose(found[1], expected[1], rtol=1e-4)
-
-
-def test_graphs_carry_their_weights_and_no_trace_of_the_machine(packed: Path) -> None:
-    assert {path.name for path in packed.iterdir()} == {*GRAPHS.values(), DESCRIPTION}
-    for path in packed.glob("*.onnx"):
-        model = onnx.load(path, load_external_data=False)
-        assert not any(tensor.external_data for tensor in model.graph.initializer)
-        assert not model.metadata_props
-        assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
-        assert b".py" not in path.read_bytes()
-
-
-def test_the_same_weights_give_the_same_bytes(packed: Path, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    rig = Rig.load()
-    looks = {
-        name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
-        for name in GRAPHS
-    }
-    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in GRAPHS}, tmp_path)
-    for name in (*GRAPHS.values(), DESCRIPTION):
-        assert (tmp_path / name).read_bytes() == (packed / name).read_bytes()
 
 
 def test_a_look_between_glance_and_fovea_chooses_where_the_fovea_looks(
@@ -204,15 +131,3 @@ def test_the_committed_model_sees_the_tcp_in_whole_frames_and_in_windows(
         windows.append(estimator.locate(camera, scene.t_base_camera_told, scene.intrinsics).fovea.xyz - scene.tcp)
     assert np.median(np.linalg.norm(whole, axis=1)) < 0.008
     assert np.median(np.linalg.norm(windows, axis=1)) < 0.008
-
-
-def test_the_committed_model_is_unsure_of_corrupted_frames(photographer: Photographer, scenes: list[Scene]) -> None:
-    estimator = PositionEstimator.load(MODEL)
-    errors, sigmas = [], []
-    for index, scene in enumerate(scenes):
-        photograph = corrupted_photograph(photographer, scene, KINDS[index % len(KINDS)], index)
-        found = estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
-        errors.append(found.xyz - scene.tcp)
-        sigmas.append(found.sigma)
-    assert np.all(np.isfinite(sigmas))
-    assert confidently_wrong(np.array(errors), np.array(sigmas)) == 0

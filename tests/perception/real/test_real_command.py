@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.common.errors import ConfigError
 from perception import evaluate
 from perception.calibration.registration.fit import Model
 from perception.real.__main__ import VARIABLE, main
 from perception.real.frames import RealFrames
 from perception.real.likeness import compare, summary
-from perception.real.overlays import require_private
 
 ROOT = Path(__file__).parents[3]
 REASON = f"{VARIABLE} names no folder of real frames"
@@ -80,16 +78,6 @@ def test_bad_arguments_are_refused_in_one_sentence(capsys, monkeypatch, tmp_path
 
 def test_an_estimator_that_is_not_there_is_refused(capsys, folder, tmp_path):
     assert "no such model file" in refused(capsys, f"--frames={folder}", f"--estimator={tmp_path}", "--quiet")
-
-
-def test_overlays_are_never_written_into_a_repository(tmp_path):
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    with pytest.raises(ConfigError, match="does not ignore it"):
-        require_private(tmp_path / "look")
-    (tmp_path / ".gitignore").write_text("/look/\n")
-    require_private(tmp_path / "look")
-    with pytest.raises(ConfigError, match="does not ignore it"):
-        require_private(tmp_path / "other")
 
 
 def test_the_project_s_own_repository_takes_no_overlays(capsys, folder):

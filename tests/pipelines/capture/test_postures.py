@@ -13,9 +13,7 @@ from control.arms.xarm.turning import MAX_TURN_RAD, turning_way
 from control.clearance.arm_clearance import ArmClearance
 from control.clearance.params import Obstacle
 from datasets.arm.kinematics import Kinematics
-from datasets.common.errors import ConfigError, SafetyStop
-from datasets.rig.rig import Box
-from pipelines.capture.coverage import draw_coverage
+from datasets.common.errors import ConfigError
 from pipelines.capture.postures import LinkPlaces, choose_postures
 
 
@@ -75,31 +73,3 @@ def test_a_site_without_room_for_postures_is_refused(rig, fence):
     narrow = replace(fence, low_m=fence.high_m - 0.03)
     with pytest.raises(ConfigError, match="make keep_within larger"):
         choose_postures(rig, narrow, ArmClearance(rig), 5, 0)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ([1.2, 0, 0, 0, 0, 0, 1.2], "outside the fence"),
-        ([0, 0, 0, 0, 0, 0, 0.5], "turn the tool"),
-        ([0, 0, 0, 9.0, 0, 0, 0], "joints' limits"),
-        ([np.nan] * 7, "not seven numbers"),
-    ],
-)
-def test_a_turn_that_leaves_its_bounds_is_refused(rig, fence, change, words):
-    home = np.array(rig.home_joints_rad)
-    with pytest.raises(SafetyStop, match=words):
-        turning_way(fence, Kinematics(), home, home + change)
-
-
-def test_the_way_is_the_tcp_s(rig, fence):
-    home, kinematics = np.array(rig.home_joints_rad), Kinematics()
-    end = home + np.array([0.1, 0, 0, 0, 0, 0, 0.1])
-    way = turning_way(fence, kinematics, home, end)
-    np.testing.assert_allclose(way[[0, -1]], [kinematics.tcp(home), kinematics.tcp(end)])
-
-
-def test_the_picture_of_the_coverage_is_drawn(fence, plan, tmp_path):
-    boxes = {"post": Box((0.3, 0.4), (0.2, 0.3), (0.0, 1.0))}
-    draw_coverage(plan, np.arange(12) < 5, fence, boxes, tmp_path / "new" / "coverage.png")
-    assert (tmp_path / "new" / "coverage.png").read_bytes().startswith(b"\x89PNG")

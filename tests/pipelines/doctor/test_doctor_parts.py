@@ -1,13 +1,10 @@
 """What is found of disk, camera and controller, and of processes that end badly."""
 
-import shutil
-from types import SimpleNamespace
-
 import pytest
 
 from control.arms.xarm.wire.sdk import close_apis, open_api
-from pipelines.doctor import camera, controller, machine
-from pipelines.doctor.finding import Broken, Finding, State, findings_of, look_apart, private
+from pipelines.doctor import camera, controller
+from pipelines.doctor.finding import Broken, State
 from pipelines.twin.controller.controller import CONTROL_PORT, XARM_CONTROL_PORT, ControllerTwin
 from pipelines.twin.controller.protocol import Register
 from pipelines.twin.settings import TwinParams
@@ -16,59 +13,6 @@ from pipelines.twin.twin import Twin
 
 def by_item(findings):
     return {finding.item: finding for finding in findings}
-
-
-def test_a_look_apart_gives_the_last_line():
-    assert look_apart(["-c", "print('noise'); print('{\"a\": 1}')"], 30) == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("code", "timeout_s", "told"),
-    [
-        ("import os; os.kill(os.getpid(), 11)", 30, "SIGSEGV"),
-        ("import signal; signal.pause()", 0.5, "did not finish within 0.5 s"),
-        ("raise OSError('no driver')", 30, "OSError: no driver"),
-        ("raise SystemExit(4)", 30, "exit code 4"),
-    ],
-)
-def test_a_look_apart_that_ends_badly_says_how(code, timeout_s, told):
-    with pytest.raises(Broken, match=told):
-        look_apart(["-c", code], timeout_s)
-
-
-def test_a_look_that_raises_is_a_fault_after_what_it_found():
-    def look():
-        yield Finding("one", State.OK, "good")
-        raise RuntimeError("gone")
-
-    one, fault = findings_of("thing", look, "mend it")
-    assert one.state is State.OK
-    assert (fault.item, fault.state, fault.found, fault.remedy) == (
-        "thing",
-        State.FAULT,
-        "RuntimeError: gone",
-        "mend it",
-    )
-
-
-@pytest.mark.parametrize("folder", ["/home/clara/x", "/Users/clara/x"])
-def test_folders_of_other_users_are_shortened(folder):
-    assert private(f"cannot open {folder}\nat all") == "cannot open ~/x at all"
-
-
-def test_names_of_the_host_are_left_out_as_whole_words(monkeypatch):
-    monkeypatch.setattr("socket.gethostname", lambda: "ceres.lab.example")
-    assert private("on ceres.lab.example, ceres and cereson") == "on HOST, HOST and cereson"
-
-
-def test_a_full_disk_is_a_fault_with_its_remedy(monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(total=1 << 40, free=5 << 20))
-    parts = machine.parts()
-    for name in ("disk", "temporary files"):
-        found = parts[name]()
-        assert found.state is State.FAULT
-        assert found.found == "0.0 GB free"
-        assert found.remedy.startswith("free 1 GB or more")
 
 
 def described(**changes):

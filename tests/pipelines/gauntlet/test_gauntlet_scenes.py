@@ -1,15 +1,11 @@
 """What the gaps do to scenes, pictures and arms."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams
-from control.task.rendered import EpisodeScenes, RenderedParams
-from datasets.common.errors import ConfigError
-from datasets.scene.depth_sensor import NO_ERROR
+from control.task.rendered import RenderedParams
 from perception.estimator.estimate import PositionEstimate
 from pipelines.gauntlet.gap_env import GapEnv
 from pipelines.gauntlet.gaps import Gap
@@ -63,44 +59,6 @@ def test_holes_take_the_share_of_depth_and_lie_at_the_same_place_in_every_window
         assert rgb.any()
         scenes.close()
     assert lost[1] - lost[0] * 0.7 == pytest.approx(0.3, abs=0.06)
-
-
-def depth_off(scenes, rig, seeds=range(6)):
-    """Median and largest error of depth, m, on the glance's picture, by seed; noise and losses left out."""
-    found = []
-    for seed in seeds:
-        scenes.draw(seed)
-        scenes.scene = replace(scenes.scene, depth_noise=0.0)
-        _, read = scenes.camera(HOME)(rig.picture_window, 84)
-        scenes.scene = replace(scenes.scene, depth_error=NO_ERROR)
-        _, there = EpisodeScenes.camera(scenes, HOME)(rig.picture_window, 84)
-        near = (there > 0) & (there < 1.6)
-        found.append((np.median((read / np.maximum(there, 0.1))[near]) - 1, np.abs(read - there)[near].max()))
-    scenes.close()
-    return np.array(found)
-
-
-def test_depth_is_off_by_the_gap_s_scale_to_either_side_and_calibrated_no_more(rig):
-    gap = Gap("x", "picture", depth_scale_fraction=0.02)
-    off = depth_off(scenes_of(rig, gap), rig)[:, 0]
-    assert np.allclose(np.abs(off), 0.02, atol=0.002)
-    assert {*np.sign(off)} == {-1.0, 1.0}
-    assert np.abs(depth_off(scenes_of(rig, replace(gap, depth_calibrated=True)), rig)[:, 0]).max() < 0.003
-
-
-def test_depth_is_warped_by_the_gap_s_size_and_calibrated_by_much_less(rig):
-    gap = Gap("x", "picture", depth_warp_m=0.005)
-    off = depth_off(scenes_of(rig, gap), rig)[:, 1]
-    left = depth_off(scenes_of(rig, replace(gap, depth_calibrated=True)), rig)
-    assert (off.min() > 0.002, off.max() < 0.02) == (True, True)
-    assert np.mean(left[:, 1]) < np.mean(off)
-    assert np.abs(left[:, 0]).max() < 0.003
-
-
-@pytest.mark.parametrize("wrong", [{"depth_scale_fraction": 0.3}, {"depth_warp_m": -0.001}])
-def test_a_depth_camera_of_no_use_is_refused(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        Gap("x", "picture", **wrong)
 
 
 def test_the_bar_crosses_the_view_once(rig):

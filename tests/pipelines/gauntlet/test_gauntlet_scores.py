@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.task.episodes import Episode
-from pipelines.gauntlet.reading import tolerance
 from pipelines.gauntlet.scores import cell_metrics, compare, holm, wilson
 
 
@@ -94,9 +93,3 @@ def test_chance_is_not_significant_over_many_gaps():
 def test_only_the_same_episodes_are_compared():
     with pytest.raises(ValueError, match="same seeds"):
         compare({"g": episodes([1.0, 2.0])}, {"g": episodes([1.0, 2.0], first_seed=7)})
-
-
-def test_tolerance_lies_between_what_was_measured():
-    assert tolerance([0, 10, 30], [1.0, 1.0, 0.8]) == pytest.approx(20.0)
-    assert tolerance([0, 10, 30], [1.0, 0.95, 0.9]) == 30.0
-    assert tolerance([0, 10], [0.5, 0.4]) is None

@@ -2,16 +2,13 @@
 
 import gc
 import weakref
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from datasets.common.errors import DeviceError
-from pipelines.observers.loop_times import LoopTimes
 from pipelines.runtime.goals import run_goals
 from pipelines.runtime.stops import StopReason
-from pipelines.runtime.tick import Tick
 
 pytestmark = pytest.mark.realtime
 
@@ -55,20 +52,3 @@ def test_a_stop_on_the_last_way_home_is_a_result_of_its_own(quick, monkeypatch):
     assert "on the way home: the arm hit something" in str(results[-1].stop)
     assert len(told) == 3
     assert quick.arm.stopped_at is not None
-
-
-def test_the_loops_times_are_told_without_the_ticks():
-    times, rng = LoopTimes(0.1), np.random.default_rng(0)
-    assert str(times) == "no frame was acted on"
-    nowhere = np.zeros(3)
-    tick = Tick(goal_index=0, step=0, goal=nowhere, time_s=0.0, due_s=0.0, frame_time_s=-0.13, taken_s=0.0)
-    reactions = rng.uniform(0.005, 0.025, 5000)
-    for reaction in reactions:
-        times(replace(tick, done_s=reaction), None)
-    times(replace(tick, done_s=7.0), None)
-    times(replace(tick, held=True), None)
-    words = str(times)
-    assert words.startswith("frames 130 ms old (median); frame to command ")
-    assert words.endswith("; 1 of 5001 ticks over 100 ms")
-    told = float(words.split("99 % within ")[1].split(" ms")[0])
-    assert told == pytest.approx(1e3 * np.percentile(reactions, 99), abs=0.21)

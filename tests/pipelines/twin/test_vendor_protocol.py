@@ -86,11 +86,6 @@ SDK_SENDS = {
 """Requests of the SDK that are longer than described, and why."""
 
 
-@pytest.fixture
-def firmware(rig: Rig, clock) -> Firmware:
-    return Firmware(np.array(rig.home_joints_rad), clock, "v2.5.0", rig.tool.tcp_offset_m)
-
-
 def ask(firmware: Firmware, register: int, parameters: bytes = b"") -> bytes:
     (request,) = [Request(1, 2, register, parameters)]
     reply = request.reply(*answer(firmware, request))

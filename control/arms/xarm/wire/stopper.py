@@ -29,7 +29,8 @@ class Order:
 class Stopper:
     """Sends the stop of one connection from a thread of its own, so that a stop needs neither a new one nor a lock.
 
-    A connection that hangs keeps its thread, and nobody else. Should the thread be gone, the caller sends.
+    A connection that hangs keeps its thread, and nobody else. Should the thread be gone, or about to end, the caller
+    sends.
 
     Args:
         send: the call that stops, which returns the SDK's code.
@@ -41,6 +42,7 @@ class Stopper:
     def __init__(self, send: Callable[[], int]) -> None:
         self._send = send
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True, name="xarm stopper")
         try:
             self._thread.start()
@@ -51,12 +53,14 @@ class Stopper:
         """Send it; returns at once."""
         order = Order()
         self._orders.put(order)
-        if not self._thread.is_alive():
+        # Read after the order was put: what is put behind the end is seen by nobody else.
+        if self._closed or not self._thread.is_alive():
             self._carry_out(order)
         return order
 
     def close(self) -> None:
         """End the thread once its last stop is out, without waiting for it."""
+        self._closed = True
         self._orders.put(None)
 
     def _run(self) -> None:

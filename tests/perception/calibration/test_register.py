@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from datasets.arm.kinematics import Kinematics
-from datasets.rig.frame import Frame
 from perception.calibration.registration.doubts import camera_motion_px
 from perception.calibration.registration.fit import UNKNOWNS, Model
 from perception.calibration.registration.motion import displacement, moved, places, standard_deviation
 from perception.calibration.registration.posture import Posture
 from perception.calibration.registration.register import register
-from perception.calibration.registration.result import CalibrationError, Cause, warp_waves
+from perception.calibration.registration.result import CalibrationError, Cause
 from pipelines.twin.hidden.captures import Spoil, hidden_captures, spoiled
 
 SEED = 7
@@ -133,15 +132,6 @@ def test_motion_of_the_camera_is_told_in_pixels(fine):
     shifted = replace(frame, rgb=np.roll(frame.rgb, 2, axis=1))
     postures = [Posture(each, np.zeros(7)) for each in (frame, frame, shifted)]
     np.testing.assert_allclose(camera_motion_px(postures), [0, 0, 2], atol=0.1)
-
-
-def test_a_blank_picture_tells_no_motion():
-    frame = Frame(np.zeros((48, 64, 3), np.uint8), np.ones((48, 64), np.float32), 0.0)
-    assert not camera_motion_px([Posture(frame, np.zeros(7))] * 3).any()
-
-
-def test_the_warp_s_functions_stay_within_one():
-    assert np.abs(warp_waves(48, 64)).max() <= 1 + 1e-12
 
 
 def test_a_step_of_nothing_changes_nothing(fine):

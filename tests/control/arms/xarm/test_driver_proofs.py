@@ -6,17 +6,16 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from control.arms.fence import Fence
-from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
+from control.arms.joint_band import JointBand
 from control.arms.params import ArmParams
 from control.arms.xarm import driver, setup
 from control.arms.xarm.driver import XArm
-from control.arms.xarm.report_proof import MAX_TURN_RAD, ReportProof
+from control.arms.xarm.report_proof import MAX_TURN_RAD
 from control.arms.xarm.wire.sdk import close_apis, open_api, wait_until
 from control.clearance.arm_clearance import ArmClearance
 from control.policies.policy import Observation
@@ -170,76 +169,6 @@ def test_an_arm_that_rests_for_long_and_then_moves_is_not_stale(arm: XArm) -> No
     assert arm.fault is None
 
 
-def stepping(xyz: np.ndarray, joints: np.ndarray) -> tuple[list[float], list[float]]:
-    return [*(xyz * 1000).tolist(), np.pi, 0.0, 0.0], joints.tolist()
-
-
-@pytest.fixture
-def proof() -> ReportProof:
-    return ReportProof(0.172, 0.25, 0.3)
-
-
-@pytest.fixture
-def home(rig: Rig) -> tuple[np.ndarray, np.ndarray]:
-    joints = np.asarray(rig.home_joints_rad)
-    return np.asarray(Kinematics().tcp(joints)), joints
-
-
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("index", range(13))
-def test_one_number_that_is_none_is_enough(proof: ReportProof, home, number: float, index: int) -> None:  # type: ignore[no-untyped-def]
-    pose, joints = stepping(*home)
-    raw = [*pose, *joints]
-    raw[index] = number
-    told = SimpleNamespace(actual_tcp_pose=raw[:6], actual_joint_angle=raw[6:])
-    proof.look(0.0, pose, joints, told)
-    assert proof.fault is not None
-    assert "not a number" in proof.fault
-
-
-@pytest.mark.parametrize("offset_m", [0.0, 0.009, 0.016, 0.1])
-def test_the_tolerance_is_that_of_connecting_and_what_lag_explains(proof: ReportProof, home, offset_m: float) -> None:  # type: ignore[no-untyped-def]
-    xyz, joints = home
-    proof.look(0.0, *stepping(xyz + np.array([0, 0, offset_m]), joints), None)
-    assert (proof.fault is not None) == (offset_m > 0.015)
-
-
-@pytest.mark.parametrize(("roll", "pitch", "yaw"), [(0.4, 0, 0), (0, 0.4, 0), (0, 0, 0.4), (0.3, 0.3, 0), (0, 0, -0.4)])
-def test_a_tool_that_leans_or_turns_too_far_is_a_fault(proof: ReportProof, home, roll, pitch, yaw) -> None:  # type: ignore[no-untyped-def]
-    pose, joints = stepping(*home)
-    proof.look(0.0, [*pose[:3], np.pi - roll, pitch, yaw], joints, None)
-    assert proof.fault is not None
-    assert "deg" in proof.fault
-
-
-def test_another_branch_is_a_fault_though_its_tool_stands_as_it_should(proof: ReportProof, home, rig: Rig) -> None:  # type: ignore[no-untyped-def]
-    """Shoulder turned round, upper arm leant back: the very same pose of everything from the elbow on."""
-    xyz, joints = home
-    flipped = joints * [1, -1, 1, 1, 1, 1, 1] + [np.pi, 0, -np.pi, 0, 0, 0, 0]
-    np.testing.assert_allclose(Kinematics().tcp_pose(flipped), Kinematics().tcp_pose(joints), atol=1e-9)
-    proof.look(0.0, *stepping(xyz, flipped), None)
-    assert proof.fault is None
-    proof.band = needed_band(rig, Fence.from_rig(rig)).widened(BAND_MARGIN_RAD)
-    proof.look(0.01, *stepping(xyz, joints), None)
-    assert proof.fault is None
-    proof.look(0.02, *stepping(xyz, flipped), None)
-    assert re.search(
-        r"joint band of its motion: joint1 180\.0 deg \(not in .*, joint3 -180\.0 deg \(not in", str(proof.fault)
-    )
-
-
-@pytest.mark.parametrize("joint", range(7))
-@pytest.mark.parametrize("side", [-1, 1])
-def test_every_joint_is_held_on_both_sides(proof: ReportProof, home, joint: int, side: int) -> None:  # type: ignore[no-untyped-def]
-    _, joints = home
-    turn = np.eye(7)[joint] * side * 0.01
-    for part, stops in ((0.9, False), (1.1, True)):
-        proof.band = JointBand(joints - 0.01, joints + 0.01)
-        turned = joints + part * turn
-        proof.look(0.0, *stepping(np.asarray(Kinematics().tcp(turned)), turned), None)
-        assert (f"joint{joint + 1} " in str(proof.fault)) == stops
-
-
 def reached_corner(rig: Rig, corner: np.ndarray) -> np.ndarray:
     """A corner of the fence, or the first point on the line from it to home that a goal may lie at."""
     clearance = ArmClearance(rig)
@@ -269,32 +198,6 @@ def test_no_honest_run_leaves_its_joint_band(rig: Rig, mode: str, yaw_deg: float
                 sent = arm.move(policy.act(Observation(estimate, goal, sent)))
             assert np.linalg.norm(arm.tcp - goal) < 0.02
         assert arm.fault is None
-
-
-@pytest.mark.parametrize("away_m", [0.0, 0.004, 0.03])
-@pytest.mark.parametrize("changes", [False, True])
-def test_a_pose_that_repeats_is_stale_only_where_the_arm_should_move(proof, home, away_m, changes) -> None:  # type: ignore[no-untyped-def]
-    xyz, joints = home
-    proof.target = xyz + np.array([away_m, 0, 0])
-    for report in range(100):
-        jitter = 1e-6 * (report % 2) * changes
-        proof.look(report * 0.01, *stepping(xyz + np.array([0, 0, jitter]), joints), None)
-    assert (proof.fault is not None) == (away_m > 0.005 and not changes)
-
-
-def test_old_reports_read_at_once_are_not_stale(proof, home) -> None:  # type: ignore[no-untyped-def]
-    xyz, joints = home
-    proof.target = xyz + np.array([0.05, 0, 0])
-    for report in range(60):  # half a second of them, after this process was held up
-        proof.look(1e-4 * report, *stepping(xyz, joints), None)
-    assert proof.fault is None
-
-
-def test_a_report_that_cannot_be_judged_is_a_fault(proof: ReportProof, home) -> None:  # type: ignore[no-untyped-def]
-    pose, joints = stepping(*home)
-    proof.look(0.0, pose, joints[:5], None)
-    assert proof.fault is not None
-    assert "could not be judged" in proof.fault
 
 
 def connect_and_move(arm: XArm) -> None:

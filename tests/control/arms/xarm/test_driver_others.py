@@ -121,18 +121,6 @@ def test_following_at_full_speed_through_a_stall_is_no_lag(twin: ControllerTwin,
     assert 0.03 < max(lags) < 0.8 * _MAX_LAG_STEPS * rig.max_displacement_m
 
 
-def test_a_stop_whose_reply_is_late_is_confirmed_by_the_reports(
-    twin: ControllerTwin, rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with XArm(twin.host, rig) as arm:
-        arm.move(np.array([0.0, 0.02, 0.0]))
-        monkeypatch.setattr("pipelines.twin.controller.faults.SLOW_S", 0.12)
-        twin.inject("slow")
-        assert arm.stop()
-        assert twin.firmware.state == STOPPED
-        assert not [event for _, event in arm.events if "NOT confirmed" in event]
-
-
 @pytest.mark.parametrize("turn_deg", [172, 60, -60, 21])
 def test_a_wrist_turned_far_from_homes_is_refused(rig: Rig, turn_deg: int) -> None:
     turned = np.array(rig.home_joints_rad)
@@ -165,23 +153,6 @@ def test_a_posture_is_not_taken_past_the_fence(twin: ControllerTwin, rig: Rig) -
     with XArm(twin.host, narrow) as arm, pytest.raises(SafetyStop, match="turning it back would leave the fence"):
         arm._take_posture(lower)  # as homing does: take_posture looks for the fence before
     assert Register.MOVE_JOINT not in {request.register for _, request in twin.log}
-
-
-def test_a_connection_made_after_it_was_given_up_is_closed(
-    twin: ControllerTwin, rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect = sdk.load_sdk().connect
-
-    def late(api: object) -> None:
-        time.sleep(0.3)  # longer than is waited for
-        connect(api)
-
-    monkeypatch.setattr(sdk.load_sdk(), "connect", late)
-    monkeypatch.setattr(sdk, "CONNECT_TIMEOUT_S", 0.1)
-    with pytest.raises(DeviceError, match="no xArm controller answers"):
-        sdk.open_api(twin.host, "real")
-    assert sdk.wait_until(lambda: any(request.register == Register.GET_VERSION for _, request in twin.log), 3.0)
-    assert sdk.wait_until(lambda: twin.clients == [], 5.0)
 
 
 def test_a_frame_from_before_the_tool_was_set_is_compared_with_the_arm_as_it_stood(

@@ -1,7 +1,5 @@
 """What a stop is: it goes out before anything is asked, needs no new thread, and is confirmed by what the arm does."""
 
-import gc
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +10,6 @@ import pytest
 from control.arms.params import ArmParams
 from control.arms.xarm.driver import XArm
 from control.arms.xarm.wire.sdk import wait_until
-from control.arms.xarm.wire.stopper import RestReports, Stopper
 from datasets.common.errors import DeviceError
 from datasets.common.suspension import Suspension
 from datasets.rig.rig import Rig
@@ -210,65 +207,18 @@ def test_a_computer_that_slept_stops_the_arm(arm: XArm, twin: ControllerTwin) ->
     assert "the computer slept for 1.5 s" in str(arm.fault)
 
 
-JOINTS = np.zeros(7)
-
-
-@pytest.mark.parametrize(
-    ("reports", "rests"),
-    [
-        ([(1.01, STOPPED, 0.0), (1.02, STOPPED, 0.0)], True),
-        ([(1.01, STOPPED, 0.0), (1.02, STOPPED, 1e-5)], True),
-        ([(1.01, STOPPED, 0.0), (1.02, STOPPED, 1e-3)], False),  # still braking
-        ([(1.01, READY, 0.0), (1.02, READY, 0.0)], False),
-        ([(1.01, STOPPED, 0.0), (1.02, READY, 0.0)], False),
-        ([(1.01, READY, 0.0), (1.02, STOPPED, 0.0)], False),
-        ([(0.98, STOPPED, 0.0), (0.99, STOPPED, 0.0)], False),  # of before the stop
-        ([(0.99, STOPPED, 0.0), (1.01, STOPPED, 0.0)], False),
-        ([(1.01, STOPPED, 0.0), (1.012, STOPPED, 0.0)], False),  # too near to each other to tell
-        ([(1.01, STOPPED, 0.0)], False),
-        ([], False),
-    ],
-)
-def test_two_later_reports_of_an_arm_at_rest_confirm(reports: list[tuple[float, int, float]], rests: bool) -> None:
-    seen = RestReports()
-    for time_s, state, turned in reports:
-        seen.add(time_s, state, JOINTS + turned)
-    assert (seen.rest_since(1.0) is not None) is rests
-
-
-def test_a_report_that_comes_while_others_are_read_disturbs_no_reader(request: pytest.FixtureRequest) -> None:
-    """The collector may run amid any line, and another thread with it: here it brings a report each time it starts."""
-    seen, thresholds, moments = RestReports(), gc.get_threshold(), itertools.count(step=0.01)
-
-    def report(phase: str, info: dict[str, int]) -> None:
-        seen.add(next(moments), STOPPED, JOINTS)
-
-    for _ in range(100):
-        report("", {})
-    request.addfinalizer(lambda: gc.callbacks.remove(report))
-    request.addfinalizer(lambda: gc.set_threshold(*thresholds))
-    gc.callbacks.append(report)
-    gc.set_threshold(1)
-    for _ in range(10):
-        assert seen.rest_since(0.0) is not None
-        assert seen.gone_from(JOINTS, 0.0) == ""
-
-
-def test_what_the_sdk_raises_leaves_the_stopper_at_work() -> None:
-    answers = iter([ValueError("broken"), 0])
-
-    def send() -> int:
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    stopper = Stopper(send)
-    first, second = stopper.stop(), stopper.stop()
-    assert wait_until(lambda: second.code == 0, 1.0)
-    assert first.code is None
-    stopper.close()
-
-
 def test_the_deadlines_leave_the_second_connection_its_turn() -> None:
     assert 2 * ArmParams().stop_timeout_s < MOST_S
+
+
+@pytest.mark.realtime
+def test_a_stop_whose_reply_is_late_is_confirmed_by_the_reports(
+    twin: ControllerTwin, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with XArm(twin.host, rig) as arm:
+        arm.move(np.array([0.0, 0.02, 0.0]))
+        monkeypatch.setattr("pipelines.twin.controller.faults.SLOW_S", 0.12)
+        twin.inject("slow")
+        assert arm.stop()
+        assert twin.firmware.state == STOPPED
+        assert not [event for _, event in arm.events if "NOT confirmed" in event]

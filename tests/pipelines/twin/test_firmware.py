@@ -1,4 +1,4 @@
-"""How the emulated arm moves, by a clock turned by hand: limits, interruption, errors, and where it was."""
+"""The emulated controller's mind, by a clock turned by hand: modes, states, limits, interruption and errors."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ from datasets.rig.rig import Rig
 from pipelines.twin.controller.connections import Connections
 from pipelines.twin.controller.faults import STRAY_SPEED_RAD_S, STRAYS, ControllerFaults
 from pipelines.twin.controller.firmware import LEAD_S, MOVING, ONLINE_LINE, POSITION, STOPPED, VELOCITY, Firmware
-from pipelines.twin.controller.motion import JointTarget, LineTarget, Motion
 from turned_clock import Clock
 
 DOWN = (np.pi, 0.0, 0.0)
@@ -79,33 +78,6 @@ def test_a_new_target_interrupts_the_old_one_in_mode_7_and_queues_in_mode_0(firm
     path = watch(firmware, clock, 3.0)
     assert path[:, 0].max() == pytest.approx(0.45, abs=1e-4)
     assert path[-1, 0] == pytest.approx(0.40, abs=1e-4)
-
-
-def test_where_it_was_can_be_asked_for_at_any_rate_of_looking(rig: Rig) -> None:
-    start = np.array(rig.home_joints_rad)
-    often, seldom = Motion(start, 0.0), Motion(start, 0.0)
-    for motion in (often, seldom):
-        motion.target = LineTarget(np.array([0.45, 0.1, 0.3]), motion.rotation, 0.25, 2.0)
-    for tick in range(1, 101):
-        often.advance(tick * 0.01)
-    seldom.advance(1.0)
-    for time_s in np.linspace(0, 1, 23):
-        np.testing.assert_allclose(often.joints_at(time_s), seldom.joints_at(time_s), atol=2e-3)
-    assert np.linalg.norm(seldom.joints_at(0.3) - seldom.joints_at(0.6)) > 0.05
-
-
-def test_joints_arrive_together_and_within_their_speed(rig: Rig) -> None:
-    motion = Motion(np.array(rig.home_joints_rad), 0.0)
-    goal = np.array(rig.home_joints_rad) + 0.2
-    motion.target = JointTarget(goal, 0.5, 2.0)
-    steps = []
-    for tick in range(1, 301):
-        motion.advance(tick * 0.01)
-        steps.append(motion.joints)
-    speeds = np.abs(np.diff(steps, axis=0)) / 0.01
-    assert speeds.max() <= 0.5 + 1e-6
-    np.testing.assert_allclose(motion.joints, goal, atol=1e-5)
-    assert not motion.is_moving
 
 
 def test_leaving_the_boundary_raises_c35_and_stops_near_it(firmware: Firmware, clock) -> None:

@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull
 import bench_clearance
 from control.clearance.arm_clearance import PLATE, ArmClearance
 from control.clearance.distance import TABLE, ArmDistance
-from control.clearance.inflation import distances, needed, official_triangles
+from control.clearance.inflation import distances, official_triangles
 from control.clearance.params import Clearance, ClearanceParams, Obstacle
 from control.clearance.shapes import Piece, arm_pieces
 from datasets.arm.kinematics import Kinematics, pointing_down
@@ -179,15 +179,6 @@ def test_the_official_meshes_lie_within_the_pieces():
         assert np.any(held, axis=0).mean() > 0.98  # an edge of 10 mm may cross from piece to piece
         corners = np.stack([distances(some[:, 0], piece) - piece.inflation_m for piece in pieces])
         assert corners.min(axis=0).max() <= 1e-5
-
-
-@official
-def test_a_piece_is_thickened_by_what_it_misses_and_no_more():
-    cube = np.stack(np.meshgrid([0, 0.1], [0, 0.1], [0, 0.1]), axis=-1).reshape(-1, 3)
-    other = cube + np.array([0.2, 0, 0])
-    triangle = np.array([[0.103, 0.05, 0.05], [0.104, 0.05, 0.05], [0.1, 0.05, 0.06]])
-    pieces = [Piece("a", 1, cube), Piece("b", 1, other)]
-    assert needed(pieces, triangle[None]) == pytest.approx([0.004, 0.0], abs=2e-4)
 
 
 @official

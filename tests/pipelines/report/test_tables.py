@@ -102,7 +102,7 @@ def test_the_calibration_is_told_with_what_it_refused(results):
         "hidden": pose,
         "hidden_with_joint_offsets": {**none, "offsets_fitted": none},
         "spoiled": {"n": 20, "refused": 19},
-        "real": {"n": 5, "halves_mm": 7.25, "halves_deg": 0.5},
+        "real": {"n": 5, "halves_mm": 7.25, "halves_worst_mm": 9.0, "halves_deg": 0.5},
         "peers": {"tcp_point_by_the_networks": none},
     }
     (results / "calibration").mkdir()
