@@ -413,6 +413,8 @@ class ControllerLink:
             self._cause_asked.set()
         if orders and wait_until(lambda: self._rests_since(began) is not None, _CONFIRM_S - (time.monotonic() - began)):
             self._stood = time.monotonic(), np.asarray(self._rests_since(began))
+            if self.proof is not None:
+                self.proof.stood()
             self.note(f"stop confirmed after {(time.monotonic() - began) * 1000:.0f} ms")
             return True
         why = ", which acknowledged it, but its reports do not show the arm stopped and at rest" if acknowledged else ""

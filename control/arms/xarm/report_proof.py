@@ -60,6 +60,10 @@ class ReportProof:
             except Exception as error:  # raised to the SDK it would be lost
                 self.fault = f"a report of the arm's position could not be judged ({type(error).__name__}: {error})"
 
+    def stood(self) -> None:
+        """The arm was seen to stop short of its target: from now on a pose that repeats is what is expected."""
+        self.target = self.target_joints = None
+
     def _find_fault(self, time_s: float, pose: Sequence[float], joints: Sequence[float], raw: Any) -> str | None:
         told = [*pose, *joints] if raw is None else [*raw.actual_joint_angle, *raw.actual_tcp_pose]
         if not all(map(math.isfinite, told)):

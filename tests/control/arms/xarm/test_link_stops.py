@@ -85,6 +85,22 @@ def test_a_confirmed_stop_is_one_of_an_arm_at_rest(arm: XArm, twin: ControllerTw
 
 
 @pytest.mark.realtime
+def test_an_arm_that_stands_since_its_stop_is_closed_without_alarm(
+    arm: XArm, twin: ControllerTwin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stands short of its target and its pose repeats to the last bit, which is no sign of stale reports."""
+    for _ in range(3):
+        arm.move(np.array([0.0, 0.02, 0.0]))
+    assert wait_until(lambda: twin.firmware.speed_m_s() > 0.05, 1.0)
+    assert arm.stop()
+    # By the driver's own judge, for as long as it would take: nothing public says what is not the matter.
+    assert not wait_until(lambda: arm._proof.is_blind, 1.0)
+    arm.disconnect()
+    assert "NOT confirmed" not in caplog.text
+    assert said(arm, "stop confirmed")
+
+
+@pytest.mark.realtime
 @pytest.mark.parametrize("moves", [True, False])
 def test_an_arm_that_goes_on_after_its_stop_is_noticed_and_stopped_once_more(
     arm: XArm, twin: ControllerTwin, moves: bool

@@ -98,6 +98,16 @@ def test_a_pose_that_repeats_is_stale_only_where_the_arm_should_move(proof, home
     assert (proof.fault is not None) == (away_m > 0.005 and not changes)
 
 
+def test_a_pose_that_repeats_once_the_arm_was_seen_to_stop_is_no_fault(proof: ReportProof, home) -> None:  # type: ignore[no-untyped-def]
+    pose, angles = stepping(*home)
+    proof.target = home[0] + [0.0, 0.03, 0.0]
+    proof.stood()
+    for tick in range(300):
+        proof.look(0.01 * tick, pose, angles, None)
+    assert proof.fault is None
+    assert not proof.is_blind
+
+
 def test_old_reports_read_at_once_are_not_stale(proof, home) -> None:  # type: ignore[no-untyped-def]
     xyz, joints = home
     proof.target = xyz + np.array([0.05, 0, 0])
