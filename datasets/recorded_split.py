@@ -6,7 +6,6 @@
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +16,7 @@ from datasets.common.cli import CommandParser, command_line, require_writable_fo
 from datasets.common.cli import seed as a_seed
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError, DataError
-from datasets.generation.splits import FramesParams, WindowJitter
+from datasets.generation.splits import JITTER_TIMES, FramesParams, WindowJitter
 from datasets.rig.projection import Intrinsics, invert, transform
 from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.recording import STOPPED, Recording
@@ -76,7 +75,7 @@ def cut_recordings(
         "looks": _LOOKS,
         "rig": rig.to_json(),
         "seed": seed,
-        "window_jitter": asdict(jitter),
+        "window_jitter": jitter.as_plain(),
     }
     if changed := changed_keys(url, split, description):
         raise DataError(
@@ -122,6 +121,7 @@ def _row(recording: Recording, index: int, labels: Columns, rig: Rig, miss_m: np
     point = transform(invert(own["T_base_camera"]), own["tcp"])
     windows = {
         "glance": rig.glance_window(own["T_base_camera_told"], k),
+        "parafovea": rig.parafovea_window(point, k, JITTER_TIMES["parafovea"] * miss_m * k.fx / point[2]),
         "fovea": rig.fovea_window(point, k, miss_m * k.fx / point[2]),
         "base": rig.base_window(transform(invert(own["T_base_camera"]), BASE_TARGET_M), k),
     }

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from datasets.generation.splits import SplitPlan
+from datasets.generation.splits import JITTER_TIMES, SplitPlan
 from datasets.rig.projection import Array, Window, invert, transform
 from datasets.rig.rig import BASE_TARGET_M
 from datasets.scene.depth_sensor import seen_at
@@ -16,9 +16,6 @@ from datasets.store.store import Columns, LookName, depth_to_units, schema
 _NOISE_SEED = {"glance": 0, "fovea": 1, "base": 2, "parafovea": 3}
 """The looks must not share their noise pixel by pixel."""
 _JITTER_STREAM = {"fovea": 1, "base": 2, "parafovea": 3}
-_JITTER = {"fovea": 1.0, "base": 2.0, "parafovea": 4.0}
-"""Times the fovea's: the look at the base begins where a camera that may have been knocked should see it, the parafovea
-where a glance believes a tool that it cannot tell from the rest of the arm."""
 
 
 class Drawer(Protocol):
@@ -80,7 +77,7 @@ class SceneDrawer:
         target = BASE_TARGET_M if look == "base" else scene.tcp
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_JITTER_STREAM[look],)))
         point = transform(invert(scene.t_base_camera), target)
-        miss_m = _JITTER[look] * self._plan.window_jitter.sample(rng)
+        miss_m = JITTER_TIMES[look] * self._plan.window_jitter.sample(rng)
         if look == "fovea" and (astray_m := self._plan.window_jitter.astray(rng)) is not None:
             miss_m = astray_m
         miss_px = miss_m * scene.intrinsics.fx / point[2]

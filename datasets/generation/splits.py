@@ -15,6 +15,9 @@ from datasets.rig.rig import RIG_PATH, Rig
 from datasets.scene.randomization import CameraRandomization, DepthErrorRandomization, Randomization, Range
 from datasets.store.store import LookName
 
+JITTER_TIMES: dict[LookName, float] = {"fovea": 1.0, "base": 2.0, "parafovea": 4.0}
+"""Times the fovea's jitter: the look at the base begins where a camera that may have been knocked should see it, the
+parafovea where a glance believes a tool that it cannot tell from the rest of the arm."""
 ASTRAY_M = (0.14, 0.35)
 """So far from the flange lie the parts of the wrist and the forearm that look like it."""
 
@@ -39,6 +42,13 @@ class WindowJitter(Checked):
         """Displacement ``(2,)`` m across the view, at the TCP's distance."""
         sigma = self.tail_sigma_m if rng.random() < self.tail_share else self.sigma_m
         return rng.normal(0.0, sigma, 2)
+
+    def as_plain(self) -> dict[str, float]:
+        """The values by name, without what is not used: frames from before there was such a thing fit."""
+        values = asdict(self)
+        if not self.astray_share:
+            del values["astray_share"]
+        return values
 
     def astray(self, rng: np.random.Generator) -> np.ndarray | None:
         """Displacement ``(2,)`` m of a window that lies on another part of the arm; None for most."""
@@ -141,9 +151,9 @@ class SplitPlan:
         """The plan as plain values: the attributes of the split's group."""
         values = asdict(self)
         del values["name"]
-        if not self.window_jitter.astray_share:  # as it was described before there was such a thing
-            del values["window_jitter"]["astray_share"]
-        return {**values, "rig": self.rig.to_json(), "randomization": self.randomization.as_plain()}
+        jitter = self.window_jitter.as_plain()
+        randomization = self.randomization.as_plain()
+        return {**values, "rig": self.rig.to_json(), "randomization": randomization, "window_jitter": jitter}
 
 
 @cache
