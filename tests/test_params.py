@@ -59,7 +59,6 @@ FILES = {
     "rig_flange": Rig,
     "runtime": RuntimeParams,
     "site.example": SiteParams,
-    "site_flange": SiteParams,
     "twin": TwinParams,
     "unlike": UnlikeParams,
 }

@@ -30,7 +30,7 @@ def test_coarse_estimates_lie_within_their_windows_middle_pixel_unless_at_the_ed
     assert float((estimate[:, 2] - 1.1).abs().max()) < 0.05
 
 
-def test_a_coarse_estimate_of_a_tcp_far_outside_lies_beside_the_picture_and_no_metres_away() -> None:
+def test_a_coarse_estimate_of_a_tcp_far_outside_lies_beside_the_picture() -> None:
     intrinsics, image_px = torch.tensor([[615.0, 615, 320, 240]]), torch.tensor([[640.0, 480.0]])
     window = torch.tensor([[543.5, 383.5, 96, 96]])
     for aside in ([3.0, 0.0, 0.3], [-3.0, 2.0, 0.3], [0.0, -9.0, 1.0]):

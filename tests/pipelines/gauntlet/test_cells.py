@@ -54,8 +54,9 @@ def proportional(rig, gap=NOMINAL, env=SHORT, name="p"):
 @has_models
 def test_a_cell_is_the_same_whenever_it_is_run(rig):
     cell = proportional(rig)
-    assert cell.run([7, 8]) == cell.run([7, 8])
-    assert cell.run([8]) == cell.run([7, 8])[1:]
+    # As text: an episode that never arrives holds no number there, and none of those equals another.
+    assert repr(cell.run([7, 8])) == repr(cell.run([7, 8]))
+    assert repr(cell.run([8])) == repr(cell.run([7, 8])[1:])
 
 
 def test_the_digest_changes_with_what_matters_and_not_with_names(rig):
@@ -111,7 +112,7 @@ def test_goal_arm_and_scene_are_those_of_the_seed_for_every_method(rig, image_mo
 def test_an_end_to_end_actor_moves_by_what_it_sees(rig, image_model):
     cell = replace(proportional(rig), method=Method("end_to_end", "E", str(image_model)))
     found = cell.run([3, 4])
-    assert found == cell.run([3, 4])
+    assert repr(found) == repr(cell.run([3, 4]))
     elsewhere = replace(cell, gap=Gap("x", "camera", camera={**UNNOTICED, "offset_m": 0.05})).run([3, 4])
     assert [one.final_m for one in elsewhere] != [one.final_m for one in found]
 
