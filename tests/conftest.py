@@ -21,6 +21,7 @@ from control.arms import fence as safety
 from control.arms import site
 from control.arms.fence import Fence
 from datasets.rig.rig import Rig
+from datasets.scene.photographer import Photographer
 
 settings.register_profile(
     "no chance decides", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -32,6 +33,14 @@ settings.load_profile("no chance decides")
 def rig() -> Rig:
     """The repository's own rig."""
     return Rig.load()
+
+
+@pytest.fixture(scope="module")
+def photographer(rig: Rig) -> Iterator[Photographer]:
+    """Takes pictures of scenes about the repository's own rig."""
+    photographer = Photographer(rig)
+    yield photographer
+    photographer.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ from typing import cast
 import mink
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from datasets.arm.model import ARM_JOINTS, TCP_SITE, arm_spec
 from datasets.arm.tools import ToolParams
@@ -72,6 +72,10 @@ class Kinematics:
     def tcp(self, joints_rad: ArrayLike) -> Array:
         """TCP position ``(3,)`` m in the base frame."""
         return self.tcp_pose(joints_rad)[:3, 3]
+
+    def tcps(self, joints_rad: ArrayLike) -> NDArray[np.float64]:
+        """TCP positions ``(N, 3)`` m in the base frame, at joints ``(N, 7)`` rad."""
+        return np.array([self.tcp(joints) for joints in np.asarray(joints_rad)], dtype=float)
 
     def step(
         self, joints_rad: ArrayLike, xyz_m: ArrayLike, rotation: ArrayLike | None = None, iterations: int = 1

@@ -21,7 +21,7 @@ GLANCE_UNIT_M = 0.6
 FOVEA_UNIT_M = {"parafovea": 0.3, "fovea": 0.125, "base": 0.125}
 FOVEA_DEPTH_M = {"parafovea": 0.4, "fovea": 0.15, "base": 0.15}
 """What lies farther than this from the coarse estimate, along the view, is background."""
-LANDMARKS = {"glance": ("elbow", "wrist", "axis"), "parafovea": ("wrist", "axis"), "fovea": ("axis",)}
+LANDMARKS = {"glance": ("elbow", "wrist", "axis"), "parafovea": ("wrist", "axis")}
 """Places on the arm that a look may have to find besides, as :mod:`perception.training.landmarks` describes them."""
 OFFSET_M = {"glance": 0.2, "parafovea": 0.1, "fovea": 0.1, "base": 0.1}
 """Unit of the networks' outputs: about the spread of what each look has to find."""
@@ -36,8 +36,9 @@ class LookSettings:
     """What one look's network is built from.
 
     Attributes:
-        look: ``glance`` works about a point before the camera; ``fovea`` and ``base``, about a coarse estimate of the
-            TCP and of the arm's base; all along the axes of :func:`perception.networks.preprocess.facing`.
+        look: ``glance`` works about a point before the camera; ``parafovea``, ``fovea`` and ``base``, about a coarse
+            estimate of the TCP and of the arm's base; all along the axes of
+            :func:`perception.networks.preprocess.facing`.
         backbone: see :func:`perception.networks.build_backbone`.
         channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
         size_px: of the window's picture.

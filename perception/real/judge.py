@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from datasets.arm.kinematics import Kinematics
-from datasets.arm.model import TCP_SITE, arm_spec
 from datasets.common.errors import DataError
 from datasets.rig.projection import Array, invert, transform
 from datasets.rig.rig import Rig, Tool, Workspace
@@ -78,9 +77,7 @@ def load_estimator(folder: str | Path, rig: Rig) -> PositionEstimator:
 
 def references(joints_rad: Array, tcp_offset_m: float) -> NDArray[np.float64]:
     """The TCP ``(N, 3)`` m in the base frame at joints ``(N, 7)``, ``tcp_offset_m`` along the flange's axis."""
-    kinematics, site = Kinematics(), arm_spec("own", shapes=False).site(TCP_SITE)
-    poses = np.array([kinematics.tcp_pose(joints) for joints in joints_rad])
-    return np.asarray(poses[:, :3, 3] + (tcp_offset_m - site.pos[2]) * poses[:, :3, 2], dtype=float)
+    return Kinematics(tcp_offset_m).tcps(joints_rad)
 
 
 def seen_shares(captures: Captures, pose: Array, points: Array, *, bare: bool) -> NDArray[np.float64]:

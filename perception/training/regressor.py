@@ -29,7 +29,7 @@ class Regressor(pl.LightningModule):
     """A look that learns where the TCP is and how sure it may be.
 
     Args:
-        look: ``glance``, ``fovea`` or ``base``.
+        look: ``glance``, ``parafovea``, ``fovea`` or ``base``.
         backbone: ``voting[:WIDTHxBLOCKS[+context]]``, ``conv3`` or ``timm:NAME``.
         channels: ``rgbd``, or ``rgb`` for colour alone.
         landmarks: a voting look also learns where the landmarks of its kind are (elbow, wrist, tool axis).

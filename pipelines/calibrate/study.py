@@ -148,8 +148,7 @@ class Study:
             return row | {"reason": str(error)}
         one, other = (each.t_base_camera for each in halves)
         far, turned = displacement(one, other, self._places)
-        kinematics = Kinematics(tcp_offset_m=0.0)
-        flange = np.array([kinematics.tcp(joints) for joints in captures.joints])
+        flange = Kinematics(tcp_offset_m=0.0).tcps(captures.joints)
         apart = 1e3 * np.linalg.norm(transform(other @ invert(one), flange) - flange, axis=1)
         return row | {
             "halves_mm": float(np.median(apart)),

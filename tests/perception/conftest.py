@@ -8,7 +8,6 @@ import torch
 
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.rig import Rig
-from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import CameraRandomization, LookRandomization, Randomization
 from datasets.scene.scene import Scene, SceneSampler
 from perception.estimator.estimator import GRAPHS
@@ -28,11 +27,6 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in GRAPHS}, folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def photographer() -> Photographer:
-    return Photographer(Rig.load())
 
 
 @pytest.fixture(scope="module")

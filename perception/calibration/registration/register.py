@@ -142,8 +142,7 @@ def _check_captures(captures: Captures, postures: Sequence[Posture], tool: str, 
             Cause.NO_DEPTH, f"{100 * share:.0f} % of the pixels have a reading; see python -m pipelines.doctor"
         )
     if tool == KNOWN_TOOL and np.isfinite(captures.tcp).all():
-        kinematics = Kinematics()
-        away = captures.tcp - np.array([kinematics.tcp(joints) for joints in captures.joints])
+        away = captures.tcp - Kinematics().tcps(captures.joints)
         far = float(np.median(np.linalg.norm(away, axis=1)))
         if far > MOST_TCP_M:
             raise CalibrationError(

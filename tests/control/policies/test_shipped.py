@@ -7,34 +7,13 @@ import torch as th
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.learning.export import export_actor
-from control.learning.pretrained import ControlParams
-from control.learning.trainer import make_agent
 from control.policies.policy import Observation
 from control.policies.shipped import ActorPolicy, FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams, ReachEnv
 from control.task.sources import TrueState
-from datasets.common.config import load_params
 from datasets.common.errors import ModelError
 from perception.estimator.estimate import PositionEstimate
-
-AGENT = dataclasses.replace(load_params("params/control.yaml", ControlParams).agent, hidden=16, residual_scale=0.3)
-
-
-@pytest.fixture(scope="module")
-def actor(rig):
-    agent = make_agent(ReachEnv(rig=rig), AGENT, seed=0)
-    with th.no_grad():
-        agent.actor.mu[-2].weight.normal_()
-    return agent.actor
-
-
-@pytest.fixture(scope="module")
-def folder(actor, rig, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("policy")
-    export_actor(actor, folder, rig)
-    return folder
 
 
 def observation(xyz=(0.4, 0.0, 0.2), goal=(0.45, 0.1, 0.3), command=(0.0, 0.0, 0.0)) -> Observation:

@@ -17,13 +17,6 @@ CLEAN = Randomization(depth_noise=(0, 0), camera=CameraRandomization(0.03, 2, 0.
 
 
 @pytest.fixture(scope="module")
-def photographer(rig):
-    photographer = Photographer(rig)
-    yield photographer
-    photographer.close()
-
-
-@pytest.fixture(scope="module")
 def sampler(rig) -> SceneSampler:
     return SceneSampler(rig, Randomization())
 

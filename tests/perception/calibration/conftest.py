@@ -6,7 +6,6 @@ import pytest
 from datasets.arm.kinematics import Kinematics
 from datasets.rig.frame import Frame
 from datasets.scene.appearance import sample_appearance
-from datasets.scene.photographer import Photographer
 from datasets.scene.randomization import LookRandomization
 from datasets.scene.scene import Scene
 from perception.calibration.registration.arm_view import ArmView
@@ -20,13 +19,6 @@ def view(rig):
     view = ArmView((rig.camera.width, rig.camera.height))
     yield view
     view.close()
-
-
-@pytest.fixture(scope="module")
-def photographer(rig):
-    photographer = Photographer(rig)
-    yield photographer
-    photographer.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,14 @@ import pytest
 
 from datasets.common.errors import DataError, DeviceError
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Intrinsics
 from perception.cameras.camera import RecordingEnded
 from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense.recording import RealSenseRecording
 from perception.cameras.realsense.settings import CameraParams
 from perception.cameras.run_recording import RecordedFrame
+from played import TINY, everything
 
 pytestmark = pytest.mark.realtime
-
-TINY = Intrinsics(3, 2, 3.0, 3.0, 1.0, 0.5)
 
 
 class ListRecording:
@@ -43,15 +41,6 @@ class ListRecording:
 
     def close(self) -> None:
         self.closed += 1
-
-
-def everything(camera: PlaybackCamera) -> list[Frame]:
-    found: list[Frame] = []
-    while True:
-        try:
-            found.append(camera.read())
-        except RecordingEnded:
-            return found
 
 
 def test_stepped_playback_misses_nothing_and_counts_as_taken_now() -> None:

@@ -10,21 +10,10 @@ from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Intrinsics
 from datasets.store.recording import RecordingWriter
-from perception.cameras.camera import RecordingEnded
 from perception.cameras.playback import PlaybackCamera, open_recording
 from perception.cameras.realsense.settings import CameraParams
 from perception.cameras.run_recording import RunRecording
-
-TINY = Intrinsics(3, 2, 3.0, 3.0, 1.0, 0.5)
-
-
-def everything(camera: PlaybackCamera) -> list[Frame]:
-    found: list[Frame] = []
-    while True:
-        try:
-            found.append(camera.read())
-        except RecordingEnded:
-            return found
+from played import TINY, everything
 
 
 @pytest.fixture

@@ -43,9 +43,10 @@ def test_a_parafovea_with_landmarks_answers_three_points_about_what_it_was_told(
     torch.testing.assert_close(after - before, torch.tensor([0.1, 0.2, 0.3]).expand(2, 3, 3), atol=1e-5, rtol=0)
 
 
-def test_landmarks_are_no_business_of_the_look_at_the_base() -> None:
+@pytest.mark.parametrize("look", ["fovea", "base"])
+def test_landmarks_are_no_business_of_fovea_and_base(look) -> None:
     with pytest.raises(ConfigError, match="landmarks"):
-        LookSettings("base", "voting", "rgbd", 84, landmarks=True)
+        LookSettings(look, "voting", "rgbd", 84, landmarks=True)
 
 
 SIZE = 84

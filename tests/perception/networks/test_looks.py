@@ -1,20 +1,10 @@
 """Networks of one look and their losses: what each answers with, and what it follows."""
 
 import pytest
-import torch
 
 from datasets.common.errors import ConfigError
 from perception.networks import build_backbone
-from perception.networks.preprocess import View
-
-SIZE = 84
-
-
-def view(batch: int = 2, valid: float = 1.0) -> View:
-    generator = torch.Generator().manual_seed(0)
-    image = torch.randn(batch, 7, SIZE, SIZE, generator=generator)
-    mask = torch.full((batch, 1, SIZE, SIZE), valid)
-    return View(image, torch.randn(batch, 3, SIZE, SIZE, generator=generator) * mask, mask)
+from views import SIZE, view
 
 
 @pytest.mark.parametrize("name", ["voting", "voting:16x2", "conv3", "timm:mobilenetv3_small_050"])

@@ -13,7 +13,8 @@ from perception.networks.locator import (
     graph,
     zero_inputs,
 )
-from perception.networks.preprocess import Pixels, View
+from perception.networks.preprocess import Pixels
+from views import SIZE, view
 
 
 def test_sigma_is_a_number_when_one_cell_alone_votes(tmp_path):
@@ -32,16 +33,6 @@ def test_sigma_is_a_number_when_one_cell_alone_votes(tmp_path):
     assert torch.isfinite(sigma).all()
     assert np.isfinite(exported).all()
     assert np.allclose(exported, sigma.numpy(), rtol=1e-3)
-
-
-SIZE = 84
-
-
-def view(batch: int = 2, valid: float = 1.0) -> View:
-    generator = torch.Generator().manual_seed(0)
-    image = torch.randn(batch, 7, SIZE, SIZE, generator=generator)
-    mask = torch.full((batch, 1, SIZE, SIZE), valid)
-    return View(image, torch.randn(batch, 3, SIZE, SIZE, generator=generator) * mask, mask)
 
 
 def test_the_answer_follows_the_points() -> None:
