@@ -92,7 +92,11 @@ class Renderer:
         )
 
     def render(self, t_base_camera: Array, intrinsics: Intrinsics) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Draw what the camera sees: ``rgb (H, W, 3)`` and ``depth (H, W)`` m along the optical axis, 0 beyond 8 m."""
+        """Draw what the camera sees: ``rgb (H, W, 3)`` and ``depth (H, W)`` m along the optical axis, 0 beyond 8 m.
+
+        Raises:
+            ConfigError: the image is larger than this renderer was made for.
+        """
         inverse_depth = np.empty((intrinsics.height, intrinsics.width), np.float32)
         rgb = self._draw(t_base_camera, intrinsics, inverse_depth)
         # Reversed Z: the buffer holds 1 at the near plane and 0 at the far one, linear in 1 / z.
@@ -117,6 +121,12 @@ class Renderer:
     def _draw(
         self, t_base_camera: Array, intrinsics: Intrinsics, inverse_depth: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
+        largest = self._context.offWidth, self._context.offHeight
+        if intrinsics.width > largest[0] or intrinsics.height > largest[1]:  # MuJoCo would give what lay in memory
+            raise ConfigError(
+                f"an image of {intrinsics.width}x{intrinsics.height} px is asked of a renderer of at most "
+                f"{largest[0]}x{largest[1]} px; make it with max_width_px and max_height_px"
+            )
         self._context_gl.make_current()  # another renderer of this thread may have been used since
         self._aim(t_base_camera, intrinsics)
         rgb = np.empty((intrinsics.height, intrinsics.width, 3), np.uint8)

@@ -4,7 +4,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from datasets.rig.projection import backproject, invert, project, transform
+from datasets.common.errors import ConfigError
+from datasets.rig.projection import Intrinsics, backproject, invert, project, transform
 from datasets.scene.renderer import Renderer
 
 
@@ -28,3 +29,12 @@ def test_depth_and_pixels_agree_with_a_ball_at_a_known_place(rig):
     assert nearest == pytest.approx(centre[2] - 0.02, abs=1e-3)
     surface = transform(rig.t_base_camera, backproject(np.stack([columns, rows], -1), depth[rows, columns], rig.camera))
     assert np.linalg.norm(surface - [0.42, 0.11, 0.31], axis=1) == pytest.approx(0.02, abs=2e-3)
+
+
+def test_an_image_larger_than_the_buffer_is_refused_and_not_made_up(rig):
+    renderer = Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"))
+    try:
+        with pytest.raises(ConfigError, match=r"1280x720 px is asked of a renderer of at most 640x480"):
+            renderer.render(rig.t_base_camera, Intrinsics(1280, 720, 900.0, 900.0, 639.5, 359.5))
+    finally:
+        renderer.close()
