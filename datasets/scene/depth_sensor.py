@@ -22,6 +22,9 @@ the unit tests of librealsense (``single_depth_color_640x480.bag``, f 390 px, B 
   (*assumed: depth-noise*).
 - *Flying pixels*: a patch across a depth step that finds one lies between both sides; 30 % of such pixels
   (*assumed: depth-noise*).
+- *Fattening*: a patch that holds a near edge and a wall without texture matches by the edge, so a near surface reads some
+  pixels wider than it is, in places (Scharstein and Szeliski, IJCV 47, 2002, on windows of block matching; how far, and
+  in how many places, *assumed: depth-fattening*). Only where a randomization asks for it.
 - *Never valid on black and on white gloss*: the projected pattern is absorbed or drowned; 30 % of such pixels
   (*assumed: depth-noise*).
 """
@@ -116,6 +119,7 @@ def measured_depth(
     level: float,
     error: DepthError,
     rng: np.random.Generator,
+    fattening_px: float = 0.0,
 ) -> NDArray[np.float32]:
     """A depth image ``(H, W)`` m as the sensor would give it; 0 where there is no reading.
 
@@ -126,11 +130,14 @@ def measured_depth(
         level: scales noise and losses; 0 leaves the camera's error alone, 1 is a D435 as measured.
         error: of this camera.
         rng: source of all randomness.
+        fattening_px: how far near surfaces read beyond their edges, pixels of the imager.
     """
     depth_m = _misread(depth_m, intrinsics, error)
     if level <= 0:
         return depth_m
     scale = intrinsics.fx / IMAGER_FOCAL_PX  # pixels of this image in one of the imager's
+    if fattening_px > 0:
+        depth_m = _fattened(depth_m, fattening_px * scale, _pool_index(scale), rng)
     fine = min(scale, 1.0)  # a coarse pixel holds more than its edge
     seen = depth_m > 0
     disparity: NDArray[np.float32] = (
@@ -210,6 +217,23 @@ def _edges(disparity_px: NDArray[np.float32]) -> NDArray[np.bool_]:
     """
     bend = np.abs(cv2.Laplacian(disparity_px, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE))
     return bend > EDGE_STEP_FRACTION * disparity_px
+
+
+def _fattened(
+    depth_m: NDArray[np.float32], reach_px: float, pool: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """What lies behind a nearer surface and within ``reach_px`` of it reads as that surface, in about half the places.
+
+    Places are patches as wide as the noise is correlated; their share is drawn for each picture.
+    """
+    size = 2 * round(reach_px) + 1
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    nearness = 1 / np.maximum(depth_m, _TINY_M) * (depth_m > 0)
+    nearest = cv2.dilate(nearness, disk, borderType=cv2.BORDER_REPLICATE)
+    corner = rng.integers(0, np.array(_POOL_PX) - depth_m.shape + 1)
+    patches = _crop(_noise_pool(pool), depth_m.shape, corner) > rng.uniform(-1, 1)
+    grown = patches & (nearest * (1 - EDGE_STEP_FRACTION) > nearness)
+    return np.where(grown, 1 / np.maximum(nearest, np.float32(1e-6)), depth_m).astype(np.float32, copy=False)
 
 
 def _shadow(disparity_px: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -116,7 +116,9 @@ class Photographer:
         self._arrange(scene)
         rgb, depth = self._renderer.render(scene.t_base_camera, intrinsics)
         rng = np.random.default_rng([scene.seed, noise_seed, intrinsics.width])
-        measured = measured_depth(depth, rgb, intrinsics, scene.depth_noise, scene.depth_error, rng)
+        measured = measured_depth(
+            depth, rgb, intrinsics, scene.depth_noise, scene.depth_error, rng, scene.depth_fattening_px
+        )
         return _coloured(rgb, scene, intrinsics, noise_seed), measured
 
     def _arrange(self, scene: Scene) -> None:

@@ -144,6 +144,7 @@ class Randomization(Checked):
             degree of freedom, which the controller resolves in a way of its own.
         depth_noise: level of the depth sensor's noise; 1 is a D435 as measured, 0 is clean.
         depth_error: error of the depth camera itself, at any level of noise.
+        depth_fattening_px: how far near surfaces read beyond their edges, pixels of the depth camera's imager.
         image: what the colour camera makes of the light.
         posture: "down": the tool points down, but for the tilt; "any": every joint is anywhere between its limits, the
             flange in any orientation, the arm never in itself or in the table.
@@ -156,13 +157,18 @@ class Randomization(Checked):
     elbow_rad: Annotated[float, Within(0, unit="rad")] = 0.25
     depth_noise: Annotated[Range, Within(0, rising=True)] = (0.0, 1.2)
     depth_error: DepthErrorRandomization = field(default_factory=DepthErrorRandomization)
+    depth_fattening_px: Annotated[Range, Within(0, 20, "px", rising=True)] = (0.0, 0.0)
     image: ImageRandomization = field(default_factory=ImageRandomization)
     posture: Posture = "down"
 
     def as_plain(self) -> dict[str, Any]:
         """Plain values. What version 0.2 did not know is left out where it is as it was then: its frames still fit."""
         values = asdict(self)
-        for part, name, as_it_was in ((values, "posture", "down"), (values["camera"], "outside", 0.0)):
+        for part, name, as_it_was in (
+            (values, "posture", "down"),
+            (values, "depth_fattening_px", (0.0, 0.0)),
+            (values["camera"], "outside", 0.0),
+        ):
             if part[name] == as_it_was:
                 del part[name]
         return values

@@ -44,6 +44,7 @@ class Scene:
         depth_noise: level of the depth sensor's noise.
         depth_error: of the depth camera.
         image: what the colour camera makes of the light.
+        depth_fattening_px: how far near surfaces read beyond their edges, pixels of the depth camera's imager.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class Scene:
     depth_noise: float
     depth_error: DepthError = NO_ERROR
     image: ImageFormation = IDENTITY
+    depth_fattening_px: float = 0.0
 
 
 class SceneSampler:
@@ -93,6 +95,7 @@ class SceneSampler:
             depth_noise=float(rng.uniform(*self._ranges.depth_noise)),
             depth_error=sample_depth_error(rng, self._ranges.depth_error),
             image=sample_image_formation(rng, self._ranges.image),
+            depth_fattening_px=float(rng.uniform(*self._ranges.depth_fattening_px)),
         )
 
     def _pointing_down(self, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -28,9 +28,9 @@ def flat(distance_m: float) -> np.ndarray:
     return np.full((200, 200), distance_m, np.float32)
 
 
-def measured(depth_m, rgb=GREY, level=1.0, focal_px=538.0, error=NO_ERROR, seed=0) -> np.ndarray:
+def measured(depth_m, rgb=GREY, level=1.0, focal_px=538.0, error=NO_ERROR, seed=0, fattening_px=0.0) -> np.ndarray:
     intrinsics = Intrinsics(200, 200, focal_px, focal_px, 99.5, 99.5)
-    return measured_depth(depth_m, rgb, intrinsics, level, error, np.random.default_rng(seed))
+    return measured_depth(depth_m, rgb, intrinsics, level, error, np.random.default_rng(seed), fattening_px)
 
 
 def test_without_level_and_error_nothing_changes():
@@ -72,6 +72,27 @@ def test_a_near_object_casts_its_shadow_on_its_left_only():
     width = round(538.0 * BASELINE_M * (1 / 0.8 - 1 / 1.5))
     assert (noisy[60:140, 90 - width + 1 : 89] == 0).mean() > 0.95
     assert (noisy[60:140, 112:140] > 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("focal_px", [IMAGER_FOCAL_PX, 2 * IMAGER_FOCAL_PX])
+def test_a_near_object_is_fattened_as_far_as_is_asked_and_no_farther(focal_px):
+    depth, reach = flat(1.5), round(5 * focal_px / IMAGER_FOCAL_PX)
+    depth[50:150, 80:120] = 0.8
+    near = np.stack(
+        [measured(depth, level=1e-3, focal_px=focal_px, seed=seed, fattening_px=5.0) for seed in range(20)]
+    )
+    near = (near > 0) & (near < 0.9)
+    beside = near[:, 60:140, 121 : 119 + reach].mean(axis=(1, 2))
+    assert 0.1 < beside.mean() < 0.9  # in places: more in one picture, less in another
+    assert beside.std() > 0.05
+    assert not near[:, :, 121 + reach :].any()
+    assert near[:, 60:140, 85:115].mean() > 0.98
+
+
+def test_what_nothing_nearer_borders_is_never_fattened():
+    plain, asked = (measured(flat(1.5), level=1e-3, fattening_px=fattening) for fattening in (0.0, 6.0))
+    assert abs((asked > 0).mean() - (plain > 0).mean()) < 0.01
+    assert np.abs(asked[asked > 0] - 1.5).max() < 0.02
 
 
 def test_flying_pixels_lie_between_both_sides_of_a_step():
