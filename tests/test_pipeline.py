@@ -87,7 +87,8 @@ def unfold(stage: dict) -> list[dict]:
     rows = itertools.product(*matrix.values())  # without a matrix: one, of nothing
     items = [{f"${{item.{key}}}": value for key, value in zip(matrix, row, strict=True)} for row in rows]
     if "foreach" in stage:
-        items = [{"${item}": item} for item in stage["foreach"]]
+        each = stage["foreach"]  # of a list the items, of a mapping its keys as well
+        items = [{"${key}": key, "${item}": each[key] if isinstance(each, dict) else key} for key in each]
     texts = []
     for item in items:
         text = json.dumps(stage.get("do", stage))

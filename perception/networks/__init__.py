@@ -1,4 +1,7 @@
-"""Networks that find a point in a view, by name: ``voting[:WIDTHxBLOCKS[+context]]``, ``conv3`` and ``timm:NAME``."""
+"""Networks that find a point in a view, by name.
+
+``voting[:WIDTHxBLOCKS[+context][+mode]]``, ``conv3`` and ``timm:NAME``.
+"""
 
 from torch import nn
 
@@ -28,16 +31,16 @@ def build_backbone(name: str, channels: int, size_px: int, offset_m: float, targ
     if kind == "timm" and detail:
         return RegressionNet(*timm_features(detail, channels), offset_m=offset_m)
     raise ConfigError(
-        f"backbone {name!r} is unknown; choose 'voting', 'voting:WIDTHxBLOCKS[+context]', 'conv3' or 'timm:NAME'"
+        f"backbone {name!r} is unknown; choose 'voting', 'voting:WIDTHxBLOCKS[+context][+mode]', 'conv3' or 'timm:NAME'"
     )
 
 
-def _voting_size(name: str, detail: str) -> tuple[int, int, bool]:
+def _voting_size(name: str, detail: str) -> tuple[int, int, bool, bool]:
     if not detail:
-        return 64, 3, False
-    size, plus, context = detail.partition("+")
+        return 64, 3, False, False
+    size, *more = detail.split("+")
     width, _, blocks = size.partition("x")
     positive = width.isdigit() and blocks.isdigit() and int(width) > 0 and int(blocks) > 0
-    if not positive or (plus and context != "context"):
-        raise ConfigError(f"backbone {name!r}: expected 'voting:WIDTHxBLOCKS[+context]' such as 'voting:64x3'")
-    return int(width), int(blocks), bool(plus)
+    if not positive or not {*more} <= {"context", "mode"} or len({*more}) < len(more):
+        raise ConfigError(f"backbone {name!r}: expected 'voting:WIDTHxBLOCKS[+context][+mode]' such as 'voting:64x3'")
+    return int(width), int(blocks), "context" in more, "mode" in more

@@ -1,7 +1,8 @@
 r"""A network whose cells vote for where the target is, each from the point that it sees.
 
 Cell :math:`i` sees the mean valid point :math:`\bar p_i` of its pixels and answers :math:`v_i = \bar p_i + o_i`; the
-position is the attention-weighted mean :math:`\sum_i a_i v_i`. Geometry and depth come from the point map, so the
+position is the attention-weighted mean :math:`\sum_i a_i v_i`; with ``mode``, once trained, the mean of the votes that
+agree. Geometry and depth come from the point map, so the
 network learns only which part of the arm it looks at; noise averages over the votes.
 """
 
@@ -18,6 +19,10 @@ FEWEST_VALID = 0.25
 DILATIONS = (1, 2, 4)
 WIDE_DILATIONS = (1, 2, 4, 8)
 INITIAL_LOG_SIGMA = -5.0
+MODE_BANDWIDTH, MODE_STEPS = 0.4, 5
+"""Of the search for the votes' mode: width in units of the offsets, and steps. Chosen on the flange's validation split:
+0.06 of its parafovea's answers were off by more than 60 mm as means, 0.048 as modes; half or twice the width is worse.
+"""
 
 
 class VotingNet(nn.Module):
@@ -34,10 +39,17 @@ class VotingNet(nn.Module):
     """
 
     def __init__(
-        self, channels: int, offset_m: float, targets: int, width: int, blocks: int, context: bool = False
+        self,
+        channels: int,
+        offset_m: float,
+        targets: int,
+        width: int,
+        blocks: int,
+        context: bool = False,
+        mode: bool = False,
     ) -> None:
         super().__init__()
-        self.channels, self.offset_m, self.targets = channels, offset_m, targets
+        self.channels, self.offset_m, self.targets, self.mode = channels, offset_m, targets, mode
         self.stem = nn.Sequential(_conv(channels, width // 2, stride=2), _conv(width // 2, width, stride=2))
         dilations = WIDE_DILATIONS if context else DILATIONS
         self.blocks = nn.ModuleList(_conv(width, width, dilation=dilations[i % len(dilations)]) for i in range(blocks))
@@ -68,7 +80,17 @@ class VotingNet(nn.Module):
             self._log_sigma(head, seen, attention[:, k], votes[:, k], xyz[:, k], eligible)
             for k, head in enumerate(self.sigma)
         ]
+        if self.mode and not self.training:
+            xyz = self._mode(scores, votes, xyz)
         return Answer(xyz, torch.stack(log_sigma, dim=1), votes, points, eligible, scores)
+
+    def _mode(self, scores: Tensor, votes: Tensor, xyz: Tensor) -> Tensor:
+        """Mean shift with a Gaussian kernel from ``xyz`` ``(B, K, 3)`` m (Comaniciu and Meer, PAMI 24, 2002)."""
+        width = MODE_BANDWIDTH * self.offset_m
+        for _ in range(MODE_STEPS):
+            near = (votes - xyz[..., None]).square().sum(2) / (2 * width**2)
+            xyz = (torch.softmax(scores - near, dim=-1)[:, :, None] * votes).sum(-1)
+        return xyz
 
     def _log_sigma(
         self, head: nn.Module, features: Tensor, attention: Tensor, votes: Tensor, xyz: Tensor, eligible: Tensor

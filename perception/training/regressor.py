@@ -1,12 +1,14 @@
 """Training of one look with Lightning."""
 
 import math
+import zipfile
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from datasets.common.errors import ModelError
 from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
 from perception.networks.locator import LANDMARKS, Channels, Locator, LookName, LookSettings, glance_from_camera
@@ -30,7 +32,7 @@ class Regressor(pl.LightningModule):
 
     Args:
         look: ``glance``, ``parafovea``, ``fovea`` or ``base``.
-        backbone: ``voting[:WIDTHxBLOCKS[+context]]``, ``conv3`` or ``timm:NAME``.
+        backbone: ``voting[:WIDTHxBLOCKS[+context][+mode]]``, ``conv3`` or ``timm:NAME``.
         channels: ``rgbd``, or ``rgb`` for colour alone.
         landmarks: a voting look also learns where the landmarks of its kind are (elbow, wrist, tool axis).
         rig: the rig file that the frames were drawn for.
@@ -40,6 +42,10 @@ class Regressor(pl.LightningModule):
         augment: what happens to frames on their way.
         glance_error: of the coarse estimates that the fovea is trained on, and of the directions told to the glance.
         autocast: compute in bfloat16 where this processor has instructions for it.
+        warm_start: checkpoint of another look; training starts from its weights wherever name and shape agree.
+
+    Raises:
+        ModelError: when training begins, if ``warm_start`` is missing, cut short, or does not share the first layer.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Regressor(pl.LightningModule):
         glance_error: GlanceError = GlanceError(),  # noqa: B008  (frozen)
         autocast: bool = True,
         landmarks: bool = False,
+        warm_start: str | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -63,10 +70,23 @@ class Regressor(pl.LightningModule):
         self.locator = Locator(self.settings)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.loss, self.augment, self.glance_error = loss, augment, glance_error
-        self._autocast_wanted = autocast
+        self._autocast_wanted, self._warm_start = autocast, warm_start
         self._autocast = False
         self._errors: list[Tensor] = []
         self._sigmas: list[Tensor] = []
+
+    def setup(self, stage: str) -> None:
+        """Load what ``warm_start`` gives; a resumed training's own weights are loaded after this."""
+        if stage != "fit" or self._warm_start is None:
+            return
+        if not zipfile.is_zipfile(self._warm_start):
+            raise ModelError(f"{self._warm_start}: checkpoint missing or cut short; train the look it belongs to first")
+        given = torch.load(self._warm_start, map_location="cpu", weights_only=True)["state_dict"]
+        own = self.state_dict()
+        shared = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
+        if next(iter(own)) not in shared:
+            raise ModelError(f"{self._warm_start}: its first layer is not this look's; choose a network of the same width")
+        self.load_state_dict(own | shared)
 
     def on_fit_start(self) -> None:
         """Settle the number format, and the seed of the colours."""

@@ -63,5 +63,42 @@ def test_context_reaches_every_cell_and_its_lack_does_not() -> None:
         assert bool((before[..., 0] != after[..., 0]).any()) is reached
 
 
+def test_where_cells_disagree_the_mode_is_one_of_the_places_and_the_mean_is_none() -> None:
+    net = build_backbone("voting:16x1+mode", 7, SIZE, 0.1).eval()
+    votes = torch.zeros(1, 1, 3, 9)
+    votes[..., 0, :5], votes[..., 0, 5:] = 0.3, -0.3
+    votes[..., 1, :] = torch.linspace(-0.005, 0.005, 9)
+    scores = torch.zeros(1, 1, 9)
+    mean = votes.mean(-1)
+    found = net._mode(scores, votes, mean)[0, 0]  # the law of the search itself, whatever a network votes
+    assert abs(mean[0, 0, 0]) < 0.04
+    assert abs(found[0] - 0.3) < 1e-3
+    assert abs(found[1]) < 0.004
+
+
+def test_in_training_the_answer_is_the_mean_and_in_use_the_mode() -> None:
+    answers = []
+    for name in ("voting:16x1", "voting:16x1+mode"):
+        torch.manual_seed(0)
+        net = build_backbone(name, 7, SIZE, 0.1)
+        answers.append((net.train()(view()).xyz, net.eval()(view()).xyz))
+    (mean, used_mean), (trained, mode) = answers
+    torch.testing.assert_close(trained, mean)
+    assert not torch.allclose(mode, used_mean)
+
+
+def test_the_mode_is_exported_as_it_is_computed(tmp_path) -> None:
+    torch.manual_seed(0)
+    locator = Locator(LookSettings("fovea", "voting:16x1+mode", "rgbd", 84)).eval()
+    inputs = zero_inputs(locator.settings)
+    inputs["rgb"] = torch.randint(0, 255, inputs["rgb"].shape, dtype=torch.uint8)
+    with torch.no_grad():
+        xyz, _ = graph(locator)(*inputs.values())
+    export_look(locator, tmp_path / "fovea.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "fovea.onnx", providers=["CPUExecutionProvider"])
+    (exported,) = session.run(["xyz"], {name: value.numpy() for name, value in inputs.items()})
+    assert np.allclose(exported, xyz.numpy(), atol=1e-5)
+
+
 def locator_pixels(inputs):
     return Pixels(*(inputs[name] for name in ("rgb", "depth", "columns", "rows", "intrinsics")))

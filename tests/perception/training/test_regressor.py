@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from datasets.common.errors import ModelError
 from datasets.rig.projection import transform
 from datasets.rig.rig import RIG_PATH, Rig
 from perception.training.augment import AugmentSettings
@@ -50,3 +51,33 @@ def test_the_shipped_parameter_files_are_understood() -> None:
     for path in sorted(Path("params").glob("perception_*.yaml")):
         model = yaml.safe_load(path.read_text())["model"]
         assert Regressor(**model).rig == Rig.load(model.get("rig", RIG_PATH))
+
+
+def test_a_warm_start_takes_what_agrees_and_leaves_the_rest(tmp_path) -> None:
+    torch.manual_seed(1)
+    given, path = Regressor("glance", "voting:8x2"), tmp_path / "given.ckpt"
+    torch.save({"state_dict": given.state_dict()}, path)
+    model = Regressor("parafovea", "voting:8x3", landmarks=True, warm_start=str(path))
+    fresh = {name: weights.clone() for name, weights in model.state_dict().items()}
+    model.setup("fit")
+    shared = {name for name, weights in given.state_dict().items() if fresh[name].shape == weights.shape}
+    assert {"locator.net.stem.0.0.weight", "locator.net.blocks.1.0.weight"} <= shared
+    assert {"locator.net.head.weight", "locator.net.blocks.2.0.weight"} <= fresh.keys() - shared
+    for name, weights in model.state_dict().items():
+        assert torch.equal(weights, given.state_dict()[name] if name in shared else fresh[name])
+
+
+def test_a_warm_start_is_for_training_alone(tmp_path) -> None:
+    """A checkpoint opens where the one that its training began with is no longer at hand."""
+    Regressor("glance", "voting:8x2", warm_start=str(tmp_path / "gone.ckpt")).setup("validate")
+
+
+@pytest.mark.parametrize("what", ["missing", "cut short", "another network"])
+def test_a_warm_start_that_gives_nothing_is_refused_by_name(what, tmp_path) -> None:
+    path = tmp_path / "given.ckpt"
+    if what != "missing":
+        torch.save({"state_dict": Regressor("glance", "voting:16x2").state_dict()}, path)
+    if what == "cut short":
+        path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ModelError, match=r"given\.ckpt.*(train the look|of the same width)"):
+        Regressor("fovea", "voting:8x2", warm_start=str(path)).setup("fit")
