@@ -108,8 +108,8 @@ def test_a_page_asks_for_nothing_from_elsewhere(site):
 def test_every_parameter_file_is_on_the_page_or_of_a_kind_that_is():
     same_kind = {
         "boxes",
-        "end_to_end_rgb_camera",
-        "end_to_end_rgbd",
+        *(f"end_to_end_{variant}" for variant in ("rgb_camera", "rgbd", "flat")),
+        "gauntlet_end_to_end",
         "trial",
         "twin_stalls",
         *("rig_flange", "frames_flange", "locate_flange", "site_flange"),

@@ -49,7 +49,12 @@ def draw_heat_map(metrics: Metrics, path: Path) -> None:
 
 
 def draw_camera_maps(metrics: Metrics, path: Path) -> None:
-    """Success against how far the camera was moved and turned, unnoticed: a line per method, and the grid of both."""
+    """Success against how far the camera was moved and turned, unnoticed: a line per method, and the grid of both.
+
+    Nothing where no gap moves it so.
+    """
+    if not any(any(gap.get("camera_off", ())) for gap in metrics["about"]["gaps"].values()):
+        return
     mapped = [name for name in method_names(metrics) if len(_grid(metrics, name)[0]) > 1]
     figure, every = plt.subplots(
         1, 2 + len(mapped), figsize=(5.2 + 3.4 * (1 + len(mapped)), 4.2), layout="constrained", squeeze=False
