@@ -15,7 +15,9 @@ the frames. No reference is exact, so each frame is judged twice:
 Sigma's coverage is the share of errors per axis within one and two sigma (68 and 95 % of a Gaussian's). A frame is
 confessed where its largest sigma exceeds --max-sigma: the runtime would stop there. Frames that do not show the end of
 the arm are listed, and left out of the figures. Likeness compares the drawn arm with masks and depth, by link. Onto
-frames of a bare flange the simulated gripper is drawn besides, for estimators of the gripper (semi_real).
+frames of a bare flange the simulated gripper is drawn besides, for estimators of the gripper (semi_real). The same
+pictures are also drawn in simulated rooms: what the estimator errs by there, and what an error of pose, joints,
+intrinsics or depth adds to it (simulated).
 
 With neither --frames nor the variable REAL_FRAMES nothing is judged, and results stay as they are.
 """
@@ -41,7 +43,7 @@ from perception.calibration.registration.fit import Model
 from perception.calibration.registration.register import KNOWN_TOOL
 from perception.calibration.registration.result import Registration
 from perception.estimator.estimator import MODEL_FOLDER, PositionEstimator
-from perception.real import semi_real
+from perception.real import semi_real, simulated
 from perception.real.frames import RealFrames
 from perception.real.judge import judge, load_estimator, references, seen_shares
 from perception.real.likeness import compare, depth_figures, fit_outline, lay_on, summary
@@ -63,6 +65,7 @@ def evaluate_frames(
     *,
     max_sigma_m: float = MAX_SIGMA_M,
     draws: int = semi_real.DRAWS,
+    rooms: int = simulated.ROOMS,
     overlays: Path | None = None,
 ) -> dict[str, Any]:
     """All figures of a set of frames, as ``metrics.json`` has them.
@@ -73,6 +76,7 @@ def evaluate_frames(
         rig: of which the estimator's own workspace and tool take the place.
         max_sigma_m: a larger sigma is confessed.
         draws: of the simulated gripper on each frame of a bare flange; 0 for none.
+        rooms: in which each frame's posture is simulated; 0 for none.
         overlays: folder of pictures; None for none.
 
     Raises:
@@ -107,6 +111,7 @@ def evaluate_frames(
         "frames": rows,
         "likeness": likeness,
         "semi_real": _semi_real(frames, estimator, laid, table_z_m, draws, rig),
+        "simulated": simulated.measure(estimator, captures, best.pose, table_z_m, rooms),
         "estimator": {"folder": str(estimator_folder), "tool": trained, "frames_show": mounted},
         "pose": how if calibration is None else str(calibration.measured),
     }
@@ -179,7 +184,12 @@ def table(metrics: dict[str, Any]) -> str:
     )
     if "iou_by_outline" in alike:
         lines.append(f"all, by a pose fitted to the outline alone: {alike['iou_by_outline']:.3f}")
-    return "\n".join([*lines, "", f"semi-real, {hand['n']} frames: {said}"])
+    lines += ["", f"semi-real, {hand['n']} frames: {said}"]
+    drawn = metrics["simulated"]
+    lines.append(f"simulated, {drawn['n']} pictures ({drawn.get('means', drawn.get('reason'))})")
+    for name in simulated.EXPERIMENTS if drawn["n"] else ():
+        lines.append(f"  {name:<11}median {drawn[name]['median_mm']:.1f} mm, 95 % {drawn[name]['p95_mm']:.1f} mm")
+    return "\n".join(lines)
 
 
 def _or_dash(value: float | None, form: str) -> str:
@@ -213,6 +223,13 @@ def parser() -> CommandParser:
         metavar="N",
         help="simulated grippers drawn onto each frame of a bare flange, 0 for none (default: %(default)s)",
     )
+    add(
+        "--rooms",
+        type=int,
+        default=simulated.ROOMS,
+        metavar="N",
+        help="simulated rooms for each frame's posture, 0 for none (default: %(default)s)",
+    )
     add("--rig", type=Path, default=RIG_PATH, metavar="FILE", help="the rig (default: %(default)s)")
     return options
 
@@ -226,8 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             reason = f"{VARIABLE} names no folder of real frames, and no --frames was given; results stay as they are"
             tell({"n": 0, "reason": reason}, f"n = 0: {reason}")
             return
-        if options.most < 1 or options.draws < 0 or not options.max_sigma > 0:
-            raise ConfigError("--most must be 1 or more, --draws 0 or more, --max-sigma a length above 0 in m")
+        if options.most < 1 or min(options.draws, options.rooms) < 0 or not options.max_sigma > 0:
+            raise ConfigError("--most must be 1 or more, --draws and --rooms 0 or more, --max-sigma a length above 0 in m")
         if options.out is not None:
             require_writable(options.out, "--out")
         if options.overlays is not None:
@@ -243,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rig,
             max_sigma_m=options.max_sigma,
             draws=options.draws,
+            rooms=options.rooms,
             overlays=options.overlays,
         )
         if options.out is not None:

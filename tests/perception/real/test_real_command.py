@@ -31,7 +31,7 @@ def refused(capsys, *arguments):
 def metrics(folder, tmp_path_factory):
     """What the command writes of the drawn folder, with overlays beside it."""
     out = tmp_path_factory.mktemp("judged")
-    main([f"--frames={folder}", f"--out={out / 'metrics.json'}", f"--overlays={out / 'look'}", "--quiet"])
+    main([f"--frames={folder}", f"--out={out / 'metrics.json'}", f"--overlays={out / 'look'}", "--rooms=1", "--quiet"])
     return json.loads((out / "metrics.json").read_text()), out
 
 
@@ -44,6 +44,7 @@ def test_a_folder_is_judged_from_end_to_end(metrics):
     assert found["likeness"]["iou"] > 0.9
     assert found["likeness"]["depth_median_mm"] < 6
     assert {"base", "link4", "tool"} <= set(found["likeness"]["by_link"])
+    assert 0 < found["simulated"]["n"] <= 5
     assert found["semi_real"] == {"n": 0, "reason": "drawn onto bare flanges with a known pose only"}
 
 
@@ -66,6 +67,7 @@ def test_without_a_folder_results_stay_and_it_says_why(monkeypatch, capsys, tmp_
         (["--frames=nowhere"], "nowhere: no such folder"),
         (["--frames=.", "--most=0"], "--most must be 1 or more"),
         (["--frames=.", "--max-sigma=0"], "--max-sigma"),
+        (["--frames=.", "--rooms=-1"], "--draws and --rooms 0 or more"),
         (["--frames=.", "--out=/proc/here/metrics.json"], "--out"),
         (["--frames=.", "--calibration=nothing.yaml"], "nothing.yaml: no such parameter file"),
     ],
