@@ -22,9 +22,9 @@ the unit tests of librealsense (``single_depth_color_640x480.bag``, f 390 px, B 
   (*assumed: depth-noise*).
 - *Flying pixels*: a patch across a depth step that finds one lies between both sides; 30 % of such pixels
   (*assumed: depth-noise*).
-- *Fattening*: a patch that holds a near edge and a wall without texture matches by the edge, so a near surface reads some
-  pixels wider than it is, in places (Scharstein and Szeliski, IJCV 47, 2002, on windows of block matching; how far, and
-  in how many places, *assumed: depth-fattening*). Only where a randomization asks for it.
+- *Fattening*: a patch that holds a near edge and a wall without texture matches by the edge, so a near surface reads
+  some pixels wider than it is, in places (Scharstein and Szeliski, IJCV 47, 2002, on windows of block matching; how
+  far, and in how many places, *assumed: depth-fattening*). Only where a randomization asks for it.
 - *Never valid on black and on white gloss*: the projected pattern is absorbed or drowned; 30 % of such pixels
   (*assumed: depth-noise*).
 """

@@ -244,7 +244,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             tell({"n": 0, "reason": reason}, f"n = 0: {reason}")
             return
         if options.most < 1 or min(options.draws, options.rooms) < 0 or not options.max_sigma > 0:
-            raise ConfigError("--most must be 1 or more, --draws and --rooms 0 or more, --max-sigma a length above 0 in m")
+            raise ConfigError(
+                "--most must be 1 or more, --draws and --rooms 0 or more, --max-sigma a length above 0 in m"
+            )
         if options.out is not None:
             require_writable(options.out, "--out")
         if options.overlays is not None:

@@ -85,7 +85,9 @@ class Regressor(pl.LightningModule):
         own = self.state_dict()
         shared = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
         if next(iter(own)) not in shared:
-            raise ModelError(f"{self._warm_start}: its first layer is not this look's; choose a network of the same width")
+            raise ModelError(
+                f"{self._warm_start}: its first layer is not this look's; choose a network of the same width"
+            )
         self.load_state_dict(own | shared)
 
     def on_fit_start(self) -> None:

@@ -78,9 +78,7 @@ def test_a_near_object_casts_its_shadow_on_its_left_only():
 def test_a_near_object_is_fattened_as_far_as_is_asked_and_no_farther(focal_px):
     depth, reach = flat(1.5), round(5 * focal_px / IMAGER_FOCAL_PX)
     depth[50:150, 80:120] = 0.8
-    near = np.stack(
-        [measured(depth, level=1e-3, focal_px=focal_px, seed=seed, fattening_px=5.0) for seed in range(20)]
-    )
+    near = np.stack([measured(depth, level=1e-3, focal_px=focal_px, seed=seed, fattening_px=5.0) for seed in range(20)])
     near = (near > 0) & (near < 0.9)
     beside = near[:, 60:140, 121 : 119 + reach].mean(axis=(1, 2))
     assert 0.1 < beside.mean() < 0.9  # in places: more in one picture, less in another

@@ -24,7 +24,9 @@ def test_landmarks_are_where_the_arms_own_kinematics_have_them() -> None:
     np.testing.assert_allclose(axis, poses[:, :3, 3] - AXIS_M * poses[:, :3, 2], atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["voting:16", "voting:16x2+", "voting:16x2+more", "voting:0x2+context", "voting:16x2+mode+mode"])
+@pytest.mark.parametrize(
+    "name", ["voting:16", "voting:16x2+", "voting:16x2+more", "voting:0x2+context", "voting:16x2+mode+mode"]
+)
 def test_misspelt_sizes_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"WIDTHxBLOCKS\[\+context\]"):
         build_backbone(name, 7, 84, 0.1)
