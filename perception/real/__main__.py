@@ -17,7 +17,8 @@ confessed where its largest sigma exceeds --max-sigma: the runtime would stop th
 the arm are listed, and left out of the figures. Likeness compares the drawn arm with masks and depth, by link. Onto
 frames of a bare flange the simulated gripper is drawn besides, for estimators of the gripper (semi_real). The same
 pictures are also drawn in simulated rooms: what the estimator errs by there, and what an error of pose, joints,
-intrinsics or depth adds to it (simulated).
+intrinsics or depth adds to it (simulated). without_fattening is "given" once more, without the readings by which depth
+has the arm wider than its outline.
 
 With neither --frames nor the variable REAL_FRAMES nothing is judged, and results stay as they are.
 """
@@ -44,8 +45,9 @@ from perception.calibration.registration.register import KNOWN_TOOL
 from perception.calibration.registration.result import Registration
 from perception.estimator.estimator import MODEL_FOLDER, PositionEstimator
 from perception.real import semi_real, simulated
+from perception.real.fattening import without_fattening
 from perception.real.frames import RealFrames
-from perception.real.judge import judge, load_estimator, references, seen_shares
+from perception.real.judge import answer, figures, judge, load_estimator, references, seen_shares, shown
 from perception.real.likeness import compare, depth_figures, fit_outline, lay_on, summary
 from perception.real.overlays import draw_overlays, require_private
 
@@ -95,7 +97,9 @@ def evaluate_frames(
     best = Model.of_pose(pose, captures.intrinsics) if laid is None else _model(laid)
 
     seen = seen_shares(captures, best.pose, truth, bare=bare)
-    figures, rows, (answers, poses) = judge(estimator, captures, truth, pose, table_z_m, seen, max_sigma_m)
+    found, rows, (answers, poses) = judge(estimator, captures, truth, pose, table_z_m, seen, max_sigma_m)
+    clean = answer(estimator, without_fattening(captures, best.pose, bare=bare), [pose] * len(truth), table_z_m)
+    visible = shown(seen)
     alike = compare(captures, best, bare=bare)
     for row, each in zip(rows, alike, strict=True):
         row |= {"iou": each.iou, **depth_figures(each.metres)}
@@ -107,7 +111,8 @@ def evaluate_frames(
         likeness["iou_by_outline"] = summary(outline)["iou"]
     mounted, trained = captures.setting.tool, estimator.rig.tool.name
     metrics: dict[str, Any] = {
-        "flange" if bare else "tcp": figures,
+        "flange" if bare else "tcp": found,
+        "without_fattening": figures((clean.xyz - truth)[visible], clean.sigma[visible]),
         "frames": rows,
         "likeness": likeness,
         "semi_real": _semi_real(frames, estimator, laid, table_z_m, draws, rig),
@@ -163,6 +168,8 @@ def table(metrics: dict[str, Any]) -> str:
             if "median_mm" in row
             else f"{way:<8} not measured: {row['reason']}"
         )
+    clean = metrics["without_fattening"]
+    lines.append(f"given, without the readings beside the arm: median {clean['median_mm']:.1f} mm")
     lines += ["", f"{'frame':>5}{'seen':>6}{'given':>9}{'fitted':>9}{'sigma':>8}   {'iou':>6}{'depth':>7}   mm"]
     for row in metrics["frames"]:
         given, fitted = row["given"], row["fitted"]

@@ -93,6 +93,11 @@ def seen_shares(captures: Captures, pose: Array, points: Array, *, bare: bool) -
     return np.array(found)
 
 
+def shown(seen: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which frames show enough of the arm's last part to say where it is, by their :func:`seen_shares` ``(N,)``."""
+    return seen >= LEAST_SEEN
+
+
 def answer(estimator: PositionEstimator, captures: Captures, poses: Sequence[Array], table_z_m: float) -> Answers:
     """Locate the TCP in each frame with its own camera pose (4x4)."""
     rows = []
@@ -177,15 +182,15 @@ def judge(
     Raises:
         DataError: no frame shows the TCP.
     """
-    shown = seen >= LEAST_SEEN
-    if not shown.any():
+    visible = shown(seen)
+    if not visible.any():
         raise DataError("no frame shows the end of the arm: it is hidden, outside the image, or the pose is wrong")
     given = answer(estimator, captures, [pose] * len(truth), table_z_m)
-    poses = fitted_poses(pose, given, truth, shown)
+    poses = fitted_poses(pose, given, truth, visible)
     fitted = answer(estimator, captures, [pose if each is None else each for each in poses], table_z_m)
     rows: list[dict[str, Any]] = []
     for index in range(len(truth)):
-        row: dict[str, Any] = {"frame": index, "seen": round(float(seen[index]), 2), "visible": bool(shown[index])}
+        row: dict[str, Any] = {"frame": index, "seen": round(float(seen[index]), 2), "visible": bool(visible[index])}
         for name, answers in (("given", given), ("fitted", fitted)):
             known = name == "given" or poses[index] is not None
             sigma = answers.sigma[index].max()
@@ -199,10 +204,10 @@ def judge(
                 else None
             )
         rows.append(row)
-    fit = shown & np.array([each is not None for each in poses])
+    fit = visible & np.array([each is not None for each in poses])
     found = {
-        "n": int(shown.sum()),
-        "given": figures((given.xyz - truth)[shown], given.sigma[shown]),
+        "n": int(visible.sum()),
+        "given": figures((given.xyz - truth)[visible], given.sigma[visible]),
         "fitted": figures((fitted.xyz - truth)[fit], fitted.sigma[fit]),
     }
     return found, rows, ((given, fitted), poses)
