@@ -17,8 +17,9 @@ confessed where its largest sigma exceeds --max-sigma: the runtime would stop th
 the arm are listed, and left out of the figures. Likeness compares the drawn arm with masks and depth, by link. Onto
 frames of a bare flange the simulated gripper is drawn besides, for estimators of the gripper (semi_real). The same
 pictures are also drawn in simulated rooms: what the estimator errs by there, and what an error of pose, joints,
-intrinsics or depth adds to it (simulated). without_fattening is "given" once more, without the readings by which depth
-has the arm wider than its outline.
+intrinsics or depth adds to it (simulated). Two more figures say what a camera adds: "calibrated" has the pose, depth
+scale and warp that the other frames give as in pipelines.calibrate; "without_fattening" is "given" once more, without
+the readings by which depth has the arm wider than its outline.
 
 With neither --frames nor the variable REAL_FRAMES nothing is judged, and results stay as they are.
 """
@@ -45,6 +46,7 @@ from perception.calibration.registration.register import KNOWN_TOOL
 from perception.calibration.registration.result import Registration
 from perception.estimator.estimator import MODEL_FOLDER, PositionEstimator
 from perception.real import semi_real, simulated
+from perception.real.calibrated import judge_calibrated
 from perception.real.fattening import without_fattening
 from perception.real.frames import RealFrames
 from perception.real.judge import answer, figures, judge, load_estimator, references, seen_shares, shown
@@ -112,6 +114,7 @@ def evaluate_frames(
     mounted, trained = captures.setting.tool, estimator.rig.tool.name
     metrics: dict[str, Any] = {
         "flange" if bare else "tcp": found,
+        "calibrated": judge_calibrated(estimator, frames, truth, best.pose, visible),
         "without_fattening": figures((clean.xyz - truth)[visible], clean.sigma[visible]),
         "frames": rows,
         "likeness": likeness,
@@ -168,6 +171,9 @@ def table(metrics: dict[str, Any]) -> str:
             if "median_mm" in row
             else f"{way:<8} not measured: {row['reason']}"
         )
+    row = metrics["calibrated"]
+    found_so = f"median {row['median_mm']:.1f} mm, worst {row['worst_mm']:.1f} mm" if row["n"] else row["reason"]
+    lines.append(f"pose and depth calibrated on the other frames: {found_so}")
     clean = metrics["without_fattening"]
     lines.append(f"given, without the readings beside the arm: median {clean['median_mm']:.1f} mm")
     lines += ["", f"{'frame':>5}{'seen':>6}{'given':>9}{'fitted':>9}{'sigma':>8}   {'iou':>6}{'depth':>7}   mm"]

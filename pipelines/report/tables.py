@@ -137,11 +137,23 @@ def real_table(metrics: Metrics) -> Table:
         if "median_mm" in (row := metrics[point][way])
     ]
     hand, alike, told = metrics["semi_real"], metrics["likeness"], metrics["estimator"]
+    if (row := metrics.get("calibrated", {"n": 0}))["n"]:
+        figures = (*_figures(row, "median_mm", "worst_mm"), *_within(row))
+        rows.append((f"{point}, pose and depth calibrated on the others", str(row["n"]), *figures))
+    if (row := metrics.get("simulated", {"n": 0}))["n"]:
+        rows.append(("the same postures in simulated rooms", str(row["n"]), *_distances(row["exact"]), "", ""))
     if hand["n"]:
         rows.append(("simulated hand drawn onto them", str(hand["n"]), *_distances(hand), "", ""))
-    header = ("frames of a real arm", "frames", "median, mm", "worst (hand: 95 %), mm", "within 1 sigma", "2 sigma")
+    header = (
+        "frames of a real arm",
+        "frames",
+        "median, mm",
+        "worst (simulated: 95 %), mm",
+        "within 1 sigma",
+        "2 sigma",
+    )
     return Table(
-        "A real arm in a room of somebody else's, on which nothing was tuned",
+        "A real arm in a room of somebody else's, to which no parameter was fitted",
         header,
         rows,
         f"The frames show the tool `{told['frames_show']}`, the estimator was trained for `{told['tool']}`. The "
