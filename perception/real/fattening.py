@@ -10,7 +10,7 @@ from perception.calibration.captures import Captures
 from perception.calibration.registration.arm_view import ArmView
 
 REACH_PX = 20
-"""So far about the drawn arm: more than the fattening that is assumed (:mod:`datasets.scene.depth_sensor`)."""
+"""So far about the drawn arm: more than the sensor's model has (:mod:`datasets.scene.depth_sensor`)."""
 NEAR_M = 0.15
 """Readings this close to the nearest part of the arm are taken for the arm's."""
 
