@@ -114,7 +114,7 @@ def evaluate_frames(
     mounted, trained = captures.setting.tool, estimator.rig.tool.name
     metrics: dict[str, Any] = {
         "flange" if bare else "tcp": found,
-        "calibrated": judge_calibrated(estimator, frames, truth, best.pose, visible),
+        "calibrated": judge_calibrated(estimator, frames, truth, best.pose, table_z_m, visible),
         "without_fattening": figures((clean.xyz - truth)[visible], clean.sigma[visible]),
         "frames": rows,
         "likeness": likeness,

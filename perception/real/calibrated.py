@@ -20,7 +20,12 @@ FOLDS = 5
 
 
 def judge_calibrated(
-    estimator: PositionEstimator, frames: RealFrames, truth: Array, start: Array, visible: NDArray[np.bool_]
+    estimator: PositionEstimator,
+    frames: RealFrames,
+    truth: Array,
+    start: Array,
+    table_z_m: float,
+    visible: NDArray[np.bool_],
 ) -> dict[str, Any]:
     """Figures as :func:`perception.real.judge.figures` has them, or the reason why there are none.
 
@@ -29,6 +34,7 @@ def judge_calibrated(
         frames: of an arm at rest.
         truth: ``(N, 3)`` m, the TCP by the joints.
         start: camera pose (4x4) near which the calibration searches.
+        table_z_m: of the table in the base frame.
         visible: ``(N,)``, which frames show the TCP; others have no part in the figures.
     """
     captures = frames.captures
@@ -50,7 +56,7 @@ def judge_calibrated(
             return {"n": 0, "reason": f"the other frames give no calibration ({error})"}
         own = captures.select(left_out)
         own = replace(own, depth=np.stack([found.true_depth(depth) for depth in own.depth]))
-        answers = answer(estimator, own, [found.t_base_camera] * len(own), 0.0)
+        answers = answer(estimator, own, [found.t_base_camera] * len(own), table_z_m)
         errors.append(answers.xyz - truth[left_out])
         sigmas.append(answers.sigma)
     return {"n": int(visible.sum()), **figures(np.concatenate(errors), np.concatenate(sigmas))}

@@ -26,7 +26,7 @@ from datasets.rig.rig import Rig, Tool, Workspace
 from perception.calibration.captures import Captures
 from perception.calibration.registration.arm_view import ArmView
 from perception.calibration.registration.fit import SCALE_WIDTHS
-from perception.calibration.registration.motion import cross_matrix, moved
+from perception.calibration.registration.motion import cross_matrix, moved_about
 from perception.estimator.estimator import DESCRIPTION, GRAPHS, PositionEstimator
 from perception.estimator.model_folder import read_description
 from perception.estimator.table_plane import seen_from_table
@@ -117,9 +117,7 @@ def fit_pose(start: Array, camera: Array, truth: Array, deviation_m: Array) -> N
         truth: the same in the base frame.
         deviation_m: ``(N,)`` how far each may be off.
     """
-    centre, pose = truth.mean(axis=0), np.asarray(start, dtype=float)
-    there, back = np.eye(4), np.eye(4)
-    there[:3, 3], back[:3, 3] = centre, -centre
+    centre = truth.mean(axis=0)
     prior = np.diag([1 / POSE_SD_M**2] * 3 + [1 / POSE_SD_RAD**2] * 3)
     whole = np.zeros(6)
     placed = transform(start, camera)
@@ -130,7 +128,7 @@ def fit_pose(start: Array, camera: Array, truth: Array, deviation_m: Array) -> N
         weight = 1 / (deviation_m**2 * (1 + (size / SCALE_WIDTHS) ** 2))
         hessian = np.einsum("n,nki,nkj->ij", weight, jacobian, jacobian) + prior
         whole = np.linalg.solve(hessian, np.einsum("n,nki,nk->i", weight, jacobian, truth - placed))
-    return np.asarray(there @ moved(back @ pose, whole), dtype=float)
+    return moved_about(np.asarray(start, dtype=float), whole, centre)
 
 
 def fitted_poses(

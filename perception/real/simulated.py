@@ -19,7 +19,7 @@ from datasets.scene.depth_sensor import NO_ERROR
 from datasets.scene.photographer import Photographer
 from datasets.scene.scene import Scene, SceneSampler
 from perception.calibration.captures import Captures
-from perception.calibration.registration.motion import moved
+from perception.calibration.registration.motion import moved_about
 from perception.estimator.estimator import PositionEstimator
 from perception.evaluation.metrics import summarize
 from perception.evaluation.predictions import SceneCamera
@@ -67,10 +67,8 @@ def _exact(drawn: Drawn, rng: np.random.Generator, tcp_offset_m: float) -> Drawn
 
 
 def _pose(drawn: Drawn, rng: np.random.Generator, tcp_offset_m: float) -> Drawn:
-    there, back = np.eye(4), np.eye(4)
-    there[:3, 3], back[:3, 3] = drawn.reference, -drawn.reference  # turned about the TCP, which so moves by POSE_M
     off = np.concatenate([POSE_M * _any(rng), POSE_RAD * _any(rng)])
-    return replace(drawn, pose=there @ moved(back @ drawn.pose, off))
+    return replace(drawn, pose=moved_about(drawn.pose, off, drawn.reference))
 
 
 def _intrinsics(drawn: Drawn, rng: np.random.Generator, tcp_offset_m: float) -> Drawn:

@@ -19,6 +19,13 @@ def moved(t_base_camera: Array, tangent: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(mink.SE3.exp(np.asarray(tangent, dtype=float)).as_matrix() @ t_base_camera)
 
 
+def moved_about(t_base_camera: Array, tangent: ArrayLike, centre_m: ArrayLike) -> NDArray[np.float64]:
+    """As :func:`moved`, but turned about the base-frame point ``centre_m`` ``(3,)``, which so is only displaced."""
+    there, back = np.eye(4), np.eye(4)
+    there[:3, 3], back[:3, 3] = np.asarray(centre_m, dtype=float), -np.asarray(centre_m, dtype=float)
+    return np.asarray(there @ moved(back @ t_base_camera, tangent), dtype=float)
+
+
 def cross_matrix(vectors: Array) -> Array:
     """``(..., 3, 3)`` with ``cross_matrix(a) @ b == cross(a, b)``."""
     x, y, z = np.moveaxis(np.asarray(vectors, dtype=float), -1, 0)
