@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from control.policies.picture import CAMERA_SIZE, DEPTH_STEP_M, NEAREST_M
+from perception.networks.bfloat16 import bfloat16_is_fast
 from perception.networks.regression import conv3
 from perception.networks.voting import FEWEST_VALID, STRIDE
 
@@ -43,7 +44,7 @@ class PictureLocator(nn.Module):
     :param head: what follows the convolutions
     :param points: maps of attention
     :param shift_px: largest random shift
-    :param bf16: compute the convolutions in bfloat16, twice as fast on processors that have it
+    :param bf16: compute the convolutions in bfloat16 on processors with instructions for it: twice as fast there
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class PictureLocator(nn.Module):
         super().__init__()
         assert isinstance(observation_space, spaces.Dict)
         channels, size, _ = observation_space["image"].shape or (0, 0, 0)
-        self.head, self.points, self.shift_px, self.bf16 = head, points, shift_px, bf16
+        self.head, self.points, self.shift_px = head, points, shift_px
+        self.bf16 = bf16 and bfloat16_is_fast()
         self.has_depth = channels == 4
         inputs = channels + self.has_depth
         if head == "flat":

@@ -11,6 +11,7 @@ from torch import Tensor
 from datasets.common.errors import ModelError
 from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
+from perception.networks.bfloat16 import bfloat16_is_fast
 from perception.networks.locator import LANDMARKS, Channels, Locator, LookName, LookSettings, glance_from_camera
 from perception.networks.preprocess import Pixels, View, facing, grid_coordinates
 from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
@@ -217,9 +218,3 @@ def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:
     middle = torch.where(readings > 0, readings, torch.nan).nanmedian(dim=1).values.nan_to_num(1.0)
     use = torch.rand_like(middle) < 0.5
     return point * torch.where(use, middle / point[:, 2], torch.ones_like(middle))[:, None]
-
-
-def bfloat16_is_fast() -> bool:
-    """Whether this processor has instructions for bfloat16: a fact, where a measurement asks how busy it is."""
-    has = torch.cpu.get_capabilities()
-    return any(has.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))

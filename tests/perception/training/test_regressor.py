@@ -1,4 +1,4 @@
-"""The module that is trained: its parameter files, and the precision that the processor allows."""
+"""The module that is trained: its parameter files, windows and warm starts."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,20 +12,7 @@ from datasets.common.errors import ModelError
 from datasets.rig.projection import transform
 from datasets.rig.rig import RIG_PATH, Rig
 from perception.training.augment import AugmentSettings
-from perception.training.regressor import Regressor, bfloat16_is_fast
-
-
-@pytest.mark.parametrize(
-    ("has", "fast"), [({}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True, "avx512_bf16": False}, True)]
-)
-def test_the_processor_not_its_load_decides_the_precision(has, fast, monkeypatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
-    states = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        assert bfloat16_is_fast() is fast
-        states.append(torch.get_rng_state())
-    assert torch.equal(*states)
+from perception.training.regressor import Regressor
 
 
 @pytest.mark.parametrize(("look", "found"), [("fovea", [1.0, 0.0]), ("parafovea", [1.0, 1.0])])
