@@ -25,6 +25,8 @@ the unit tests of librealsense (``single_depth_color_640x480.bag``, f 390 px, B 
 - *Fattening*: a patch that holds a near edge and a wall without texture matches by the edge, so a near surface reads
   some pixels wider than it is, in places (Scharstein and Szeliski, IJCV 47, 2002, on windows of block matching; how
   far, and in how many places, *assumed: depth-fattening*). Only where a randomization asks for it.
+- *Waves*: where a surface has little texture a match slides to and fro slowly, so that what is smooth reads wavy
+  (height and length *assumed: depth-waves*). Only where a randomization asks for it.
 - *Never valid on black and on white gloss*: the projected pattern is absorbed or drowned; 30 % of such pixels
   (*assumed: depth-noise*).
 """
@@ -48,6 +50,8 @@ NOISE_PX = {0.4: 0.092, 0.6: 0.065, 0.8: 0.067, 1.0: 0.098, 1.25: 0.107, 1.6: 0.
 CORRELATION_PX = (0.4, 3.5, 5.0, 10.0)
 CORRELATION_SHARE = (0.06, 0.36, 0.53, 0.05)
 r"""Share of the variance whose correlation over r px is :math:`e^{-r^2 / 4 s^2}`, s of ``CORRELATION_PX``."""
+WAVE_CORRELATION_PX = 20.0
+"""s of the waves' correlation, as above: a wave is as long as an arm's link is wide in the image."""
 EDGE_STEP_FRACTION = 0.02
 EDGE_LOSS = 0.4
 FLYING = 0.3
@@ -120,6 +124,7 @@ def measured_depth(
     error: DepthError,
     rng: np.random.Generator,
     fattening_px: float = 0.0,
+    waves_px: float = 0.0,
 ) -> NDArray[np.float32]:
     """A depth image ``(H, W)`` m as the sensor would give it; 0 where there is no reading.
 
@@ -131,6 +136,7 @@ def measured_depth(
         error: of this camera.
         rng: source of all randomness.
         fattening_px: how far near surfaces read beyond their edges, pixels of the imager.
+        waves_px: standard deviation of the slow waves' disparity, pixels of the imager.
     """
     depth_m = _misread(depth_m, intrinsics, error)
     if level <= 0:
@@ -163,6 +169,9 @@ def measured_depth(
     sigma *= _crop(_noise_pool(_pool_index(scale)), shape, corners[3])
     sigma *= np.float32(level)
     disparity += sigma
+    if waves_px > 0:
+        corner = rng.integers(0, np.array(_POOL_PX) - shape + 1)
+        disparity += np.float32(waves_px) * _crop(_wave_pool(_pool_index(scale)), shape, corner)
     disparity *= np.float32(1 / DISPARITY_STEP_PX)
     np.rint(disparity, out=disparity)
     seen &= ~lost
@@ -261,10 +270,20 @@ def _uniform_pool() -> NDArray[np.float32]:
 @lru_cache(maxsize=24)
 def _noise_pool(index: int) -> NDArray[np.float32]:
     """Unit-variance noise with the sensor's correlation, where a pixel of the imager is ``1.2 ** index`` of these."""
-    spectrum = np.fft.rfft2(np.random.default_rng(1).standard_normal(_POOL_PX, dtype=np.float32))
+    return _correlated(1, index, CORRELATION_PX, CORRELATION_SHARE)
+
+
+@lru_cache(maxsize=24)
+def _wave_pool(index: int) -> NDArray[np.float32]:
+    """Unit-variance waves, in pixels of that size."""
+    return _correlated(2, index, (WAVE_CORRELATION_PX,), (1.0,))
+
+
+def _correlated(seed: int, index: int, lengths_px: tuple[float, ...], shares: tuple[float, ...]) -> NDArray[np.float32]:
+    spectrum = np.fft.rfft2(np.random.default_rng(seed).standard_normal(_POOL_PX, dtype=np.float32))
     frequency = np.hypot(np.fft.fftfreq(_POOL_PX[0])[:, None], np.fft.rfftfreq(_POOL_PX[1]))
     power = np.zeros_like(frequency)
-    for correlation_px, share in zip(CORRELATION_PX, CORRELATION_SHARE, strict=True):
+    for correlation_px, share in zip(lengths_px, shares, strict=True):
         component = np.exp(-((2 * np.pi * correlation_px * _POOL_STEP**index * frequency) ** 2))
         power += share * component / component.mean()
     noise = np.fft.irfft2(spectrum * np.sqrt(power), s=_POOL_PX).astype(np.float32)

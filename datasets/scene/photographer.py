@@ -117,7 +117,14 @@ class Photographer:
         rgb, depth = self._renderer.render(scene.t_base_camera, intrinsics)
         rng = np.random.default_rng([scene.seed, noise_seed, intrinsics.width])
         measured = measured_depth(
-            depth, rgb, intrinsics, scene.depth_noise, scene.depth_error, rng, scene.depth_fattening_px
+            depth,
+            rgb,
+            intrinsics,
+            scene.depth_noise,
+            scene.depth_error,
+            rng,
+            scene.depth_fattening_px,
+            scene.depth_waves_px,
         )
         return _coloured(rgb, scene, intrinsics, noise_seed), measured
 

@@ -145,6 +145,7 @@ class Randomization(Checked):
         depth_noise: level of the depth sensor's noise; 1 is a D435 as measured, 0 is clean.
         depth_error: error of the depth camera itself, at any level of noise.
         depth_fattening_px: how far near surfaces read beyond their edges, pixels of the depth camera's imager.
+        depth_waves_px: standard deviation of the disparity of slow waves on all that is seen, pixels of the same.
         image: what the colour camera makes of the light.
         posture: "down": the tool points down, but for the tilt; "any": every joint is anywhere between its limits, the
             flange in any orientation, the arm never in itself or in the table.
@@ -158,6 +159,7 @@ class Randomization(Checked):
     depth_noise: Annotated[Range, Within(0, rising=True)] = (0.0, 1.2)
     depth_error: DepthErrorRandomization = field(default_factory=DepthErrorRandomization)
     depth_fattening_px: Annotated[Range, Within(0, 20, "px", rising=True)] = (0.0, 0.0)
+    depth_waves_px: Annotated[Range, Within(0, 2, "px", rising=True)] = (0.0, 0.0)
     image: ImageRandomization = field(default_factory=ImageRandomization)
     posture: Posture = "down"
 
@@ -167,6 +169,7 @@ class Randomization(Checked):
         for part, name, as_it_was in (
             (values, "posture", "down"),
             (values, "depth_fattening_px", (0.0, 0.0)),
+            (values, "depth_waves_px", (0.0, 0.0)),
             (values["camera"], "outside", 0.0),
         ):
             if part[name] == as_it_was:

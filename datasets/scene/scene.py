@@ -45,6 +45,7 @@ class Scene:
         depth_error: of the depth camera.
         image: what the colour camera makes of the light.
         depth_fattening_px: how far near surfaces read beyond their edges, pixels of the depth camera's imager.
+        depth_waves_px: standard deviation of the slow waves' disparity, pixels of the same.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class Scene:
     depth_error: DepthError = NO_ERROR
     image: ImageFormation = IDENTITY
     depth_fattening_px: float = 0.0
+    depth_waves_px: float = 0.0
 
 
 class SceneSampler:
@@ -96,6 +98,7 @@ class SceneSampler:
             depth_error=sample_depth_error(rng, self._ranges.depth_error),
             image=sample_image_formation(rng, self._ranges.image),
             depth_fattening_px=float(rng.uniform(*self._ranges.depth_fattening_px)),
+            depth_waves_px=float(rng.uniform(*self._ranges.depth_waves_px)),
         )
 
     def _pointing_down(self, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from datasets.scene.depth_sensor import (
     IMAGER_FOCAL_PX,
     NO_ERROR,
     NOISE_PX,
+    WAVE_CORRELATION_PX,
     DepthError,
     measured_depth,
     sample_depth_error,
@@ -28,9 +29,9 @@ def flat(distance_m: float) -> np.ndarray:
     return np.full((200, 200), distance_m, np.float32)
 
 
-def measured(depth_m, rgb=GREY, level=1.0, focal_px=538.0, error=NO_ERROR, seed=0, fattening_px=0.0) -> np.ndarray:
+def measured(depth_m, rgb=GREY, level=1.0, focal_px=538.0, error=NO_ERROR, seed=0, **further) -> np.ndarray:
     intrinsics = Intrinsics(200, 200, focal_px, focal_px, 99.5, 99.5)
-    return measured_depth(depth_m, rgb, intrinsics, level, error, np.random.default_rng(seed), fattening_px)
+    return measured_depth(depth_m, rgb, intrinsics, level, error, np.random.default_rng(seed), **further)
 
 
 def test_without_level_and_error_nothing_changes():
@@ -91,6 +92,15 @@ def test_what_nothing_nearer_borders_is_never_fattened():
     plain, asked = (measured(flat(1.5), level=1e-3, fattening_px=fattening) for fattening in (0.0, 6.0))
     assert abs((asked > 0).mean() - (plain > 0).mean()) < 0.01
     assert np.abs(asked[asked > 0] - 1.5).max() < 0.02
+
+
+@pytest.mark.parametrize("focal_px", [IMAGER_FOCAL_PX, 2 * IMAGER_FOCAL_PX])
+def test_waves_are_as_high_as_is_asked_and_slow_whatever_the_image(focal_px):
+    wavy = np.stack([measured(flat(1.4), level=1e-3, focal_px=focal_px, seed=n, waves_px=0.2) for n in range(60)])
+    wave = np.where(wavy > 0, IMAGER_FOCAL_PX * BASELINE_M * (1 / np.maximum(wavy, 0.1) - 1 / 1.4), 0)
+    assert wave.std() == pytest.approx(0.2, rel=0.15)
+    lag = round(WAVE_CORRELATION_PX * focal_px / IMAGER_FOCAL_PX)
+    assert np.mean(wave[:, :, lag:] * wave[:, :, :-lag]) / np.mean(wave**2) == pytest.approx(np.exp(-1 / 4), abs=0.1)
 
 
 def test_flying_pixels_lie_between_both_sides_of_a_step():
