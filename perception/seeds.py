@@ -1,7 +1,8 @@
 """Trains the looks with further seeds: ``python -m perception.seeds --seeds 1 2 3`` writes their figures and spread.
 
-Every seed draws other weights, orders and augmentations; the frames stay the same. The seed that the shipped pair was
-trained with is not trained again. A further seed takes about twenty minutes: ``dvc repro
+Every seed draws other weights, orders and augmentations; the frames stay the same. The seed that the shipped estimator
+was trained with is not trained again: its figures are those of ``results/perception/metrics.json`` where these are of
+the same frames, else its looks are measured once more. A further seed takes about twenty minutes: ``dvc repro
 studies/dvc.yaml:perception_seeds`` does the same and keeps what is finished.
 
 Figures in ``results/perception/seeds.json``: ``default.<split>`` and ``glance.<split>`` have ``median_mm`` and
@@ -9,6 +10,7 @@ Figures in ``results/perception/seeds.json``: ``default.<split>`` and ``glance.<
 """
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,14 +27,18 @@ from datasets.common.cli import CommandParser, command_line, require_writable_fo
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
+from datasets.generation.splits import FramesParams
+from datasets.rig.rig import Rig
 from perception import train
 from perception.estimator.estimator import GRAPHS
+from perception.evaluation.comparison import frames_digest, read_figures
 from perception.evaluation.measure import evaluate
 from perception.evaluation.params import LocateParams
 from perception.training.summary import FILE, TrainingSummary
 
 PROG = "python -m perception.seeds"
 RUNS = "runs/perception/seeds"
+METRICS = "metrics.json"
 FIGURES = ("median_mm", "p95_mm")
 
 
@@ -41,7 +47,7 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
 
     Args:
         seeds: of the trainings.
-        params: what is measured; its own pair counts for the seed that it was trained with.
+        params: what is measured; its own looks count for the seed that they were trained with.
         runs: folder of the trainings, in it a folder for each seed with one for each look.
 
     Raises:
@@ -49,6 +55,11 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
     """
     measured = []
     for seed in seeds:
+        shipped = _shipped(seed, params)
+        if shipped is not None:
+            print(f"seed {seed}: as in {Path(params.results) / METRICS}")
+            measured.append(shipped)
+            continue
         print(f"seed {seed}: measuring")
         trained: dict[str, Any] = {look: str(folder) for look, folder in _looks(seed, params, runs).items()}
         estimator, results = (str(runs / str(seed) / name) for name in ("estimator", "results"))
@@ -64,6 +75,21 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
     found["train"] = [each["train"] for each in measured]
     write_whole(Path(params.results) / "seeds.json", json.dumps(found, indent=2) + "\n")
     return found
+
+
+def _shipped(seed: int, params: LocateParams) -> dict[str, Any] | None:
+    """What ``metrics.json`` says of this seed, where it is of these frames and of as many."""
+    path = Path(params.results) / METRICS
+    if not path.is_file():
+        return None
+    rig, frames = Rig.load(params.rig), load_params(params.frames, FramesParams)
+    found = read_figures(path, frames_digest(frames, rig))
+    if found.get("seed") != seed:
+        return None
+    most = params.frames_per_split or sys.maxsize
+    asked = {split: min(frames.splits[split].frames, most) for split in params.splits}
+    fits = all(asked[split] == row["n"] for split, row in found["default"].items() if row["n"])
+    return found if fits and asked.keys() == found["default"].keys() else None
 
 
 def _looks(seed: int, params: LocateParams, runs: Path) -> dict[str, Path]:
@@ -119,7 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
         require_writable_folder(runs, "--runs")
         require_writable_folder(params.results, "results")
         for seed in seeds if not options.gather else ():
-            for look, folder in _looks(seed, params, runs).items():
+            for look, folder in _looks(seed, params, runs).items() if _shipped(seed, params) is None else ():
                 if folder != Path(getattr(params, look)):
                     train_look(getattr(options, look), seed, folder)
         found = measure(seeds, params, runs)
