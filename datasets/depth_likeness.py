@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--out", type=Path, default=Path("results/depth"), help="folder to write to (default: %(default)s)"
     )
     options = parser.parse_args(arguments)
-    with command_line("datasets.depth_likeness"):
+    with command_line("datasets.depth_likeness", options):
         folder = options.frames or (Path(os.environ[VARIABLE]) if VARIABLE in os.environ else None)
         if folder is None:
             print(f"n = 0: {VARIABLE} names no folder of real frames; {options.out} stays as it is")

@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Lightning advises on loader workers and loggers at every start; what matters comes as an error.
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-    with command_line(PROG):
+    with command_line(PROG, None):
         try:
             TrainCLI(
                 Regressor,

@@ -289,12 +289,12 @@ def ask_operator(arm: str, goals: Sequence[Vector]) -> None:
         raise SafetyStop("the operator did not agree; nothing was connected (use --yes to begin without asking)")
 
 
-def exit_code(results: Sequence[GoalResult], moved: bool = True) -> int:
-    """0, or why the last goal was stopped, which is printed; ``moved``: there was an arm to stop."""
+def exit_code(results: Sequence[GoalResult], moved: bool = True, prog: str = PROG) -> int:
+    """0, or why the last goal was stopped, which ``prog`` prints; ``moved``: there was an arm to stop."""
     stop = results[-1].stop if results else None
     if stop is None or stop.reason is StopReason.RECORDING_ENDED:
         return 0
-    print(f"{PROG}: stopped: {stop}" + (f"; {stop_words(results[-1])}" if moved else ""), file=sys.stderr)
+    print(f"{prog}: stopped: {stop}" + (f"; {stop_words(results[-1])}" if moved else ""), file=sys.stderr)
     return EXIT_INTERRUPTED if stop.reason is StopReason.OPERATOR else EXIT_STOPPED
 
 

@@ -100,15 +100,15 @@ def at_home(argument: str) -> str:
 
 
 @contextlib.contextmanager
-def command_line(prog: str, options: argparse.Namespace | None = None) -> Iterator[Tell]:
+def command_line(prog: str, options: argparse.Namespace | None) -> Iterator[Tell]:
     """Turn errors of the project and of its surroundings into one line on stderr and exit code 2, Ctrl-C into 130.
 
     Errors of the surroundings are those of the operating system. A closed standard stream is replaced by an empty one.
 
     Args:
         prog: the command's name, for messages.
-        options: what a :class:`CommandParser` read; ``quiet`` switches progress bars off while inside, with ``json``
-            whatever is printed goes to stderr.
+        options: what a :class:`CommandParser` read, None where another parser did; ``quiet`` switches progress bars off
+            while inside, with ``json`` whatever is printed goes to stderr.
 
     Yields:
         What prints the command's result to stdout.

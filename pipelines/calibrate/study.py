@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--only", default="", metavar="WORD", help="cases whose name begins so; others stay as they are"
     )
     options = parser.parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options):
         require_writable_folder(options.out, "--out")
         kept = options.out / "cases.jsonl"
         lines = kept.read_text().splitlines() if kept.is_file() and not options.fresh else []

@@ -74,7 +74,7 @@ def parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     options = parser().parse_args(arguments)
-    with command_line(PROG):
+    with command_line(PROG, options):
         names = _check(options)
         setup, twin = load_setup(options)
         rig = setup.rig
@@ -104,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     raise
                 finally:
                     _draw(plan, CaptureFolder(options.out, plan, options.frames).left, options, setup)
-        print(f"all {len(plan)} postures are in {options.out}; calibrate with --frames {options.out}")
+        further = " --out FILE" if names.is_twin else ""
+        print(f"all {len(plan)} postures are in {options.out}; calibrate with --frames {options.out}{further}")
 
 
 def capture(

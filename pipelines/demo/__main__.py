@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             written = (*written, film.save_picture(options.picture, twin))
         files = f"\nwritten: {' and '.join(map(str, written))}" if written else ""
         tell({"goals": rows(results), "written": written}, result_table(results, len(goals)) + files)
-    raise SystemExit(exit_code(results))
+    raise SystemExit(exit_code(results, prog=PROG))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Pictures of the gauntlet: the heat map, how far the camera may be off, and what the gaps look like."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ def draw_heat_map(metrics: Metrics, path: Path) -> None:
     for row in range(1, len(gaps)):
         if groups[row] != groups[row - 1]:
             axes.axhline(row - 0.5, color="white", lw=3)
-    axes.set_xlabel(f"share of episodes that end within {LIMIT_MM} mm; median / 95th percentile of the distance, mm")
+    caption = f"share of episodes that end within {LIMIT_MM} mm; median / 95th percentile of the distance, mm"
+    axes.set_xlabel(textwrap.fill(caption, 20 + 20 * len(methods)))
     _save(figure, path)
 
 

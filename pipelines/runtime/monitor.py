@@ -210,7 +210,8 @@ class OverrunCheck:
         if self._row >= self._in_row:
             raise Stop(
                 StopReason.OVERRUNS,
-                f"{self._row} ticks in a row, the last of {elapsed_s * 1e3:.0f} ms in place of {period_s * 1e3:.0f} ms",
+                f"{self._row} ticks in a row, the last of {elapsed_s * 1e3:.0f} ms in place of {period_s * 1e3:.0f} ms"
+                "; end other programs on this computer",
             )
 
 

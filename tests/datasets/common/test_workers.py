@@ -117,7 +117,7 @@ INTERRUPTED = """
 import sys, time
 from datasets.common.cli import command_line
 from datasets.common.workers import Workers
-with command_line("it"), Workers(2, sys.argv[1]).open(interruptible=sys.argv[2] == "True") as pool:
+with command_line("it", None), Workers(2, sys.argv[1]).open(interruptible=sys.argv[2] == "True") as pool:
     for index, _ in pool.run(lambda task: time.sleep(0.3), range(40)):  # tasks are under way when Ctrl-C comes
         print(index, flush=True)
 """
