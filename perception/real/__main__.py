@@ -69,7 +69,7 @@ def evaluate_frames(
     *,
     max_sigma_m: float = MAX_SIGMA_M,
     draws: int = semi_real.DRAWS,
-    rooms: int = simulated.ROOMS,
+    rooms: int | None = None,
     overlays: Path | None = None,
 ) -> dict[str, Any]:
     """All figures of a set of frames, as ``metrics.json`` has them.
@@ -80,7 +80,7 @@ def evaluate_frames(
         rig: of which the estimator's own workspace and tool take the place.
         max_sigma_m: a larger sigma is confessed.
         draws: of the simulated gripper on each frame of a bare flange; 0 for none.
-        rooms: in which each frame's posture is simulated; 0 for none.
+        rooms: in which each frame's posture is simulated, 0 for none; None: 60 pictures in all, at least one of each.
         overlays: folder of pictures; None for none.
 
     Raises:
@@ -239,9 +239,9 @@ def parser() -> CommandParser:
     add(
         "--rooms",
         type=int,
-        default=simulated.ROOMS,
         metavar="N",
-        help="simulated rooms for each frame's posture, 0 for none (default: %(default)s)",
+        help=f"simulated rooms for each frame's posture, 0 for none (default: {simulated.PICTURES} in all, "
+        "at least one for each)",
     )
     add("--rig", type=Path, default=RIG_PATH, metavar="FILE", help="the rig (default: %(default)s)")
     return options
@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             reason = f"{VARIABLE} names no folder of real frames, and no --frames was given; results stay as they are"
             tell({"n": 0, "reason": reason}, f"n = 0: {reason}")
             return
-        if options.most < 1 or min(options.draws, options.rooms) < 0 or not options.max_sigma > 0:
+        if options.most < 1 or min(options.draws, options.rooms or 0) < 0 or not options.max_sigma > 0:
             raise ConfigError(
                 "--most must be 1 or more, --draws and --rooms 0 or more, --max-sigma a length above 0 in m"
             )

@@ -25,8 +25,8 @@ from perception.evaluation.metrics import summarize
 from perception.evaluation.predictions import SceneCamera
 from perception.real.judge import LEAST_SEEN, references
 
-ROOMS = 12
-"""Of each frame and experiment."""
+PICTURES = 60
+"""Of an experiment, of all frames together: a minute's work, however many frames there are."""
 MEANS = "our arm at the frames' joints, before their camera, in simulated rooms"
 FRAMES = {"flange": "params/frames_flange.yaml"}
 DEFAULT_FRAMES = "params/frames.yaml"
@@ -97,7 +97,7 @@ EXPERIMENTS: dict[str, Spoil] = {
 
 
 def measure(
-    estimator: PositionEstimator, captures: Captures, pose: Array, table_z_m: float, rooms: int = ROOMS
+    estimator: PositionEstimator, captures: Captures, pose: Array, table_z_m: float, rooms: int | None = None
 ) -> dict[str, Any]:
     """Errors of an estimator where the frames are simulated: each experiment's figures, ``exact`` by frame as well.
 
@@ -106,8 +106,10 @@ def measure(
         captures: whose joints, intrinsics and number of frames count; what they show does not.
         pose: of the camera (4x4).
         table_z_m: of the table in the base frame; only frames of a table at the base's own height are drawn.
-        rooms: of each frame; 0 for none.
+        rooms: of each frame, 0 for none; None: as many as make ``PICTURES``, at least one.
     """
+    if rooms is None:
+        rooms = max(1, round(PICTURES / len(captures)))
     if not rooms:
         return {"n": 0, "reason": "no room is drawn"}
     if table_z_m:
