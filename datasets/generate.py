@@ -14,8 +14,8 @@ from datasets.scene.renderer import require_gl
 
 _EPILOG = """\
 A run that was stopped (Ctrl-C, kill, full disk, lost worker) goes on where it stopped when the same command is given
-again; nothing is drawn twice. The same parameters give the same bytes, whatever the number of workers. Frame i of a
-split depends on the split's seed and i alone.
+again; nothing is drawn twice. The same parameters give the same bytes, whatever the number of workers; another kind of
+processor rounds otherwise. Frame i of a split depends on the split's seed and i alone.
 
 examples:
   python -m datasets.generate                                    all splits, one process per core
