@@ -256,6 +256,7 @@ def model_figures() -> dict[str, str]:
     ]
     head = "| split | frames | median, mm | 95 %, mm | within two sigma |\n|---|---|---|---|---|"
     found = {"figures: estimator": "\n".join([head, *rows]), "envelope: estimator": _envelope()}
+    found["seeds: estimator"] = _seeds(_json("results/perception/seeds.json"), perception["frames"])
     found["figures: estimator_flange"] = _flange(_json("results/flange/metrics.json"))
     for model in ("policy", "end_to_end_rgb", "end_to_end_rgb_camera", "end_to_end_rgbd"):
         results = "control" if model == "policy" else model
@@ -277,6 +278,19 @@ def _envelope() -> str:
         f"| roll | up to {served['roll_deg']:g} degrees |\n"
         f"| focal length at 640x480 | {wide:g} to {narrow:g} px |"
     )
+
+
+def _seeds(found: Any, frames: str) -> str:
+    """Mean and spread of the shipped estimator and of further ones, where they are of the same frames."""
+    if found["frames"] != frames:
+        return (
+            "Further seeds were measured on other frames; `dvc repro studies/dvc.yaml:perception_seeds` repeats them."
+        )
+    rows = ["| split | median, mm, and its spread | 95 %, mm, and its spread |", "|---|---|---|"]
+    for split, row in found["default"].items():
+        cells = [f"{row[key]['mean']:.2f} ({row[key]['spread']:.2f})" for key in ("median_mm", "p95_mm")]
+        rows.append(f"| {split} | {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def _flange(metrics: Any) -> str:

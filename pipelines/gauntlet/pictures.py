@@ -46,7 +46,7 @@ def draw_heat_map(metrics: Metrics, path: Path) -> None:
         if groups[row] != groups[row - 1]:
             axes.axhline(row - 0.5, color="white", lw=3)
     caption = f"share of episodes that end within {LIMIT_MM} mm; median / 95th percentile of the distance, mm"
-    axes.set_xlabel(textwrap.fill(caption, 20 + 20 * len(methods)))
+    axes.set_xlabel(textwrap.fill(caption, 18 * len(methods)))
     _save(figure, path)
 
 

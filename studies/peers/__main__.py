@@ -32,17 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line("studies.peers", options) as tell:
         require_writable(options.out, "--out")
         kept = json.loads(options.out.read_text())["rows"] if options.only and options.out.is_file() else {}
-        with Peers(options.environment) as peers:
-            for name in options.only or ROWS:
-                kept[name] = list(ROWS[name](peers))
-                for each in kept[name]:
-                    print(f"{each['what']}: {each['times_better']:.2f} times better than {each['theirs']['what']}")
         pins = dict(line.split("==") for line in REQUIREMENTS.read_text().split() if "==" in line)
-        metrics = {
-            "rows": {name: kept[name] for name in ROWS if name in kept},
-            "versions": {"ours": {name: version(name) for name in OURS}, "theirs": pins},
-        }
-        write_whole(options.out, json.dumps(metrics, indent=2) + "\n")
+        versions = {"ours": {name: version(name) for name in OURS}, "theirs": pins}
+        for name in options.only or ROWS:
+            # A process for each: the peers' libraries were seen to crash one another in a long-lived one.
+            with Peers(options.environment) as peers:
+                kept[name] = list(ROWS[name](peers))
+            for each in kept[name]:
+                print(f"{each['what']}: {each['times_better']:.2f} times better than {each['theirs']['what']}")
+            metrics = {"rows": {row: kept[row] for row in ROWS if row in kept}, "versions": versions}
+            write_whole(options.out, json.dumps(metrics, indent=2) + "\n")
         tell(metrics, f"{options.out}: `python -m pipelines.report` shows it")
 
 

@@ -57,7 +57,8 @@ class Peers:
         print(json.dumps([function, arguments]), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise DataError(f"the peers' side of {function} failed; see the message above")
+            code = self._process.wait()
+            raise DataError(f"the peers' side of {function} ended with exit code {code}; what it printed stands above")
         return json.loads(answer)
 
     def __enter__(self) -> Self:
