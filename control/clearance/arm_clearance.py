@@ -68,6 +68,8 @@ class ArmClearance:
         table_z_m: height of the table in the base frame; the base plate reaches from there to the base's underside.
         params: margins and where to slow down.
         tool: boxes in the flange's frame, of what is held besides the tool.
+        keeps_velocity_s: how long the arm keeps to the velocity of a command that no other follows, s; 0 where a
+            command is a target, at which it comes to rest by itself.
 
     Raises:
         SafetyStop: the table's height is none.
@@ -80,10 +82,11 @@ class ArmClearance:
         table_z_m: float = 0.0,
         params: ClearanceParams | None = None,
         tool: Sequence[Obstacle] = (),
+        keeps_velocity_s: float = 0.0,
     ) -> None:
         if not np.isfinite(table_z_m) or table_z_m > 0.1:
             raise SafetyStop(f"the table's height must be a number of at most 0.1 m in the base frame, got {table_z_m}")
-        self.params, self.rig = params or ClearanceParams(), rig
+        self.params, self.rig, self.keeps_velocity_s = params or ClearanceParams(), rig, keeps_velocity_s
         self.obstacles, self.table_z_m, self.tool = tuple(obstacles), table_z_m, tuple(tool)
         half = self.params.plate_half_width_m
         plate = [Obstacle(PLATE, (-half, -half, table_z_m), (half, half, 0.0))] if table_z_m < 0 else []
@@ -104,10 +107,10 @@ class ArmClearance:
         """The shapes that it judges by."""
         return self._distance
 
-    def allowing_for(self, longer_s: float, overshoot_m: float) -> "ArmClearance":
-        """The same with :meth:`.ClearanceParams.allowing_for`."""
-        params = self.params.allowing_for(longer_s, overshoot_m)
-        return ArmClearance(self.rig, self.obstacles, self.table_z_m, params, self.tool)
+    def allowing_for(self, overshoot_m: float, keeps_velocity_s: float = 0.0) -> "ArmClearance":
+        """The same for an arm that goes ``overshoot_m`` beyond its targets, and may keep to a command's velocity."""
+        params = self.params.allowing_for(overshoot_m)
+        return ArmClearance(self.rig, self.obstacles, self.table_z_m, params, self.tool, keeps_velocity_s)
 
     def require_home(self) -> Clearance:
         """The smallest distance at home; raises SafetyStop naming what the arm is within the margin of there."""
@@ -210,7 +213,7 @@ class ArmClearance:
         self, now: Array, target: Array, following: Array, at_target: Array, at_next: Array, speed_m_s: float
     ) -> tuple[float, Verdict]:
         params, distance = self.params, self._distance
-        beyond = self._beyond(now, following, at_next, speed_m_s)
+        beyond = self._beyond(now, target, following, at_next, speed_m_s)
         whole, at = distance.between_and_at(np.stack([now, at_target, beyond]), params.slow_from_m)
         if whole.distance_m >= params.slow_from_m:
             return 1.0, Verdict(1.0, "", whole)
@@ -229,10 +232,13 @@ class ArmClearance:
         # The distance falls about evenly on so short a way: as far as to the margin, or hardly at all.
         ramp = (room - params.margin_m) / (params.slow_from_m - params.margin_m)
         fits = (room - params.margin_m) / max(room - left, _NEARER_M)
-        for scale in sorted({min(1.0, max(params.least_scale, min(ramp, fits))), params.least_scale}, reverse=True):
+        most = min(ramp, fits)
+        # What a fast arm does at its present speed does not shrink with the step: where a velocity is kept, try less.
+        tried = {params.least_scale, most, *((most / 2, most / 4) if self.keeps_velocity_s else ())}
+        for scale in sorted({min(1.0, max(params.least_scale, each)) for each in tried}, reverse=True):
             part = target + scale * (following - target)
             at_part = self._brought(at_target, part)
-            rest = self._beyond(now, part, at_part, speed_m_s)
+            rest = self._beyond(now, target, part, at_part, speed_m_s)
             way, on = rest - at_target, beyond - at_target
             share = min(max(float(way @ on) / max(float(on @ on), _NEARER_M**2), 0.0), 1.0)
             if whole.distance_m - distance.farthest_m(way - share * on) >= needed:
@@ -244,15 +250,21 @@ class ArmClearance:
                 return scale, Verdict(scale, f"slowed: {found}" if scale < 1 else "", found)
         return 0.0, Verdict(0.0, f"{found}, {params.margin_m * 1000:.0f} mm are asked", found)
 
-    def _beyond(self, now: Array, following: Array, at_following: Array, speed_m_s: float) -> Array:
+    def _beyond(self, now: Array, target: Array, following: Array, at_following: Array, speed_m_s: float) -> Array:
         """Joints where the arm comes to rest at the earliest, on its way to a target; at the target or behind it."""
-        params = self.params
-        stopping = speed_m_s * params.reaction_s + speed_m_s**2 / (2 * params.braking_m_s2)
+        stopping = self._stopping(float(np.linalg.norm(following - target)), speed_m_s)
         to_go = following - self._kinematics.tcp(now)
         distance = float(np.linalg.norm(to_go))
         if stopping <= distance or distance < _NEARER_M:
             return at_following
         return self._brought(at_following, following + to_go * (stopping / distance - 1))
+
+    def _stopping(self, step_m: float, speed_m_s: float) -> float:
+        """How far the arm cannot help going on, m: it reacts late, may keep to the command's velocity, and brakes."""
+        params = self.params
+        commanded_m_s = step_m * self.rig.rate_hz if self.keeps_velocity_s else 0.0
+        braking = max(speed_m_s, commanded_m_s) ** 2 / (2 * params.braking_m_s2)
+        return speed_m_s * params.reaction_s + commanded_m_s * self.keeps_velocity_s + braking
 
     def _posture_scale(self, now: Array, following: Array) -> tuple[float, str]:
         """What a singularity or a joint's limit leaves of the speed, and the reason."""

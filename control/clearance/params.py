@@ -49,11 +49,10 @@ class ClearanceParams(Checked):
         """Read and check the file; raises ConfigError naming the key."""
         return load_params(path, cls)
 
-    def allowing_for(self, longer_s: float, overshoot_m: float) -> "ClearanceParams":
-        """The same for an arm that goes on for ``longer_s`` more after a command, and that far beyond its targets."""
+    def allowing_for(self, overshoot_m: float) -> "ClearanceParams":
+        """The same for an arm that goes that far beyond its targets."""
         return replace(
             self,
-            reaction_s=self.reaction_s + longer_s,
             margin_m=self.margin_m + overshoot_m,
             slow_from_m=self.slow_from_m + overshoot_m,
             itself_slow_from_m=self.itself_slow_from_m + overshoot_m,

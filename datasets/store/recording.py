@@ -40,8 +40,9 @@ from datasets.store.store import (
     writable,
 )
 
-SEGMENT_S = 0.8
-"""A step is on its way to the disk this long after it was taken; with the writing itself it stays under a second."""
+SEGMENT_S = 0.5
+"""A step is on its way to the disk this long after it was taken; with the writing, which takes up to half a second on
+two busy cores, it stays under a second."""
 WAITING_STEPS = 64
 """Steps that may wait for a slow disk (100 MB) before recording gives up."""
 FRAMES = "frames"

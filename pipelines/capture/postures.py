@@ -97,7 +97,7 @@ class _Ways:
 
     def __init__(self, fence: Fence, clearance: ArmClearance) -> None:
         self._fence = replace(fence, low_m=fence.low_m + SPARE_M, high_m=fence.high_m - SPARE_M)
-        self._clearance = clearance.allowing_for(0.0, SPARE_M)
+        self._clearance = clearance.allowing_for(SPARE_M)
         self._kinematics = Kinematics(clearance.rig.tool.tcp_offset_m)
 
     def __call__(self, start_rad: Array, joints_rad: Array) -> bool:

@@ -14,7 +14,7 @@ def as_driven(clearance: ArmClearance, params: ArmParams, rate_hz: float) -> Arm
     """The clearance, in velocity mode with what the arm may do between its last command and its rest added."""
     if params.mode != "velocity":
         return clearance
-    return clearance.allowing_for(params.velocity_duration_steps / rate_hz, _OVERSHOOT_M)
+    return clearance.allowing_for(_OVERSHOOT_M, params.velocity_duration_steps / rate_hz)
 
 
 def speed_within(room_m: Vector, speed_m_s: Vector, duration_s: float, braking_m_s2: float) -> Vector:

@@ -1,7 +1,7 @@
 """Distances are lower bounds of the thickened arm's, along whole motions; verdicts and ways keep it clear."""
 
 from dataclasses import asdict, replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -380,11 +380,33 @@ def test_a_box_that_holds_the_home_posture_is_refused(rig, posted):
 
 
 def test_an_arm_that_goes_on_for_longer_is_allowed_for_in_a_clearance_of_its_own(rig, walled):
-    before, allowing = walled.params, walled.allowing_for(0.25, 0.005)
+    before, allowing = walled.params, walled.allowing_for(0.005, keeps_velocity_s=0.25)
     assert walled.params is before
     assert (allowing.obstacles, allowing.table_z_m, allowing.rig) == (walled.obstacles, walled.table_z_m, rig)
-    changed = {"reaction_s": 0.3, "margin_m": 0.025, "slow_from_m": 0.055, "itself_slow_from_m": 0.035}
+    changed = {"margin_m": 0.025, "slow_from_m": 0.055, "itself_slow_from_m": 0.035}
     assert asdict(allowing.params) == pytest.approx(asdict(before) | changed)
+    assert allowing.keeps_velocity_s == 0.25
+
+
+@pytest.mark.parametrize("speed_m_s", [0.0, 0.1, 0.2])
+def test_an_arm_that_keeps_the_velocity_it_was_allowed_stops_outside_the_margin(rig, kinematics, home, speed_m_s):
+    """Whatever follows the command late, or never: the arm goes on, and brakes."""
+    clearance = ArmClearance(rig, [WALL]).allowing_for(0.005, keeps_velocity_s=0.25)
+    params, tcp, side, scales = clearance.params, kinematics.tcp(home), np.array([0.0, 1.0, 0.0]), []
+    for gone_m, behind_m in product(np.arange(0.0, 0.3, 0.01), (0.0, 0.01, 0.03)):
+        now = kinematics.solve(tcp + gone_m * side, home, pointing_down())
+        if clearance.nearest(now).distance_m < params.margin_m + speed_m_s * 0.05 + speed_m_s**2 / 4:
+            continue  # it was too fast before
+        target = tcp + (gone_m + behind_m) * side
+        scale = clearance.step(now, target, target + 0.02 * side, speed_m_s).scale
+        velocity_m_s = scale * 0.02 * rig.rate_hz
+        on_m = speed_m_s * params.reaction_s + velocity_m_s * 0.25
+        on_m += max(speed_m_s, velocity_m_s) ** 2 / (2 * params.braking_m_s2)
+        end = kinematics.solve(tcp + (gone_m + on_m) * side, now, pointing_down())
+        scales.append(scale)
+        assert clearance.nearest(end).distance_m > MARGIN_M
+    assert min(scales) < 0.2
+    assert max(scales) == 1
 
 
 @pytest.mark.parametrize("height", [float("nan"), 0.5])

@@ -48,8 +48,9 @@ def test_nothing_of_the_arm_comes_nearer_than_the_margin_and_it_is_named(open_ar
     assert nearest >= MARGIN_M
     assert nearest < ClearanceParams().slow_from_m
     assert sent[0] == pytest.approx(0.02)
-    slowed = [each for each in sent if 0 < each < 0.019]
-    assert slowed == sorted(slowed, reverse=True)
+    slowed = np.array([each for each in sent if 0 < each < 0.019])
+    half = len(slowed) // 2
+    assert slowed[:half].mean() > slowed[half:].mean(), "the nearer, the slower"
 
 
 def test_a_way_that_comes_too_near_is_refused_before_anything_moves(open_arm, twin) -> None:
