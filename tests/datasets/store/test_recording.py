@@ -14,7 +14,7 @@ import zarr
 from control.arms.xarm.wire.sdk import wait_until
 from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
-from datasets.store.recording import Recording, RecordingWriter
+from datasets.store.recording import SEGMENT_S, Recording, RecordingWriter
 
 
 def frame(step: int) -> Frame:
@@ -112,16 +112,18 @@ for step in range(1000):
 @pytest.mark.parametrize("damage", ["delete", "truncate"])
 def test_cut_tail_costs_its_segment_only(tmp_path, rig, damage):
     record(tmp_path, rig, 21)
-    file = next((tmp_path / "run/native/depth").glob("c.2.*"))
+    segment = int(rig.rate_hz * SEGMENT_S)
+    kept = 20 // segment * segment
+    file = next((tmp_path / "run/native/depth").glob(f"c.{20 // segment}.*"))
     if damage == "delete":
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:-10])
     recording = Recording(str(tmp_path), "run")
-    assert recording.frames == 16
-    assert len(recording.read("tcp")) == 16
-    with pytest.raises(DataError, match="no frame 16, it has 16"):
-        recording.frame(16)
+    assert recording.frames == kept
+    assert len(recording.read("tcp")) == kept
+    with pytest.raises(DataError, match=f"no frame {kept}, it has {kept}"):
+        recording.frame(kept)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from datasets.generation.splits import WindowJitter
 from datasets.recorded_split import cut_recordings
 from datasets.rig.frame import Frame
 from datasets.rig.projection import invert, transform
-from datasets.store.recording import Recording
+from datasets.rig.rig import Rig
+from datasets.store.recording import SEGMENT_S, Recording
 from datasets.store.store import FrameStore
 from perception.cameras.run_recording import RunRecording
 from pipelines.observers.recorder import FRAMES, RunRecorder
@@ -23,7 +24,7 @@ from pipelines.runtime.tick import Tick
 from pipelines.setup.assemble import _recorder  # what a run records with, without the run
 from pipelines.setup.devices import DeviceNames
 
-SEGMENT = 8
+SEGMENT = int(Rig.load().rate_hz * SEGMENT_S)
 PICTURE = Frame(np.zeros((480, 640, 3), np.uint8), np.ones((480, 640), np.float32), 1.0)
 
 
