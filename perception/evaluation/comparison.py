@@ -16,7 +16,7 @@ from datasets.common.errors import DataError
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.rig import Rig
 
-COMMANDS = {"baselines": "make baselines", "seeds": "python -m perception.seeds"}
+COMMANDS = {"seeds": "python -m perception.seeds", "metrics": "python -m perception.evaluate"}  # by the file's name
 
 
 def frames_digest(params: FramesParams, rig: Rig) -> str:
@@ -34,7 +34,7 @@ def read_figures(path: Path, digest: str) -> dict[str, Any]:
     Raises:
         DataError: the file cannot be read, or is not what its command writes.
     """
-    command = COMMANDS["seeds" if path.stem == "seeds" else "baselines"]
+    command = COMMANDS.get(path.stem, "make baselines")
     try:
         figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         measured_on = figures["frames"]

@@ -28,7 +28,9 @@ def open_arm(rig: Rig, twin: ControllerTwin, request: pytest.FixtureRequest) -> 
     return lambda *obstacles: XArm(twin.host, rig, params, clearance=ArmClearance(rig, obstacles))
 
 
-def test_nothing_of_the_arm_comes_nearer_than_the_margin_and_it_is_named(open_arm, rig: Rig, twin) -> None:
+def test_nothing_of_the_arm_comes_nearer_than_the_margin_and_it_is_named(
+    open_arm, rig: Rig, twin, request: pytest.FixtureRequest
+) -> None:
     judge, nearest, sent = ArmClearance(rig, [WALL]), np.inf, []
     with open_arm(WALL) as arm:
         arm.home()
@@ -49,6 +51,8 @@ def test_nothing_of_the_arm_comes_nearer_than_the_margin_and_it_is_named(open_ar
     assert nearest < ClearanceParams().slow_from_m
     assert sent[0] == pytest.approx(0.02)
     slowed = np.array([each for each in sent if 0 < each < 0.019])
+    if request.node.callspec.params["open_arm"] == "online_line":
+        assert (np.diff(slowed) <= 0).all()
     half = len(slowed) // 2
     assert slowed[:half].mean() > slowed[half:].mean(), "the nearer, the slower"
 
