@@ -403,7 +403,7 @@ class ControllerLink:
             if is_wire_up(api):
                 orders.append(stopper.stop())
                 answered = partial(self._is_answered, orders[-1], began)
-                if wait_until(answered, self._params.stop_timeout_s, 0.001) and orders[-1].code in (0, None):
+                if wait_until(answered, self._params.stop_timeout_s, 0.005) and orders[-1].code in (0, None):
                     break
         if self._sender is not None:
             self._sender.drop()

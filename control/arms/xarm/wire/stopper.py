@@ -95,12 +95,12 @@ class RestReports:
 
     def rest_since(self, time_s: float) -> Vector | None:
         """The joints ``(7,)`` rad if two reports later than ``time_s`` show the arm stopped and at rest, else None."""
-        reports = [each for each in self._reports if each.time > time_s]
-        if not reports or reports[-1].state != STOPPED:
+        reports = self._reports
+        if not reports or reports[-1].time <= time_s or reports[-1].state != STOPPED:
             return None
         newest = reports[-1]
         before = next((each for each in reversed(reports) if newest.time - each.time >= _APART_S), None)
-        if before is None or before.state != STOPPED:
+        if before is None or before.time <= time_s or before.state != STOPPED:
             return None
         turned_rad_s = np.max(np.abs(newest.joints - before.joints)) / (newest.time - before.time)
         return newest.joints if turned_rad_s <= _REST_RAD_S else None
