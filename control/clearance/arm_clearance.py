@@ -27,6 +27,9 @@ _LEAVING_TOLERANCE_M = 5e-4
 _RESERVE_M = 1e-4
 """Nothing is approached to less than this above the margin, so that leaving it can be proven to stay outside."""
 _ITERATIONS = 2
+_HALVINGS = 10
+_LESS = 0.7
+"""Where a velocity is kept, what the arm does at its present speed makes the distance fall less evenly: tried, too."""
 _CUTS_A_STEP = 3
 _CUTS_LEAVING = 12
 _DOWN = pointing_down()
@@ -232,9 +235,13 @@ class ArmClearance:
         # The distance falls about evenly on so short a way: as far as to the margin, or hardly at all.
         ramp = (room - params.margin_m) / (params.slow_from_m - params.margin_m)
         fits = (room - params.margin_m) / max(room - left, _NEARER_M)
+        if self.keeps_velocity_s:
+            step_m = max(float(np.linalg.norm(following - target)), _NEARER_M)
+            behind_m = float((target - self._kinematics.tcp(now)) @ (following - target)) / step_m
+            share = (room - needed - _LEAVING_TOLERANCE_M) / max(room - left, _NEARER_M)
+            fits = self._kept_scale(step_m, behind_m, share, speed_m_s)
         most = min(ramp, fits)
-        # What a fast arm does at its present speed does not shrink with the step: where a velocity is kept, try less.
-        tried = {params.least_scale, most, *((most / 2, most / 4) if self.keeps_velocity_s else ())}
+        tried = (most, most * _LESS, 0.0) if self.keeps_velocity_s else (most, 0.0)
         for scale in sorted({min(1.0, max(params.least_scale, each)) for each in tried}, reverse=True):
             part = target + scale * (following - target)
             at_part = self._brought(at_target, part)
@@ -249,6 +256,28 @@ class ArmClearance:
             if found.distance_m >= needed:
                 return scale, Verdict(scale, f"slowed: {found}" if scale < 1 else "", found)
         return 0.0, Verdict(0.0, f"{found}, {params.margin_m * 1000:.0f} mm are asked", found)
+
+    def _kept_scale(self, step_m: float, behind_m: float, share: float, speed_m_s: float) -> float:
+        """The largest scale of a step at which the arm goes on no further than a share of where the step brings it.
+
+        What the arm does at its present speed does not shrink with the step; what it does by keeping to the command's
+        velocity shrinks with the step and its square.
+
+        Args:
+            step_m: from the last target to the next.
+            behind_m: how far the arm is behind its last target; below 0: beyond it.
+            share: of how far beyond the last target the whole step would bring it.
+            speed_m_s: of the TCP at present.
+        """
+
+        def beyond_m(scale: float) -> float:
+            return max(scale * step_m, self._stopping(scale * step_m, speed_m_s) - behind_m)
+
+        low, high, within_m = 0.0, 1.0, share * beyond_m(1.0)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if beyond_m(middle) <= within_m else (low, middle)
+        return low
 
     def _beyond(self, now: Array, target: Array, following: Array, at_following: Array, speed_m_s: float) -> Array:
         """Joints where the arm comes to rest at the earliest, on its way to a target; at the target or behind it."""
