@@ -1,6 +1,6 @@
 """How long an estimate takes, side by side with other ways in one run: ``python tests/benchmarks/bench_estimator.py``.
 
-Writes ``results/benchmarks/estimator.json``. From a whole 640x480 frame to a position by both looks, ONNX Runtime on
+Writes ``results/benchmarks/estimator.json``. From a whole 640x480 frame to a position by all looks, ONNX Runtime on
 one thread. The frames are drawn beforehand. Every round times each side on the same frames, one side after the other;
 ratios are medians over rounds, so that a machine whose speed drifts does so for all sides.
 """
@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
@@ -46,7 +47,7 @@ class Looks:
 
     def __init__(self, rig: Rig) -> None:
         self.estimator = PositionEstimator.load(MODEL_FOLDER, rig)
-        self.seconds: dict[str, list[float]] = {"glance": [], "fovea": [], "cut": [], "pose_check": []}
+        self.seconds: defaultdict[str, list[float]] = defaultdict(list)
         for look, session in list(self.estimator._sessions.items()):
             self.estimator._sessions[look] = TimedSession(self._timed(look, session.run))
         estimator_module.fit_table = self._timed("pose_check", estimator_module.fit_table)
