@@ -1,12 +1,14 @@
 """The benchmarks run, on few frames, and name every part that they time."""
 
 import json
+import sys
 from functools import partial
 
 import pytest
 
 import bench_estimator
 import bench_frames
+import bench_stops
 from datasets.arm.official import menagerie_available
 from perception.estimator import estimator
 from perception.estimator.estimator import MODEL_FOLDER
@@ -37,3 +39,15 @@ def test_drawing_is_timed_beside_a_plain_renderer(tmp_path, monkeypatch):
     assert found["scaling_two_processes"] > 0
     beside = found["ratio_to_plain_renderer"]
     assert beside["n"] == 0 if menagerie_available() else beside["plain_renderer_official"] == 1
+
+
+@pytest.mark.realtime
+def test_stops_are_timed_from_fault_to_rest(tmp_path, monkeypatch):
+    faults = "c22", "c23"
+    chosen = [word for fault in faults for word in ("--fault", fault)]
+    monkeypatch.setattr(sys, "argv", ["bench_stops.py", "--runs", "1", *chosen, "--out", str(tmp_path / "stops.json")])
+    bench_stops.main()
+    found = json.loads((tmp_path / "stops.json").read_text())["faults"]
+    assert list(found) == list(faults)
+    for fault in faults:
+        assert found[fault]["this"]["stopped"] == 1

@@ -142,7 +142,10 @@ def time_stop(twin: ControllerTwin, driver: Driver, fault: str, sent: dict[int, 
     firmware = twin.firmware
     driver.tell(PATIENCE_S + 2.0)
     driver.hear("moving")
+    patience = time.monotonic() + PATIENCE_S
     while firmware.speed_m_s() < 0.1:
+        if time.monotonic() > patience:
+            raise RuntimeError(f"{fault}: the arm does not begin to move: {' '.join(driver.hear('over'))}")
         time.sleep(0.01)
     time.sleep(0.35)
     waited_s = driver.waited_s()
@@ -228,11 +231,12 @@ def main() -> None:
             stack.callback(driver.close)
         for fault, name in tqdm(rounds, unit="stop"):
             twin = twins[name]
-            twin.firmware.settings = type(twin.firmware.settings)()
-            twin.firmware.warn(0)
-            twin.firmware._motion.twist = None
-            twin.firmware._motion.place(np.array(Rig.load().home_joints_rad))
-            twin.firmware.set_state(STOPPED)
+            with twin.firmware.lock:  # what it was in the midst of would else go on from half a new place
+                twin.firmware.settings = type(twin.firmware.settings)()
+                twin.firmware.warn(0)
+                twin.firmware._motion.twist = None
+                twin.firmware._motion.place(np.array(Rig.load().home_joints_rad))
+                twin.firmware.set_state(STOPPED)
             for times in sent[name].values():
                 times.clear()
             found[name].setdefault(fault, []).append(time_stop(twin, drivers[name], fault, sent[name]))
