@@ -81,7 +81,8 @@ def test_a_run_is_recorded_told_scored_and_can_be_learnt_from(knowing_setup, tmp
     assert set(COLUMNS) <= set(recording.arrays)
     recording.require_rig(knowing_setup.rig)
     story = [event["event"] for event in events]
-    assert story[:3] == ["begun", "goal begun", "goal ended"]
+    first = [event for event in story if "held still" not in event][:3]  # a busy machine may miss a picture
+    assert first == ["begun", "goal begun", "goal ended"]
     assert story.index("fault injected") < story.index("stopped") < story.index("ended")
     stopped = events[story.index("stopped")]
     assert stopped["reason"] == "arm fault"
