@@ -234,14 +234,15 @@ class ArmClearance:
                 return 1.0, Verdict(1.0, "", whole)
         # The distance falls about evenly on so short a way: as far as to the margin, or hardly at all.
         ramp = (room - params.margin_m) / (params.slow_from_m - params.margin_m)
-        fits = (room - params.margin_m) / max(room - left, _NEARER_M)
+        falls_m = max(room - left, _NEARER_M)
         if self.keeps_velocity_s:
             step_m = max(float(np.linalg.norm(following - target)), _NEARER_M)
             behind_m = float((target - self._kinematics.tcp(now)) @ (following - target)) / step_m
-            share = (room - needed - _LEAVING_TOLERANCE_M) / max(room - left, _NEARER_M)
-            fits = self._kept_scale(step_m, behind_m, share, speed_m_s)
-        most = min(ramp, fits)
-        tried = (most, most * _LESS, 0.0) if self.keeps_velocity_s else (most, 0.0)
+            within = (room - needed - _LEAVING_TOLERANCE_M) / falls_m
+            most = min(ramp, self._kept_scale(step_m, behind_m, within, speed_m_s))
+            tried = [most, most * _LESS, 0.0]
+        else:
+            tried = [min(ramp, (room - params.margin_m) / falls_m), 0.0]
         for scale in sorted({min(1.0, max(params.least_scale, each)) for each in tried}, reverse=True):
             part = target + scale * (following - target)
             at_part = self._brought(at_target, part)

@@ -205,10 +205,11 @@ class RecordingWriter:
         self._written = end
 
     async def _write_column(self, name: str, rows: list[_Row], end: int) -> None:
-        missing = np.full(self._columns[name].shape, np.nan)  # only label and further columns can be missing
-        array = self._arrays[name]
-        await array.resize((end, *missing.shape))
-        await array.setitem(slice(end - len(rows), end), np.stack([row.get(name, missing) for row in rows]))
+        array, shape = self._arrays[name], self._columns[name].shape
+        # Only label and further columns can be missing.
+        values = [row[name] if name in row else np.full(shape, np.nan) for row in rows]
+        await array.resize((end, *shape))
+        await array.setitem(slice(end - len(rows), end), np.stack(values))
 
 
 class Recording(GroupReader):
