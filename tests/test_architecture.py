@@ -70,3 +70,10 @@ def test_what_the_robot_s_computer_runs_imports_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=120).returncode == 0
+
+
+def test_what_trains_no_picture_network_waits_for_no_torchvision():
+    code = (
+        "import sys, control.train, control.repeat, pipelines.gauntlet.__main__; sys.exit('torchvision' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=120).returncode == 0

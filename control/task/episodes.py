@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 from tqdm import tqdm
 
 from control.policies.policy import Policy
@@ -117,7 +117,7 @@ def mean_and_half_width(values: Sequence[float]) -> dict[str, float]:
     """Mean over seeds of learning, and half the width of its 95 % interval (Student's t) where there are several."""
     found = {"mean": round(float(np.mean(values)), 3)}
     if len(values) > 1:
-        t = float(stats.t.ppf(0.975, len(values) - 1))
+        t = float(stdtrit(len(values) - 1, 0.975))  # the quantile of Student's t
         found["half_width"] = round(t * float(np.std(values, ddof=1)) / len(values) ** 0.5, 3)
     return found
 

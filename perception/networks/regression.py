@@ -1,6 +1,5 @@
 """Networks that regress the position from pooled or flattened features: the original's, and any of timm's."""
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -46,6 +45,8 @@ def conv3(channels: int, size_px: int) -> tuple[nn.Module, int, int]:
 
 def timm_features(name: str, channels: int) -> tuple[nn.Module, int, int]:
     """A timm model from scratch, pooled; raises ConfigError when timm has no such model."""
+    import timm  # here, since with torchvision it takes longer to import than torch, and every command would wait
+
     if name not in timm.list_models():
         near = timm.list_models(f"*{name[:6]}*")[:3]
         raise ConfigError(f"timm has no model {name!r}; names like it: {near}; see timm.list_models()")
