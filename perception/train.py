@@ -8,7 +8,6 @@ too (``--model.learning_rate 1e-3 --trainer.max_epochs 2``). A run that was stop
 import logging
 import os
 import sys
-import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -26,7 +25,7 @@ from jsonargparse import ArgumentError, Namespace
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer, TQDMProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger
 
@@ -35,14 +34,15 @@ from datasets.common.config import one_line
 from datasets.common.errors import ConfigError, ModelError
 from datasets.common.files import holds_others, location
 from datasets.store.datamodule import FramesDataModule
-from perception.training.curves import write_curves
+from perception.training.curves import EARLIER, keep_rows, write_curves
 from perception.training.regressor import Regressor
 from perception.training.summary import FILE, TrainingSummary
 
 PROG = "python -m perception.train"
 BEST = "best"
 CONFIG = "log/config.yaml"
-WRITTEN = (CONFIG, "log/metrics.csv", f"{BEST}.ckpt", "last.ckpt", FILE)
+LOG = "log/metrics.csv"
+WRITTEN = (CONFIG, LOG, f"{BEST}.ckpt", "last.ckpt", FILE)
 """What a training leaves in its folder."""
 
 
@@ -89,8 +89,9 @@ class TrainCLI(LightningCLI):
             enable_version_counter=False,
             auto_insert_metric_name=False,
         )
-        shown = arguments.trainer.enable_progress_bar is not False
-        self.trainer_defaults["callbacks"] = [checkpoint, *([TQDMProgressBar(refresh_rate=20)] if shown else [])]
+        self._timer = Timer()  # counts on where a stopped training goes on
+        shown = [TQDMProgressBar(refresh_rate=20)] if arguments.trainer.enable_progress_bar is not False else []
+        self.trainer_defaults["callbacks"] = [checkpoint, self._timer, *shown]
         if SLURMEnvironment.detect() and not asks_for_several(arguments.trainer):
             if rank := int(os.environ.get("SLURM_PROCID", 0)):
                 raise ConfigError(
@@ -105,20 +106,23 @@ class TrainCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
-        """Start the clock, once there are frames: Lightning would leave an empty log first."""
+        """Make sure that there are frames, and keep what a stopped training logged: Lightning begins a new log."""
         self.datamodule.setup("fit")
-        self._started = time.monotonic()
+        log = Path(self.config.fit.output) / LOG
+        if self.config.fit.get("ckpt_path") is None:
+            log.with_name(EARLIER).unlink(missing_ok=True)
+        elif self.trainer.is_global_zero:
+            keep_rows(log)
 
     def after_fit(self) -> None:
         """Leave the summary and the learning curves."""
         if not self.trainer.is_global_zero:
             return
         arguments = self.config.fit
-        seconds = time.monotonic() - self._started
-        TrainingSummary.of(self.trainer, self.model, arguments.seed_everything, seconds).write(Path(arguments.output))
+        output, seconds = Path(arguments.output), self._timer.time_elapsed()
+        TrainingSummary.of(self.trainer, self.model, arguments.seed_everything, seconds).write(output)
         if arguments.curves is not None:
-            log = Path(arguments.output) / "log" / "metrics.csv"
-            write_curves(log, Path(arguments.curves), Path(arguments.output).name)
+            write_curves(output / LOG, Path(arguments.curves), output.name)
 
 
 def asks_for_several(trainer: Namespace) -> bool:

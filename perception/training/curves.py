@@ -1,22 +1,38 @@
 """Learning curves as a table and as a picture."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+EARLIER = "earlier.csv"
+"""Beside Lightning's log: the rows of a training that was stopped, of which Lightning keeps none once it goes on."""
 COLUMNS = ("step", "train/loss", "val/median_mm", "val/p95_mm", "val/sigma_ratio")
+
+
+def keep_rows(log: Path) -> None:
+    """Keep what is in Lightning's CSV ``log`` before a stopped training goes on and begins another."""
+    rows = read_rows(log)
+    _write(rows, list(dict.fromkeys(column for row in rows for column in row)), log.with_name(EARLIER))
+
+
+def read_rows(log: Path) -> list[dict[str, str]]:
+    """All rows of a training that may have been stopped; of steps that were done again, only the later ones."""
+    rows: list[dict[str, str]] = []
+    for path in (log.with_name(EARLIER), log):
+        if path.is_file():
+            with path.open() as file:
+                part = list(csv.DictReader(file))
+            rows = [row for row in rows if not part or int(row["step"]) < int(part[0]["step"])] + part
+    return rows
 
 
 def write_curves(log: Path, folder: Path, name: str) -> None:
     """Draw Lightning's CSV ``log`` into ``folder/name.png`` and keep its columns in ``folder/name.csv``."""
-    with log.open() as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(log)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    _write(rows, COLUMNS, folder / f"{name}.csv")
 
     figure = Figure(figsize=(7, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -28,6 +44,13 @@ def write_curves(log: Path, folder: Path, name: str) -> None:
     if right.lines:
         right.legend()
     figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
+
+
+def _write(rows: list[dict[str, str]], columns: Sequence[str], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _draw(axes: object, rows: list[dict[str, str]], column: str, label: str) -> None:

@@ -94,8 +94,13 @@ def test_training_leaves_checkpoint_summary_and_curves(runs: Path) -> None:
 @pytest.mark.slow
 def test_a_stopped_training_goes_on(store: Path, tmp_path: Path) -> None:
     fit(store, tmp_path, "glance", "--trainer.max_epochs=1")
+    first = json.loads((tmp_path / "glance" / "training.json").read_text())
     fit(store, tmp_path, "glance", "--trainer.max_epochs=3", f"--ckpt_path={tmp_path / 'glance' / 'last.ckpt'}")
-    assert json.loads((tmp_path / "glance" / "training.json").read_text())["steps"] == 15
+    summary = json.loads((tmp_path / "glance" / "training.json").read_text())
+    assert summary["steps"] == 15
+    assert summary["train_s"] > first["train_s"] > 0, "the time before the stop counts"
+    rows = [line.split(",") for line in (tmp_path / "curves" / "glance.csv").read_text().splitlines()[1:]]
+    assert [row[0] for row in rows if row[2]] == ["4", "9", "14"], "so does what was measured then"
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from perception.training.curves import COLUMNS, write_curves
+from perception.training.curves import COLUMNS, keep_rows, read_rows, write_curves
 
 ROWS = [
     {"epoch": "0", "step": "9", "train/loss": "2.5", "val/median_mm": ""},
@@ -45,3 +45,22 @@ def test_a_training_that_ended_before_its_first_row_is_drawn_too(tmp_path):
     write_curves(tmp_path / "empty.csv", tmp_path, "glance")
     assert (tmp_path / "glance.csv").read_text() == ",".join(COLUMNS) + "\n"
     assert (tmp_path / "glance.png").is_file()
+
+
+def test_a_training_that_was_stopped_twice_keeps_every_step_once(log):
+    parts = [[0, 1, 2, 3, 4], [2, 3, 4, 5, 6], [5, 6, 7]]
+    for number, steps in enumerate(parts):
+        if number:
+            keep_rows(log)
+        log.write_text("step,val/axis_mm\n" + "".join(f"{step},{number}\n" for step in steps))
+    assert [(row["step"], row["val/axis_mm"]) for row in read_rows(log)] == [
+        (str(step), str(number)) for step, number in enumerate([0, 0, 1, 1, 1, 2, 2, 2])
+    ]
+
+
+def test_a_training_stopped_before_its_first_row_loses_none_of_an_earlier_part(log):
+    keep_rows(log)
+    log.unlink()
+    keep_rows(log)
+    log.write_text("step,train/loss\n")
+    assert [row["step"] for row in read_rows(log)] == ["9", "9", "19"]
