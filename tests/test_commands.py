@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from started_here import started_here
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -38,13 +39,11 @@ OPTIONS = sorted(
 
 @cache
 def help_of(module: str) -> str:
-    """What ``python -m MODULE --help`` prints; the command must end well."""
-    command = [sys.executable, "-m", module, "--help"]
-    if module == "perception.train":  # Lightning's command line has a subcommand that takes the options
-        command.insert(-1, "fit")
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """What ``python -m MODULE --help`` prints; the command must end well (test_console starts some as processes)."""
+    # Lightning's command line has a subcommand that takes the options.
+    code, printed = started_here(module, *(["fit"] if module == "perception.train" else []), "--help")
+    assert code == 0
+    return printed
 
 
 @pytest.mark.slow

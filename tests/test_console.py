@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from started_here import started_here
 
 from datasets.common.cli import console_name
 from pipelines.__main__ import commands, start
@@ -65,13 +66,12 @@ def test_an_unknown_console_name_is_refused(monkeypatch, capsys):
     assert "`python -m pipelines` lists them" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("module", ["pipelines.run_real", "control.train", "datasets.generate"])
 def test_a_command_completes_its_options_and_can_be_quiet(module):
-    done = run("-m", module, "--print-completion", "bash")
-    assert done.returncode == 0, done.stderr
-    assert "--quiet" in done.stdout
-    assert re.search(rf"^complete .* {console_name(module)}$", done.stdout, re.MULTILINE)
+    code, printed = started_here(module, "--print-completion", "bash")
+    assert code == 0
+    assert "--quiet" in printed
+    assert re.search(rf"^complete .* {console_name(module)}$", printed, re.MULTILINE)
 
 
 @pytest.mark.slow
