@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from started_here import started_here
 
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from started_here import started_here
 
 from datasets.common.cli import console_name
 from pipelines.__main__ import commands, start
+from started_here import started_here
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]

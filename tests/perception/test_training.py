@@ -1,8 +1,11 @@
 """The commands: training on real frames, packing, measuring; and what they refuse."""
 
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ import torch
 import yaml
 
 from perception import baseline, evaluate, seeds, train
+from perception.evaluation import package
+from perception.networks.locator import Locator
 
 LOOKS = ["glance", "fovea", "base"]
 FRAMES = {
@@ -60,6 +65,23 @@ def runs(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for look in LOOKS:
         fit(store, folder, look)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _each_look_is_exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same weights become the same graph, which test_export has; forty times would take minutes."""
+    graphs, export = tmp_path_factory.mktemp("graphs"), package.export_look
+
+    def export_once(locator: Locator, path: Path) -> None:
+        weights = [tensor.numpy().tobytes() for tensor in locator.state_dict().values()]
+        graph = graphs / hashlib.sha256(b"".join([repr(locator.settings).encode(), *weights])).hexdigest()
+        if not graph.is_file():
+            export(locator, graph)
+        shutil.copyfile(graph, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package, "export_look", export_once)
+        yield
 
 
 def locate_params(store: Path, runs: Path, out: Path) -> Path:
@@ -116,30 +138,35 @@ def test_two_processes_train_one_look(store: Path, tmp_path: Path) -> None:
     assert (tmp_path / "best.ckpt").is_file()
 
 
+@pytest.fixture(scope="module")
+def measured(store: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command leaves with one worker."""
+    folder = tmp_path_factory.mktemp("measured")
+    evaluate.main(["--config", str(locate_params(store, runs, folder))])
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["local", "ray"])
-def test_two_workers_measure_the_bytes_of_one(store: Path, runs: Path, tmp_path: Path, where: str) -> None:
+def test_two_workers_measure_the_bytes_of_one(
+    store: Path, runs: Path, measured: Path, tmp_path: Path, where: str
+) -> None:
     pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
-    found = []
-    for name, options in (("one", []), ("two", ["--workers", "2", "--backend", where])):
-        (tmp_path / name).mkdir()
-        evaluate.main(["--config", str(locate_params(store, runs, tmp_path / name)), *options])
-        found.append((tmp_path / name / "results/metrics.json").read_bytes())
-    assert found[0] == found[1]
+    evaluate.main(["--config", str(locate_params(store, runs, tmp_path)), "--workers", "2", "--backend", where])
+    assert (tmp_path / "results/metrics.json").read_bytes() == (measured / "results/metrics.json").read_bytes()
 
 
 @pytest.mark.slow
-def test_the_pair_is_packed_calibrated_and_measured(store: Path, runs: Path, tmp_path: Path) -> None:
-    evaluate.main(["--config", str(locate_params(store, runs, tmp_path))])
-    metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
+def test_the_pair_is_packed_calibrated_and_measured(measured: Path) -> None:
+    metrics = json.loads((measured / "results" / "metrics.json").read_text())
     assert metrics["default"]["nominal"]["n"] == 40
     assert {"median_mm", "mean_mm", "p95_mm"} < set(metrics["default"]["nominal"])
     assert metrics["bad_frames"]["n"] == 12
     assert metrics["seed"] == 0
     assert metrics["train_s"] > 0
     for picture in ("errors.png", "error_map.png"):
-        assert (tmp_path / "results" / picture).stat().st_size > 1000
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["estimator", "locate.yaml", "results"]
+        assert (measured / "results" / picture).stat().st_size > 1000
+    assert sorted(path.name for path in measured.iterdir()) == ["estimator", "locate.yaml", "results"]
 
 
 @pytest.mark.slow
