@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-import torch  # noqa: F401  (imported before any GL context exists: torch's lazy import crashes after one)
 from hypothesis import HealthCheck, settings
 
 from control.arms import fence as safety

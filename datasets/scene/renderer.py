@@ -1,9 +1,10 @@
 """RGB-D rendering in one pass: colour and depth from the same draw call, through any window of any camera."""
 
+import importlib
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import mujoco
 import numpy as np
@@ -24,7 +25,7 @@ _COSTLY_EFFECTS = (
 
 
 _CHOOSE_GL = ("MUJOCO_EGL_DEVICE_ID", "EGL_PLATFORM", "LIBGL_DRIVERS_PATH", "__EGL_VENDOR_LIBRARY_FILENAMES")
-"""Variables by which OpenGL's libraries are led astray."""
+"""Variables that can make OpenGL choose a device or library that does not work."""
 
 
 def require_gl() -> None:
@@ -39,16 +40,25 @@ def _gl_errors() -> Iterator[None]:
         raise ConfigError(f"MUJOCO_GL is {GL_ASKED!r}: choose egl or osmesa (glfw with a display), or unset it")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # GLFW's, of what is told below
+            warnings.simplefilter("ignore")  # GLFW warns of what is reported below
             yield
     except Exception as error:  # EGL, OSMesa, GLFW and MuJoCo each raise types of their own
-        mujoco.GLContext.__del__ = lambda self: None  # which would fail, too, and print a traceback
+        mujoco.GLContext.__del__ = lambda self: None  # it would fail, too, and print a traceback
         others = [name for name in _CHOOSE_GL if name in os.environ]
         unset = f", unset {', '.join(others)}" if others else ""
         raise ConfigError(
             f"nothing can be drawn here: MUJOCO_GL={GL_ASKED} gives no OpenGL context ({one_line(error)}); "
             f"set MUJOCO_GL to egl or osmesa{unset}, or install Mesa's libraries (make setup)"
         ) from error
+
+
+def _load_triton() -> None:
+    """Load Triton before OpenGL, where it is installed: torch's optimizers import it in their first step.
+
+    Triton and Mesa each bring an LLVM, and Triton's crashes the process where Mesa's was loaded before it.
+    """
+    with suppress(ImportError):
+        importlib.import_module("triton._C.libtriton")
 
 
 class Renderer:
@@ -64,6 +74,7 @@ class Renderer:
         self._model = model
         self._near = model.vis.map.znear * model.stat.extent
         self._far = model.vis.map.zfar * model.stat.extent
+        _load_triton()
         with _gl_errors():
             self._context_gl = mujoco.GLContext(max_width_px, max_height_px)
             self._context_gl.make_current()
@@ -122,7 +133,7 @@ class Renderer:
         self, t_base_camera: Array, intrinsics: Intrinsics, inverse_depth: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
         largest = self._context.offWidth, self._context.offHeight
-        if intrinsics.width > largest[0] or intrinsics.height > largest[1]:  # MuJoCo would give what lay in memory
+        if intrinsics.width > largest[0] or intrinsics.height > largest[1]:  # MuJoCo would return undefined memory
             raise ConfigError(
                 f"an image of {intrinsics.width}x{intrinsics.height} px is asked of a renderer of at most "
                 f"{largest[0]}x{largest[1]} px; make it with max_width_px and max_height_px"

@@ -1,5 +1,8 @@
 """What is drawn lies where the camera's pose and intrinsics put it."""
 
+import subprocess
+import sys
+
 import mujoco
 import numpy as np
 import pytest
@@ -38,3 +41,20 @@ def test_an_image_larger_than_the_buffer_is_refused_and_not_made_up(rig):
             renderer.render(rig.t_base_camera, Intrinsics(1280, 720, 900.0, 900.0, 639.5, 359.5))
     finally:
         renderer.close()
+
+
+LEARN_AFTER_DRAWING = """
+from datasets.scene.renderer import require_gl
+require_gl()
+import torch
+weight = torch.nn.Parameter(torch.zeros(1))
+optimizer = torch.optim.Adam([weight])
+weight.sum().backward()
+optimizer.step()
+"""
+
+
+@pytest.mark.slow
+def test_what_was_drawn_before_it_does_not_crash_learning():
+    done = subprocess.run([sys.executable, "-c", LEARN_AFTER_DRAWING], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
