@@ -16,8 +16,8 @@ UNASKED = {
     "WANDB_MODE": "offline",
     "WANDB_DISABLED": "true",
     "HF_HUB_DISABLE_TELEMETRY": "1",  # timm's way to the hub
-    "RS2_RUM_CLOUD_ENABLED": "0",  # librealsense keeps counts of its own use below the home folder; sent they are not
-    "DO_NOT_TRACK": "1",  # of libraries that heed the common word
+    "RS2_RUM_CLOUD_ENABLED": "0",  # librealsense counts its own use in the home folder; it does not send this
+    "DO_NOT_TRACK": "1",  # read by the libraries that follow this convention
 }
 """Variables that keep the libraries used from storing or sending anything about their use.
 
@@ -25,16 +25,16 @@ Rerun's viewer has none: :mod:`pipelines.observers.live` starts it so that it do
 """
 
 GL_ASKED = os.environ.get("MUJOCO_GL") or "egl"
-"""The back end that frames are to be drawn with: without a display where nobody asks for another."""
+"""The back end that frames are drawn with: EGL, which needs no display, unless MUJOCO_GL asks for another."""
 GL_KNOWN = ("egl", "osmesa", "glfw")
 _GL_OFF = ("disable", "disabled", "off", "false", "0")
-"""MuJoCo's words for no OpenGL at all, which it then does without."""
+"""MuJoCo's words for "no OpenGL": with one of them it loads none."""
 
 # MuJoCo reads this at its first import, and refuses an unknown value; the error then appears where frames are drawn.
 os.environ["MUJOCO_GL"] = GL_ASKED.lower() if GL_ASKED.lower() in (*GL_KNOWN, *_GL_OFF) else "egl"
 if os.environ["MUJOCO_GL"] in ("egl", "osmesa"):
     os.environ["PYOPENGL_PLATFORM"] = os.environ["MUJOCO_GL"]
-# Pictures are drawn into files, whatever notebook this command was started from; a notebook itself keeps its own.
+# Pictures are drawn into files even if a notebook started this command; inside a notebook its own back end stays.
 if "IPython" not in sys.modules:
     os.environ["MPLBACKEND"] = "agg"
 for _name, _value in UNASKED.items():

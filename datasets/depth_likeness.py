@@ -1,9 +1,9 @@
 """Compares the depth sensor's model with two raw frames of a real one: noise by range, and how far it is correlated.
 
-Both are measured alike: two pictures of the same still scene are subtracted, so that scene and camera's own error fall
-out, and what is left over root two is the noise of one picture, in px of disparity. The model is given the mean of the
-two real frames for a scene. Its constants are fitted to these very frames (:mod:`datasets.scene.depth_sensor`): the
-comparison says that they describe them, not that other cameras are alike.
+Both are measured alike: two pictures of the same still scene are subtracted, so that scene and camera's own error
+cancel; the remainder divided by root two is the noise of one picture, in px of disparity. The model gets the mean of
+the two real frames as its scene. Its constants are fitted to these very frames (:mod:`datasets.scene.depth_sensor`):
+the comparison shows that they describe these frames, not that other cameras are alike.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def read_bag(path: Path) -> tuple[list[Depth], Intrinsics]:
     Raises:
         DataError: the recording is missing, or holds fewer than two depth frames.
     """
-    import pyrealsense2 as rs  # only whoever compares needs it
+    import pyrealsense2 as rs  # here, because only this comparison needs it
 
     if not path.is_file():
         raise DataError(f"{path}: no such recording; {VARIABLE} must name the folder that holds {BAG}")
@@ -92,7 +92,7 @@ def sigma_by_range(noise: Depth, distance: Depth) -> dict[str, float]:
 
 
 def autocorrelation(noise: Depth) -> dict[str, float]:
-    """Correlation of pixels so many columns or rows apart, over what is left of a smooth background of 48 px."""
+    """Correlation of pixels by their distance in columns or rows, without a smooth background of 48 px."""
     seen = np.isfinite(noise)
     filled = np.where(seen, noise, 0).astype(np.float32)
     share = cv2.blur(seen.astype(np.float32), (48, 48)).clip(1e-3)

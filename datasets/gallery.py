@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ):
             path = options.out / f"{name}.png"
             picture = cv2.imencode(".png", np.ascontiguousarray(draw(photographer, rig)[..., ::-1]))[1]
-            write_whole(path, picture.tobytes())  # cv2.imwrite says nothing of a file that it could not write
+            write_whole(path, picture.tobytes())  # cv2.imwrite does not report a file that it could not write
             written.append(str(path))
         photographer.close()
         tell({"written": written}, "\n".join(written))

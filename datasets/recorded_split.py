@@ -51,8 +51,8 @@ def cut_recordings(
     """Store the recordings' labelled frames, one after the other, as a split with all looks; returns their number.
 
     The labels are the recorded ones: the TCP by the arm's encoders and the camera's calibrated pose. The fovea's
-    windows lie about the TCP's pixel as in simulation. Steps without a TCP are left out, and the one that a stop came
-    at. ``scene_seed`` is the step's number in its recording: there is no scene to draw again.
+    windows lie about the TCP's pixel as in simulation. Steps without a TCP are left out, and so is the step at which
+    the run was stopped. ``scene_seed`` is the step's number in its recording: there is no scene to draw again.
 
     Raises:
         DataError: a recording is of another rig or holds no labelled frame, frames of another description are there,

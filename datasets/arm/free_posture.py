@@ -1,6 +1,7 @@
-"""Which postures an arm may be in at all: not within itself, its tool or the table; and random ones of these.
+"""Checks that a posture keeps the arm out of itself, its tool and the table; draws random postures that do.
 
-A yes or no for drawing scenes; what keeps a real arm clear is :mod:`control.clearance`, whose bounds are proven.
+It only answers yes or no, for drawing scenes. A real arm is kept clear by :mod:`control.clearance`, whose bounds are
+proven.
 """
 
 from dataclasses import replace
@@ -19,7 +20,7 @@ from datasets.rig.rig import Tool, Workspace
 
 LINKS = ("link_base", *(f"link{index}" for index in range(1, 8)))
 MARGIN_M = 0.01
-"""Between links, and above the table."""
+"""Least distance between links, and above the table, m."""
 _ARM, _HAND = 1, 2
 
 
@@ -27,7 +28,7 @@ class FreePostures:
     """Postures of the own arm with a tool. Not thread-safe.
 
     Each convex solid of the arm is a geom of its own; pairs of links that are not neighbours may not come within
-    ``MARGIN_M`` of each other, nor any moving part of the table's plane, z = 0.
+    ``MARGIN_M`` of each other, and no moving part within ``MARGIN_M`` of the table's plane, z = 0.
     """
 
     def __init__(self, tool: Tool) -> None:
@@ -65,7 +66,7 @@ class FreePostures:
         self._gripper = gripper_joints(self._model)
         self._kinematics = Kinematics(tool.tcp_offset_m)
         low, high = self._kinematics.joint_limits.T
-        # Joints that turn all the way round are at every angle once.
+        # A joint that turns all the way round is limited to one turn, so that it takes every angle only once.
         self._low, self._high = np.maximum(low, -np.pi), np.minimum(high, np.pi)
 
     def holds(self, joints_rad: ArrayLike, gripper_rad: float = 0.0) -> bool:
@@ -78,7 +79,7 @@ class FreePostures:
         return self._data.ncon == 0
 
     def sample(self, rng: np.random.Generator, workspace: Workspace) -> tuple[Array, Array]:
-        """Joints ``(7,)``, each uniform between its limits, and TCP ``(3,)`` m, of those with the TCP in the box."""
+        """Joints ``(7,)``, uniform between their limits, and TCP ``(3,)`` m; drawn until the TCP is in the box."""
         while True:
             joints = rng.uniform(self._low, self._high)
             tcp = self._kinematics.tcp(joints)

@@ -18,7 +18,7 @@ from datasets.rig.rig import Joints, Rig, Tool
 POSITION_TOLERANCE_M = 1e-3
 TILT_TOLERANCE_RAD = 0.03
 DAMPING = 0.02
-"""Of the quick approach: enough for an arm stretched out, and it still comes within a millimetre in a few steps."""
+"""Damping of :meth:`Kinematics.approach`: enough for a stretched arm, and a few steps still reach the millimetre."""
 
 
 class ReachError(Sim2RealError):
@@ -42,7 +42,7 @@ class Kinematics:
     Not thread-safe: each user keeps an instance of its own.
 
     Args:
-        tcp_offset_m: of the mounted tool's TCP along flange z; None: of our model's gripper, 0.172 m.
+        tcp_offset_m: place of the mounted tool's TCP along flange z; None: our model's gripper, 0.172 m.
     """
 
     def __init__(self, tcp_offset_m: float | None = None) -> None:
@@ -107,7 +107,7 @@ class Kinematics:
 
         Damped least squares, :math:`\Delta q = J^T (J J^T + \lambda^2 I)^{-1} e` (Buss, "Introduction to inverse
         kinematics with Jacobian transpose, pseudoinverse and damped least squares methods", 2009, eq. 11), clipped to
-        the limits. For drawing random postures: what matters is the pose that was reached, not the one asked for.
+        the limits. It serves for drawing random postures, where the pose reached matters, not the one asked for.
         """
         model, data, jacobian = self._model, self._configuration.data, self._jacobian
         low, high = self.joint_limits.T

@@ -65,7 +65,7 @@ def arm_spec(
     Args:
         arm: "own", needing nothing but this package, or "menagerie", the official meshes where the user has them.
         tool: mounted in the gripper's place, its parts fixed to body ``FLANGE``; None: the gripper at any opening.
-        shapes: False leaves out of the own arm what is only seen: enough for kinematics.
+        shapes: False leaves out the own arm's visible surfaces, which kinematics does not need.
         decimate: False keeps the official meshes at their full 86 000 faces.
 
     Raises:
@@ -89,7 +89,7 @@ def arm_spec(
 
 
 def gripper_joints(model: mujoco.MjModel) -> np.ndarray:
-    """Where in ``qpos`` the gripper's six joints are; empty for a tool without it."""
+    """Indices of the gripper's six joints in ``qpos``; empty for a tool without a gripper."""
     return np.array(
         [model.joint(name).qposadr[0] for name in GRIPPER_JOINTS] if model.njnt > len(ARM_JOINTS) else [], int
     )
@@ -124,7 +124,7 @@ def own_surfaces() -> list[tuple[str, Colour, Triangles]]:
 def add_surface(spec: mujoco.MjSpec, body: str, colour: Colour | None, triangles: Triangles, name: str = "") -> None:
     """Give ``body`` a surface that neither collides nor weighs, by default called as body and colour.
 
-    ``colour`` None is for what nobody sees.
+    ``colour`` is None for a surface that is never visible.
     """
     name = name or f"{body}_{colour}"
     vertices, faces = triangles

@@ -23,7 +23,7 @@ HOW_TO_GET = (
 WELD_M = 1e-3
 FACES_PER_MESH = 600
 AGGRESSIVENESS = 2
-"""Of fast-simplification; its default of 7 collapses a link of this arm into a cone."""
+"""Setting of fast-simplification; its default, 7, collapses a link of this arm into a cone."""
 
 
 def menagerie_available() -> str | None:

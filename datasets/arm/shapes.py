@@ -45,7 +45,7 @@ class Loft:
             of the first, then of the last.
         angle: turns every section about the axis.
         sides: corners of the polygon that stands for a section, a multiple of 4.
-        mirror: axis across whose zero plane a second copy is put.
+        mirror: axis; a second copy is mirrored across the plane where this axis is 0.
         colour: material of the solid.
     """
 

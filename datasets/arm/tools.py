@@ -29,9 +29,9 @@ class Cylinder(Checked):
     """A cylinder whose axis is parallel to the flange's.
 
     Attributes:
-        radius_m: of the cylinder.
+        radius_m: radius of the cylinder.
         z_m: where it begins and ends along the flange's axis.
-        x_m, y_m: of its axis.
+        x_m, y_m: place of its axis.
     """
 
     PART: ClassVar[str] = "cylinders."
@@ -46,8 +46,8 @@ class Mesh(Checked):
     """A surface in an STL file, drawn as it is; its convex hull is what must keep clear.
 
     Attributes:
-        file: beside the tool's file, or a whole path.
-        unit_m: of the file's numbers: 0.001 for millimetres.
+        file: a name beside the tool's file, or an absolute path.
+        unit_m: length of the file's unit, m: 0.001 for millimetres.
     """
 
     PART: ClassVar[str] = "mesh."
@@ -60,13 +60,13 @@ class ToolParams(Checked):
     """One tool.
 
     Attributes:
-        tcp_m: of the TCP along the flange's axis. The controller is told this offset.
+        tcp_m: place of the TCP along the flange's axis. The controller is given this offset.
         mass_kg: with cables and screws; an xArm7 carries 3.5 kg at most (user manual, technical specifications).
-        centre_m: of mass along the flange's axis.
+        centre_m: place of the centre of mass along the flange's axis.
         collision_model: the tool's number in the controller's self-collision check (the SDK's
             ``set_collision_tool_model``); 0: none.
-        opening_rad: between which openings the xArm gripper of our arm model stands, 0 open .. 0.85 closed; None: the
-            tool has no such gripper.
+        opening_rad: range in which the xArm gripper of our arm model is open, 0 open .. 0.85 closed; None: the tool has
+            no such gripper.
         boxes, cylinders: other parts, by name.
         mesh: a further part, None without.
         colour: of boxes, cylinders and mesh: one of the arm's three.
@@ -91,10 +91,10 @@ class ToolParams(Checked):
 
     @classmethod
     def load(cls, tool: Tool | str) -> "ToolParams":
-        """The tool of a name, or a rig's, whose TCP must be where the tool's file says.
+        """The tool with this name, or a rig's tool, whose TCP must be where the tool's file says.
 
         Raises:
-            ConfigError: there is no such file, it does not fit, or the TCP is another; the message says the remedy.
+            ConfigError: there is no such file, it does not fit, or the TCP is another; the message says what to do.
         """
         name = tool if isinstance(tool, str) else tool.name
         path = next((path for path in _places(name) if path.is_file()), None)
@@ -130,7 +130,7 @@ class ToolParams(Checked):
             section = [float(ends[0]), *map(float, middle[:2]), *map(float, half[:2]), 0.0]
             yield name, Loft("z", [section, [float(ends[1])]], sides=4).triangles()
         for name, each in self.cylinders.items():
-            radius = 1000 * each.radius_m / np.cos(np.pi / _SIDES)  # its polygon lies outside
+            radius = 1000 * each.radius_m / np.cos(np.pi / _SIDES)  # the polygon encloses the circle
             start, end = 1000 * each.z_m[0], 1000 * each.z_m[1]
             stations = [[start, 1000 * each.x_m, 1000 * each.y_m, float(radius)], [end]]
             yield name, Loft("z", stations, sides=_SIDES).triangles()
@@ -139,7 +139,7 @@ class ToolParams(Checked):
 
 
 def known_tools() -> list[str]:
-    """Names of the tools that there are files of."""
+    """Names of the tools that have a file."""
     return sorted({path.stem for place in _places("*") for path in place.parent.glob(place.name)})
 
 

@@ -45,7 +45,7 @@ class Numbers:
         self.probes = np.array([PROBE / 10 if key == "stations" and k == 5 else PROBE for _, key, _, k in self._places])
 
     def values(self) -> Array:
-        """The vector of the lofts as they came."""
+        """The vector of the lofts as they were given."""
         return np.array([self._get(place) for place in self._places])
 
     def lofts(self, values: Array) -> tuple[Loft, ...]:
@@ -118,7 +118,7 @@ def fit_link(
 ) -> tuple[tuple[Loft, ...], list[float]]:
     """The lofts moved to where the link's depth images are most like the official ones, and the residual's rms, mm.
 
-    The list starts with the residual of the lofts as they came and falls with every step taken.
+    The list starts with the residual of the lofts as given and falls with every step taken.
     """
     low, high = official[0].min(axis=0), official[0].max(axis=0)
     turntable = Turntable((low + high) / 2, float(np.linalg.norm(high - low)) * 1.05)
@@ -143,7 +143,7 @@ def fit_link(
             step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian) + 1.0), gradient)
             try:
                 trial = residuals([best - step])[0]
-            except DataError:  # stations in the wrong order, say: as bad as a step can be
+            except DataError:  # for example stations in the wrong order: the worst possible step
                 trial = np.full_like(at, np.inf)
             if trial @ trial < at @ at:
                 best, at, damping = best - step, trial, damping / 5

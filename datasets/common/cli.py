@@ -26,7 +26,7 @@ NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$|-(inf|nan)$", re.
 """What ``argparse`` is to take for a number, not an option: before Python 3.14 it takes -1e-3 for one."""
 _TRIED_BYTES = 2**16
 _COMPLETED = {"FILE": shtab.FILE, "FILE.rrd": shtab.FILE, "FOLDER": shtab.DIRECTORY, "DIR": shtab.DIRECTORY}
-"""What a shell completes an option's value with, by how the option's help calls the value."""
+"""What a shell completes an option's value with, by the value's name in the option's help."""
 
 Tell = Callable[[Any, str], None]
 """Prints a command's result: as one JSON document where ``--json`` asks for it, else as the text."""
@@ -108,10 +108,10 @@ def command_line(prog: str, options: argparse.Namespace | None) -> Iterator[Tell
     Args:
         prog: the command's name, for messages.
         options: what a :class:`CommandParser` read, None where another parser did; ``quiet`` switches progress bars off
-            while inside, with ``json`` whatever is printed goes to stderr.
+            inside the context; with ``json`` everything that is printed there goes to stderr.
 
     Yields:
-        What prints the command's result to stdout.
+        The function that prints the command's result to stdout.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:

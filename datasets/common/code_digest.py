@@ -17,7 +17,7 @@ PACKAGES = ("datasets", "perception", "control", "pipelines")
 def import_closure(modules: Sequence[str]) -> list[str]:
     """Every file of the four packages that ``modules`` reach by imports, and the data files that those name.
 
-    Imports inside functions count. A data file is a file beside a module whose name stands in the module as a string.
+    Imports inside functions count. A data file lies beside a module that contains the file's name as a string.
 
     Args:
         modules: dotted names, such as ``control.train``.

@@ -85,8 +85,8 @@ class Within:
     Attributes:
         low, high: ends of the range, which belong to it unless ``above`` or ``below``.
         unit: for messages and for the reference of parameters.
-        above, below: the low, the high end itself is excluded.
-        rising: the numbers of a pair may not fall.
+        above, below: whether the low end, or the high end, is itself excluded.
+        rising: the second number of a pair must not be less than the first.
     """
 
     low: float = -math.inf

@@ -10,7 +10,7 @@ from typing import Any
 from datasets.common.errors import ConfigError, DataError
 
 MARK = ".sim2real-reach"
-"""A file by this name says that this project made the folder, to delete it again."""
+"""A file with this name marks a folder that this project made and may delete."""
 _SHOWN = 3
 
 
@@ -55,7 +55,7 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes that write the same file must not share the one beside it.
+    # Two processes that write the same file must not share the temporary file beside it.
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content.encode() if isinstance(content, str) else content)

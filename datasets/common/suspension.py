@@ -26,10 +26,10 @@ class Suspension:
         self._ahead_s = boot - before
 
     def lasted_s(self) -> float:
-        """Time, s, that the computer was suspended since this object was created, at least; 0 below 20 ms.
+        """The least time, s, that the computer was suspended since this object was created; 0 below 20 ms.
 
-        Read between the two clocks' readings or not, a program that is held up between them has not slept: the later
-        reading of the clock that stands still counts.
+        A program that is held up between reading the two clocks has not slept. The order in which they are read makes
+        sure that such a delay only shortens the result.
         """
         boot = self._always()
         slept_s = boot - self._running() - self._ahead_s

@@ -13,7 +13,7 @@ PACKAGES = (
     "torch",
     "torchvision",
 )
-"""By the names under which they are imported; the extra ``train`` of ``pyproject.toml`` installs them, and DVC."""
+"""The names under which they are imported; the extra ``train`` of ``pyproject.toml`` installs them, and DVC."""
 EXIT_NOT_INSTALLED = 2
 
 

@@ -31,7 +31,7 @@ _DEAD_WORKER = (
 )
 
 _LOST_ON_RAY = ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "LocalRayletDiedError", "ObjectLostError")
-"""What Ray calls a worker that died, one that it killed for want of memory, and a node lost with its results."""
+"""Ray's errors for a worker that died, one that it killed when memory ran out, and a node lost with its results."""
 
 
 def usable_cores() -> int:
@@ -62,7 +62,7 @@ class Pool(AbstractContextManager["Pool"], Protocol):
     """A pool of processes that run tasks; leaving ``with`` closes it and ends all of them."""
 
     def run(self, function: Callable[[Any], Result], tasks: Sequence[Any]) -> Iterator[tuple[int, Result]]:
-        """Yield the index and the result of each task, in whatever order they end.
+        """Yield the index and the result of each task, in the order in which they end.
 
         ``function`` is handed to each process once and kept there while it stays the same, so what it keeps in itself
         lasts from task to task. Where it has a method ``close``, that is called before another takes its place.
@@ -98,12 +98,12 @@ class ThisProcess:
 class LocalProcesses:
     """A pool of worker processes of this machine with one thread each, started once and kept for all tasks.
 
-    Ctrl-C reaches this process alone: tasks under way are finished, or ended where ``interruptible`` or where it is
-    pressed again, and no other is begun. Should this process die, its workers end by themselves.
+    Ctrl-C reaches this process alone. No further task is begun, and the tasks under way are finished; they are ended
+    instead if ``interruptible`` is set or Ctrl-C is pressed again. If this process dies, its workers end by themselves.
 
     Args:
-        workers: processes.
-        interruptible: leaving early ends the tasks under way. For tasks that last minutes and write whole or nothing.
+        workers: number of processes.
+        interruptible: leaving early ends the tasks under way. For tasks that last minutes and write all or nothing.
 
     Raises:
         ConfigError: the computer cannot start processes or shared semaphores.
@@ -124,7 +124,7 @@ class LocalProcesses:
         workers = list(self._executor._processes.values())
         kill = self._interruptible and not all(future.done() for future in self._futures)
         with _at_ctrl_c(lambda: [worker.terminate() for worker in workers]):
-            # With its workers killed loky itself gives up what waits, and trips over what was cancelled.
+            # When its workers are killed, loky itself drops the waiting tasks, and fails on cancelled ones.
             for future in () if kill else self._futures:
                 future.cancel()
             self._executor.shutdown(wait=True, kill_workers=kill)
@@ -144,8 +144,8 @@ class LocalProcesses:
 class RayCluster:
     """Tasks on a Ray cluster: an existing one at ``address``, or one of ``workers`` started on this machine.
 
-    Whatever a task reads or writes must be where every node sees it, and the nodes need this project installed. Tasks
-    run in the folder in which this process does, where a node has it.
+    All that a task reads or writes must be where every node sees it, and the nodes need this project installed. Tasks
+    run in the same folder as this process, on the nodes that have it.
 
     Raises:
         ConfigError: Ray is not installed, or nothing answers at ``address``.
@@ -161,7 +161,7 @@ class RayCluster:
             if address:
                 _probe(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
                 ray.init(address=address, log_to_driver=False)
-            else:  # whatever cluster RAY_ADDRESS names
+            else:  # the cluster that RAY_ADDRESS names
                 ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
         except (OSError, ValueError, RuntimeError) as error:
             if address is None:
@@ -264,7 +264,7 @@ def _start_errors() -> Iterator[None]:
 
 
 _kept: tuple[bytes, Callable[[Any], Any]] | None = None
-"""The function that this worker process is at, with what it was unpickled from."""
+"""The pickled and the unpickled function that this worker process runs at present."""
 
 
 def _call(pickled: bytes, task: Any, folder: str | None = None) -> Any:
@@ -287,7 +287,7 @@ def _close(function: Callable[[Any], Any] | None) -> None:
 @contextlib.contextmanager
 def _at_ctrl_c(act: Callable[[], object]) -> Iterator[None]:
     """Call ``act`` at Ctrl-C and raise KeyboardInterrupt only at the end: loky would hang if it were interrupted."""
-    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted
         yield
         return
     pressed = threading.Event()
@@ -308,7 +308,7 @@ def _at_ctrl_c(act: Callable[[], object]) -> Iterator[None]:
 @contextlib.contextmanager
 def _ctrl_c_held_back() -> Iterator[None]:
     """Defer Ctrl-C until the end, and block it from the start in processes that are started meanwhile."""
-    resource_tracker.ensure_running()  # whose start would let it through again
+    resource_tracker.ensure_running()  # started first, since its start would unblock Ctrl-C
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

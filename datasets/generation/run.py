@@ -24,9 +24,9 @@ from datasets.store.writer import SplitWriter, changed_keys, found_description
 
 Existing = Literal["resume", "redraw"]
 _LEAST_SHARE = 0.3
-"""Of a frame's bytes, that compression certainly leaves of pictures: 0.42 were measured."""
+"""Least share of a frame's bytes that remains after compression; 0.42 was measured."""
 _ROOT_KEYS = {"complete", "program"}
-"""What this command keeps with a whole store."""
+"""Attributes that this command keeps for a whole store."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Run:
                 if not writers[plan.name].complete:
                     writers[plan.name].finish()
         for plan in self.plans:
-            StoredFiles(self.url, plan.name).remove_partial()  # of workers that outlived an earlier run by a moment
+            StoredFiles(self.url, plan.name).remove_partial()  # left by workers that outlived an earlier run
         StoredFiles(self.url).remove_partial(deep=False)
         self._root().attrs.put({"complete": True})
         return missing, total
@@ -136,7 +136,7 @@ class Run:
         return found
 
     def _description(self, plan: SplitPlan, anew: bool) -> Mapping[str, Any]:
-        """The attributes of the split's group; without the official arm's meshes, zero frames and the reason."""
+        """The attributes of the split's group; if the official meshes are missing: zero frames, and the reason."""
         wanted = {"arm_model": plan.randomization.arm, **plan.description()}
         reason = menagerie_available() if plan.randomization.arm == "menagerie" else None
         drawn = found_description(self.url, plan.name) is not None and not changed_keys(self.url, plan.name, wanted)

@@ -16,19 +16,19 @@ from datasets.scene.randomization import CameraRandomization, DepthErrorRandomiz
 from datasets.store.store import LookName
 
 JITTER_TIMES: dict[LookName, float] = {"fovea": 1.0, "base": 2.0, "parafovea": 4.0}
-"""Times the fovea's jitter: the look at the base begins where a camera that may have been knocked should see it, the
-parafovea where a glance believes a tool that it cannot tell from the rest of the arm."""
+"""Factor on the fovea's jitter. The look at the base begins where a camera that may have been knocked is expected to
+see it; the parafovea begins where the glance places a tool that it cannot distinguish from the rest of the arm."""
 ASTRAY_M = (0.14, 0.35)
-"""So far from the flange lie the parts of the wrist and the forearm that look like it."""
+"""Distances from the flange, m, between which the parts of wrist and forearm lie that look like it."""
 
 
 @dataclass(frozen=True)
 class WindowJitter(Checked):
-    """How far a training window lies from the TCP's true pixel, as the glance's estimate does.
+    """How far a training window lies from the TCP's true pixel; it imitates the error of the glance's estimate.
 
     A mixture of two Gaussians: most windows miss by ``sigma_m`` per axis, ``tail_share`` of them by ``tail_sigma_m``.
-    Of the fovea's, ``astray_share`` lie ``ASTRAY_M`` away, where an earlier look took another part of the arm for the
-    tool: there is nothing to find there, and the network learns to say so.
+    Of the fovea's windows the share ``astray_share`` lies ``ASTRAY_M`` away, as if an earlier look had taken another
+    part of the arm for the tool. There is nothing to find there, and the network learns to say so.
     """
 
     PART = "window_jitter."
@@ -44,7 +44,7 @@ class WindowJitter(Checked):
         return rng.normal(0.0, sigma, 2)
 
     def as_plain(self) -> dict[str, float]:
-        """The values by name, without what is not used: frames from before there was such a thing fit."""
+        """The values by name, without those that are not used, so that frames drawn before these existed still fit."""
         values = asdict(self)
         if not self.astray_share:
             del values["astray_share"]
@@ -63,11 +63,11 @@ class SplitParams(Checked):
     """One split.
 
     Attributes:
-        frames: how many.
-        seed: of the split; frame i has the scene seed ``SeedSequence([seed, i])``.
+        frames: number of frames.
+        seed: seed of the split; frame i has the scene seed ``SeedSequence([seed, i])``.
         camera: where the camera stands, and the pose that the estimator is given.
-        arm: whose shapes are drawn.
-        looks: which images are kept; without them all the labels and seeds remain, to draw from.
+        arm: the arm model that is drawn.
+        looks: which images are kept; even with none, labels and seeds remain, from which images can be drawn.
         depth_noise: range of the depth sensor's noise level, when not the shared one.
         depth_error: error of the depth camera itself, when not the shared one.
         occluder: share of scenes with a bar between camera and arm, when not the shared one.

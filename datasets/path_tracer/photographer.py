@@ -16,17 +16,17 @@ from datasets.scene.photographer import Picture, drawn_px, resampled
 from datasets.scene.scene import Scene
 
 SAMPLES = 8
-"""Paths a pixel."""
+"""Paths per pixel."""
 BOUNCES = 2
-"""Of light on its way from a lamp to the camera."""
+"""Largest number of bounces of light on its way from a lamp to the camera."""
 _SQUARE = 1e-4
-"""Largest relative difference of the two focal lengths that is one: 0.03 px at the edge of an image."""
+"""Largest relative difference of two focal lengths that count as equal: 0.03 px at the edge of an image."""
 _METER_PX = 24
 """Side of the picture by which the camera meters its exposure."""
 _ROOM_STREAM, _CAMERA_STREAM = 7, 8
-"""Of the scene's seed: room and sensor share no random number with the posture and the camera's place."""
+"""Random streams of the scene's seed: room and sensor share no number with the posture and the camera's place."""
 _REACH, _PAINT_SIGMA, _NORMAL_SIGMA, _DEPTH_SIGMA = 2, 0.05, 0.15, 0.015
-"""Of the denoiser: half its side, px; and how far paint, normal and logarithm of depth may differ within a surface."""
+"""The denoiser's window: half its side, px; and how far paint, normal and log of depth may differ in a surface."""
 _FINISHES: dict[Colour, tuple[float, float]] = {"white": (0.0, 0.3), "gray": (0.7, 0.35), "black": (0.0, 0.45)}
 """Metallic share and roughness of the arm's painted, anodised and moulded parts (invented)."""
 
@@ -71,7 +71,7 @@ class PathTracer:
         """What the camera sees through a window: ``rgb (S, S, 3)`` uint8 and noisy ``depth (S, S)`` float32 m.
 
         Windows of few pixels and beyond the image are as :meth:`datasets.scene.photographer.Photographer.photograph`
-        has them. ``noise_seed`` tells apart pictures of the same scene taken at different times.
+        has them. ``noise_seed`` differs between pictures of the same scene taken at different times.
 
         Raises:
             ConfigError: the camera's pixels are not square: Mitsuba has one focal length.
@@ -94,7 +94,7 @@ class PathTracer:
         return resampled(rgb, window, scene.intrinsics, size_px), resampled(depth, window, scene.intrinsics, size_px)
 
     def close(self) -> None:
-        """Nothing is held that must be freed."""
+        """Does nothing: nothing is held that must be freed."""
 
     def _render(self, integrator: Any, sensor: Any, seed: int) -> NDArray[np.float64]:
         return np.array(integrator.render(self._drawn, sensor, seed=seed), dtype=np.float64)

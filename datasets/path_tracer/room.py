@@ -1,6 +1,7 @@
-"""A room around the arm that shares nothing with the training's: its things, materials and lights, drawn from a seed.
+"""A room around the arm, drawn from a seed; its things, materials and lights share nothing with training's rooms.
 
-Every number here is invented: an ordinary laboratory by day or by lamplight. None was chosen by an estimator's errors.
+Every number here is invented, for an ordinary laboratory by day or by lamplight. None was chosen by an estimator's
+errors.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
-r"""An RGB-D camera of another make than the training's: what becomes of light and of distance in it.
+r"""An RGB-D camera of another make than training's: how it turns light and distance into images.
 
-Written apart from :mod:`datasets.scene.depth_sensor`, and different on purpose; every figure is invented but for those
-whose source stands here. Depth comes from disparity :math:`d = f B / z`, as of any stereo camera. In training's place:
+It was written independently of :mod:`datasets.scene.depth_sensor`, and differs on purpose. Every figure is invented,
+except where a source is given here. Depth comes from disparity :math:`d = f B / z`, as in any stereo camera. Where
+training's sensor has other errors, this one has:
 
 - *Steps* of 1/16 px, the four fractional bits of semi-global matchers such as OpenCV's: twice as coarse.
 - *Noise* of 0.10 px, as two raw frames of a real camera differ at 0.9 to 1.1 m, over windows of 7 px as a block matcher
@@ -34,7 +35,7 @@ EDGE_STEP_FRACTION = 0.03
 HOLE_PX = 2.0
 HOLE_SHARE, FAINT_HOLE_SHARE = 0.01, 0.15
 FAINT = 0.03
-"""Share of the light that comes back, below which the pattern is hardly seen."""
+"""If a smaller share of the light comes back, the pattern is hardly seen."""
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 Image = NDArray[np.float32]
@@ -47,7 +48,7 @@ def develop(light: Array, exposure: float, camera: np.random.Generator, rng: np.
         light: ``(H, W, 3)`` linear, any unit.
         exposure: factor that brings the scene's middle grey to 0.18.
         camera: decides what stays the same from picture to picture of this camera.
-        rng: decides what does not.
+        rng: decides what changes from picture to picture.
     """
     balance = np.array([camera.uniform(0.9, 1.1), 1, camera.uniform(0.9, 1.1)])
     gain = exposure * np.exp2(camera.uniform(-0.7, 1.0)) * balance
@@ -77,10 +78,10 @@ def read_depth(
     Args:
         depth_m: true depth, 0 where there is nothing.
         rgb: the colour image ``(H, W, 3)``, whose dark parts return the pattern faintly.
-        k: of this image.
+        k: intrinsics of this image.
         level: scales noise and losses; 0 returns the image unchanged, 1 is the sensor as described above.
         camera: decides what stays the same from picture to picture of this camera.
-        rng: decides what does not.
+        rng: decides what changes from picture to picture.
     """
     if level <= 0:
         return depth_m
@@ -113,7 +114,7 @@ def read_depth(
 def _grown(
     depth: Image, scale: float, level: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Depth whose near surfaces have grown over far ones, with flying pixels; and where that has happened."""
+    """Depth in which near surfaces have grown over far ones, with flying pixels; and where that has happened."""
     far = np.where(depth > 0, depth, 20.0).astype(np.float64)
     reach = GROWTH_PX * scale * min(level, 1.0) * _uniform(_lumps(rng, depth.shape, 3 * scale))
     grown = far.copy()
@@ -134,7 +135,7 @@ def _hidden_from_the_right(disparity_px: Array) -> NDArray[np.bool_]:
 
 
 def _lumps(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) -> Array:
-    """Unit-variance noise whose neighbours agree over ``sigma_px``."""
+    """Unit-variance noise that is smooth over ``sigma_px``."""
     sigma_px = max(sigma_px, 0.6)
     margin = int(np.ceil(3 * sigma_px))
     wide = rng.standard_normal((shape[0] + 2 * margin, shape[1] + 2 * margin))

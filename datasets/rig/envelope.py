@@ -1,4 +1,4 @@
-r"""The cameras that an estimator serves: where they stand to the workspace, and how wide they see.
+r"""The cameras that an estimator serves: where they stand relative to the workspace, and how wide they see.
 
 A camera at :math:`c` sees a point :math:`p` of the base frame from the direction :math:`d = (c - p) / |c - p|`; with
 the front of the arm along x, its angle to the side and its elevation are
@@ -64,7 +64,7 @@ def direction_deg(t_base_camera: Array, point_m: Array) -> tuple[float, float]:
 
 
 def focal_640_px(intrinsics: Intrinsics) -> float:
-    """The focal length, px, were the image scaled to 480 px in height."""
+    """The focal length, px, of the image scaled to 480 px in height."""
     return intrinsics.fx * FOCAL_WIDTH_PX * 3 / 4 / intrinsics.height
 
 

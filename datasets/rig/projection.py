@@ -111,7 +111,7 @@ class Window:
         return np.array([self.left, self.top, self.width, self.height])
 
     def contains(self, uv: ArrayLike) -> bool:
-        """Whether pixel ``uv`` lies in it."""
+        """Whether pixel ``uv`` lies in the window."""
         u, v = (float(value) for value in np.asarray(uv))
         return self.left <= u <= self.left + self.width and self.top <= v <= self.top + self.height
 

@@ -15,18 +15,19 @@ from datasets.rig.projection import Array, Intrinsics, Window, invert, look_at, 
 
 RIG_PATH = Path("params/rig.yaml")
 BASE_TARGET_M = (0.0, 0.0, 0.15)
-"""A point inside the arm's base, which never moves: what the look at the base finds; base frame, m."""
+"""A point inside the arm's base, which never moves; the look at the base finds it. Base frame, m."""
 BASE_WIDTH_M = 0.26
-"""Of the square that the look at the base sees: the base and the first link, and 60 mm that a camera was knocked by."""
+"""Side, m, of the square that the look at the base sees: it has room for the base, the first link, and 60 mm by which a
+camera may have been knocked."""
 PARAFOVEA_WIDTH_M = 0.5
-"""Of the square that the parafovea sees: what a glance that errs by 0.1 m found, and 0.15 m of the arm about it."""
+"""Side, m, of the square that the parafovea sees: to each side, 0.1 m for the glance's error and 0.15 m of the arm."""
 
 Interval = tuple[float, float]
 Point = tuple[float, float, float]
 Joints = tuple[float, float, float, float, float, float, float]
 _FARTHEST_M = 2.0
 _GRIPPER_M = np.array([0.0, 0.0, 0.1])
-"""The glance sees this much above the workspace, where the gripper of a TCP inside it is."""
+"""The glance sees this much above the workspace, since the gripper is above its TCP."""
 _FEWEST_PX = 8
 
 
@@ -135,7 +136,7 @@ class Rig(Checked):
         try:
             reach = np.linalg.norm(np.subtract(values["camera_look_at_m"], values["camera_position_m"]))
             width = values["fovea_side_px"] / values["camera"]["fx"] * float(reach)
-        except (KeyError, TypeError, ValueError):  # the file is damaged elsewhere, which is said of that key
+        except (KeyError, TypeError, ValueError):  # the file is damaged elsewhere; the error then names that key
             return kept
         return {**kept, "fovea_width_m": round(width, 4)}
 

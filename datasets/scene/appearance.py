@@ -62,9 +62,9 @@ class Appearance:
 
 
 def sample_appearance(rng: np.random.Generator, ranges: LookRandomization, tcp_m: Array, camera_m: Array) -> Appearance:
-    """Draw one; clutter keeps 0.12 m away from the gripper, the occluder crosses the way from camera to TCP.
+    """Draw an appearance; clutter keeps 0.12 m away from the gripper, the occluder crosses the way from camera to TCP.
 
-    Furniture and the wall at the side stand on the side of the arm that is turned away from the camera. A camera from
+    Furniture and the wall at the side stand on the side of the arm that is turned away from the camera. A camera
     below the table's top sees an arm on a pedestal, since a table would hide it.
     """
     count = len(SURFACES)

@@ -14,13 +14,13 @@ the unit tests of librealsense (``single_depth_color_640x480.bag``, f 390 px, B 
 
 - *Noise by range*: :data:`NOISE_PX`; fitted.
 - *Correlation*: a mixture of Gaussian correlations, :data:`CORRELATION_PX` with :data:`CORRELATION_SHARE`; fitted.
-- *Flicker*: readings come and go beside what never has one, and seldom elsewhere; fitted.
+- *Flicker*: readings come and go beside pixels that never have one, and seldom elsewhere; fitted.
 - *Quantization*: disparity in steps of 1/32 px (Intel, D400 series datasheet: 5 fractional bits).
 - *Shadow*: what the left imager sees and the right does not has no match; the region's geometry follows from B
   (Intel, "Depth post-processing for RealSense D400": the invalid band on the left of near objects).
 - *Never valid at edges*: a patch across a depth step often finds no match; 40 % of such pixels
   (*assumed: depth-noise*).
-- *Flying pixels*: a patch across a depth step that finds one lies between both sides; 30 % of such pixels
+- *Flying pixels*: a patch across a depth step that finds a match reads a depth between both; 30 % of such pixels
   (*assumed: depth-noise*).
 - *Fattening*: a patch that holds a near edge and a wall without texture matches by the edge, so a near surface reads
   some pixels wider than it is, in places (Scharstein and Szeliski, IJCV 47, 2002, on windows of block matching; how
@@ -77,8 +77,8 @@ class DepthError:
     Attributes:
         scale: s; 0.01 reads one hundredth too far.
         offset_m: o.
-        warp_m: coefficients of w by x, y, x², xy, y², x³, x²y, xy² and y³ of the ray (x, y, 1), each over 0.85, the
-            image's edge: the error at 1 m, m. Empty: none.
+        warp_m: coefficients, m, of w: those of x, y, x², xy, y², x³, x²y, xy² and y³, where x and y of the ray
+            (x, y, 1) are divided by 0.85, their value at the image's edge. w is the error at 1 m. Empty: no warp.
     """
 
     scale: float = 0.0
@@ -132,8 +132,8 @@ def measured_depth(
         depth_m: clean depth, 0 where there is none.
         rgb: the colours ``(H, W, 3)`` that decide what is dark or shining.
         intrinsics: of this image, which may be a window of the camera's at any resolution.
-        level: scales noise and losses; 0 leaves the camera's error alone, 1 is a D435 as measured.
-        error: of this camera.
+        level: scales noise and losses; with 0 only the camera's own error remains, 1 is a D435 as measured.
+        error: the camera's own error.
         rng: source of all randomness.
         fattening_px: how far near surfaces read beyond their edges, pixels of the imager.
         waves_px: standard deviation of the slow waves' disparity, pixels of the imager.
@@ -141,7 +141,7 @@ def measured_depth(
     depth_m = _misread(depth_m, intrinsics, error)
     if level <= 0:
         return depth_m
-    scale = intrinsics.fx / IMAGER_FOCAL_PX  # pixels of this image in one of the imager's
+    scale = intrinsics.fx / IMAGER_FOCAL_PX  # pixels of this image per pixel of the imager
     if fattening_px > 0:
         depth_m = _fattened(depth_m, fattening_px * scale, _pool_index(scale), rng)
     fine = min(scale, 1.0)  # a coarse pixel holds more than its edge
@@ -211,7 +211,7 @@ def _polynomial(coefficients: ArrayLike, x: Array, y: Array) -> NDArray[np.float
 
 
 def _powers(values: Array) -> NDArray[np.float32]:
-    """``(4, N)``: powers 0 to 3."""
+    """The powers 0 to 3 of ``N`` values, ``(4, N)``."""
     powers = np.ones((4, len(values)), np.float32)
     powers[1] = values
     np.multiply(values, values, out=powers[2], casting="same_kind")
@@ -275,7 +275,7 @@ def _noise_pool(index: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=24)
 def _wave_pool(index: int) -> NDArray[np.float32]:
-    """Unit-variance waves, in pixels of that size."""
+    """Unit-variance waves, in pixels of the same size as :func:`_noise_pool`'s."""
     return _correlated(2, index, (WAVE_CORRELATION_PX,), (1.0,))
 
 

@@ -24,12 +24,12 @@ _POOL_PX = 1536
 
 @dataclass(frozen=True)
 class ImageFormation:
-    """One camera's way with light in one scene.
+    """How one camera turns light into a picture in one scene.
 
     Attributes:
         gain: exposure, relative to the drawn colours.
         balance: white balance ``(3,)``, factors on red, green and blue.
-        vignetting: share of the light that the image's corner lacks.
+        vignetting: share of the light that is missing in the image's corner.
         gamma: exponent of the tone curve.
         blur_px: standard deviation of the lens's and the demosaicing's blur, native px.
         sharpening: of the camera's unsharp mask, 0 none.
@@ -51,7 +51,7 @@ IDENTITY = ImageFormation()
 
 
 def sample_image_formation(rng: np.random.Generator, ranges: ImageRandomization) -> ImageFormation:
-    """Draw one; a ``ranges.plain`` share of scenes is left as drawn."""
+    """Draw a camera's image formation; it leaves the share ``ranges.plain`` of scenes as they were drawn."""
     if rng.random() < ranges.plain:
         return IDENTITY
     red, blue = np.exp(rng.normal(0, ranges.balance, 2))
@@ -70,18 +70,18 @@ def sample_image_formation(rng: np.random.Generator, ranges: ImageRandomization)
 def formed(
     rgb: NDArray[np.uint8], window: Intrinsics, native: Intrinsics, how: ImageFormation, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """The picture ``(H, W, 3)`` that the camera gives of the drawn colours.
+    """The picture ``(H, W, 3)`` that the camera makes from the drawn colours.
 
     Args:
-        rgb: as drawn.
+        rgb: colours as drawn.
         window: intrinsics of this picture, which may show a window of the image at any resolution.
-        native: of the camera's whole image.
-        how: the camera's way; ``IDENTITY`` returns ``rgb`` itself.
-        rng: of the noise.
+        native: intrinsics of the camera's whole image.
+        how: the camera's image formation; ``IDENTITY`` returns ``rgb`` itself.
+        rng: source of the noise.
     """
     if how == IDENTITY:
         return rgb
-    scale = window.fx / native.fx  # pixels of this picture in one of the camera's
+    scale = window.fx / native.fx  # pixels of this picture per pixel of the camera
     light = rgb.astype(np.float32)
     light *= np.float32(how.gain / 255) * np.array(how.balance, np.float32)
     if how.vignetting:

@@ -41,9 +41,9 @@ class Photographer:
     def photograph(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
         """What the camera sees through a window: ``rgb (S, S, 3)`` uint8 and noisy ``depth (S, S)`` float32 m.
 
-        At the window's :meth:`~datasets.rig.projection.Window.sample_coordinates`: a window of few pixels repeats
-        them, as :meth:`datasets.rig.frame.Frame.cut` does; outside the camera's image there is nothing.
-        ``noise_seed`` tells apart pictures of the same scene taken at different times.
+        Samples lie at the window's :meth:`~datasets.rig.projection.Window.sample_coordinates`: a window of few pixels
+        repeats them, as :meth:`datasets.rig.frame.Frame.cut` does. Outside the camera's image, colour is black and
+        there is no reading. ``noise_seed`` differs between pictures of the same scene taken at different times.
         """
         rgb, depth = self._shoot(
             scene, window_intrinsics(scene.intrinsics, window, drawn_px(window, size_px)), noise_seed
@@ -51,7 +51,7 @@ class Photographer:
         return resampled(rgb, window, scene.intrinsics, size_px), resampled(depth, window, scene.intrinsics, size_px)
 
     def photograph_colour(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> NDArray[np.uint8]:
-        """The ``rgb (S, S, 3)`` of :meth:`photograph`, for whoever needs no depth."""
+        """The ``rgb (S, S, 3)`` of :meth:`photograph` alone, where no depth is needed."""
         self._arrange(scene)
         seen = window_intrinsics(scene.intrinsics, window, drawn_px(window, size_px))
         rgb = _coloured(self._renderer.render_colour(scene.t_base_camera, seen), scene, seen, noise_seed)
@@ -62,7 +62,7 @@ class Photographer:
         return self._shoot(scene, scene.intrinsics, noise_seed)
 
     def photograph_empty(self, scene: Scene, window: Window, size_px: int, noise_seed: int = 0) -> Picture:
-        """As :meth:`photograph`, of the scene without its arm."""
+        """Photograph the scene without its arm, else as :meth:`photograph`."""
         self._arrange(scene)
         shown = self._model.geom_rgba[self._arm, 3].copy()
         self._model.geom_rgba[self._arm, 3] = 0
@@ -74,7 +74,7 @@ class Photographer:
             self._scene = None
 
     def tool_shown(self, scene: Scene) -> float:
-        """Share of the surface of flange and tool that the camera sees: about half where nothing is before them.
+        """Share of the surface of flange and tool that the camera sees: about half where nothing is in front of them.
 
         Its far side and what lies within the arm count as not seen. 0 where the TCP lies outside the image.
         """

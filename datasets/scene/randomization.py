@@ -18,18 +18,18 @@ IMAGES_PX = ((640, 480), (848, 480), (1280, 720))
 
 @dataclass(frozen=True)
 class CameraRandomization(Checked):
-    """Where the camera truly stands relative to the rig, and how well the estimator is told of it.
+    """Where the camera truly stands relative to the rig, and how well the estimator knows it.
 
     Attributes:
         offset_m: largest displacement from the rig's pose along each base axis, m; with ``exact`` its length.
         rotation_deg: largest rotation about a random axis, deg; with ``exact`` the rotation.
-        focal_fraction: largest relative change of the focal length; the estimator is told the changed one.
+        focal_fraction: largest relative change of the focal length; the estimator is given the changed one.
         exact: draw displacement and rotation of exactly the given size, in random directions.
-        calibration_m: radius of the ball in which the told position errs, m.
-        calibration_deg: largest rotation by which the told orientation errs, deg.
-        told_rig: tell the estimator the rig's pose, however far from it the camera stands.
+        calibration_m: radius of the ball in which the given position errs, m.
+        calibration_deg: largest rotation by which the given orientation errs, deg.
+        told_rig: give the estimator the rig's pose, however far from it the camera stands.
         envelope: cameras from anywhere inside it, in place of the rig's; their images are of ``IMAGES_PX``.
-        rig_share: share of scenes whose camera stands about the rig's all the same.
+        rig_share: share of scenes whose camera nevertheless stands near the rig's pose.
         outside: share of the envelope's cameras that look past the TCP: it lies outside their image.
     """
 
@@ -52,7 +52,7 @@ class LookRandomization(Checked):
     """Colours, textures, lights and things in view.
 
     Attributes:
-        wild_arm: share of scenes whose arm takes wholly random colours instead of near its own.
+        wild_arm: share of scenes whose arm has entirely random colours instead of colours near its own.
         arm_shade: brightness factor of the arm's own colours.
         textured: share of surfaces that carry a texture.
         clutter: how many objects lie on the table, of at most 10.
@@ -95,7 +95,7 @@ class DepthErrorRandomization(Checked):
         scale_fraction: largest relative error of distance; the vendor's bound is 2 % at 2 m.
         offset_m: largest error at all distances, m.
         warp_m: largest slow error over the image, m at 1 m; it grows with the square of distance.
-        share: of cameras that are not calibrated.
+        share: share of cameras that are not calibrated.
     """
 
     PART = "depth_error."
@@ -115,11 +115,11 @@ class ImageRandomization(Checked):
         gain: exposure, uniform in its logarithm: automatic exposure errs by about one stop to either side.
         balance: standard deviation of the logarithm of red and of blue: indoor lights between 2700 and 6500 K, after a
             camera's own correction.
-        vignetting: share of light that the corner lacks.
+        vignetting: share of light that is missing in the corner.
         gamma: of the tone curve, about the drawn one.
         blur_px: of lens and demosaicing, native px; small lenses reach one pixel.
         sharpening: unsharp mask; the D400's default setting is 50 of 100.
-        noise: at full intensity, share of it.
+        noise: standard deviation at full intensity, as a share of it.
     """
 
     PART = "image."
@@ -148,7 +148,7 @@ class Randomization(Checked):
         depth_waves_px: standard deviation of the disparity of slow waves on all that is seen, pixels of the same.
         image: what the colour camera makes of the light.
         posture: "down": the tool points down, but for the tilt; "any": every joint is anywhere between its limits, the
-            flange in any orientation, the arm never in itself or in the table.
+            flange in any orientation, the arm never touches itself or the table.
     """
 
     arm: ArmName = "own"
@@ -164,7 +164,10 @@ class Randomization(Checked):
     posture: Posture = "down"
 
     def as_plain(self) -> dict[str, Any]:
-        """Plain values. What version 0.2 did not know is left out where it is as it was then: its frames still fit."""
+        """Plain values.
+
+        Fields that version 0.2 did not have are left out if they keep its behaviour, so that its frames still fit.
+        """
         values = asdict(self)
         for part, name, as_it_was in (
             (values, "posture", "down"),

@@ -20,9 +20,9 @@ from datasets.scene.randomization import IMAGES_PX, CameraRandomization, Randomi
 _AIM_SPREAD_M = 0.08
 """How far from the workspace's middle, per axis, people aim a camera (*assumed: camera-aim*)."""
 _ASIDE_M = 0.6
-"""The same of a camera that looks past the arm's tool."""
+"""The same for a camera that looks past the arm's tool."""
 _OFF_CENTRE_PX = 12.0
-"""Of the principal point at 640x480 (Intel's calibrations lie within 2 % of the image)."""
+"""Largest offset of the principal point, px at 640x480 (Intel's calibrations lie within 2 % of the image)."""
 _INSET = 0.06
 """The TCP lies at least this share of the image's height inside it: most of the gripper is in view."""
 _NEAREST_M = 0.3
@@ -38,11 +38,11 @@ class Scene:
         seed: what it was drawn from.
         joints_rad: ``(7,)``; gripper_rad: 0 open .. 0.85 closed.
         tcp: ``(3,)`` m in the base frame, the label.
-        intrinsics: of the native image; the estimator is told the same.
+        intrinsics: of the native image; the estimator is given the same.
         t_base_camera: where the camera truly is (4x4).
-        t_base_camera_told: where the estimator is told it is (4x4).
+        t_base_camera_told: the calibrated pose that the estimator is given (4x4).
         depth_noise: level of the depth sensor's noise.
-        depth_error: of the depth camera.
+        depth_error: the depth camera's own error.
         image: what the colour camera makes of the light.
         depth_fattening_px: how far near surfaces read beyond their edges, pixels of the depth camera's imager.
         depth_waves_px: standard deviation of the slow waves' disparity, pixels of the same.
@@ -64,7 +64,7 @@ class Scene:
 
 
 class SceneSampler:
-    """Draws scenes whose TCP lies in the rig's workspace: pointing down but for a small tilt, at any yaw, or anyhow."""
+    """Draws scenes with the TCP in the rig's workspace: pointing down but for a small tilt, at any yaw; or any pose."""
 
     def __init__(self, rig: Rig, randomization: Randomization) -> None:
         self._rig = rig
@@ -78,8 +78,8 @@ class SceneSampler:
 
         Args:
             seed: any number.
-            displaced: gives the camera's true pose (4x4) for the one that was drawn; the told pose is not changed. The
-                room is furnished about the camera that there is: nothing stands in its way but what may.
+            displaced: gives the camera's true pose (4x4) for the one that was drawn; the given pose is not changed. The
+                room is furnished about the true camera, so that only what may hide the arm stands in its way.
         """
         rng = np.random.default_rng(seed)
         joints, tcp = self._pointing_down(rng) if self._free is None else self._free.sample(rng, self._rig.workspace)
@@ -122,7 +122,7 @@ class SceneSampler:
 def sample_camera(
     rng: np.random.Generator, rig: Rig, ranges: CameraRandomization, tcp_m: Array
 ) -> tuple[Array, Array, Intrinsics]:
-    """The camera's true pose, the pose the estimator is told (both 4x4), and its intrinsics."""
+    """The camera's true pose, the pose that the estimator is given (both 4x4), and the intrinsics."""
     if ranges.envelope is not None and rng.random() >= ranges.rig_share:
         within = not ranges.outside or rng.random() >= ranges.outside
         calibrated, intrinsics = _anywhere(rng, ranges.envelope, rig, tcp_m, within)
@@ -148,10 +148,10 @@ def _about_the_rig(rng: np.random.Generator, rig: Rig, ranges: CameraRandomizati
 def _anywhere(
     rng: np.random.Generator, ranges: CameraEnvelope, rig: Rig, tcp_m: Array, within: bool
 ) -> tuple[Array, Intrinsics]:
-    """A camera of the envelope that looks towards the workspace and has the TCP in its image; or past it.
+    """A camera of the envelope, with the TCP in its image; unless ``within``, it looks past the TCP.
 
-    Its direction is uniform in angle to the side and elevation; the focal length in its logarithm, since what a
-    network sees changes with its ratio.
+    Its direction is uniform in angle to the side and elevation. The focal length is uniform in its logarithm, since
+    a view changes with the ratio of focal lengths.
     """
     middle = (rig.workspace.low + rig.workspace.high) / 2
     width, height = IMAGES_PX[rng.integers(len(IMAGES_PX))]

@@ -60,7 +60,7 @@ def build_world(arm: ArmName = "own", tool: ToolParams | None = None) -> mujoco.
         quat=[np.sqrt(0.5), np.sqrt(0.5), 0, 0],
         **passive,
     )
-    # Compiled away from the body frame: a geom that coincides with it keeps coinciding, whatever is written later.
+    # Compiled away from the body frame: a geom that coincides with it stays there, even if a pose is written later.
     anywhere = {**passive, "pos": [0, 0, -5], "quat": [0.9, 0.1, 0.1, 0.4]}
     for slot in range(CLUTTER_SLOTS):
         shape = _CLUTTER_SHAPES[slot % len(_CLUTTER_SHAPES)]

@@ -43,14 +43,14 @@ from datasets.store.store import (
 )
 
 SEGMENT_S = 0.5
-"""A step is on its way to the disk this long after it was taken; with the writing, which takes 0.1 to 0.2 s, it stays
-under a second on a busy computer too."""
+"""The writing of a step begins at most this long, s, after the step was taken. Writing takes 0.1 to 0.2 s, so that even
+on a busy computer a step is on the disk within a second."""
 WAITING_STEPS = 64
 """Steps that may wait for a slow disk (100 MB) before recording gives up."""
 FRAMES = "frames"
-"""Under this name a recorded run keeps its recording, in a folder of its own."""
+"""The name under which a recorded run keeps its recording, in a folder of its own."""
 STOPPED = "stopped"
-"""The further column that is not 0 at the step in whose middle the run was stopped: something was wrong with it."""
+"""The further column that is not 0 at the step during which the run was stopped: something was wrong with that step."""
 
 _Row = dict[str, NDArray[Any]]
 
@@ -60,7 +60,7 @@ class RecordingWriter:
 
     Args:
         url: folder or fsspec URL of the store.
-        name: of the recording; one that is there already is not touched but refused.
+        name: of the recording; an existing one is refused and stays as it is.
         rig: what it is recorded with; gives image size, segment length, and camera where a step does not.
         columns: shape of one step's value for each further column, e.g. ``{"estimate": (3,), "loop_s": ()}``.
         attributes: further plain values kept with the recording.
@@ -107,7 +107,7 @@ class RecordingWriter:
     def append(self, frame: Frame, values: Mapping[str, ArrayLike]) -> None:
         """Record one step: its frame (whose arrays must not change later), and any of the label and further columns.
 
-        The camera's pose and intrinsics default to the rig's; whatever else is missing becomes NaN.
+        The camera's pose and intrinsics default to the rig's; everything else that is missing becomes NaN.
 
         Raises:
             DataError: a column is unknown or has another shape, or writing failed or does not keep up.
@@ -157,9 +157,9 @@ class RecordingWriter:
                 runner.get_loop().set_default_executor(ThreadPoolExecutor(1, "recording-files"))
                 runner.run(self._open())
                 self._write_all(runner)
-        except Exception as error:  # whatever it is, it must reach those who record, not end in this thread
+        except Exception as error:  # any error must reach those who record, not end in this thread
             self._failure = _as_data_error(error, self.where)
-            while not self._waiting.empty():  # 100 MB, which nobody will write
+            while not self._waiting.empty():  # up to 100 MB that will not be written
                 self._waiting.get()
 
     async def _open(self) -> None:

@@ -56,12 +56,12 @@ class Column:
 
 
 _COMPRESSION = BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle", typesize=1)
-"""Frames shrink to 0.42 of their bytes, at 0.3 GB/s in and 0.7 GB/s out; lz4: 0.62, 0.7 and 1.8 GB/s. Training reads
-0.04 GB/s, and the disk holds each frame twice (workspace and DVC cache)."""
+"""Frames shrink to 0.42 of their bytes, at 0.3 GB/s when written and 0.7 GB/s when read; with lz4: 0.62, 0.7 and
+1.8 GB/s. Training reads 0.04 GB/s, and the disk holds each frame twice (workspace and DVC cache)."""
 
 _CODECS = (BytesCodec, BloscCodec, Crc32cCodec)
 _MOST_CHUNK_BYTES = 2**30
-"""Of a file once read; a second of native frames takes 15 MB."""
+"""Largest size of a file in memory; a second of native frames takes 15 MB."""
 
 LABELS = {
     "tcp": Column((3,), "float64"),
@@ -94,7 +94,7 @@ _KNOWN = {name: column for look in get_args(LookName) for name, column in schema
     "timestamp": Column((), "float64"),
     "written": Column((), "uint8"),
 }
-"""Columns with a meaning; 0 stands for any size. What else a recording holds are plain numbers of its run."""
+"""Columns with a meaning; 0 stands for any size. All other columns of a recording are plain numbers of its run."""
 
 
 def _fault_of(name: str, array: zarr.Array) -> str | None:
@@ -159,13 +159,13 @@ def open_group(url: str, name: str = "", mode: Literal["r", "r+", "a"] = "r") ->
         return zarr.open_group(open_store(url, read_only=mode == "r"), path=name, mode=mode, zarr_format=3)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(*error.args) from error
-    except (ValueError, KeyError, TypeError) as error:  # of Zarr and of JSON
+    except (ValueError, KeyError, TypeError) as error:  # raised by Zarr and by JSON
         where, reason = f"{url}/{name}".rstrip("/"), f"no group of frames, or damaged ({one_line(error)})"
         raise DataError(f"{where}: {reason}; delete it, or choose another place") from error
 
 
 _FILE, _PARTIAL = re.compile(r"zarr\.json|c(\.\d+)*"), re.compile(r"(zarr|c(\.\d+)*)\.[0-9a-f]{32}\.partial")
-"""What Zarr calls a description or a chunk, and what a killed writer leaves of one, half written."""
+"""File names of Zarr's descriptions and chunks, and of those that a killed writer leaves half written."""
 _OWN_ATTRIBUTES = {"version", "rig", "looks", "frames"}
 """A group that has these was written here: a split, or a recording."""
 
@@ -279,7 +279,7 @@ def create_columns(group: zarr.Group, columns: Mapping[str, Column], rows: int, 
 
 
 def writable(group: zarr.Group, name: str) -> zarr.Array:
-    """An array to write to, all-zero shards included: a missing file always means a store cut short."""
+    """An array that writes shards of zeros, too, so that a missing file always means a store that was cut short."""
     return cast(zarr.Array, group[name]).with_config({"write_empty_chunks": True})
 
 
@@ -321,7 +321,7 @@ class GroupReader:
             members = [
                 (name, each) for name, each in self._group.members(max_depth=None) if isinstance(each, zarr.Array)
             ]
-        except Exception as error:  # whatever its description asks for, the libraries raise as they like
+        except Exception as error:  # the libraries raise many types, depending on what the description asks for
             raise DataError(f"{self.where}: cannot be opened ({type(error).__name__}: {error})") from error
         arrays = {name: member for name, member in members if isinstance(member, zarr.Array)}
         for name, array in arrays.items():

@@ -64,7 +64,7 @@ class SplitWriter:
     ) -> "SplitWriter":
         """Create the split, or continue where an earlier run left it.
 
-        ``description`` has ``frames``, ``shard_frames`` and whatever else decides the frames' bytes; it becomes the
+        ``description`` has ``frames``, ``shard_frames`` and all else that decides the frames' bytes; it becomes the
         group's attributes.
 
         Raises:
@@ -77,7 +77,7 @@ class SplitWriter:
             )
         with storage_errors(f"writing {url}/{split}"):
             if found_description(url, split) is None:
-                StoredFiles(url, split).remove()  # what was killed while it was being created
+                StoredFiles(url, split).remove()  # its creation was killed
                 attributes = {**_plain(description), "complete": False}
                 group = open_group(url, mode="a").create_group(split, attributes=attributes)
                 frames, rows = int(description["frames"]), int(description["shard_frames"])
