@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-if __name__ == "__main__":  # before torch and its like are imported
+if __name__ == "__main__":  # before torch and the other training packages are imported
     if any(each.split("=")[0] == "--frames" for each in sys.argv[1:]):
-        # By its name, not by an import: the stage that packs an estimator is not to wait for what judges it.
+        # By its name, not by an import: the stage that packs an estimator must not depend on what judges it.
         runpy.run_module("perception.real", run_name="__main__", alter_sys=True)
         raise SystemExit
     from datasets.common.training_packages import require_training
@@ -30,7 +30,7 @@ PROG = "python -m perception.evaluate"
 
 
 def table(metrics: Mapping[str, Any]) -> str:
-    """The default estimator's figures, a line a split."""
+    """The default estimator's figures, one line per split."""
     lines = [f"{'split':<14}{'n':>6}{'median':>9}{'mean':>9}{'p95':>9}   mm"]
     for split, row in metrics["default"].items():
         if row["n"]:

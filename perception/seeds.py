@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # before torch and its like are imported
+if __name__ == "__main__":  # before torch and the other training packages are imported
     from datasets.common.training_packages import require_training
 
     require_training("perception.seeds")
@@ -78,7 +78,7 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
 
 
 def _shipped(seed: int, params: LocateParams) -> dict[str, Any] | None:
-    """What ``metrics.json`` says of this seed, where it is of these frames and of as many."""
+    """What ``metrics.json`` says of this seed, where it is of these frames, and of as many of them."""
     path = Path(params.results) / METRICS
     if not path.is_file():
         return None
@@ -115,7 +115,7 @@ def _over_seeds(values: Sequence[float]) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """Mean and spread over the seeds, a line a split."""
+    """Mean and spread over the seeds, one line per split."""
     lines = [f"{len(found['seeds'])} seeds, mean (spread), mm\n{'split':<14}{'median':>16}{'p95':>16}"]
     for split, row in found["default"].items():
         cells = [f"{row[key]['mean']:.2f} ({row[key]['spread']:.2f})" for key in FIGURES]

@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # before torch and its like are imported
+if __name__ == "__main__":  # before torch and the other training packages are imported
     from datasets.common.training_packages import require_training
 
     require_training("perception.train")

@@ -77,13 +77,13 @@ def measure(params: UnlikeParams, workers: Workers) -> dict[str, Any]:
 
 
 def _digest(plan: SplitPlan, params: UnlikeParams) -> str:
-    """Of all that the parts depend on; more frames of the same split add to them."""
+    """Digest of all that the parts depend on; without the number of frames, so that more frames add to them."""
     values = [replace(plan, frames=0).description(), code_digest("perception.unlike"), version("mitsuba")]
     return fingerprint(values, *sorted(Path(params.estimator).glob("*")))
 
 
 def table(metrics: Mapping[str, Any]) -> str:
-    """The figures for people."""
+    """The figures as text."""
     figures, sigma = metrics["default"][SPLIT], metrics["sigma"][SPLIT]
     return (
         f"{SPLIT}: {figures['n']} frames, median {figures['median_mm']:.2f} mm, 95 % {figures['p95_mm']:.2f} mm; "

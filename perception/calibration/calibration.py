@@ -1,4 +1,4 @@
-"""A measured camera and table: a file of its own beside the rig, or a site's ``camera``; no trained model is invalid.
+"""A measured camera and table, in a file beside the rig or as a site's ``camera``; trained models stay valid.
 
 The depth camera is described as :mod:`perception.calibration.registration.result` does.
 """
@@ -24,7 +24,7 @@ from perception.estimator.table_plane import MOST_TABLE_Z_M
 Row = tuple[float, float, float, float]
 Row6 = tuple[float, float, float, float, float, float]
 MOST_SCALE, MOST_OFFSET_M = 0.1, 0.1
-"""Of a depth camera: five times what its maker allows; beyond it, something else is wrong."""
+"""Largest errors of a depth camera: five times what its maker allows; beyond it, something else is wrong."""
 NOT_MEASURED = "none given: the camera must stand where params/rig.yaml says"
 
 
@@ -39,9 +39,9 @@ class Calibration:
         measured: when and how, in words; :data:`NOT_MEASURED` of the rig's own values.
         table_z_m: of the table in the base frame, m; negative where the base stands on a plate.
         covariance: ``(6, 6)`` of the pose in the base frame, m and rad; None where it is not known.
-        intrinsics: that the pose belongs to; None: whatever the camera itself reports.
-        depth_scale: what the depth camera reads over what is there.
-        depth_offset_m: added to what it reads.
+        intrinsics: those that the pose belongs to; None: those that the camera itself reports.
+        depth_scale: ratio of the depth camera's readings to the true depth.
+        depth_offset_m: constant error of its readings.
         depth_warp_m: coefficients of the slow warp, in the order of ``WARP_ORDERS``; empty: none.
     """
 
@@ -93,7 +93,7 @@ class Calibration:
 
     @property
     def has_true_depth(self) -> bool:
-        """Whether depth is taken as it is read."""
+        """Whether depth is used as it is read, without correction."""
         return self.depth_scale == 1 and not any((self.depth_offset_m, *self.depth_warp_m))
 
     def true_depth(self, read_m: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -122,13 +122,13 @@ class Calibration:
         table_z_m: float = 0.0,
         **further: Any,
     ) -> Self:
-        """With the pose as an array (4x4); ``further`` fields by name."""
+        """A calibration from the pose as an array (4x4); ``further`` fields by name."""
         rows = tuple(tuple(map(float, row)) for row in pose)
         return cls(rows, poses, residual_mm, measured, table_z_m, **further)  # type: ignore[arg-type]  # the rows of a 4x4 array
 
     @classmethod
     def of_rig(cls, rig: Rig) -> Self:
-        """Where the rig says that the camera stands, with the table at z = 0."""
+        """The calibration that the rig itself states, with the table at z = 0."""
         return cls.of_pose(rig.t_base_camera, NOT_MEASURED)
 
     @classmethod
@@ -138,11 +138,11 @@ class Calibration:
 
     @classmethod
     def of_recording(cls, path: str | Path, rig: Rig) -> Self:
-        """What a run knew of camera and table when it was recorded; the rig's own values where that was the same.
+        """The calibration that a run used when it was recorded; the rig's own values where they are the same.
 
         Args:
             path: of the recording, as in ``runs/NAME/frames``.
-            rig: that it is played with.
+            rig: the rig that the recording is played with.
 
         Raises:
             DataError: there is no such recording, or it is damaged.
@@ -168,7 +168,7 @@ class Calibration:
         write_whole(path, yaml.safe_dump(self.as_plain(), sort_keys=False, default_flow_style=None))
 
     def as_plain(self) -> dict[str, Any]:
-        """Its fields as YAML has them; of those that may be left out, the ones that say something."""
+        """Its fields as YAML has them, without optional fields that are empty or 0."""
         values = asdict(self)
         for name in ("t_base_camera", "covariance"):
             values[name] = values[name] and [[float(f"{value:.9g}") for value in row] for row in values[name]]

@@ -10,7 +10,7 @@ whose further column ``posture`` numbers the postures. Frames of other programs 
     colour_N.png   8 bit RGB                 depth_N.png   16 bit, aligned to colour, 0 = no reading
     mask_N.png     not 0 where the arm is seen; optional
 
-Of a frame only ``joints_rad`` must be there, and of the file ``intrinsics`` and ``frames``.
+A frame must have ``joints_rad``, and the file ``intrinsics`` and ``frames``; everything else is optional.
 """
 
 import json
@@ -33,11 +33,11 @@ from datasets.store.recording import FRAMES, Recording
 from datasets.store.store import depth_to_metres
 
 IMAGES = "frames.json"
-"""The file that makes a folder one of images."""
+"""The file that marks a folder of images."""
 POSTURE = "posture"
-"""The further column that tells which posture a frame belongs to."""
+"""The further column with the number of the posture that a frame belongs to."""
 FARTHEST_M = 20.0
-"""A depth camera of this kind reads no farther: larger values are no metres."""
+"""A depth camera of this kind reads no farther: larger values are not in metres."""
 NO_TOOL = "none"
 
 logger = logging.getLogger(__name__)
@@ -48,12 +48,12 @@ class Setting:
     """What the captures were taken with. No serial number: captures are passed on, and nothing here needs it.
 
     Attributes:
-        camera: its name as it tells it, with firmware and the like.
+        camera: the name that it reports, with firmware and similar details.
         depth_unit_m: one count of its depth image; what is stored is in metres already.
         distortion: of the colour image, ``(k1, k2, p1, p2, k3)`` as in OpenCV; all 0 where there is none.
         arm: which arm.
         tool: what is mounted on its flange, by the rig's name; ``none`` for the bare flange.
-        planned: how many postures were to be taken; fewer are there when the capturing was ended before.
+        planned: how many postures were to be taken; there are fewer if the capturing was ended early.
     """
 
     camera: str = "unknown"
@@ -71,7 +71,7 @@ class Setting:
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Self:
-        """From plain values, of which others than these are left aside.
+        """A setting from plain values; unknown keys are ignored.
 
         Raises:
             ConfigError: one of them is of another type or out of its range.
@@ -96,8 +96,8 @@ class Captures:
         rgb: ``(N, H, W, 3)`` uint8.
         depth: ``(N, H, W)`` float32, metres along the optical axis, aligned to colour, 0 = no reading.
         joints: ``(N, 7)`` rad, of the encoders.
-        tcp: ``(N, 3)`` m in the base frame, of the controller; NaN where it is not told.
-        timestamps: ``(N,)`` s, of the capture; comparable within one time that capturing was started.
+        tcp: ``(N, 3)`` m in the base frame, of the controller; NaN where it is not given.
+        timestamps: ``(N,)`` s, of the capture; comparable only within one session of capturing.
         postures: ``(N,)`` number of the posture, in the order of the plan.
         intrinsics: of colour and depth.
         setting: camera, arm and tool.
@@ -179,9 +179,9 @@ class Captures:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """What ``pipelines.capture`` wrote to ``path``, whole or not, or a folder of images; distortion is taken out.
+        """Read what ``pipelines.capture`` wrote to ``path``, complete or not, or a folder of images; remove distortion.
 
-        Frames that were lost at the end of a killed writing are left out; what is missing of the plan is logged.
+        Frames that were lost because writing was killed are left out; postures of the plan that are missing are logged.
 
         Raises:
             DataError: there is nothing of the kind, or it is damaged or does not fit; the message names what.

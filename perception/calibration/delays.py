@@ -48,8 +48,8 @@ def picture_delay(pictures: NDArray[np.uint8], times_s: Exact, encoder_s: Exact,
     Args:
         pictures: ``(N, H, W)``, small and grey.
         times_s: ``(N,)`` when they were stamped as taken.
-        encoder_s: ``(M,)`` rising.
-        tcp_m: ``(M, 3)`` where the encoders had the TCP then.
+        encoder_s: ``(M,)`` times of the encoders' readings, rising.
+        tcp_m: ``(M, 3)`` the TCP by the encoders at these times.
 
     Raises:
         DataError: too few pictures, or they do not follow the arm.
@@ -81,7 +81,7 @@ def arrival_delay(stamped: Delay, stamps_s: Exact, arrivals_s: Exact) -> Delay:
     """
     later_s = arrivals_s - stamps_s
     middle_s = float(np.median(later_s))
-    # Of a median; 1.4826 takes the median deviation to a standard deviation, both of a normal distribution.
+    # The error of a median; 1.4826 turns the median deviation of a normal distribution into its standard deviation.
     error_s = np.sqrt(np.pi / 2 / len(later_s)) * 1.4826 * np.median(np.abs(later_s - middle_s))
     return Delay(stamped.mean_s + middle_s, float(np.hypot(stamped.error_s, error_s)))
 
@@ -113,8 +113,8 @@ def motion_delay(
         commands_s: ``(C,)`` when each move was commanded, at rest.
         moves_m: ``(C, 3)`` the displacements.
         ends_s: ``(C,)`` when it was at rest again.
-        encoder_s: ``(M,)`` rising.
-        tcp_m: ``(M, 3)`` where the encoders had the TCP then.
+        encoder_s: ``(M,)`` times of the encoders' readings, rising.
+        tcp_m: ``(M, 3)`` the TCP by the encoders at these times.
         planned_s: :func:`planned_mean_s` of the moves.
 
     Raises:

@@ -1,7 +1,7 @@
 r"""How much a depth camera's readings scatter and how far that is correlated, from frames of a scene that stands still.
 
-Two frames of the same scene are subtracted, so that scene and camera's own error fall out; what is left over root two
-is the noise of one, as disparity :math:`d = f B / z` in px of the imager. The simulation's noise
+Two frames of the same scene are subtracted, so that scene and camera's own error cancel; the remainder divided by root
+two is the noise of one frame, as disparity :math:`d = f B / z` in px of the imager. The simulation's noise
 (:mod:`datasets.scene.depth_sensor`) has one parameter, its level: the variance at a distance z is
 
 .. math:: \sigma^2(z) = (l\, \sigma_1(z))^2 + q_d^2 / 12 + (q_z\, f B / z^2)^2 / 12
@@ -31,24 +31,24 @@ from datasets.scene.depth_sensor import (
 RANGES_M = (0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3, 3.0)
 LAGS_PX = (1, 2, 4, 8, 12)
 FEWEST = 2000
-"""Pixels of a range that has a say."""
+"""Least number of pixels of a range of distances that is used."""
 MOST_STEP = 0.02
-"""Of depth, from a pixel to those beside it: beyond it is an edge, whose readings jump between two surfaces."""
+"""Largest relative step of depth from a pixel to the next; beyond it is an edge, where readings jump."""
 MOST_LEVEL = 5.0
 _STRETCHES = np.geomspace(0.25, 4, 81)
 
 
 @dataclass(frozen=True)
 class DepthNoise:
-    """What frames at rest say of the depth camera.
+    """The noise of a depth camera, measured from frames at rest.
 
     Attributes:
         level: of the simulation's noise; 1 is a D435 on a plain wall.
         interval: two standard errors to either side of the level, by the pairs of frames.
-        stretch: how many times as far as the simulation's the noise is correlated.
+        stretch: the range of the noise's correlation, relative to that of the simulation's noise.
         by_range: standard deviation of disparity, px, measured and by the model at this level, by range in m.
-        correlation: the same of the correlation at a distance in px of the image.
-        pairs: of frames that were compared.
+        correlation: the same for the correlation at a distance in px of the image.
+        pairs: number of pairs of frames that were compared.
     """
 
     level: float
@@ -125,7 +125,7 @@ def measure_noise(depth_m: NDArray[np.float32], scenes: ArrayLike, focal_px: flo
 
 
 def told(noise: DepthNoise) -> str:
-    """What was measured, in lines."""
+    """What was measured, as lines of text."""
     low, high = noise.interval
     lines = [
         f"noise of depth: {noise.level:.2f} ({low:.2f} to {high:.2f}) times a D435's as simulated, correlated over "
@@ -152,12 +152,12 @@ def _noise(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[Arr
 
 
 def _within(values: Array) -> Array:
-    """Without what no Gaussian of their width gives: readings that flicker between two surfaces."""
+    """The values without outliers of a Gaussian of their width: readings that flicker between two surfaces."""
     return values[np.abs(values) < 4 * 1.4826 * np.median(np.abs(values)) + DISPARITY_STEP_PX]
 
 
 def _sigma(distance_m: Array) -> Array:
-    """Of disparity at level 1, px."""
+    """Standard deviation of disparity at level 1, px."""
     return np.interp(distance_m, [*NOISE_PX], [*NOISE_PX.values()])
 
 
@@ -167,13 +167,13 @@ def _steps(distance_m: Array, unit_m: float) -> Array:
 
 
 def _level(counts: Array, squares: Array, plain: Array, middles_m: Array) -> float:
-    """By least squares over all ranges, each by its pixels."""
+    """The level by least squares over all ranges, each weighted by its number of pixels."""
     weight = counts.sum(axis=0)
     return float(np.sqrt(max((squares - plain).sum(), 0.0) / max(weight @ _sigma(middles_m) ** 2, 1e-12)))
 
 
 def _stretch(measured: Array, pixel: float, fraction: float) -> tuple[float, Array]:
-    """The stretch that fits the correlations best, and what the model has then; ``fraction`` is not rounding's."""
+    """The stretch that fits best, and the model's correlations with it; rounding makes up all but ``fraction``."""
     lags, s = np.array(LAGS_PX)[:, None], np.array(CORRELATION_PX)
     curves = np.array(
         [

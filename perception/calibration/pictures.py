@@ -20,7 +20,7 @@ _OUTLINE = (255, 0, 160)
 def draw_outlines(captures: Captures, found: Registration, path: Path) -> None:
     """The outline of the model at the calibrated pose over one frame of each posture. Written as PNG.
 
-    Who looks at it sees at once whether the pose is right. Postures that disagree have a red title.
+    It shows at once whether the pose is right. Postures that disagree have a red title.
     """
     postures = found.postures.tolist()
     rows = -(-len(postures) // COLUMNS)

@@ -32,7 +32,7 @@ def registered(found: Registration, rig: Rig, words: str) -> Calibration:
 
 
 def told(found: Registration, calibration: Calibration, rig: Rig) -> str:
-    """What registration found, in lines."""
+    """What registration found, as lines of text."""
     deviation_mm = 1e3 * standard_deviation(found.covariance, places(rig.workspace))
     turned_deg = np.degrees(np.sqrt(found.covariance.diagonal()[3:].max()))
     metre = np.ones((found.intrinsics.height, found.intrinsics.width), np.float32)

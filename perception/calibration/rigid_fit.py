@@ -48,7 +48,7 @@ def fit_rigid(points_a: ArrayLike, points_b: ArrayLike, weights: ArrayLike | Non
 
 
 def fit_rigid_robust(points_a: ArrayLike, points_b: ArrayLike) -> tuple[Pose, NDArray[np.bool_]]:
-    """The same without the pairs that do not fit the others: the pose, and which pairs were kept ``(N,)``.
+    """As :func:`fit_rigid`, without the pairs that do not fit the others: the pose, and which pairs were kept ``(N,)``.
 
     Begins with the pose of four pairs that has the least median residual (Rousseeuw 1984); then a pair is dropped when
     its residual exceeds four robust standard deviations, and the rest is fitted again until nothing changes.
@@ -72,7 +72,7 @@ def _least_median(a: NDArray[np.floating], b: NDArray[np.floating]) -> Pose:
     best, least = fit_rigid(a, b), np.inf
     for _ in range(DRAWS):
         chosen = rng.choice(len(a), LEAST_POINTS, replace=False)
-        with contextlib.suppress(DataError):  # four points near a line say nothing; others will
+        with contextlib.suppress(DataError):  # four points near a line do not determine it; others will
             pose = fit_rigid(a[chosen], b[chosen])
             median = float(np.median(_distances(pose, a, b)))
             if median < least:

@@ -19,13 +19,13 @@ LEAST_POINTS = 100
 LEAST_SHARE = 0.15
 MOST_RESIDUAL_M = 0.01
 MOST_SLOPE = 0.035
-"""Two degrees: more than a calibration is wrong by, so it is no table or the pose is a bad one."""
+"""Two degrees. No calibration is wrong by so much, so that a steeper plane is no table, or the pose is bad."""
 MOST_SPREAD_M = 0.005
 
 
 @dataclass(frozen=True)
 class TableHeight:
-    """What the frames agree on.
+    """The height of the table on which the frames agree.
 
     Attributes:
         z_m: of the table in the base frame; negative where the base stands on a plate.

@@ -29,10 +29,10 @@ class Camera(Device):
         """The newest frame, within 50 ms; raises DeviceError when it is older than ``max_age_s``."""
 
     def begin_goal(self, index: int) -> float | None:
-        """Begin goal ``goal_index`` (from 0) with the arm at rest: older frames must not be acted on.
+        """Begin goal ``index`` (from 0) with the arm at rest: older frames must not be acted on.
 
-        A live camera waits for a new frame and says when it was taken (``time.monotonic``); one that plays a run goes
-        on to the frames of that goal, and says nothing.
+        A live camera waits for a new frame and returns when it was taken (``time.monotonic``). One that plays a run
+        goes on to the frames of that goal, and returns None.
 
         Raises:
             DeviceError: no frame comes.

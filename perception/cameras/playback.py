@@ -30,10 +30,10 @@ def open_recording(path: Path, rig: Intrinsics, settings: CameraParams) -> Recor
 
 
 class PlaybackCamera(Camera):
-    """Plays a recording; time advances by being looked at.
+    """Plays a recording; its time advances with each frame that is read.
 
-    Every ``read`` and every ``read_latest`` gives the next frame, none is missed, and it counts as taken now. Of a
-    recorded run the first goal is shown the first goal's frames, and so on.
+    Every ``read`` and every ``read_latest`` gives the next frame, none is missed, and it counts as taken now. In a
+    recorded run, each goal gets the frames that were recorded for the same goal.
 
     Args:
         open_recording: opens it from its beginning: ``lambda: open_recording(path, rig.camera, settings)``.

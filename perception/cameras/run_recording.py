@@ -64,7 +64,7 @@ class RunRecording:
         self._ready.clear()
 
     def _read_segment(self) -> None:
-        """A segment is stored, and so uncompressed, as a whole."""
+        """Read the next segment; it was stored as a whole, and so it is uncompressed as a whole."""
         begin, end = self._read, min(self._read + self._segment, self._stored.frames)
         rgb, depth, times = (self._stored.read(key, begin, end) for key in ("native/rgb", "native/depth", "timestamp"))
         goals = self._stored.read("goal_index", begin, end) if self._has_goals else [None] * len(times)

@@ -32,16 +32,16 @@ RELOOK_M = {"parafovea": 0.03, "fovea": 0.008, "base": 0.008}
 """When a look finds its target farther than this from its window's middle, it looks again, where it found it."""
 MOST_LOOKS = 3
 LOST_M = 0.018
-"""A glance less sure than this may not have found the arm: of the answers that followed one where something hid the
-gripper, nearly half were over 20 mm wrong (scenes like the splits', other seeds)."""
+"""A glance with a larger sigma, m, may not have found the arm: where something hid the gripper, nearly half of the
+answers that followed such a glance were over 20 mm wrong (scenes like the splits', other seeds)."""
 LOST_SIGMA_M = 2.0
-"""Sigma of an answer that is worth nothing; as large as a look can say."""
+"""Sigma, m, of an answer that is worth nothing; the largest that a look can give."""
 NEAREST_M = 0.1
-"""A distance below this is no answer; it would give no pixel to look at."""
+"""Answers nearer than this, m, are moved to it: otherwise there would be no pixel to look at."""
 GRAPHS = {"glance": "glance.onnx", "fovea": "fovea.onnx", "base": "base.onnx"}
 PARAFOVEA = "parafovea"
 FURTHER_GRAPHS = {PARAFOVEA: "parafovea.onnx"}
-"""Of looks that not every estimator has."""
+"""Files of the looks that not every estimator has."""
 DESCRIPTION = "estimator.json"
 _AGAIN = "train it with `make reproduce`, or take the repository's models/estimator"
 _MOST_SCALE = 1000.0
@@ -85,7 +85,7 @@ class Location:
         coarse: the estimate about which the fovea looked first, base frame: the parafovea's, or else the glance's.
         fovea: the last look's estimate, base frame: the answer.
         window: the part of the image that the last look saw.
-        base: where the arm's base (``BASE_TARGET_M``) appears in the base frame of the pose as given.
+        base: where the arm's base (``BASE_TARGET_M``) appears in the base frame, by the given pose.
         moved: probability that the camera is not where it was calibrated to be.
         t_base_camera: the pose (4x4), corrected by the check, that placed glance and fovea in the base frame.
     """
@@ -100,7 +100,7 @@ class Location:
 
 
 def rig_part(rig: Rig) -> dict:
-    """What of a rig the networks depend on: another value of any of these needs other networks."""
+    """The values of a rig that the networks depend on: if one of them changes, other networks are needed."""
     whole = rig.to_json()
     return {
         key: whole[key]
@@ -116,9 +116,9 @@ def rig_part(rig: Rig) -> dict:
 class PositionEstimator:
     r"""Glance, base, perhaps parafovea, fovea: ONNX Runtime on one thread. Not thread-safe: each thread loads its own.
 
-    It is bound to a camera, whose pose and intrinsics it believes, and to a table: after :meth:`load` to the rig's own,
-    with the table at z = 0, by :meth:`bound` to others. The check of the camera's pose
-    (:mod:`perception.estimator.pose_check`) lays the table that it sees on z = 0 and nothing else in here knows where
+    It is bound to a camera, whose pose and intrinsics it uses, and to a table: :meth:`load` binds it to the rig's own,
+    with the table at z = 0, and :meth:`bound` to others. The check of the camera's pose
+    (:mod:`perception.estimator.pose_check`) lays the table that it sees on z = 0; nothing else in here depends on where
     z = 0 is. For a base that stands on a plate, the networks therefore work in the base frame moved to the table's
     height :math:`h`, and their answer is brought back:
 
@@ -159,7 +159,7 @@ class PositionEstimator:
         return other
 
     def faults(self, t_base_camera: Array, intrinsics: Intrinsics) -> list[str]:
-        """What of a camera at a pose (4x4) lies outside the envelope, seen from the workspace's middle."""
+        """Values of a camera at a pose (4x4) that lie outside the envelope, seen from the workspace's middle."""
         middle = (self.rig.workspace.low + self.rig.workspace.high) / 2
         return self.envelope.faults(t_base_camera, intrinsics, middle)
 
@@ -187,7 +187,7 @@ class PositionEstimator:
     def locate(self, photograph: Photograph, t_base_camera: Array, intrinsics: Intrinsics) -> Location:
         """Locate the TCP by asking for each look's window alone: two small pictures instead of one whole frame.
 
-        Whatever this is bound to: the camera may be another in every call, and the table lies at z = 0.
+        It ignores what this is bound to: the camera may be another in every call, and the table lies at z = 0.
 
         Args:
             photograph: is called with a window of the native image and a size, as
@@ -226,7 +226,7 @@ class PositionEstimator:
             coarse = replace(coarse, sigma=coarse.sigma * self._sigma_scale[PARAFOVEA])
         found, window = self._look_at("fovea", scaled, self.rig.fovea_window, coarse.xyz, pose, intrinsics)
         sigma = checked.widen(found.xyz, found.sigma) * self._sigma_scale["fovea"]
-        if coarse.sigma.max() > LOST_M:  # the window may show anything, and the fovea be sure of it
+        if coarse.sigma.max() > LOST_M:  # the fovea may be sure of something that is not the tool
             sigma = np.maximum(sigma, coarse.sigma)
         return Location(glance, coarse, PositionEstimate(found.xyz, sigma), window, base, checked.moved, pose)
 
@@ -259,7 +259,7 @@ class PositionEstimator:
         }
         feed: dict[str, NDArray] = {key: np.asarray(value, dtype=np.float32)[None] for key, value in inputs.items()}
         xyz, sigma = self._sessions[name].run(["xyz", "sigma"], feed | {"rgb": look.rgb[None]})
-        # A graph whose every vote came from one cell may give no number for its sigma: then nothing is known.
+        # A graph may give NaN as its sigma if all its votes came from one cell: then nothing is known.
         return xyz[0].astype(float), np.nan_to_num(sigma[0].astype(float), nan=LOST_SIGMA_M)
 
 
@@ -307,7 +307,7 @@ def _require_fitting(folder: Path, trained: dict, rig: Rig) -> None:
 
 
 def _workspace(trained: dict) -> Workspace:
-    """The box in which the networks know the TCP; what the glance looks at."""
+    """The box in which the networks know the TCP; the glance looks at it."""
     try:
         x, y, z = (tuple(trained["workspace"][axis]) for axis in ("x_m", "y_m", "z_m"))
         return Workspace(x, y, z)

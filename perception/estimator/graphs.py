@@ -10,7 +10,7 @@ from datasets.common.errors import ModelError
 
 _MOST_FILE_BYTES = 256 * 2**20
 _MOST_BYTES = 2**30
-"""Of everything that a graph computes, were it all kept; the shipped ones take 14 MB."""
+"""Largest size of everything that a graph computes, if it were all kept; the shipped ones take 14 MB."""
 _BYTES_EACH = 8
 _LISTED = 5
 
@@ -34,7 +34,7 @@ def open_graph_file(path: Path, remedy: str) -> onnxruntime.InferenceSession:
         model = onnx.load_model_from_string(content)
         if fault := _fault_of(model):
             raise ModelError(f"{path}: {fault}; {remedy}")
-        # From memory: what was looked at is what is opened, and no other file is.
+        # From memory, so that exactly the checked content is opened, and no other file.
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except ModelError:
         raise
@@ -59,7 +59,7 @@ def _fault_of(model: onnx.ModelProto) -> str | None:
     ]
     if any(tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
         return "it asks for data in other files"
-    del graph.value_info[:]  # what it says of itself; what follows from its inputs counts
+    del graph.value_info[:]  # the graph's own statements; only what follows from its inputs counts
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     sizes = {each.name: _elements(each) for each in (*inferred.input, *inferred.value_info, *inferred.output)}
     names = {name for node in graph.node for name in node.output if name} | {each.name for each in graph.input}

@@ -21,7 +21,7 @@ def read_description(
     Args:
         folder: of the model.
         files: all that must be there, the description first.
-        kind: what it is the folder of, for messages.
+        kind: what the folder holds, for messages.
         again: what to do about a file that is missing or damaged.
         parse: reads the needed keys; what it raises for a missing key or a wrong type is reported as damage.
 

@@ -39,27 +39,30 @@ class Spread:
 
     @property
     def variances(self) -> Array:
-        """Of ``(t, w, s)``, ``(7,)``."""
+        """Variances of ``(t, w, s)``, ``(7,)``."""
         return np.square([self.shift_m] * 3 + [self.turn_rad] * 3 + [self.scale])
 
 
 CALIBRATED = Spread(shift_m=0.0015, turn_rad=0.0008, scale=0.002)
-"""A pose measured to 2 mm and 0.1 deg, depth to 0.3 %: the bounds' own deviations, raised by a third for the depth's
-offset and slow warp, which are none of these (that much did best on scenes like the calibration split's)."""
+"""A pose measured to 2 mm and 0.1 deg, and depth to 0.3 %: the deviations that follow from these bounds, raised by a
+third for the depth's offset and slow warp, which are not in (t, w, s). A third did best on scenes like the calibration
+split's."""
 MOVED = Spread(shift_m=0.02, turn_rad=0.012, scale=0.0018)
 """A camera knocked by up to 30 mm and 2 deg."""
 MISREADING = Spread(shift_m=0.001, turn_rad=0.0006, scale=0.012)
 """A depth camera as it comes out of its box, its pose well measured: the vendor's bound is 2 %."""
 CAMERAS = ((CALIBRATED, 0.8), (MOVED, 0.1), (MISREADING, 0.1))
-"""Each with its probability before anything is seen."""
+"""Hypotheses of the camera, each with its probability before anything is seen."""
 PLANES = ((np.array([0.001, 0.002, 0.002]), 0.9), (np.array([0.06, 0.06, 0.06]), 0.1))
-"""Deviations of the plane's height m and slopes, seen from 1 m, growing with the square of distance: our table, by the
-depth's slow warp of up to 1 mm there; another plane near z = 0: a base's plate, a lower bench, the tops of things."""
+"""Hypotheses of the plane, with their probabilities: deviations of its height, m, and slopes, seen from 1 m; they grow
+with the square of distance. First, it is our table, off by the depth's slow warp of up to 1 mm there. Second, it is
+another plane near z = 0: a base's plate, a lower bench, the tops of things."""
 BASES = ((0.0007, 0.95), (0.05, 0.05))
-"""Deviations of the base's point m besides the look's own, likewise: by the depth's warp; and of a look that took
-something else for the base."""
+"""Hypotheses of the base, with their probabilities: deviations of its point, m, besides the look's own, likewise. The
+first follows from the depth's warp; the second is for a look that took something else for the base."""
 DEPTH_M = 0.0006
-"""Of the answer's own point, seen from 1 m, by the depth's offset and warp; it grows with the square of distance."""
+"""Deviation of the answer's own point, m, that the depth's offset and warp cause at 1 m; it grows with the square of
+distance."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class CheckedPose:
 
     Attributes:
         t_base_camera: corrected, 4x4.
-        scale: by which readings of depth are too far; divide them by 1 + scale.
+        scale: share by which depth reads too far; divide readings by 1 + scale.
         moved: probability that the camera is not where the pose says.
         covariance: ``(7, 7)`` of what is left of ``(t, w, s)``; m, rad, 1.
     """
@@ -79,7 +82,7 @@ class CheckedPose:
     covariance: Array
 
     def widen(self, xyz: Array, sigma: Array) -> NDArray[np.float64]:
-        """Sigma ``(3,)`` m of an answer, with what the corrected pose and the depth still leave open at ``xyz``."""
+        """Sigma ``(3,)`` m of an answer, widened by what corrected pose and depth leave uncertain at ``xyz``."""
         ray = np.asarray(xyz, dtype=float) - self.t_base_camera[:3, 3]
         rows = _displacement(self.t_base_camera, xyz)
         left = np.einsum("ij,jk,ik->i", rows, self.covariance, rows)
@@ -110,7 +113,7 @@ def check_pose(pose: Array, table: TableFit | None, base: PositionEstimate | Non
     likely = np.array([camera * ours * found for (_, camera), (_, ours), (_, found) in hypotheses])
     prior = np.array([spread.variances for (spread, _), _, _ in hypotheses])  # diagonal
     noise = np.array([np.concatenate([plane, at_base]) for _, (plane, _), (at_base, _) in hypotheses])
-    cross = rows * prior[:, None]  # of all hypotheses at once: a loop over them takes four times as long
+    cross = rows * prior[:, None]  # all hypotheses at once: a loop over them takes four times as long
     total = cross @ rows.T + noise[:, None] ** 2 * np.eye(len(rows))
     gain = np.linalg.solve(total, cross).swapaxes(1, 2)
     means = gain @ seen

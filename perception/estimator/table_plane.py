@@ -19,13 +19,13 @@ MOST_TABLE_Z_M = 0.3
 
 @dataclass(frozen=True)
 class TableFit:
-    """What the table says of the calibrated pose.
+    """How far the seen table is from where the calibrated pose has it.
 
     Attributes:
         height_m: of the seen table above z = 0, at ``centre_m``.
         slope: ``(2,)`` rise of the seen table along x and y.
         residual_m: spread (median absolute deviation, scaled to a Gaussian's) of the points about the plane.
-        share: of the view that lies on the plane.
+        share: share of the view that lies on the plane.
     """
 
     height_m: float

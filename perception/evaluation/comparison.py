@@ -1,7 +1,7 @@
-"""What stands beside the shipped pair: baselines and further seeds, read from the files that their commands leave.
+"""Figures beside those of the shipped pair: baselines and further seeds, read from the files that their commands leave.
 
 ``perception.evaluate`` takes them into its metrics as they are found. They are trained outside the default path, so
-they must not be its dependencies; whether they belong to the same frames is told by a digest instead.
+they must not be its dependencies; a digest shows instead whether they belong to the same frames.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ COMMANDS = {"seeds": "python -m perception.seeds", "metrics": "python -m percept
 
 
 def frames_digest(params: FramesParams, rig: Rig) -> str:
-    """Of everything in the parameters that decides what the frames show, of training and of tests."""
+    """Digest of everything in the parameters that decides what the frames of training and tests show."""
     plans = {}
     for name in sorted(params.splits):
         plan = SplitPlan.of(params, name, rig).description()

@@ -9,7 +9,7 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     confessed.<split>    share of frames with a sigma above max_sigma_m, at which the runtime stops; of the others,
                          as default
     conditions.<split>   as default, by thirds of the frames in distance, angle to the side, elevation, focal length
-    moved.<split>        share of frames whose camera is held to be elsewhere than told
+    moved.<split>        share of frames whose camera is taken to be away from the given pose
     visible.<split>      where asked for. Of frames that show at least SHOWN of the tool's surface: pair, glance and
                          coarse (what the fovea begins with), as default; in_window, the share in which the fovea is
                          first shown a window with the TCP; answered, the pair where it does not confess. Of those that

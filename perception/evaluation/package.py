@@ -41,7 +41,7 @@ def load_look(run: Path, look: str | None = None) -> Regressor:
 def pack(
     looks: dict[str, Locator], rig: Rig, envelope: CameraEnvelope, sigma_scale: Mapping[str, NDArray], folder: Path
 ) -> None:
-    """Write graphs and description of an estimator; ``sigma_scale`` gives three factors a look."""
+    """Write graphs and description of an estimator; ``sigma_scale`` gives three factors per look."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, locator in looks.items():
         with torch.no_grad():

@@ -14,7 +14,7 @@ class LocateParams(Checked):
 
     Attributes:
         glance, fovea, base: folders of the three training runs.
-        parafovea: folder of the run of a look between glance and fovea; an estimator may do without.
+        parafovea: folder of the run of a look between glance and fovea; an estimator may be without it.
         frames: the parameter file that defines the splits.
         calibration_split: sigma's scale is fitted on it; never a test split.
         splits: test splits.

@@ -13,7 +13,7 @@ CELL_M = 0.05
 
 
 def draw_histogram(predictions: dict[str, Predictions], path: Path) -> None:
-    """Distances of both looks' estimates from the truth, one curve a split."""
+    """Distances of both looks' estimates from the truth, one curve per split."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     bins = np.linspace(0, LARGEST_MM, 61)

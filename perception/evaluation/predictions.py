@@ -23,7 +23,7 @@ from perception.estimator.estimator import PositionEstimator
 
 CHUNK = 25
 FIRST_NOISE_SEED = 0
-"""Each further look of a frame takes the next: two pictures taken one after the other do not share their noise."""
+"""Noise seed of a frame's first look. Each further look takes the next one, so that no two pictures share noise."""
 
 
 class DrawsWindows(Protocol):
@@ -52,7 +52,7 @@ def classic(plan: SplitPlan) -> DrawsWindows:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Estimates beside the truth, one row a frame; positions and sigmas ``(N, 3)`` m, base frame.
+    """Estimates beside the truth, one row per frame; positions and sigmas ``(N, 3)`` m, base frame.
 
     Attributes:
         tcp: the truth.
@@ -63,9 +63,9 @@ class Predictions:
         distance: ``(N,)`` m, of the TCP from the camera along its axis.
         side, elevation: ``(N,)`` deg, of the camera seen from the TCP, as :mod:`datasets.rig.envelope` measures them.
         focal: ``(N,)`` px, of an image scaled to 640x480.
-        moved: ``(N,)``, probability given to a camera that is elsewhere than told.
+        moved: ``(N,)``, estimated probability that the camera is not at the given pose.
         shown: ``(N,)``, share of the tool that the camera sees, as
-            :meth:`datasets.scene.photographer.Photographer.tool_shown` has it; not a number where nobody asked.
+            :meth:`datasets.scene.photographer.Photographer.tool_shown` has it; NaN where it was not asked for.
         in_window: ``(N,)``, 1 where the window that the fovea was first shown has the TCP in it.
     """
 
@@ -118,11 +118,11 @@ def predict(
     Args:
         folder: of the estimator.
         plan: of the split.
-        pool: does it.
+        pool: runs the work.
         opens: opens, in a process, the photographer of the split's scenes.
-        kept: folder in which each part of the result is kept as soon as it is there, and whose parts are not done
-            again; for this estimator and plan alone.
-        look_for_tool: find out, too, how much of the tool each frame shows; where MuJoCo draws it.
+        kept: folder in which each part of the result is kept as soon as it is done. Parts that are there are not
+            done again; use it for this estimator and plan alone.
+        look_for_tool: also find out how much of the tool each frame shows; only where MuJoCo draws it.
 
     Raises:
         DataError: a worker process died.

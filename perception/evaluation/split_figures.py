@@ -1,4 +1,4 @@
-"""What is told of the predictions on one split; the keys are described in :mod:`perception.evaluation.measure`."""
+"""Figures of the predictions on one split; the keys are described in :mod:`perception.evaluation.measure`."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ __all__ = ["Answer", "build_backbone"]
 def build_backbone(name: str, channels: int, size_px: int, offset_m: float, targets: int = 1) -> nn.Module:
     """The network called ``name`` for images of ``channels`` and ``size_px`` squared; see the module's list of names.
 
-    ``offset_m`` is the unit of its outputs. Networks but ``voting`` answer with a single target.
+    ``offset_m`` is the unit of its outputs. Networks other than ``voting`` answer with a single target.
 
     Raises:
         ConfigError: the name is unknown, or timm has no such model.

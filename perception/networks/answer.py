@@ -1,4 +1,4 @@
-"""What every network gives."""
+"""The answer that every network gives."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class Answer(NamedTuple):
         votes: ``(B, K, 3, N)`` m, what each of N cells says, or ``None`` where a network does not vote.
         cells: ``(B, 3, N)`` m, the point that each cell sees, or ``None``.
         eligible: ``(B, N)`` bool, the cells that may vote, or ``None``.
-        scores: ``(B, K, N)``, whose softmax over the cells is what each cell's vote counts, or ``None``.
+        scores: ``(B, K, N)``; their softmax over the cells is the weight of each cell's vote; or ``None``.
     """
 
     xyz: Tensor

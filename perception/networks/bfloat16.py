@@ -4,7 +4,7 @@ import torch
 
 
 def bfloat16_is_fast() -> bool:
-    """Whether this processor has instructions for bfloat16: a fact, where a measurement asks how busy it is.
+    """Whether this processor has instructions for bfloat16; timing it would depend on how busy it is.
 
     Without them convolutions are emulated: on a processor with AVX2 alone a training step takes fifteen times as long
     as in float32.

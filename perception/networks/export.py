@@ -1,4 +1,4 @@
-"""Trained looks as ONNX graphs: weights inside, no trace of the building machine, same weights same bytes."""
+"""Trained looks as ONNX graphs: weights inside, no trace of the building machine, same bytes for same weights."""
 
 import tempfile
 import warnings

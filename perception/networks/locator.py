@@ -16,7 +16,7 @@ Channels = Literal["rgb", "rgbd"]
 CHANNEL_COUNT = {"rgb": 3, "rgbd": 7}
 
 GLANCE_ORIGIN_M = (0.0, 0.0, 1.2)
-"""What the glance's positions are told from: a point of the camera's frame amid the distances that it serves."""
+"""Origin of the glance's positions: a point of the camera's frame, in the middle of the distances that it serves."""
 GLANCE_UNIT_M = 0.6
 FOVEA_UNIT_M = {"parafovea": 0.3, "fovea": 0.125, "base": 0.125}
 FOVEA_DEPTH_M = {"parafovea": 0.4, "fovea": 0.15, "base": 0.15}
@@ -28,7 +28,7 @@ OFFSET_M = {"glance": 0.2, "parafovea": 0.1, "fovea": 0.1, "base": 0.1}
 
 
 LARGEST_LOG_SIGMA = 0.7
-"""Two metres: nothing is known."""
+"""Two metres, which means that nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class LookSettings:
         backbone: see :func:`perception.networks.build_backbone`.
         channels: ``rgb``: colour alone; ``rgbd``: colour, point map and validity.
         size_px: of the window's picture.
-        landmarks: a voting look also finds its ``LANDMARKS``: it has to understand the arm. Such a glance believes
-            the told pose, to some centimetres, and looks at what lies within the arm's reach.
+        landmarks: a voting look also finds its ``LANDMARKS``: it has to understand the arm. Such a glance relies
+            on the given pose, to some centimetres, and looks at what lies within the arm's reach.
     """
 
     look: LookName
@@ -94,7 +94,7 @@ class Locator(nn.Module):
         )
 
     def view(self, pixels: Pixels, pose: Tensor, estimate: Tensor) -> View:
-        """What the network sees; the glance uses no estimate, and of the pose its rotation only but with landmarks."""
+        """What the network sees; the glance uses no estimate, and without landmarks only the pose's rotation."""
         if self.settings.look == "glance" and self.settings.landmarks:
             return reach_view(pixels, pose, GLANCE_UNIT_M)
         if self.settings.look == "glance":
@@ -109,7 +109,7 @@ class Locator(nn.Module):
 
 
 def sigma(answer: Answer) -> Tensor:
-    """Standard deviations ``(B, K, 3)`` m, kept finite where a network is at a loss."""
+    """Standard deviations ``(B, K, 3)`` m, kept finite where a network knows nothing."""
     return answer.log_sigma.clamp(-10.0, LARGEST_LOG_SIGMA).exp()
 
 
@@ -162,7 +162,7 @@ class FoveaGraph(nn.Module):
 
 
 def sigma_in_base(sigma: Tensor, pose: Tensor) -> Tensor:
-    """Deviations ``(B, K, 3)`` m along the base frame's axes of independent ones along :func:`facing`'s."""
+    """Deviations ``(B, K, 3)`` m along the base frame's axes, from independent ones along :func:`facing`'s axes."""
     return torch.einsum("bji,bkj->bki", facing(pose) ** 2, sigma**2).sqrt()
 
 

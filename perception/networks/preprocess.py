@@ -88,8 +88,8 @@ def facing(pose: Tensor) -> Tensor:
 def glance_view(pixels: Pixels, pose: Tensor, origin: Tensor, unit_m: float) -> View:
     """The whole view about the camera-frame point ``origin`` ``(3,)`` m, along the axes of :func:`facing`.
 
-    Of the ``pose`` ``(B, 4, 4)`` only the rotation counts: up is up from wherever a camera looks, but where the camera
-    stands must be seen.
+    Of the ``pose`` ``(B, 4, 4)`` only the rotation is used: the vertical is known, but the camera's position must be
+    found from the picture.
     """
     rotation = facing(pose) @ pose[:, :3, :3]
     points = torch.einsum("bij,bjhw->bihw", rotation, point_map(pixels) - origin[None, :, None, None])
@@ -100,7 +100,7 @@ def glance_view(pixels: Pixels, pose: Tensor, origin: Tensor, unit_m: float) -> 
 def reach_view(pixels: Pixels, pose: Tensor, unit_m: float) -> View:
     """What lies within the arm's reach, about ``REACH_CENTRE_M``, along :func:`facing`'s axes; seen from ``pose``.
 
-    Where the arm stands is known, and what cannot be the arm is left out: so a look learns which end is which.
+    The arm's place is known, and what cannot be the arm is left out, so that a look learns which end is which.
     """
     points = _points_about(pixels, pose, pose.new_tensor(REACH_CENTRE_M).expand(len(pose), 3))
     near = (points[:, :2].square().sum(1) < REACH_RADIUS_M**2) & (points[:, 2].abs() < REACH_HEIGHT_M)

@@ -1,9 +1,9 @@
 r"""A network whose cells vote for where the target is, each from the point that it sees.
 
 Cell :math:`i` sees the mean valid point :math:`\bar p_i` of its pixels and answers :math:`v_i = \bar p_i + o_i`; the
-position is the attention-weighted mean :math:`\sum_i a_i v_i`; with ``mode``, once trained, the mean of the votes that
-agree. Geometry and depth come from the point map, so the
-network learns only which part of the arm it looks at; noise averages over the votes.
+position is the attention-weighted mean :math:`\sum_i a_i v_i`; with ``mode``, once trained, it is the mean of the votes
+that agree. Geometry and depth come from the point map, so the network learns only which part of the arm it looks at;
+noise averages over the votes.
 """
 
 import torch
@@ -20,7 +20,7 @@ DILATIONS = (1, 2, 4)
 WIDE_DILATIONS = (1, 2, 4, 8)
 INITIAL_LOG_SIGMA = -5.0
 MODE_BANDWIDTH, MODE_STEPS = 0.4, 5
-"""Of the search for the votes' mode: width in units of the offsets, and steps. Chosen on the flange's validation split:
+"""Width, in units of the offsets, and steps of the search for the votes' mode. Chosen on the flange's validation split:
 0.06 of its parafovea's answers were off by more than 60 mm as means, 0.048 as modes; half or twice the width is worse.
 """
 
@@ -34,8 +34,8 @@ class VotingNet(nn.Module):
         targets: how many points to find; the first is the TCP.
         width: features per cell.
         blocks: dilated convolutions; their dilations cycle through 1, 2, 4.
-        context: each cell is also told what there is in the whole view: dilations reach 8, and every block adds what
-            it makes of the features' mean and largest values.
+        context: each cell also gets information on the whole view: dilations reach 8, and every block adds a function
+            of the features' mean and largest values.
     """
 
     def __init__(
@@ -95,10 +95,10 @@ class VotingNet(nn.Module):
     def _log_sigma(
         self, head: nn.Module, features: Tensor, attention: Tensor, votes: Tensor, xyz: Tensor, eligible: Tensor
     ) -> Tensor:
-        """From what the attended cells saw and how far their votes lie apart; no gradient reaches the position."""
+        """Log sigma from what the attended cells saw and their votes' spread; no gradient reaches the position."""
         features, attention, votes, xyz = (tensor.detach() for tensor in (features, attention, votes, xyz))
         seen = (features * attention[:, None]).sum(-1)
-        # Clamped, not added to: the ONNX exporter takes adding 1e-8 for adding nothing, and log 0 makes sigma NaN.
+        # Clamped, because the ONNX exporter would drop an addition of 1e-8, and the logarithm of 0 makes sigma NaN.
         spread = (attention[:, None] * (votes - xyz[:, :, None]) ** 2).sum(-1).clamp_min(1e-8).sqrt()
         share = eligible.float().mean(-1, keepdim=True)
         log_sigma: Tensor = head(torch.cat([seen, spread.log() - INITIAL_LOG_SIGMA, share], dim=-1))

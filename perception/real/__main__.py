@@ -6,20 +6,20 @@
 
 DIR holds frames.json with colour_N.png, depth_N.png and, where you have them, mask_N.png (docs/your_frames.md has the
 format); or captures of python -m pipelines.capture; or a recorded run. The reference is the TCP by the joints and the
-camera's pose, which is read from the folder or from --calibration; where nobody tells it, the drawn arm is laid onto
+camera's pose, which is read from the folder or from --calibration; where neither has it, the drawn arm is laid onto
 the frames. No reference is exact, so each frame is judged twice:
 
-  given     with the pose as told: the pose's own error counts in full
-  fitted    with the pose fitted to the estimates and joints of the OTHER frames: an error that all share falls out
+  given     with the pose as given: the pose's own error counts in full
+  fitted    with the pose fitted to the estimates and joints of the OTHER frames: an error that all share cancels
 
 Sigma's coverage is the share of errors per axis within one and two sigma (68 and 95 % of a Gaussian's). A frame is
 confessed where its largest sigma exceeds --max-sigma: the runtime would stop there. Frames that do not show the end of
 the arm are listed, and left out of the figures. Likeness compares the drawn arm with masks and depth, by link. Onto
 frames of a bare flange the simulated gripper is drawn besides, for estimators of the gripper (semi_real). The same
-pictures are also drawn in simulated rooms: what the estimator errs by there, and what an error of pose, joints,
+pictures are also drawn in simulated rooms: how far the estimator errs there, and what an error of pose, joints,
 intrinsics or depth adds to it (simulated). Two more figures say what a camera adds: "calibrated" has the pose, depth
 scale and warp that the other frames give as in pipelines.calibrate; "without_fattening" is "given" once more, without
-the readings by which depth has the arm wider than its outline.
+the readings that make the arm wider in depth than its outline.
 
 With neither --frames nor the variable REAL_FRAMES nothing is judged, and results stay as they are.
 """
@@ -59,7 +59,7 @@ MAX_SIGMA_M = 0.03
 """As in :class:`perception.evaluation.params.LocateParams`."""
 MOST_FRAMES = 200
 FLANGE_FOLDER = Path("models/estimator_flange")
-"""Of the studies' stage ``flange``; judged by default where frames show a bare flange."""
+"""The estimator of the studies' stage ``flange``; judged by default where frames show a bare flange."""
 
 
 def evaluate_frames(
@@ -75,16 +75,16 @@ def evaluate_frames(
     """All figures of a set of frames, as ``metrics.json`` has them.
 
     Args:
-        frames: what is judged by.
+        frames: the frames to judge by.
         estimator_folder: of the estimator.
-        rig: of which the estimator's own workspace and tool take the place.
+        rig: its workspace and tool are replaced by the estimator's own.
         max_sigma_m: a larger sigma is confessed.
-        draws: of the simulated gripper on each frame of a bare flange; 0 for none.
+        draws: number of simulated grippers on each frame of a bare flange; 0 for none.
         rooms: in which each frame's posture is simulated, 0 for none; None: 60 pictures in all, at least one of each.
         overlays: folder of pictures; None for none.
 
     Raises:
-        DataError: the frames do not show the arm, or nobody knows where their camera stands.
+        DataError: the frames do not show the arm, or the pose of their camera is not known.
         ModelError: the estimator is missing or damaged.
     """
     estimator = load_estimator(estimator_folder, rig)

@@ -1,4 +1,4 @@
-"""Each frame by the pose and the depth that `calibrate` would measure on the others: what calibrating is worth."""
+"""Judges each frame by the pose and depth that `calibrate` would measure on the others: what calibrating is worth."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from perception.real.frames import RealFrames
 from perception.real.judge import LEAST_OTHERS, answer, figures
 
 MOST_DEVIATION_M = 1.0
-"""Whatever the calibration says of itself is taken here: it is judged by the estimates, and moves no arm."""
+"""A calibration is accepted here even with a large deviation: the estimates judge it, and it moves no arm."""
 FOLDS = 5
 """Of many frames, a fifth at a time is left out of the calibration that it is judged by."""
 

@@ -1,4 +1,4 @@
-"""Frames without the readings beside the arm that stereo gives an arm wider than it is (docs/your_frames.md)."""
+"""Frames without the readings beside the arm by which stereo makes it wider than it is (docs/your_frames.md)."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from perception.calibration.captures import Captures
 from perception.calibration.registration.arm_view import ArmView
 
 REACH_PX = 20
-"""So far about the drawn arm: more than the sensor's model has (:mod:`datasets.scene.depth_sensor`)."""
+"""Readings this near to the arm are examined; the sensor's model fattens less (:mod:`datasets.scene.depth_sensor`)."""
 NEAR_M = 0.15
 """Readings this close to the nearest part of the arm are taken for the arm's."""
 

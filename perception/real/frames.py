@@ -1,4 +1,4 @@
-"""Frames to judge by: a folder of images, captures, or a recorded run, with what is told of their camera."""
+"""Frames to judge by: a folder of images, captures, or a recorded run, with what is known of their camera."""
 
 import json
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from perception.calibration.calibration import Calibration
 from perception.calibration.captures import IMAGES, NO_TOOL, Captures, Setting, sessions
 
 POSES = ("T_base_camera", "T_base_camera_published")
-"""Under one of these keys ``frames.json`` may tell where the camera stands, as rows of a 4x4 matrix."""
+"""Keys under which ``frames.json`` may state the camera's pose, as rows of a 4x4 matrix."""
 BARE = (NO_TOOL, "flange")
 
 
@@ -24,7 +24,7 @@ class RealFrames:
 
     Attributes:
         captures: the frames; those of a recorded run were not all taken at rest.
-        calibration: where the camera stands as told; None where nobody says.
+        calibration: the given pose of the camera; None where none is given.
         postures: whether each frame shows a posture at rest, so that the arm's model can be laid onto it.
     """
 
@@ -43,9 +43,9 @@ class RealFrames:
 
         Args:
             path: of images with ``frames.json``, of captures, or of a recorded run.
-            rig: stands in for what a recording does not tell of its camera.
-            most: frames, spread evenly over all that there are.
-            calibration: of the camera; default: what the folder tells.
+            rig: replaces what a recording does not state about its camera.
+            most: largest number of frames, spread evenly over all that there are.
+            calibration: of the camera; default: what the folder states.
 
         Raises:
             DataError: there are none, or they are damaged or do not fit; the message names the file.
@@ -95,7 +95,7 @@ def _holds_frames(path: Path) -> bool:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether it is a recorded run, or its recording; captures are recordings, too, which say so."""
+    """Whether it is a recorded run, or its recording; captures are recordings, too, but marked as captures."""
     group = path / FRAMES if (path / FRAMES / "native").is_dir() else path
     return (group / "native").is_dir() and "captures" not in Recording(str(group.parent), group.name).attributes
 

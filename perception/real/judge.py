@@ -1,13 +1,13 @@
 r"""Judges an estimator by frames of an arm whose joints are known: with the camera's pose as given, and as fitted.
 
-The reference is the TCP by joints and camera pose. A pose is never exact, and its error is every frame's: so each frame
-is judged besides with a pose that is fitted to the *other* frames' estimates :math:`p_j` (camera frame) and references
-:math:`x_j` (joints), which its own estimate has no part in,
+The reference is the TCP by joints and camera pose. A pose is never exact, and all frames share its error. Each frame is
+therefore judged a second time, with a pose that is fitted to the *other* frames' estimates :math:`p_j` (camera frame)
+and references :math:`x_j` (joints), in which its own estimate has no part,
 
 .. math:: \min_{t, w} \sum_{j \ne i} \rho\!\left(\frac{T(t, w)\, p_j - x_j}{s_j}\right)
           + \frac{\lVert t \rVert^2}{s_t^2} + \frac{\lVert w \rVert^2}{s_w^2}
 
-with Cauchy's :math:`\rho` and a motion :math:`(t, w)` about the references' mean that is small as poses err.
+with Cauchy's :math:`\rho` and a motion :math:`(t, w)` about the references' mean that is as small as errors of poses.
 """
 
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ from perception.evaluation.metrics import coverage
 from perception.real.likeness import end_seen
 
 LEAST_SEEN = 0.3
-"""Less of the arm's last part in view does not show where it is."""
+"""If less of the arm's last part is in view, the frame does not show where it is."""
 LEAST_OTHERS = 3
 POSE_SD_M, POSE_SD_RAD = 0.02, np.radians(1.0)
 """What a published pose may be off by: two fits to the same real frames lay 13.5 mm and 0.49 deg apart."""
 LEAST_SD_M = 0.005
-"""Of an estimate beside its reference: joints, intrinsics and depth are known no better."""
+"""Least deviation of an estimate from its reference: joints, intrinsics and depth are not known better."""
 REWEIGHTINGS = 20
 
 
@@ -53,7 +53,7 @@ class Answers:
 
 
 def load_estimator(folder: str | Path, rig: Rig) -> PositionEstimator:
-    """The estimator of a folder, with the workspace and tool that it was trained for, whatever the rig's are.
+    """The estimator of a folder, with the workspace and tool that it was trained for, instead of the rig's.
 
     Raises:
         ModelError: it is missing or damaged.
@@ -145,7 +145,7 @@ def fitted_poses(
 
 
 def figures(errors: Array, sigma: Array) -> dict[str, float | int | str]:
-    """Median and largest distance (mm) and sigma's coverage of errors ``(N, 3)`` m; of none, how it comes."""
+    """Median and largest distance (mm) and sigma's coverage of errors ``(N, 3)`` m; without any, the reason."""
     if not len(errors):
         return {"n": 0, "reason": f"no frame shows the TCP beside {LEAST_OTHERS} others that do"}
     distance = 1e3 * np.linalg.norm(errors, axis=1)

@@ -32,7 +32,7 @@ SAME_SURFACE_M, IN_FRONT_M = 0.01, 0.06
 
 @dataclass(frozen=True)
 class FrameLikeness:
-    """One frame's.
+    """The likeness of one frame.
 
     Attributes:
         shared, either: ``(9,)`` px by link, of intersection and union; None without a mask.
@@ -46,7 +46,7 @@ class FrameLikeness:
 
     @property
     def iou(self) -> float | None:
-        """Of the whole arm."""
+        """Intersection over union of the whole arm."""
         return None if self.shared is None or self.either is None else _ratio(self.shared.sum(), self.either.sum())
 
 
@@ -81,7 +81,7 @@ def compare(captures: Captures, model: Model, *, bare: bool, arm: ArmName = "own
 
 
 def fit_outline(captures: Captures, start: Model, *, bare: bool, arm: ArmName = "own") -> Model:
-    """The model whose outline fits the masks best, whatever depth says."""
+    """The model whose outline fits the masks best, without regard to depth."""
     k, masks = captures.intrinsics, captures.masks
     if masks is None:
         raise DataError("the frames have no masks, whose outline could be fitted")
@@ -121,13 +121,13 @@ def depth_figures(metres: Array) -> dict[str, float | None]:
 
 
 def end_seen(view: ArmView, pose: Array, k: Intrinsics, depth: NDArray[np.float32], point: Array) -> float:
-    """How much of the arm's last part is seen, of what of it faces the camera; 0 where ``point`` is outside the image.
+    """Share of the arm's last part that is seen, of its side facing the camera; 0 where ``point`` is outside the image.
 
     Args:
         view: the arm at the frame's joints.
         pose: of the camera (4x4).
         k: of the frame.
-        depth: ``(H, W)`` m of the frame, which tells what stands in front.
+        depth: ``(H, W)`` m of the frame, which shows what stands in front.
         point: ``(3,)`` m, base frame, where the TCP is.
     """
     drawn, surface = view.draw(pose, k)[0], view.surface(SURFACE_POINTS)

@@ -36,7 +36,7 @@ def require_private(folder: Path) -> None:
     line = ["git", "-C", str(repository), "check-ignore", "--quiet", str(there / "overlay_0.png")]
     try:
         ignored = subprocess.run(line, capture_output=True).returncode == 0
-    except FileNotFoundError:  # without git nobody can tell
+    except FileNotFoundError:  # without git this cannot be known
         ignored = False
     if not ignored:
         raise ConfigError(

@@ -31,13 +31,13 @@ from perception.real.judge import LEAST_SEEN, references
 from perception.real.likeness import end_seen
 
 DRAWS = 8
-"""Of each frame: the gripper turned about the flange's axis and opened by chance."""
+"""Grippers drawn on each frame, each turned about the flange's axis and opened at random."""
 MEANS = "real room, real arm, simulated hand drawn onto it; its posture and place are the frames', not the envelope's"
 GAMMA = 2.2
 IN_FRONT_M = 0.03
-"""Real depth must be this much nearer than the gripper to hide it: noise and flying pixels are no things."""
+"""Real depth must be this much nearer than the gripper to hide it: noise and flying pixels are not objects."""
 SEAM_PX = 9
-"""So far about the gripper depth is the simulated sensor's, whose errors reach beyond an edge."""
+"""This near to the gripper, depth is the simulated sensor's, since its errors reach beyond an edge."""
 MARGIN_PX = 60
 BLUR_PX, NOISE_GREY = 0.7, 2.0
 SATURATED, LEAST_LIT, MOST_LIT = 250, 200, 5000
@@ -76,7 +76,7 @@ def draw(
         seed: of the noise.
 
     Raises:
-        DataError: too little of the arm is in view to tell its light.
+        DataError: too little of the arm is in view to determine its light.
     """
     view.place(joints, gripper_rad)
     depth, links, albedo = view.paint(pose, k)
@@ -187,7 +187,7 @@ def _basis(normals: Array) -> Array:
 
 
 def _normals(depth: NDArray[np.float32], k: Intrinsics) -> Array:
-    """Unit normals ``(H, W, 3)`` towards the camera, camera frame, of a drawn depth image; at edges of no use."""
+    """Unit normals ``(H, W, 3)`` towards the camera, camera frame, of a drawn depth image; not usable at edges."""
     z = cv2.GaussianBlur(depth, (0, 0), 1.0).astype(float)
     z_u, z_v = np.gradient(z, axis=1), np.gradient(z, axis=0)
     rows, columns = np.indices(z.shape)

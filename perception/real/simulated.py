@@ -26,18 +26,18 @@ from perception.evaluation.predictions import SceneCamera
 from perception.real.judge import LEAST_SEEN, references
 
 PICTURES = 60
-"""Of an experiment, of all frames together: a minute's work, however many frames there are."""
+"""Pictures per experiment, over all frames together: a minute's work for any number of frames."""
 MEANS = "our arm at the frames' joints, before their camera, in simulated rooms"
 FRAMES = {"flange": "params/frames_flange.yaml"}
 DEFAULT_FRAMES = "params/frames.yaml"
 SPLIT = "anywhere"
 FULLY_SHOWN = 0.5
-"""Of the tool's surface its camera sees about half where nothing is before it
+"""Share of the tool's surface that its camera sees where nothing is in front of it: about half
 (:meth:`datasets.scene.photographer.Photographer.tool_shown`)."""
 POSE_M, POSE_RAD = 0.0055, np.radians(0.8)
-"""By which two calibrations from halves of the real frames differ (results/calibration)."""
+"""Difference of two calibrations from halves of the real frames (results/calibration)."""
 JOINTS_RAD = 0.002
-"""Per joint: twice what hidden twins' arms are off by (*assumed: joint-offsets*)."""
+"""Error per joint: twice what hidden twins' arms are off by (*assumed: joint-offsets*)."""
 FOCAL_FRACTION = 0.01
 DEPTH_FRACTION = 0.02
 """The maker's bound for cameras of this kind (D400 series data sheet: 2 % up to 2 m)."""
@@ -49,8 +49,8 @@ class Drawn:
 
     Attributes:
         scene: what is drawn; its ``intrinsics`` and pose are the true ones.
-        intrinsics, pose: what the estimator is told.
-        reference: ``(3,)`` m, base frame: where the TCP is held to be.
+        intrinsics, pose: what the estimator is given.
+        reference: ``(3,)`` m, base frame: where the joints place the TCP.
     """
 
     scene: Scene
@@ -103,7 +103,7 @@ def measure(
 
     Args:
         estimator: of any tool whose frames can be drawn.
-        captures: whose joints, intrinsics and number of frames count; what they show does not.
+        captures: only their joints, intrinsics and number of frames are used, not what they show.
         pose: of the camera (4x4).
         table_z_m: of the table in the base frame; only frames of a table at the base's own height are drawn.
         rooms: of each frame, 0 for none; None: as many as make ``PICTURES``, at least one.

@@ -96,7 +96,8 @@ def corrupt(rgb: Tensor, depth: Tensor, tcp_pixel: Tensor, share: float) -> tupl
             rows, columns = _elsewhere(tcp_pixel[index], size)
             rgb[index] = rgb[index][rows][:, columns]
             depth[index] = depth[index][rows][:, columns]
-    # Colour alone may be lost and the point map still tell; whoever sees colour alone learns it from its likelihood.
+    # Without colour, the point map may still show the TCP. A network that sees colour alone learns from its likelihood
+    # that it cannot know.
     blind = (kind >= 0) & (kind != names.index("black"))
     return rgb, depth, (~blind).to(depth.dtype)
 

@@ -1,4 +1,4 @@
-"""What the fovea starts from in training: the truth, and the glance's kind of error."""
+"""What the fovea starts from in training: the truth with an error like the glance's."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ class GlanceError:
         distance_m: standard deviation of its distance.
         tail_distance_m: the same of the rare, bad estimates.
         tail_share: how many are bad.
-        turn_deg: standard deviation, about each axis, of the camera's told rotation: a camera may have been knocked.
-        across_m: standard deviation across the view, where the window does not tell it (at the image's edge).
+        turn_deg: standard deviation, about each axis, of the given rotation of a camera that may have been knocked.
+        across_m: standard deviation across the view, where it does not follow from the window (at the image's edge).
     """
 
     distance_m: float = 0.012
@@ -88,7 +88,7 @@ def draw_coarse_estimate(
     centred = corner + extent / 2 + torch.rand_like(corner) - 0.5
     across_px = error.across_m * intrinsics[:, :2] / tcp_camera[:, 2:]
     guessed = project(tcp_camera, intrinsics) + across_px * torch.randn_like(corner)
-    # No look answers metres beside its picture; the few estimates that far out would govern the batch's statistics.
+    # No look answers metres beside its picture; the few estimates that far out would dominate the batch's statistics.
     guessed = torch.minimum(torch.maximum(guessed, -BESIDE * image_px), (1 + BESIDE) * image_px)
     pixel = torch.where(pushed, guessed, centred)
     bad = torch.rand(len(window), 1, device=window.device) < error.tail_share

@@ -1,4 +1,4 @@
-r"""Places on the arm that joints tell: labels that cost nothing, from which a glance learns which end is the flange.
+r"""Places on the arm that follow from the joints: free labels, from which a glance learns which end is the flange.
 
 Modified Denavit-Hartenberg parameters (Craig, "Introduction to robotics", 3.6) of the xArm7's user manual:
 
@@ -11,11 +11,11 @@ from torch import Tensor
 _D_M = (0.267, 0.0, 0.293, 0.0, 0.3425, 0.0, 0.097)
 _A_M = (0.0, 0.0, 0.0, 0.0525, 0.0775, 0.0, 0.076)
 _QUARTERS = (0, -1, 1, 1, 1, 1, -1)
-"""Of a turn: alpha."""
+"""The angles alpha, in quarters of a turn."""
 ELBOW, WRIST = 4, 6
 """Joints whose frames' origins are the landmarks."""
 AXIS_M = 0.1
-"""How far behind the TCP, along the tool's axis, the third landmark lies: with the TCP it tells the axis."""
+"""How far behind the TCP, along the tool's axis, the third landmark lies: with the TCP it gives the axis."""
 
 
 def frames(joints: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class LossWeights:
         base: of where the arm's base is, relative to the TCP.
         landmarks: of each landmark, likewise.
         attention: of the cross-entropy between each target's attention and the cells that see it.
-        spread_m: how far from what is nearest to the target a cell may see and still be meant.
+        spread_m: width, m, of the Gaussian in distance to the target by which cells should share the attention.
         near_m: cells that see a point within this distance of the target learn to vote.
     """
 

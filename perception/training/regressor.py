@@ -41,7 +41,7 @@ class Regressor(pl.LightningModule):
         weight_decay: of AdamW.
         loss: weights of the loss's terms.
         augment: what happens to frames on their way.
-        glance_error: of the coarse estimates that the fovea is trained on, and of the directions told to the glance.
+        glance_error: error of the fovea's coarse estimates in training, and of the directions given to the glance.
         autocast: compute in bfloat16 where this processor has instructions for it.
         warm_start: checkpoint of another look; training starts from its weights wherever name and shape agree.
 
@@ -183,9 +183,9 @@ class Regressor(pl.LightningModule):
         """The view, and the targets about its origin; m.
 
         Positions are learnt where the depth camera's own error places them, and the fovea's with the camera's true
-        pose: what the told pose and the depth are wrong by cannot be seen in a window
+        pose: the errors of the given pose and of the depth cannot be seen in a window
         (:mod:`perception.estimator.pose_check` accounts for both). The other two looks come before any correction of
-        the told pose.
+        the given pose.
         """
         columns, rows = grid_coordinates(batch["window"], self.settings.size_px)
         pixels = Pixels(batch["rgb"], batch["depth"], columns, rows, batch["intrinsics"])
@@ -194,7 +194,7 @@ class Regressor(pl.LightningModule):
         pose = true if self.settings.look == "fovea" else turned(true, math.radians(self.glance_error.turn_deg))
         points = {"tcp": camera, "base": inverse_transform(true, camera.new_tensor(BASE_TARGET_M).expand_as(camera))}
         if self.settings.landmarks:
-            # Depth's own error is about the same there.
+            # The depth camera's error is about the same there.
             more = landmarks_of(batch["joints"], batch["tcp"]) + (batch["tcp_seen"] - batch["tcp"])[:, None]
             found = (inverse_transform(true, each) for each in more.unbind(1))
             points |= dict(zip(LANDMARKS["glance"], found, strict=True))
@@ -213,7 +213,7 @@ class Regressor(pl.LightningModule):
 
 
 def _at_what_is_there(point: Tensor, depth: Tensor) -> Tensor:
-    """Camera-frame points ``(B, 3)`` moved along their rays to half of what their pictures ``(B, S, S)`` show."""
+    """Camera-frame points ``(B, 3)``, half of them moved along the ray to the depth of their pictures ``(B, S, S)``."""
     readings = depth[:, ::4, ::4].flatten(1)
     middle = torch.where(readings > 0, readings, torch.nan).nanmedian(dim=1).values.nan_to_num(1.0)
     use = torch.rand_like(middle) < 0.5

@@ -11,10 +11,10 @@ from datasets.rig.projection import Array, Intrinsics
 from datasets.scene.renderer import Renderer
 
 LINKS = ("base", *(f"link{index}" for index in range(1, 8)), "tool")
-"""What residuals are told apart by; a pixel's link is its index here, -1 where there is no arm."""
+"""The parts by which residuals are grouped; a pixel's link is an index into them, -1 where there is no arm."""
 TOOL = LINKS.index("tool")
 FINE = 2
-"""Pixels that may be drawn to one of the camera's, along each side."""
+"""How many pixels may be drawn per pixel of the camera, along each side."""
 _GRIPPER = "xarm_gripper_base_link"
 
 
@@ -34,7 +34,7 @@ class Surface:
 
 
 class _LinkRenderer(Renderer):
-    """Draws each geom in a colour that tells its number, as MuJoCo's own renderer does for segmentation."""
+    """Draws each geom in a colour that encodes its number, as MuJoCo's own renderer does for segmentation."""
 
     def __init__(self, model: mujoco.MjModel, width_px: int, height_px: int) -> None:
         super().__init__(model, width_px, height_px)

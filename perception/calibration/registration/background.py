@@ -1,4 +1,4 @@
-"""What stands still behind the arm, as the captures have it together, and where the arm hides it."""
+"""What stands still behind the arm, according to all captures together, and where the arm hides it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,15 @@ from datasets.rig.projection import Array
 from perception.calibration.registration.posture import Posture
 
 FARTHER_SHARE = 0.7
-"""The arm is always nearer than what it hides, so a far quantile bears more of it than the median."""
+"""Quantile of depth that counts as background. The arm is always nearer than what it hides, so a far quantile stays
+right where the arm hides a pixel too often for the median."""
 NEARER_M = 0.02
 NEARER_PER_M = 0.025
-"""Nearer than the background by 20 mm + 25 mm x (distance / m)^2: about five deviations of a D435's noise."""
+"""A reading is nearer if it is so by 20 mm + 25 mm x (distance / m)^2: about five deviations of a D435's noise."""
 UNREAD_M, SELDOM = 20.0, 0.2
-"""The distance that stands for what is seen and read in fewer frames than this share: sky, black, far away."""
+"""The distance given to pixels that have a reading in less than this share of their frames: sky, black, far away."""
 SMALLEST_PIECE, ARM_DEPTH_M = 0.03, 1.0
-"""Of what moves: smaller than this share of the largest piece, or farther from it than an arm is long, is none."""
+"""A moving piece below this share of the largest one, or farther from it than an arm is long (m), is not the arm."""
 LEAST_COLOUR_STEP = 18.0
 """Grey levels, root sum of squares over the channels; fainter differences are light and noise as often as the arm."""
 
@@ -27,7 +28,7 @@ _NEARBY = np.ones((9, 9), np.uint8)
 
 @dataclass(frozen=True)
 class Background:
-    """What stands still.
+    """What stands still in the captures.
 
     Attributes:
         depth: ``(H, W)`` m, 0 where unknown, ``UNREAD_M`` where nothing is read.
@@ -46,14 +47,14 @@ class Background:
     def evidence(self, posture: Posture) -> NDArray[np.float32]:
         """How surely each pixel is arm ``(H, W)``, -1 background .. 1 arm, 0 where nothing is known.
 
-        Colour tells edges to the pixel; depth decides where colours are alike, since there it loses its edges.
+        Colour shows edges exact to the pixel. Depth decides where the colours are alike and so show no edges.
         """
         if posture.mask is not None:
             return np.where(posture.mask, np.float32(1), np.float32(-1))
         depth, rgb = posture.frame.depth, posture.frame.rgb.astype(np.float32)
         step = rgb - self.rgb
         there, known = _inner_mean(rgb, np.linalg.norm(step, axis=2) > 2 * LEAST_COLOUR_STEP)
-        # Along the step from the background to the arm nearby: a blurred edge lies where half of it is made.
+        # Along the step from the background to the arm nearby: a blurred edge lies at half of this step.
         whole = np.where(known[..., None], there - self.rgb, step)
         height = np.linalg.norm(whole, axis=2)
         along = np.einsum("hwc,hwc->hw", step, whole) / np.maximum(height, 1)
@@ -102,8 +103,8 @@ def see_background(postures: Sequence[Posture], arms: Sequence[NDArray[np.bool_]
 def moving(background: Background, posture: Posture) -> NDArray[np.bool_]:
     """Where the arm hides the background by depth alone ``(H, W)``, or where its mask has a reading.
 
-    Of all that moved, the largest piece and what is as large and as near as another piece of an arm may be: far walls
-    move in specks, by their readings' noise.
+    Of all that moved, it keeps the largest piece, and pieces that are large and near enough to be another part of the
+    arm: the readings' noise makes far walls seem to move in specks.
     """
     depth = posture.frame.depth
     if posture.mask is not None:
@@ -121,7 +122,7 @@ def moving(background: Background, posture: Posture) -> NDArray[np.bool_]:
 
 
 def _quantile(values: NDArray[np.generic], kept: NDArray[np.bool_], share: float) -> Array:
-    """Over the first axis, of the kept ones alone; 0 where there are none."""
+    """Quantile over the first axis, of the kept values alone; 0 where there are none."""
     ordered = np.sort(np.where(kept, values, np.inf).astype(np.float32), axis=0)
     count = kept.sum(axis=0)
     index = np.ceil(share * np.maximum(count - 1, 0) - 1e-9).astype(np.intp)

@@ -20,10 +20,10 @@ DISAGREES_TIMES, LEAST_DISAGREEMENT = 5.0, 0.2
 
 
 def camera_motion_px(postures: Sequence[Posture]) -> NDArray[np.float64]:
-    """How far what stands still is seen from where the first posture has it, ``(P,)`` px; 0 where nothing is told.
+    """How far the still background has moved since the first posture, ``(P,)`` px; 0 where this is not known.
 
-    Corners are followed by Lucas & Kanade's method (1981), there and back. On noise and along edges they wander, so
-    that the motion told is that of the similarity which most of them agree with.
+    Corners are followed by Lucas & Kanade's method (1981), forward and back. On noise and along edges they wander;
+    the motion returned is therefore that of the similarity transform on which most of them agree.
     """
     background = see_background(postures)
     gray = [cv2.cvtColor(posture.frame.rgb, cv2.COLOR_RGB2GRAY) for posture in postures]
@@ -59,10 +59,10 @@ def link_medians(result: Fit) -> tuple[Array, Array]:
 
 
 def tool_shift(view: ArmView, sights: Sequence[Sight], result: Fit) -> tuple[Array, float]:
-    """Where the tool is seen from where it is drawn, ``(3,)`` m along the flange's axes, the pose being fitted anew.
+    """How far the seen tool is from the drawn one, ``(3,)`` m along the flange's axes; the pose is fitted anew.
 
     Returns:
-        The shift, and how many standard deviations it is long.
+        The shift, and its length in standard deviations.
     """
     kinematics, parts = Kinematics(), list[tuple[Array, Array, float, float]]()
     for sight, pair in zip(sights, result.rows, strict=True):
@@ -72,7 +72,7 @@ def tool_shift(view: ArmView, sights: Sequence[Sight], result: Fit) -> tuple[Arr
             own = -rows.jacobian[:, :3] @ flange * (rows.links == TOOL)[:, None]
             parts.append((np.hstack([rows.jacobian[:, :6], own]), rows.values, width, together))
     step: Array = np.zeros(9)
-    for _ in range(REWEIGHTINGS):  # what seems an outlier of a tool in its place is none of one that is shifted
+    for _ in range(REWEIGHTINGS):  # an outlier of a tool in its place may be none of a shifted one
         hessian, gradient = np.eye(9) * 1e-3, np.zeros(9)
         for jacobian, values, width, together in parts:
             weighted = jacobian * _weights(values - jacobian @ step, width, together)[:, None]
@@ -84,7 +84,7 @@ def tool_shift(view: ArmView, sights: Sequence[Sight], result: Fit) -> tuple[Arr
 
 
 def halves_apart(result: Fit, points: Array) -> float:
-    """How far the first half of the postures would have the camera from the second: largest displacement, m."""
+    """How far apart the two halves of the postures would place the camera: largest displacement, m."""
     half = len(result.rows) // 2
     first, second = _own_step(result, range(half)), _own_step(result, range(half, len(result.rows)))
     return float(np.linalg.norm(transform(moved(np.eye(4), first - second), points) - points, axis=1).max())
@@ -101,7 +101,7 @@ def disagreeing_postures(result: Fit) -> list[int]:
 
 
 def _own_step(result: Fit, chosen: Sequence[int]) -> Array:
-    """The pose's step that some postures alone ask for."""
+    """The step of the pose that follows from some postures alone."""
     hessian, gradient = np.eye(6), np.zeros(6)
     for index in chosen:
         for rows, width, together in zip(result.rows[index], result.widths, result.together, strict=True):
@@ -112,5 +112,5 @@ def _own_step(result: Fit, chosen: Sequence[int]) -> Array:
 
 
 def _weights(values: Array, width: float, together: float) -> Array:
-    """Cauchy's, which lets what is shifted draw from farther away than those of the fit."""
+    """Cauchy's weights: a shifted point attracts from farther away than with the weights of the fit."""
     return np.asarray(1 / (1 + (values / (SCALE_WIDTHS * width)) ** 2) / width**2 / together)

@@ -3,10 +3,10 @@ r"""The fine fit: the drawn arm against depth and outline at once, by Gauss-Newt
 A pixel of the drawn arm with surface point :math:`P = z\,d` on its ray :math:`d` and normal :math:`n` reads another
 depth when the surface moves, :math:`\delta z = n \cdot \delta P / n \cdot d`; what is compared is the distance to the
 surface, :math:`|n \cdot d| / |n|` of that. Outline points move in the image as their surface does, along the outline's
-normal. Weights are those of Geman & McClure (1987), since outlines that are seen elsewhere must say nothing, with the
-residuals' own width. The covariance clusters in two ways (Cameron, Gelbach & Miller 2011), by posture, since pixels of
-a frame err together, and by link, whose shape errs in the same way wherever it is seen. Each cluster is left out once
-(the jackknife CR3 of Bell & McCaffrey 2002); what both count is counted twice, which errs to the safe side.
+normal. Weights are those of Geman & McClure (1987) with the residuals' own width, since outlines that are seen
+elsewhere must have no weight. The covariance clusters in two ways (Cameron, Gelbach & Miller 2011), by posture, since
+pixels of a frame err together, and by link, whose shape errs in the same way wherever it is seen. Each cluster is left
+out once (the jackknife CR3 of Bell & McCaffrey 2002); what both count is counted twice, which errs to the safe side.
 """
 
 from collections.abc import Sequence
@@ -34,17 +34,17 @@ An arm is seen over a third of a metre of depth, where scale and offset look ali
 5 mm left the scale off by 0.18 % in the median, this one by 0.11 %.
 """
 WARP_SD_M = 0.003 * 0.5 ** (np.array([m + n for m, n in WARP_ORDERS]) - 1.0)
-"""Half as much with every order: a warp is slow, and where no arm was seen it must not grow towards the corners."""
+"""It halves with every order: a warp is slow, and where no arm was seen it must not grow towards the corners."""
 FOCAL_SD, CENTRE_SD_PX = 0.02, 10.0
 JOINTS_SD_RAD = 1e-3
 GROWTH_SD_PX = 1.0
-"""By which all outlines may be seen outside of where they are: masks and depth grow, blurred colours shrink."""
+"""Deviation by which all outlines may be seen outside of their place: masks and depth grow, blurred colours shrink."""
 STRIDE_PX = 3
 LEAST_COSINE = 0.3
-"""More slanting surfaces say more of the pixel's width than of the depth."""
+"""More slanting surfaces are left out: their readings depend more on the pixel's width than on the depth."""
 EDGE_PX = 2
 DEPTH_SD_M, MODEL_SD_M = 0.003, 0.001
-"""Of depth at 1 m, growing with its square, and of the shapes."""
+"""Standard deviations of depth at 1 m, which grows with the square of distance, and of the shapes."""
 OUTLINE_SD_PX = 0.6
 OUTLINE_STEP_PX = 3
 SCALE_WIDTHS = 2.385
@@ -53,10 +53,10 @@ SCALE_WIDTHS = 2.385
 
 @dataclass(frozen=True)
 class Sight:
-    """What one posture's frames say.
+    """What one posture's frames show.
 
     Attributes:
-        depth: ``(H, W)`` m, the mean of its frames, 0 where too few read.
+        depth: ``(H, W)`` m, the mean of its frames, 0 where too few have a reading.
         evidence: ``(H, W)`` how surely a pixel is arm, -1..1; 0 where nothing is known.
         joints_rad: ``(7,)`` by the encoders.
     """
@@ -79,11 +79,11 @@ class Model:
 
     @classmethod
     def of_pose(cls, pose: Array, intrinsics: Intrinsics) -> "Model":
-        """With a perfect depth camera and arm."""
+        """A model with a perfect depth camera and arm."""
         return cls(pose, intrinsics, np.eye(2 + len(WARP_ORDERS))[0], np.zeros(7))
 
     def stepped(self, step: Array) -> "Model":
-        """After a step ``(UNKNOWNS,)``."""
+        """The model after a step ``(UNKNOWNS,)``."""
         k = self.intrinsics
         camera = Intrinsics.from_array(k.as_array() + step[_CAMERA], k.width, k.height)
         return replace(
@@ -113,9 +113,9 @@ class Rows:
 class Fit:
     """A fitted model with its covariance ``(UNKNOWNS, UNKNOWNS)`` and the last rows of each posture: depth, outline.
 
-    ``widths`` are what depth and outline residuals scatter by, of what they were whitened with; ``together`` is how
-    many of either count as one, since they err alike. ``by_noise`` ``(6, 6)`` is the pose's covariance as these alone
-    have it, were no posture and no link wrong as a whole.
+    ``widths`` are the scatter of depth and outline residuals, in units of what they were whitened with; ``together``
+    is how many of either kind count as one, since they err alike. ``by_noise`` ``(6, 6)`` is the pose's covariance that
+    follows from these alone, if no posture and no link were wrong as a whole.
     """
 
     model: Model
@@ -137,16 +137,16 @@ def fit(
     search_px: Sequence[float] = (16, 12, 8, 6, 5),
     times: int = FINE,
 ) -> Fit:
-    """Gauss-Newton from a start that is a few centimetres off at most.
+    """Fit by Gauss-Newton from a start that is a few centimetres off at most.
 
     Args:
         view: the arm.
-        sights: of each posture.
-        start: to begin with.
+        sights: one of each posture.
+        start: the model to begin with.
         camera: fit focal length and principal point.
         joints: fit offsets of joints 2 to 7.
-        iterations: at most.
-        search_px: how far from the drawn outline the seen one is looked for, by iteration; the last one stays.
+        iterations: largest number of iterations.
+        search_px: how far from the drawn outline the seen one is looked for, by iteration; the last value stays.
         times: how many times finer the outline is drawn than it was seen.
     """
     k = start.intrinsics
@@ -186,7 +186,7 @@ def fit(
 def residuals(
     view: ArmView, sight: Sight, model: Model, reach_px: float, gate_m: float, times: int = FINE
 ) -> tuple[Rows, Rows]:
-    """Of depth and of the outline, at one posture."""
+    """The residuals of depth and of the outline, at one posture."""
     view.place(sight.joints_rad + model.offsets_rad, model.gripper_rad)
     depth, links = view.draw(model.pose, model.intrinsics)
     return _depth_rows(view, sight, model, depth, links, gate_m), _outline_rows(view, sight, model, reach_px, times)
@@ -313,9 +313,9 @@ def _normal(
 ) -> tuple[Array, Array, tuple[float, float]]:
     """Hessians ``(P, links, UNKNOWNS, UNKNOWNS)`` and scores ``(P, links, UNKNOWNS)``, depth and outline together.
 
-    Pixels that err together are fewer than they look: else they would outvote the others, and what is known of such
-    cameras. Each kind counts as what its scores scatter over the blocks, against what they would if all were apart:
-    the third value.
+    Pixels that err together hold less information than their number suggests; they would outvote the other kind, and
+    the prior of such cameras. Each kind is therefore divided by the scatter of its scores over the blocks, relative to
+    the scatter of independent pixels; these divisors are the third value.
     """
     shape = len(rows), len(LINKS), UNKNOWNS
     hessians, scores = np.zeros((*shape, UNKNOWNS)), np.zeros(shape)
@@ -338,7 +338,7 @@ def _normal(
 
 
 def _jackknife(hessians: Array, scores: Array, prior: Array) -> Array:
-    """Covariance by what each posture, and each link, would change by being left out (CR3, see above)."""
+    """Covariance from how much leaving out each posture, and each link, changes the fit (CR3, see above)."""
     inverse = np.linalg.pinv(hessians.sum(axis=(0, 1)) + np.diag(prior))
     meat = np.diag(prior)
     for axis in (0, 1):

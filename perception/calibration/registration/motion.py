@@ -20,7 +20,7 @@ def moved(t_base_camera: Array, tangent: ArrayLike) -> NDArray[np.float64]:
 
 
 def moved_about(t_base_camera: Array, tangent: ArrayLike, centre_m: ArrayLike) -> NDArray[np.float64]:
-    """As :func:`moved`, but turned about the base-frame point ``centre_m`` ``(3,)``, which so is only displaced."""
+    """As :func:`moved`, but turned about the base-frame point ``centre_m`` ``(3,)``, which is only displaced."""
     there, back = np.eye(4), np.eye(4)
     there[:3, 3], back[:3, 3] = np.asarray(centre_m, dtype=float), -np.asarray(centre_m, dtype=float)
     return np.asarray(there @ moved(back @ t_base_camera, tangent), dtype=float)
@@ -43,7 +43,7 @@ def displacement(pose: Array, other: Array, points: Array) -> tuple[float, float
     """Largest displacement m of base-frame points ``(N, 3)`` seen with one pose instead of the other, and angle rad."""
     motion = pose @ invert(other)
     far = np.linalg.norm(transform(motion, points) - points, axis=1).max()
-    # By the chord: the arc cosine of the trace cannot tell a hundredth of a degree from none.
+    # By the chord: the arc cosine of the trace cannot distinguish a hundredth of a degree from zero.
     chord = np.linalg.norm(motion[:3, :3] - np.eye(3)) / np.sqrt(8)
     return float(far), float(2 * np.arcsin(np.clip(chord, 0, 1)))
 

@@ -1,4 +1,4 @@
-"""What registration works on: still frames of the arm at joint angles that the encoders told."""
+"""The input of registration: still frames of the arm at joint angles that the encoders reported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,10 +57,10 @@ class LinkPlaces:
 
 
 def apart(joints_rad: Sequence[Array], count: int) -> float:
-    """How far apart the ``count`` postures are, of all, that differ most: the least distance of two of them, m.
+    """The least distance, m, between two of the ``count`` postures that differ most.
 
-    The distance of two postures is the root mean square of that of their links and their TCP. The farthest from those
-    chosen before is chosen next (farthest point sampling), from every beginning.
+    The distance of two postures is the root mean square of that of their links and their TCP. The next posture
+    is always the farthest from those already chosen (farthest point sampling), beginning with each posture in turn.
     """
     places, kinematics = LinkPlaces(), Kinematics()
     features = np.array([np.vstack([places(joints), kinematics.tcp(joints)]) for joints in joints_rad])

@@ -36,21 +36,23 @@ KNOWN_TOOL = "xarm_gripper"
 GRIPPER_GUESS_RAD = 0.4
 LEAST_DEPTH_SHARE = 0.1
 MOST_START_M = 0.035
-"""Mean distance of the nearest four fifths of points after the search: 10 to 20 mm where it found the pose."""
+"""Up to this mean distance of the nearest four fifths of points the search has surely found the pose: usually it is 10
+to 20 mm."""
 FARTHEST_START_M = 0.06
-"""Between the two the fit decides: a camera in whose pictures other things swim, too, was found at 35 mm."""
+"""Beyond this the search has failed. Between the two limits the fit decides: a camera in whose pictures other things
+move, too, was found at 35 mm."""
 LEAST_INSIDE = 0.85
 MOST_SPREAD_M = 0.010
 MOST_TCP_M = 0.006
 MOST_TOOL_M, MOST_TOOL_DEVIATIONS = 0.003, 4.0
 MOST_FLOW_PX = 0.4
 MOST_HALVES_M, HALVES_DEVIATIONS = 0.003, 8.0
-"""A half alone is good to 1.4 of the whole's deviations by noise, the difference of two to twice as much. Links and
+"""By noise alone, a half deviates by 1.4 and the difference of two halves by 2 of the whole's deviations. Links and
 joints of real arms are off by more than noise: the halves of five real frames are 5.5 deviations apart."""
 MOST_DEVIATION_M = 0.008
 LEAST_APART_M = 0.175
-"""Of the five postures that differ most: 205 to 316 mm in plans of ten or more; in plans drawn together to a third, 69
-to 105 mm, from which poses of hidden twins were up to 2.2 mm off."""
+"""Least distance between two of the five postures that differ most. It is 205 to 316 mm in plans of ten or more, and 69
+to 105 mm in plans shrunk to a third, from which poses of hidden twins were up to 2.2 mm off."""
 OUTLINE_MARGIN_PX = 9
 
 logger = logging.getLogger(__name__)
@@ -72,15 +74,15 @@ def register(
 
     Args:
         captures: frames at rest.
-        tool: what is mounted; default: what the captures say. Only the gripper's shapes are known: of another tool, and
-            of none, the arm's flange is the last link that is compared. The gripper is as open in all captures.
-        arm: whose shapes are compared.
+        tool: what is mounted; default: what the captures say. Only the gripper's shapes are known: with another tool,
+            or none, the arm's flange is the last link that is compared. The gripper is equally open in all captures.
+        arm: the arm model whose shapes are compared.
         start: ``T_base_camera`` (4x4) to begin with; default: searched for from nothing.
         fit_intrinsics: focal length and principal point too.
         fit_joints: offsets of joints 2 to 7 too, held near 0 by the 1 mrad a factory leaves (*assumed: joint-offsets*).
         least_postures: fewer are refused.
         most_deviation_m: by the fit's own covariance, at any corner of the workspace; more is refused.
-        workspace: where the pose's deviation is told; default: the rig's.
+        workspace: where the pose's deviation is evaluated; default: the rig's.
 
     Raises:
         CalibrationError: nothing should be calibrated from these captures; its ``cause`` says why.
@@ -111,7 +113,7 @@ def register(
 
 
 def _postures(captures: Captures) -> list[Posture]:
-    """One for each posture: its frames' mean, of depth where most of them read."""
+    """The mean of each posture's frames; depth only where most of them have a reading."""
     found = []
     for number in np.unique(captures.postures):
         of = captures.postures == number
@@ -126,7 +128,7 @@ def _postures(captures: Captures) -> list[Posture]:
 
 
 def _check_captures(captures: Captures, postures: Sequence[Posture], tool: str, least_postures: int) -> None:
-    """Refuse what can be told before any fit."""
+    """Refuse captures whose faults show before any fit."""
     if len(postures) < least_postures:
         raise CalibrationError(Cause.TOO_FEW, f"{captures}; at least {least_postures} are needed, ten are better")
     differ_m = apart([posture.joints_rad for posture in postures], least_postures)
@@ -160,7 +162,7 @@ def _check_captures(captures: Captures, postures: Sequence[Posture], tool: str, 
 def _search(view: ArmView, postures: Sequence[Posture], captures: Captures, least: int) -> Array:
     background = see_background(postures)
     moves = [moving(background, posture) for posture in postures]
-    # A far wall whose readings swim moves in one frame or another; the arm keeps to its own distance.
+    # A far wall whose readings drift seems to move in some frames; the arm keeps its own distance.
     distances = [
         float(np.median(posture.frame.depth[of])) for posture, of in zip(postures, moves, strict=True) if of.any()
     ]
@@ -204,7 +206,7 @@ _MISTAKES = {
 
 
 def _sights(view: ArmView, postures: Sequence[Posture], model: Model) -> list[Sight]:
-    """What the postures say once the arm is known to a centimetre."""
+    """What the postures show, once the arm's place is known to a centimetre."""
     arms = []
     for posture in postures:
         view.place(posture.joints_rad, model.gripper_rad)
@@ -257,7 +259,7 @@ def _registration(view: ArmView, sights: Sequence[Sight], result: Fit, captures:
 
 
 def _table(found: Registration, postures: Sequence[Posture], rig: Rig) -> Array | None:
-    """The plane of the table by depth as it was found to be, None where none is seen well."""
+    """The plane of the table by the corrected depth, None where none is seen well."""
     frames = [replace(each.frame, depth=found.true_depth(each.frame.depth)) for each in postures]
     try:
         return measure_table(frames, found.t_base_camera, found.intrinsics, rig).plane
@@ -269,7 +271,7 @@ def _table(found: Registration, postures: Sequence[Posture], rig: Rig) -> Array 
 def _check_fit(
     found: Registration, result: Fit, view: ArmView, sights: Sequence[Sight], points: Array, tool: str, most_m: float
 ) -> None:
-    """Refuse what only the fit tells."""
+    """Refuse captures whose faults only the fit shows."""
     spread_m = 1e-3 * float(np.nanmedian(found.spread_mm))
     shift, deviations = tool_shift(view, sights, result) if tool == KNOWN_TOOL else (np.zeros(3), 0.0)
     halves_m = halves_apart(result, points)

@@ -52,13 +52,13 @@ class Registration:
     Attributes:
         t_base_camera: ``(4, 4)`` pose, m.
         covariance: ``(6, 6)`` of the pose's base-frame tangent ``(m, rad)``; see ``motion.moved``.
-        intrinsics: as told, or as fitted where that was asked for.
-        depth_scale: what is read over what is there.
-        depth_offset_m: added to what is read.
+        intrinsics: as given, or as fitted where that was asked for.
+        depth_scale: ratio of what is read to the true depth.
+        depth_offset_m: constant error of what is read.
         depth_warp_m: ``(K,)`` coefficients of the slow warp, in the order of ``WARP_ORDERS``.
         table: ``(4,)`` unit normal, upward, and height along it, m: ``table[:3] @ point == table[3]`` in the base
             frame; None where no level plane is seen.
-        joint_offsets_rad: ``(7,)`` what the arm stands off from what its encoders report; all 0 unless asked for.
+        joint_offsets_rad: ``(7,)`` the arm's joint angles less those that its encoders report; all 0 unless asked for.
             The first stays 0: turning joint 1 and turning the camera about the base's axis are the same thing.
         postures: ``(P,)`` numbers of the postures, as in the captures.
         residuals_mm: ``(P, 9)`` median distance of depth to the model by posture and link (``arm_view.LINKS``),

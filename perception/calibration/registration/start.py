@@ -1,8 +1,8 @@
-"""The camera's pose from no start: every viewing direction is tried, and the best laid on nearer by closest points.
+"""The camera's pose without a start: every viewing direction is tried, and the best are refined by closest points.
 
-A viewing direction tells which half of the arm is seen, so that the centres of the seen surface at all postures are
-known in the base frame; with every roll about that direction, how well they fit the centres seen is its cost. The best
-candidates are refined by iterated closest points, point to plane (Chen & Medioni 1992), over all frames at once.
+A viewing direction determines which half of the arm is seen, and so the centres of the seen surface at all postures in
+the base frame. For each roll about that direction, the cost is their misfit to the centres that the frames show. The
+best candidates are refined by iterated closest points, point to plane (Chen & Medioni 1992), over all frames at once.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ FINALISTS = 5
 POINTS_PER_FRAME = 300
 SURFACE_POINTS = 3000
 LEAST_PIXELS = 300
-"""Of a frame that takes part: about a hand's size at two metres."""
+"""Least number of moving pixels of a frame that is used: about a hand's size at two metres."""
 _FIRST_MOVING = LINKS.index("link2")
-"""The links before it look alike however they turn."""
+"""The first link that visibly moves: those before it look the same at every angle."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _framed(pose: Array, seen: Array, surfaces: Sequence[Surface], k: Intrinsics
 def closest_points(
     pose: Array, clouds: Sequence[Cloud], surfaces: Sequence[Surface], trees: Sequence[cKDTree], iterations: int
 ) -> tuple[Array, float]:
-    """A pose laid on nearer, and the mean distance of its nearest four fifths of points, m."""
+    """The refined pose, and the mean distance of its nearest four fifths of points, m."""
     cost = np.inf
     for _ in range(iterations):
         points, normals, offsets = [], [], []

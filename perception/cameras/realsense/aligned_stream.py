@@ -22,7 +22,7 @@ from perception.cameras.realsense.settings import CameraParams
 
 logger = logging.getLogger(__name__)
 
-# A capture time this far ahead of the arrival is a clock that was set, not rounding.
+# A capture time this far ahead of the arrival means that a clock was set; rounding cannot explain it.
 _MAX_FUTURE_S = 0.05
 _CLOCK_STEP_S, _STEP_LASTS_S = 0.02, 2.0
 """A wall clock that moved farther than this against the monotonic one between two frames was set, and how long the
@@ -159,7 +159,7 @@ class AlignedStream:
     def _time_of_capture(self, frame: Any, arrival_s: float) -> float:
         """When an image was taken, s on the clock of ``time.monotonic``, or on the recording's.
 
-        With the "global time" domain librealsense has mapped the sensor's clock to the host's wall clock: its instant
+        With the "global time" domain librealsense has mapped the sensor's clock to the host's wall clock: its time
         is the capture's to within a few ms (*assumed: capture-time*; exposure and readout are not subtracted). Other
         domains report the time of arrival, or a clock of unknown origin: then the configured latency is subtracted
         from the arrival.
@@ -180,7 +180,7 @@ class AlignedStream:
 
 
 def _wall_ahead_s() -> float:
-    """How far the wall clock is ahead of the monotonic one, read where nothing came between the two."""
+    """How far the wall clock is ahead of the monotonic one, read so that no delay falls between the two."""
     readings = []
     for _ in range(3):
         before_s, wall_s, after_s = time.monotonic(), time.time(), time.monotonic()

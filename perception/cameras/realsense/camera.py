@@ -20,10 +20,10 @@ from perception.cameras.realsense.settings import CameraParams
 
 logger = logging.getLogger(__name__)
 
-# How long the receiving thread sleeps in librealsense before it looks at its deadlines again: half of what a look may
-# count for, so that on a machine that keeps up all of a silence counts.
+# How long the receiving thread sleeps in librealsense before it checks its deadlines again. It is half of what one
+# check may count for, so that a silence counts in full on a machine that keeps up.
 _POLL_S = 0.01
-# A loop that was held up finds an old frame; the receiving thread, held up with it, needs this long to hand over a new.
+# After a delay of the whole process the newest frame is old; the receiving thread needs this long to bring a new one.
 _CATCH_UP_S = 0.05
 
 
@@ -78,7 +78,7 @@ class RealSenseCamera(Camera):
 
     @property
     def description(self) -> str:
-        """Which device it is and what it says of itself, in one line; raises DeviceError while disconnected."""
+        """Which device it is and what it reports of itself, in one line; raises DeviceError while disconnected."""
         stream = self._stream
         if stream is None:
             raise DeviceError("the camera is not connected, so it cannot be described; call connect() first")
@@ -99,7 +99,7 @@ class RealSenseCamera(Camera):
         self._stream = self._open(self._record_to)
         self._thread = threading.Thread(target=self._receive, name="realsense", daemon=True)
         self._thread.start()
-        # A thread inside librealsense while the interpreter goes down aborts the process, whatever its exit code was.
+        # A thread inside librealsense at the interpreter's end aborts the process, and its exit code is lost.
         atexit.register(self.disconnect)
 
     def read(self) -> Frame:
@@ -110,7 +110,7 @@ class RealSenseCamera(Camera):
     def read_latest(self, max_age_s: float) -> Frame:
         """The newest frame; raises DeviceError on a fault, or when it was taken over ``max_age_s`` ago.
 
-        At once, but where that one is too old: then a newer one has 50 ms to come.
+        It returns at once, unless that frame is too old: then it waits up to 50 ms for a newer one.
         """
         self._require_thread()
         return self._newest.latest(max_age_s, _CATCH_UP_S)
@@ -143,7 +143,7 @@ class RealSenseCamera(Camera):
         return stream
 
     def _settle(self, stream: AlignedStream) -> Frame:
-        """The first frame taken with the exposure as it will stay."""
+        """The first frame taken with the final exposure."""
         stream.free_exposure()
         settled = stream.warm_up(self._settings.warm_up_frames, self._stopping.is_set)
         if not self._settings.lock_exposure:
@@ -196,7 +196,7 @@ class RealSenseCamera(Camera):
     def _receive(self) -> None:
         try:
             self._keep_newest()
-        except Exception as error:  # whatever it is, it must reach those who read, not end in this thread
+        except Exception as error:  # any error must reach those who read, not end in this thread
             logger.exception("receiving frames failed")
             self._newest.fail(DeviceError(f"receiving frames failed ({error}); connect again"))
 

@@ -1,7 +1,7 @@
 """Locks exposure, gain and white balance at the values of the automatic controls, and restores the options at the end.
 
 A camera keeps its options until it is unplugged (librealsense, issues 1577 and 5882): what the last program left would
-be the light that this one sees.
+decide how bright these images are.
 """
 
 import logging
@@ -45,7 +45,7 @@ def free_exposure(sensor: Any) -> dict[rs.option, float]:
 def put_back(sensor: Any, found: dict[rs.option, float]) -> None:
     """Restore the options of a sensor that :func:`free_exposure` returned.
 
-    Where a control was automatic its values are its own: they are not set.
+    Where a control was automatic, its values are not set, since it chooses them itself.
     """
     automatic = {option for switch, values in _CONTROLS if found.get(switch) for option in values}
     for option, value in found.items():

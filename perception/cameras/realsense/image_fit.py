@@ -1,4 +1,4 @@
-"""Images of another size than the rig's: scaled to its height, and as wide as the rig's around their middle."""
+"""Images of another size than the rig's: scaled to its height, and cut to its width around their middle."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,8 @@ class ImageFit:
 
     Attributes:
         scaled: width and height after scaling, px.
-        left: of the columns then cut out, px.
-        intrinsics: of the images that come out.
+        left: first of the columns that are then cut out, px.
+        intrinsics: those of the resulting images.
     """
 
     scaled: tuple[int, int]

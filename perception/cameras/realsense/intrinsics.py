@@ -31,7 +31,7 @@ def adopt_intrinsics(reported: Any, rig: Intrinsics, settings: CameraParams) -> 
             f"{reported.ppy}) px are not numbers: the camera lost its calibration; restore it with the vendor's tools"
         )
     adopted = ImageFit.of(reported, rig).intrinsics
-    # numpy's max, and comparisons turned so, because a camera without calibration reports NaN.
+    # numpy's max, and comparisons that NaN fails, because a camera without calibration reports NaN.
     largest = np.max(np.abs(reported.coeffs))
     if not largest <= settings.distortion_tolerance:
         raise DeviceError(

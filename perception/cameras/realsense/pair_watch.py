@@ -58,7 +58,7 @@ class PairWatch:
     def reject_images(self, colour: NDArray[np.uint8], depth: NDArray[np.uint16]) -> str | None:
         """Why these images are not a new look at the world, or None.
 
-        A living sensor has noise: two images equal in every bit are one image sent twice, whatever their numbers.
+        A living sensor has noise: two images equal in every bit are one image sent twice, even if their numbers differ.
         """
         if self._images is not None:
             for name, same in (

@@ -20,7 +20,7 @@ class Recording(Protocol):
 
     @property
     def intrinsics(self) -> Intrinsics:
-        """Of the colour images."""
+        """Intrinsics of the colour images."""
         ...
 
     def next(self) -> Frame | None:
@@ -98,7 +98,7 @@ class RealSenseRecording:
         try:
             config.enable_device_from_file(str(self._path), repeat_playback=False)
             pipeline = rs.pipeline()
-            # Before the start, or the first frames are played at the pace of the recording, and some are lost.
+            # Before the start: otherwise the first frames are played at the recording's pace, and some are lost.
             playback = config.resolve(rs.pipeline_wrapper(pipeline)).get_device().as_playback()
             playback.set_real_time(False)
             profile = pipeline.start(config)
