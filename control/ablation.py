@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-if __name__ == "__main__":  # before torch and its like are imported
+if __name__ == "__main__":  # checked before torch and the other training packages are imported
     from datasets.common.training_packages import require_training
 
     require_training("control.ablation")
@@ -38,17 +38,17 @@ from datasets.rig.rig import Rig
 
 LearntOn = Literal["estimates", "true_state", "ideal_arm"]
 LATENCIES_S = (0.0, 0.1, 0.2, 0.3)
-"""Added to the camera's own delay."""
+"""Latencies, s, that the tests add to the camera's own delay."""
 IDEAL: Literal["ideal_arm"] = "ideal_arm"
-"""Key of the test on an arm that is at its target after one period, seen at once."""
+"""Key of the test on an arm that is at its target after one period, and is seen without delay."""
 CONDITIONS = (*map(str, LATENCIES_S), IDEAL)
 COMPARISON_SEED = 2_120_000_000
-"""First of the episodes that agents are compared on: none that any other figure comes from, see
+"""First seed of the episodes that agents are compared on; no other figure uses these episodes, see
 :mod:`control.task.episode_seeds`."""
 
 
 def _bare(agent: AgentParams) -> AgentParams:
-    """An actor without a controller beneath, with the settings that suit it."""
+    """Settings of an actor that does not correct a controller."""
     return replace(agent, residual_gain=0.0, actor_starts=0, warm_up=agent.steps // 10, gamma=0.5, learning_rate=2e-3)
 
 
@@ -62,7 +62,8 @@ VARIANTS: dict[str, tuple[Callable[[AgentParams], AgentParams], LearntOn]] = {
     "learnt_on_true_state": (lambda agent: agent, "true_state"),
     "learnt_on_an_ideal_arm": (lambda agent: agent, IDEAL),
 }
-"""What is made of the agent, and what it learns on; all are tested on estimates, with delays and on an ideal arm."""
+"""Per variant: how the agent's settings are changed, and what it learns on. All variants are tested on estimates, with
+delays and on an ideal arm."""
 
 
 def conditions_of(env: EnvParams) -> dict[str, EnvParams]:
@@ -104,7 +105,7 @@ def measure_baselines(params: ControlParams, rig: Rig) -> dict[str, Any]:
             "proportional": partial(ProportionalPolicy, gains[0], rig.max_displacement_m),
             "proportional_fused": partial(FusedProportionalPolicy, gains[1], rig.max_displacement_m, 1 / rig.rate_hz),
         }
-        # What a plain controller could do if the latency were known: an answer, not a rival (docs/control.md).
+        # What a plain controller could do if it knew the latency: a bound, not a competitor (docs/control.md).
         retuned = tune(params.evaluation, tested_on, rig)["proportional"]
         policies["proportional_retuned"] = partial(ProportionalPolicy, retuned, rig.max_displacement_m)
         tests = comparison_episodes(params)

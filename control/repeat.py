@@ -1,12 +1,13 @@
 """Trains every learnt method with several seeds: ``python -m control.repeat`` writes ``results/control/seeds.json``.
 
-Each seed learns with weights, exploration and episodes of its own and runs the same test episodes as every other. The
-intervals are Student's over the seeds: how a method does when it is trained again, not how its episodes differ.
+Each seed learns with weights, exploration and episodes of its own, and all seeds run the same test episodes. The
+intervals are Student's over the seeds: they show how much a method varies when it is trained again, not how its
+episodes differ.
 
 A seed takes about half a minute for ``true_state``, two minutes for ``default`` and eighteen for each of the
 end-to-end variants, whose own stage is not learnt a second time: three seeds of everything take more than an hour.
-``dvc repro studies/dvc.yaml:control_seeds`` does the same and keeps what is finished; either way an interrupted
-learning of the long kinds goes on where it was.
+``dvc repro studies/dvc.yaml:control_seeds`` does the same and keeps what is finished. In both cases an interrupted
+training of the long kinds resumes where it stopped.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # before torch and its like are imported
+if __name__ == "__main__":  # checked before torch and the other training packages are imported
     from datasets.common.training_packages import require_training
 
     require_training("control.repeat")
@@ -43,7 +44,7 @@ RUNS = Path("runs/repeat")
 SUMMARIZED = ("success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm", "mean_reward")
 
 Job = Callable[[str, int, Path, Rig], dict[str, Any]]
-"""Learns by a parameter file with a seed, in a folder; returns the documented keys of the test, and ``train_s``."""
+"""Trains with a parameter file and a seed in a folder; returns the documented keys of the test, and ``train_s``."""
 
 
 def true_state(file: str, seed: int, _: Path, rig: Rig) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def default(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
 
 
 def end_to_end(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
-    """The whole end-to-end stage; for the stage's own seed what it wrote."""
+    """The whole end-to-end stage; for the stage's own seed, reads what the stage wrote."""
     params = load_params(file, EndToEndParams)
     if seed == params.seed:
         written = Path(params.results) / METRICS
@@ -95,7 +96,7 @@ METHODS: dict[str, tuple[Job, str]] = {
 
 
 def summarize_rows(rows: Rows) -> dict[str, Any]:
-    """Each method's rows by seed, and of each of ``SUMMARIZED`` the interval over them."""
+    """Each method's rows by seed, and the interval over them for each key of ``SUMMARIZED``."""
     return {
         name: {
             "seeds": seeds,

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-if __name__ == "__main__":  # before torch and its like are imported
+if __name__ == "__main__":  # checked before torch and the other training packages are imported
     from datasets.common.training_packages import require_training
 
     require_training("control.train")
@@ -52,13 +52,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_params(path: str) -> ControlParams | EndToEndParams:
-    """The parameters of either kind of stage, by the file's ``kind``.
+    """Reads the parameters of either kind of stage, by the file's ``kind``.
 
     Raises:
-        ConfigError: as :func:`datasets.common.config.load_params`.
+        ConfigError: the file is not valid, as in :func:`datasets.common.config.load_params`.
     """
     file = Path(location(path))
-    # The file is read whole, and its errors told, by load_params: here only its kind matters.
+    # load_params reads the whole file and reports its errors: here only its kind matters.
     if file.is_file() and re.search(r"^kind: *end_to_end\b", file.read_bytes().decode(errors="replace"), re.MULTILINE):
         return load_params(file, EndToEndParams)
     return load_params(file, ControlParams)

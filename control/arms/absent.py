@@ -12,9 +12,9 @@ Vector = NDArray[np.float64]
 
 
 class AbsentArm(Arm):
-    """An arm without encoders: its position is NaN, so that nothing takes it for a label or a residual.
+    """An arm without encoders. Its position is NaN, so that it cannot be mistaken for a label or a residual.
 
-    Commands go through the fence from the rig's home, and nowhere else.
+    Commands are only limited by the fence, as if the TCP were at the rig's home; they are sent nowhere.
     """
 
     is_connected = True
@@ -49,7 +49,7 @@ class AbsentArm(Arm):
         """Nothing to move."""
 
     def move(self, displacement_m: ArrayLike) -> Vector:
-        """What would be sent from home."""
+        """Returns the displacement ``(3,)`` m that would be sent if the TCP were at home."""
         return np.asarray(self._fence.next_target(self._home, displacement_m) - self._home, dtype=float)
 
     def stop(self) -> bool:

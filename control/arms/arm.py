@@ -15,7 +15,7 @@ class Arm(Device):
     """An arm whose TCP is moved by displacements of its last target; ``disconnect`` leaves it at rest.
 
     Attributes:
-        is_passive: it never moves; :meth:`move` says what would be sent.
+        is_passive: whether the arm never moves; :meth:`move` then only returns what would be sent.
     """
 
     is_passive = False
@@ -25,7 +25,7 @@ class Arm(Device):
     def tcp(self) -> Vector:
         """The encoders' own TCP position, ``(3,)`` m in the base frame.
 
-        For safety, labels and reports, never for the policy.
+        It serves safety, labels and reports; the policy never sees it.
         """
 
     @property
@@ -41,7 +41,7 @@ class Arm(Device):
         """
 
     def covers(self, time_s: float) -> bool:
-        """Whether :meth:`tcp_at` knows a moment: one just after the start may lie before the first report."""
+        """Whether :meth:`tcp_at` can answer for a moment: just after the start it may lie before the first report."""
         try:
             self.tcp_at(time_s)
         except DeviceError:
@@ -54,18 +54,18 @@ class Arm(Device):
 
     @abstractmethod
     def home(self) -> None:
-        """Go to the rig's home slowly, inside the fence, and return when there; home becomes the target."""
+        """Go to the rig's home slowly, inside the fence; returns on arrival. Home becomes the target."""
 
     @abstractmethod
     def move(self, displacement_m: Vector) -> Vector:
         """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence.
 
-        Returns at once, with the displacement really sent. Raises SafetyStop on a command that is not finite,
+        Returns the displacement actually sent, without waiting. Raises SafetyStop on a command that is not finite,
         DeviceError when the controller reports a fault.
         """
 
     def why_stopped(self) -> str | None:
-        """Why the arm no longer takes commands, in words; None while it does."""
+        """Returns in words why the arm no longer takes commands; None while it takes them."""
         return None
 
     @abstractmethod

@@ -13,16 +13,19 @@ from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import Rig, Tool
 
 REACH_M = 0.7
-"""Largest horizontal distance from the base axis (xArm user manual, technical specifications: X and Y +-700 mm)."""
+"""Largest horizontal distance from the base axis, m (xArm user manual, technical specifications: X and Y +-700 mm)."""
 TOP_M = 0.9515
-"""Largest height (same table: Z -400..951.5 mm)."""
+"""Largest height, m (same table: Z -400..951.5 mm)."""
 KEEP_OUT_M = 0.2
-"""Least horizontal distance from the base axis: base and gripper beside it, with a margin (*assumed: keep-out*)."""
+"""Least horizontal distance from the base axis, m: room for the base with the gripper beside it, and a margin
+(*assumed: keep-out*)."""
 LEAST_REACHED = 2 / 3
-"""Share of the box, on an even grid of ``GRID`` points each way, that joints must reach with the gripper down."""
+"""Least share of the box that the arm must reach with the gripper pointing down, judged on an even grid of ``GRID``
+points along each axis."""
 GRID = 4
 TABLE_CLEARANCE_M = 0.02
-"""Least height above the table at z = 0 of where the controller's boundary and the watch act, a margin below the box.
+"""Least height, m, above the table at z = 0 at which the controller's boundary and the watch act; the box lies a margin
+higher.
 
 The fingers' tips lie at the TCP, and 7.5 mm below it where the tool leans by 20 degrees.
 """
@@ -49,7 +52,9 @@ class Fence:
 
     @classmethod
     def from_rig(cls, rig: Rig, params: ArmParams | None = None, max_speed_m_s: float | None = None) -> "Fence":
-        """The rig's workspace less the margin of ``params``; ``max_speed_m_s`` can only lower the rig's speed.
+        """Makes the fence of the rig's workspace, reduced by the margin of ``params`` on every side.
+
+        ``max_speed_m_s`` can only lower the rig's speed.
 
         Raises:
             SafetyStop: the margin leaves nothing of the box, or the speed is not a positive number.
@@ -68,20 +73,20 @@ class Fence:
 
     @property
     def least_height_m(self) -> float:
-        """How high above the table the box must begin at least."""
+        """Least height of the box above the table, m."""
         return self.margin_m + TABLE_CLEARANCE_M
 
     def contains(self, xyz_m: ArrayLike, tolerance_m: float = 0.0) -> bool:
-        """Whether a point lies in or on the box; never true of a point that is not finite."""
+        """Whether a point lies in or on the box; False for a point that is not finite."""
         xyz = np.asarray(xyz_m, dtype=float)
         return bool(np.all(xyz >= self.low_m - tolerance_m) and np.all(xyz <= self.high_m + tolerance_m))
 
     def next_target(self, target_m: Vector, displacement_m: ArrayLike, last_m: ArrayLike | None = None) -> Vector:
-        """The target ``(3,)`` after a wished displacement: never outside the box, never farther than the step limit.
+        """The target ``(3,)`` after a requested displacement, kept inside the box and within the step limit.
 
         Args:
             target_m: the last target, inside the box.
-            displacement_m: what is wished, ``(3,)``.
+            displacement_m: the displacement requested, ``(3,)``.
             last_m: the displacement sent before, for the limit on its change.
 
         Raises:
@@ -102,7 +107,7 @@ class Fence:
 
 
 def check_start(rig: Rig, fence: Fence) -> ToolParams:
-    """What must hold before connecting; the rig's tool.
+    """Checks what must hold before connecting; returns the rig's tool.
 
     Raises:
         SafetyStop: the box is empty, beyond the arm's reach, at its base or at the table; the tool is unknown.

@@ -16,9 +16,8 @@ from datasets.common.errors import SafetyStop
 from datasets.rig.rig import Rig
 
 BAND_MARGIN_RAD = 0.3
-"""How far beyond the band the controller's joint range and the watch act: homing leaves the elbow up to 0.2 rad off.
-
-1200 goals of the shipped policy on the twin's kinematics, half of them at corners, took 0.21 rad of it."""
+"""How far beyond the band, rad, the controller's joint range and the watch act: homing leaves the elbow up to 0.2 rad
+off. The shipped policy used 0.21 rad of it over 1200 goals on the twin's kinematics, half of them at corners."""
 _GRID = 7
 _STEP_M = 0.02
 _ITERATIONS = 4
@@ -31,7 +30,7 @@ class JointBand:
 
     Attributes:
         low_rad: ``(7,)``.
-        high_rad: ``(7,)``, nowhere below ``low_rad``.
+        high_rad: ``(7,)``; no entry is below that of ``low_rad``.
     """
 
     low_rad: Vector
@@ -60,9 +59,9 @@ class JointBand:
         return JointBand(np.maximum(self.low_rad - rad, low), np.minimum(self.high_rad + rad, high))
 
     def outside(self, joints_rad: ArrayLike) -> str | None:
-        """The joints of ``(7,)`` rad that lie outside, in words with degrees; None where all lie inside.
+        """Names the joints of ``(7,)`` rad that lie outside, with their angles in degrees; None if all are inside.
 
-        What is not a number lies outside.
+        A joint whose angle is NaN counts as outside.
         """
         joints = np.asarray(joints_rad, dtype=float)
         if np.all((joints >= self.low_rad) & (joints <= self.high_rad)):
@@ -75,11 +74,12 @@ class JointBand:
 
 
 def needed_band(rig: Rig, fence: Fence) -> JointBand:
-    """What the joints need on straight ways from home to anywhere in the fence, the gripper pointing down.
+    """The band that the joints need on straight lines from home to any point of the fence, gripper pointing down.
 
-    On every way the joints turn as little as they can (*assumed: elbow*), as in
-    :class:`~control.clearance.arm_clearance.ArmClearance`. The ways lead to an even grid of ``_GRID`` points each way,
-    and where a point is out of reach as far as the arm follows. It takes 0.3 s, once in a process for each fence.
+    On every line the joints turn as little as they can (*assumed: elbow*), as in
+    :class:`~control.clearance.arm_clearance.ArmClearance`. The lines lead to an even grid of ``_GRID`` points along
+    each axis; towards a point out of reach, a line ends where the arm can no longer follow. This takes 0.3 s, once per
+    process and fence.
     """
     corners = tuple(fence.low_m.tolist()), tuple(fence.high_m.tolist())
     home = tuple(float(angle) for angle in rig.home_joints_rad)

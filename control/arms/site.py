@@ -24,7 +24,7 @@ class HeldParams(Checked):
     """Something that the tool holds or carries: a cylinder about the tool's axis, which points down.
 
     Attributes:
-        radius_m: of the cylinder; 0: nothing is held.
+        radius_m: radius of the cylinder; 0: nothing is held.
         above_m: how far it reaches above the TCP.
         below_m: how far it reaches below the TCP.
     """
@@ -42,13 +42,13 @@ class HeldParams(Checked):
 
 @dataclass(frozen=True)
 class LatencyParams(Checked):
-    """Delays as ``python -m pipelines.calibrate --latency`` measured them: mean less and plus two standard errors.
+    """Delays as ``python -m pipelines.calibrate --latency`` measured them: mean minus and plus two standard errors.
 
     Attributes:
         camera_s: from a picture's capture to its arrival.
-        stamp_s: by how much the camera's own time of capture is late.
-        command_s: by how much the arm's motion, by its encoders, is later than planned at the command.
-        measured: when and with what, in words.
+        stamp_s: by how much the camera's own time stamp of the capture is late.
+        command_s: by how much the arm's motion, as its encoders show it, is later than planned at the command.
+        measured: when and with what the delays were measured, in words.
     """
 
     PART: ClassVar[str] = "latency."
@@ -70,9 +70,9 @@ class NoiseParams(Checked):
     """The depth camera's noise as ``python -m pipelines.calibrate --depth`` measured it.
 
     Attributes:
-        level: of the simulation's noise, two standard errors to either side; 1 is a D435 on a plain wall.
-        stretch: how many times as far as the simulation's it is correlated.
-        measured: when and with what, in words.
+        level: factor on the simulation's noise, two standard errors to either side; 1 is a D435 on a plain wall.
+        stretch: factor on the correlation length of the simulation's noise.
+        measured: when and with what the noise was measured, in words.
     """
 
     PART: ClassVar[str] = "noise."
@@ -81,7 +81,7 @@ class NoiseParams(Checked):
     measured: str
 
     def as_plain(self) -> dict[str, Any]:
-        """Its fields as YAML has them."""
+        """The fields as plain values for YAML."""
         return {
             "level": [round(each, 3) for each in self.level],
             "stretch": round(self.stretch, 2),
@@ -94,14 +94,14 @@ class SiteParams(Checked):
     """One laboratory; each value is explained in ``params/site.example.yaml``. It makes no trained model invalid.
 
     Attributes:
-        keep_within: the free box that the TCP keeps to; None: all of the rig's workspace.
-        keep_out: what no part of the arm may come near, by name.
-        tool: that is mounted, by the name of its file in ``params/tools``; None: the rig's.
+        keep_within: the free box that the TCP stays in; None: all of the rig's workspace.
+        keep_out: named boxes that no part of the arm may come near.
+        tool: the mounted tool, by the name of its file in ``params/tools``; None: the rig's.
         held: what the tool holds or carries.
         table_z_m: the table's height in the base frame; None: as the camera's calibration measured it, else 0.
         camera: as ``python -m pipelines.calibrate --frames`` measured it; None: not measured, or in a file of its own.
-        latency: as measured; None: not measured.
-        noise: of depth, as measured; None: not measured.
+        latency: the measured delays; None: not measured.
+        noise: the measured noise of depth; None: not measured.
     """
 
     keep_within: Box | None = None
@@ -117,7 +117,7 @@ class SiteParams(Checked):
         super().__post_init__()
         if self.keep_within is not None:
             self.keep_within.check("keep_within")
-        object.__setattr__(self, "keep_out", self.keep_out or {})  # a key whose boxes are all commented out reads None
+        object.__setattr__(self, "keep_out", self.keep_out or {})  # None: a key whose boxes are all commented out
         for name, box in self.keep_out.items():
             box.check(f"keep_out.{name}")
         if self.tool is not None:
@@ -128,25 +128,25 @@ class SiteParams(Checked):
         """Read and check a site file.
 
         Args:
-            path: None: ``params/site.yaml`` where that exists, else a site of which nothing special is known.
+            path: the file; None: ``params/site.yaml`` where that exists, else a site with default values.
 
         Raises:
-            ConfigError: naming the file and the key.
+            ConfigError: the file is not a valid site file; the message names the file and the key.
         """
         if path is None and not SITE_PATH.exists():
             return cls()
         return load_params(SITE_PATH if path is None else path, cls)
 
     def mounted(self, rig: Rig) -> Rig:
-        """The rig with the tool that is mounted here, as :func:`datasets.arm.kinematics.wearing` has it."""
+        """The rig with the tool that is mounted here, as :func:`datasets.arm.kinematics.wearing` returns it."""
         return rig if self.tool is None else wearing(rig, self.tool)
 
     def rig(self, rig: Rig) -> Rig:
-        """The rig with the tool mounted here, and the workspace that the TCP keeps to: ``keep_within``, or all of it.
+        """The rig with the tool mounted here, and the workspace that the TCP stays in: ``keep_within``, or all of it.
 
         Raises:
             ConfigError: ``keep_within`` is not inside the rig's workspace.
-            ReachError: with this tool the TCP cannot be where the rig's is at home.
+            ReachError: with this tool the TCP cannot reach the place where the rig's TCP is at home.
         """
         rig = self.mounted(rig)
         box, known = self.keep_within, rig.workspace
@@ -165,10 +165,10 @@ _KEYS = {Calibration: "camera", LatencyParams: "latency", NoiseParams: "noise"}
 
 
 def write_measured(path: str | Path, measured: Calibration | LatencyParams | NoiseParams) -> Path | None:
-    """Write the measured camera, latency or noise into a site file, new or not; all else in it stays, comments too.
+    """Write the measured camera, latency or noise into a new or existing site file; all else, with comments, stays.
 
     Returns:
-        Where the previous file is kept; None where there was none.
+        The path where the previous file is kept; None if there was no file before.
 
     Raises:
         ConfigError: the existing file is not a site file.
@@ -180,7 +180,7 @@ def write_measured(path: str | Path, measured: Calibration | LatencyParams | Noi
         text = path.read_text(encoding="utf-8")
         text = text if text.endswith("\n") else f"{text}\n"
     block = yaml.safe_dump({key: measured.as_plain()}, sort_keys=False, default_flow_style=None, width=120)
-    # The key with all that is indented below it.
+    # Matches the key with everything that is indented below it.
     found = re.search(rf"^{key}:.*\n(?:(?:[ \t]*\n)*[ \t-].*\n)*", text, re.MULTILINE)
     content = text + block if found is None else text[: found.start()] + block + text[found.end() :]
     kept = keep_previous(path)

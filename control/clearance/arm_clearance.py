@@ -1,4 +1,4 @@
-"""Whether and how fast the arm may go where it is sent next, and whether a way may be gone at all."""
+"""Decides whether and how fast the arm may go to its next target, and whether it may follow a given way."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,19 @@ from datasets.rig.rig import Rig
 
 PLATE = "the base plate"
 _STEP_M = 0.004
-"""Of a straight way between two inverse kinematics: near a singularity, longer ones come to other joints at its end."""
+"""Length, m, of a straight way's pieces between two solutions of the inverse kinematics: near a singularity, longer
+pieces lead to other joints at the end of the way."""
 _MISSED_M = 1e-3
 _NEARER_M = 1e-6
 _LEAVING_TOLERANCE_M = 5e-4
 _RESERVE_M = 1e-4
-"""Nothing is approached to less than this above the margin, so that leaving it can be proven to stay outside."""
+"""Reserve above the margin, m, within which nothing is approached, so that a way out can be proven to stay outside the
+margin."""
 _ITERATIONS = 2
 _HALVINGS = 10
 _LESS = 0.7
-"""Where a velocity is kept, what the arm does at its present speed makes the distance fall less evenly: tried, too."""
+"""Factor on the scale for a second try where a velocity is kept: there the distance falls less evenly, because of what
+the arm does at its present speed."""
 _CUTS_A_STEP = 3
 _CUTS_LEAVING = 12
 _DOWN = pointing_down()
@@ -37,12 +40,12 @@ _DOWN = pointing_down()
 
 @dataclass(frozen=True)
 class Verdict:
-    """How much of a displacement may be sent.
+    """The share of a displacement that may be sent, and why.
 
     Attributes:
-        scale: factor on the displacement from the last target to the next, 0 to 1; 0: it may not go on that way.
+        scale: factor on the displacement from the last target to the next, 0 to 1; 0: the arm may not go on that way.
         reason: what slows or stops it, in words with the pair's names; empty at full speed.
-        clearance: the nearest of what lies within ``slow_from_m`` of the whole motion.
+        clearance: the smallest distance during the whole motion, of the pairs that come within ``slow_from_m``.
     """
 
     scale: float
@@ -52,7 +55,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Way:
-    """A way that was found clear: joints ``(N, 7)`` rad along it and what it comes nearest to."""
+    """A way that was found clear: the joints ``(N, 7)`` rad along it, and its smallest distance."""
 
     joints_rad: Array
     clearance: Clearance
@@ -61,21 +64,21 @@ class Way:
 class ArmClearance:
     """Keeps the whole arm clear of the table, the base plate, boxes of the site, and itself. Not thread-safe.
 
-    Between places the controller turns the joints as little as it can (the minimal norm solution, *assumed: elbow*),
-    with the gripper pointing down at yaw 0: which of the many postures of seven joints it takes is not told by its
-    maker. Everything else is a bound (:mod:`control.clearance.distance`).
+    Between places the controller is taken to turn the joints as little as it can (the minimal norm solution,
+    *assumed: elbow*), with the gripper pointing down at yaw 0: its maker does not state which of the many postures of
+    seven joints it chooses. Everything else is a bound (:mod:`control.clearance.distance`).
 
     Args:
         rig: the home posture and the tool.
         obstacles: boxes of the site in the base frame.
         table_z_m: height of the table in the base frame; the base plate reaches from there to the base's underside.
         params: margins and where to slow down.
-        tool: boxes in the flange's frame, of what is held besides the tool.
-        keeps_velocity_s: how long the arm keeps to the velocity of a command that no other follows, s; 0 where a
-            command is a target, at which it comes to rest by itself.
+        tool: boxes in the flange's frame around what is held besides the tool.
+        keeps_velocity_s: how long the arm keeps the velocity of a command if no other command follows, s; 0 where a
+            command is a target, at which the arm comes to rest by itself.
 
     Raises:
-        SafetyStop: the table's height is none.
+        SafetyStop: the table's height is not a finite number, or above 0.1 m.
     """
 
     def __init__(
@@ -107,16 +110,16 @@ class ArmClearance:
 
     @property
     def distance(self) -> ArmDistance:
-        """The shapes that it judges by."""
+        """The shapes by which distances are judged."""
         return self._distance
 
     def allowing_for(self, overshoot_m: float, keeps_velocity_s: float = 0.0) -> "ArmClearance":
-        """The same for an arm that goes ``overshoot_m`` beyond its targets, and may keep to a command's velocity."""
+        """The same for an arm that overshoots its targets by ``overshoot_m`` and may keep a command's velocity."""
         params = self.params.allowing_for(overshoot_m)
         return ArmClearance(self.rig, self.obstacles, self.table_z_m, params, self.tool, keeps_velocity_s)
 
     def require_home(self) -> Clearance:
-        """The smallest distance at home; raises SafetyStop naming what the arm is within the margin of there."""
+        """The smallest distance at home; raises SafetyStop naming what is within the margin there."""
         home = self.nearest(self.rig.home_joints_rad)
         if home.distance_m < self.params.margin_m:
             raise SafetyStop(
@@ -126,26 +129,26 @@ class ArmClearance:
         return home
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
-        """The smallest distance at joints ``(7,)`` of all below ``within_m``; raises SafetyStop if not finite.
+        """The smallest distance below ``within_m`` at joints ``(7,)``; raises SafetyStop if these are not finite.
 
         Links of the arm count only where they are nearer to each other than ``itself_slow_from_m``.
         """
         return self._distance.nearest(_finite(joints_rad, (7,), "joints"), within_m)
 
     def along(self, joints_rad: ArrayLike) -> Clearance:
-        """A lower bound along a way ``(N, 7)``, straight in joint space; of what is within ``slow_from_m``.
+        """A lower bound of the distances within ``slow_from_m`` along a way ``(N, 7)``, straight in joint space.
 
-        It is proven between the given joints too, and exact to half a millimetre where it falls below the margin.
+        It holds between the given joints too, and is exact to half a millimetre where it falls below the margin.
         """
         return self._distance.along(joints_rad, self.params.margin_m, self.params.slow_from_m)
 
     def step(
         self, joints_rad: ArrayLike, target_m: ArrayLike, next_target_m: ArrayLike, speed_m_s: float = 0.0
     ) -> Verdict:
-        """How much of the displacement from the last target to the next one may be sent.
+        """Returns how much of the displacement from the last target to the next one may be sent.
 
-        All that lies between where the arm is, where it was sent and where it shall go next is looked at, and beyond
-        that what it cannot help going on at its present speed. Motion away from what is near is never held up.
+        Checks everything between the arm's present place, its last target and its next one, and the further distance
+        that it needs to stop from its present speed. Motion away from what is near is never slowed or stopped.
 
         Args:
             joints_rad: the encoders' joints ``(7,)``.
@@ -154,7 +157,7 @@ class ArmClearance:
             speed_m_s: of the TCP at present.
 
         Raises:
-            SafetyStop: what is given is not finite numbers.
+            SafetyStop: an argument is not finite.
         """
         now = _finite(joints_rad, (7,), "joints")
         target, following = _finite(target_m, (3,), "target"), _finite(next_target_m, (3,), "next target")
@@ -166,13 +169,13 @@ class ArmClearance:
         return verdict if further <= scale else Verdict(scale, reason, verdict.clearance)
 
     def way(self, joints_rad: ArrayLike, points_m: ArrayLike) -> Way:
-        """The straight lines of the TCP from where joints ``(7,)`` put it through points ``(N, 3)``, if all is clear.
+        """The way on straight lines of the TCP from its place at joints ``(7,)`` through points ``(N, 3)``, if clear.
 
         A way may begin within the margin if it leads out of it.
 
         Raises:
-            SafetyStop: it comes too near to something, to a singularity or to a joint's limit, or cannot be followed
-                with the gripper pointing down; the message says what, where, and how far on.
+            SafetyStop: the way comes too near to something, to a singularity or to a joint's limit, or cannot be
+                followed with the gripper pointing down; the message says what, where, and how far along the way.
         """
         joints = [_finite(joints_rad, (7,), "joints")]
         here = self._kinematics.tcp(joints[0])
@@ -232,7 +235,7 @@ class ArmClearance:
             corners = np.stack([now, at_target, beyond])
             if distance.certified(corners, needed, params.slow_from_m, *closely).distance_m >= needed:
                 return 1.0, Verdict(1.0, "", whole)
-        # The distance falls about evenly on so short a way: as far as to the margin, or hardly at all.
+        # On such a short way the distance falls about evenly: go as far as the margin, or hardly at all.
         ramp = (room - params.margin_m) / (params.slow_from_m - params.margin_m)
         falls_m = max(room - left, _NEARER_M)
         if self.keeps_velocity_s:
@@ -250,7 +253,7 @@ class ArmClearance:
             way, on = rest - at_target, beyond - at_target
             share = min(max(float(way @ on) / max(float(on @ on), _NEARER_M**2), 0.0), 1.0)
             if whole.distance_m - distance.farthest_m(way - share * on) >= needed:
-                found = whole  # almost a mixture of joints that are proven already
+                found = whole  # almost a mixture of joints that are already proven clear
             else:
                 corners = np.stack([now, at_target, rest])
                 found = distance.certified(corners, needed, params.slow_from_m, *closely)
@@ -259,16 +262,16 @@ class ArmClearance:
         return 0.0, Verdict(0.0, f"{found}, {params.margin_m * 1000:.0f} mm are asked", found)
 
     def _kept_scale(self, step_m: float, behind_m: float, share: float, speed_m_s: float) -> float:
-        """The largest scale of a step at which the arm goes on no further than a share of where the step brings it.
+        """The largest scale of a step at which the arm goes no farther than a ``share`` of what the whole step causes.
 
-        What the arm does at its present speed does not shrink with the step; what it does by keeping to the command's
-        velocity shrinks with the step and its square.
+        The distance that the present speed causes does not shrink with the step; the distance that the command's
+        velocity causes shrinks with the step and its square.
 
         Args:
-            step_m: from the last target to the next.
+            step_m: length from the last target to the next.
             behind_m: how far the arm is behind its last target; below 0: beyond it.
-            share: of how far beyond the last target the whole step would bring it.
-            speed_m_s: of the TCP at present.
+            share: largest share of the distance beyond the last target to which the whole step would bring the arm.
+            speed_m_s: present speed of the TCP.
         """
 
         def beyond_m(scale: float) -> float:
@@ -281,7 +284,7 @@ class ArmClearance:
         return low
 
     def _beyond(self, now: Array, target: Array, following: Array, at_following: Array, speed_m_s: float) -> Array:
-        """Joints where the arm comes to rest at the earliest, on its way to a target; at the target or behind it."""
+        """Joints at the earliest place where the arm can come to rest on its way to a target: there or beyond it."""
         stopping = self._stopping(float(np.linalg.norm(following - target)), speed_m_s)
         to_go = following - self._kinematics.tcp(now)
         distance = float(np.linalg.norm(to_go))
@@ -290,14 +293,14 @@ class ArmClearance:
         return self._brought(at_following, following + to_go * (stopping / distance - 1))
 
     def _stopping(self, step_m: float, speed_m_s: float) -> float:
-        """How far the arm cannot help going on, m: it reacts late, may keep to the command's velocity, and brakes."""
+        """Distance, m, before the arm can stop: it reacts late, may keep the command's velocity, and brakes."""
         params = self.params
         commanded_m_s = step_m * self.rig.rate_hz if self.keeps_velocity_s else 0.0
         braking = max(speed_m_s, commanded_m_s) ** 2 / (2 * params.braking_m_s2)
         return speed_m_s * params.reaction_s + commanded_m_s * self.keeps_velocity_s + braking
 
     def _posture_scale(self, now: Array, following: Array) -> tuple[float, str]:
-        """What a singularity or a joint's limit leaves of the speed, and the reason."""
+        """The share of the speed that a singularity or a joint's limit permits, and the reason."""
         params = self.params
         condition = self.condition(following)
         singular = limited = 1.0
@@ -330,7 +333,7 @@ class ArmClearance:
         return float(values[0] / max(values[-1], 1e-12))
 
     def _brought(self, joints: Array, xyz_m: Array) -> Array:
-        """Joints ``(7,)`` near others that bring the TCP to a point, pointing down."""
+        """Joints ``(7,)`` near the given ones that bring the TCP to a point, with the gripper pointing down."""
         return self._kinematics.approach(joints, xyz_m, _DOWN, iterations=_ITERATIONS)
 
 

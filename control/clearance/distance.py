@@ -1,8 +1,8 @@
-r"""Distances of the whole arm along motions of its joints, as lower bounds that are proven, not sampled.
+r"""Distances of the whole arm along motions of its joints, as proven lower bounds instead of samples.
 
 Take joint vectors :math:`q_1 \dots q_K` (a way, or the triangle between where the arm is, where it goes and where it
-is to go next) and all that lies between them, :math:`q = \sum_k \lambda_k q_k`. A point of the arm is a smooth function
-:math:`x(q)`; between the corners it leaves the straight mixture of its corner positions by no more than
+is to go next) and all joint vectors between them, :math:`q = \sum_k \lambda_k q_k`. A point of the arm is a smooth
+function :math:`x(q)`; between the corners it leaves the straight mixture of its corner positions by no more than
 
 .. math::
     \Bigl\lVert x(q) - \sum_k \lambda_k x(q_k) \Bigr\rVert \le
@@ -15,9 +15,9 @@ clear of :math:`B` by at least
 
 .. math:: \min_k \Bigl( \min_{a \in A(q_k)} n \cdot a - \max_{b \in B(q_k)} n \cdot b \Bigr) - s_A - s_B .
 
-MuJoCo's own distance (``mj_geomDistance``) at the middle of the way says which :math:`n` makes this largest. Its
-*value* is not relied on: for hulls it has answered 0 for pairs decimetres apart (MuJoCo issue 3383), which costs
-accuracy here and no safety.
+MuJoCo's own distance (``mj_geomDistance``) at the middle of the way gives the :math:`n` that makes this largest. Its
+*value* is not used: for hulls it has returned 0 for pairs decimetres apart (MuJoCo issue 3383). Such an error costs
+accuracy here, but no safety.
 """
 
 import math
@@ -38,28 +38,29 @@ from datasets.rig.projection import Array
 
 _REMAINDER = {1: 0.0, 2: 1 / 8, 3: 1 / 6}
 _TOLERANCE_M = 5e-4
-"""A way is cut in two where the bound misses by less than what its curvature may make, down to this."""
+"""A way whose bound is too small is cut in two until its curvature may change the bound by no more than this, m."""
 _MOST_CUTS = 100
 _FAR_M = 10.0
 _LEAST_M = 1e-9
 _DOWN = np.array([[0.0, 0.0, -1.0]])
 _BEYOND = (np.arange(7) >= np.arange(-1, 8)[:, None]).astype(float)
-"""Row: the world, the base, links 1 to 7; column: whether that joint lies beyond it."""
+"""Row: the world, the base, links 1 to 7; column: 1 where that joint lies beyond it, else 0."""
 TABLE = "the table"
 
 
 class ArmDistance:
-    """Distances between the arm with what it carries, the table, boxes, and the arm itself. Not thread-safe.
+    """Distances of the arm and what it carries from the table, from boxes, and from the arm itself. Not thread-safe.
 
-    Self pairs are those of links that are no neighbours; of the base, which never moves, only those with links.
+    Distances of the arm from itself are taken between links that are not neighbours. The base, which never moves, is
+    paired with links only.
 
     Args:
         obstacles: boxes in the base frame.
         table_z_m: height of the table's plane in the base frame.
-        tool: pieces fixed to the flange besides the tool.
-        itself_within_m: what of the arm itself is farther apart than this counts as not near: the flange always passes
-            the forearm's end at about 40 mm, which is nothing to be slowed for.
-        mounted: the tool; None: the gripper.
+        tool: pieces fixed to the flange in addition to the tool.
+        itself_within_m: parts of the arm that are farther apart than this do not count as near: the flange always
+            passes the forearm's end at about 40 mm, for which the arm need not slow down.
+        mounted: the mounted tool; None: the gripper.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class ArmDistance:
         self._within = np.where(self._body[self._pairs[1]] == 0, math.inf, itself_within_m)
 
     def nearest(self, joints_rad: ArrayLike, within_m: float = 1.0) -> Clearance:
-        """The smallest distance at one joint vector ``(7,)``, of all that lie below ``within_m``.
+        """The smallest distance below ``within_m`` at one joint vector ``(7,)``.
 
         Raises:
             SafetyStop: the joints are not seven finite numbers.
@@ -117,7 +118,7 @@ class ArmDistance:
         ]
 
     def closest_points(self, joints_rad: ArrayLike, pair: tuple[str, str]) -> Array:
-        """Where what :meth:`nearest` named comes closest, ``(2, 3)`` m, to be shown: not proven, nor thickened."""
+        """Closest points ``(2, 3)`` m of a pair that :meth:`nearest` named, for display; not proven or thickened."""
         placed = self.placed(joints_rad)
         if pair[1] == TABLE:
             corners = np.concatenate([corners for name, corners in placed if name == pair[0]])
@@ -137,9 +138,9 @@ class ArmDistance:
         """A lower bound along the way through joint vectors ``(N, 7)``, straight in joint space between them.
 
         Args:
-            joints_rad: the way; one vector is a place.
-            needed_m: the way is looked at more closely where the bound comes out below this; above, it may be coarse.
-            within_m: what is farther counts as not near, by default ``needed_m``.
+            joints_rad: the way; a single vector is a place.
+            needed_m: the bound is refined where it comes out below this; above, it may be coarse.
+            within_m: pairs that are farther apart do not count as near; default: ``needed_m``.
 
         Raises:
             SafetyStop: the joints are not vectors of seven finite numbers.
@@ -160,16 +161,16 @@ class ArmDistance:
         most_cuts: int = _MOST_CUTS,
         tolerance_m: float = _TOLERANCE_M,
     ) -> Clearance:
-        """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, refined as :meth:`along` says.
+        """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, refined as in :meth:`along`.
 
-        Where the bound is too small the way is cut, ``most_cuts`` times, or until no point leaves the straight mixture
-        of its places by more than ``tolerance_m``.
+        Where the bound is too small the way is cut, at most ``most_cuts`` times, or until no point leaves the straight
+        mixture of its places by more than ``tolerance_m``.
         """
         within_m = needed_m if within_m is None else within_m
         count = 0
         parts = [(self._bound(corners_rad, within_m), count, corners_rad)]
         while True:
-            # The smallest of the parts' bounds is the whole way's: only there a closer look can raise it.
+            # The smallest of the parts' bounds is the bound of the whole way: only cutting that part can raise it.
             found, _, part = min(parts, key=lambda part: (part[0].clearance.distance_m, part[1]))
             least = found.clearance
             if least.distance_m >= needed_m or count >= 2 * most_cuts or found.sagging_m <= tolerance_m:
@@ -180,23 +181,24 @@ class ArmDistance:
                 parts.append((self._bound(half, within_m, found), count, half))
 
     def between(self, corners_rad: Array, within_m: float) -> Clearance:
-        """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, in one go."""
+        """A lower bound over all mixtures of one to three joint vectors ``(K, 7)``, without refinement."""
         return self._bound(corners_rad, within_m).clearance
 
     def between_and_at(self, corners_rad: Array, within_m: float) -> tuple[Clearance, Array]:
-        """As :meth:`between`; and lower bounds at each joint vector, ``(K,)`` m, infinite where nothing is near.
+        """The bound of :meth:`between`, and lower bounds ``(K,)`` m at each joint vector, infinite if nothing is near.
 
-        What is nearest at a corner alone is told a little too small: the directions are those of the middle.
+        The bound is a little too small for a pair that is nearest only at a corner: the directions are those at the
+        middle.
         """
         bound = self._bound(corners_rad, within_m)
         return bound.clearance, bound.at
 
     def farthest_m(self, turned_rad: Array) -> float:
-        """How far joints that turn by ``(7,)`` rad can move any point of the arm at most."""
+        """Largest distance, m, by which joints that turn by ``(7,)`` rad can move any point of the arm."""
         return float((self._reach @ np.abs(turned_rad)).max())
 
     def _bound(self, corners_rad: Array, within_m: float, whole: "_Bound | None" = None) -> "_Bound":
-        """The bound over a mixture; what is not near in the ``whole`` of which it is a part is not near in it."""
+        """The bound over a mixture; in a part of a ``whole``, only pairs that are near in the whole are checked."""
         corners = np.asarray(corners_rad, dtype=float)
         if corners.shape[1:] != (7,) or len(corners) not in _REMAINDER or not np.isfinite(corners).all():
             raise SafetyStop(f"joints must be vectors of seven finite numbers, got {np.asarray(corners_rad).tolist()}")
@@ -217,7 +219,7 @@ class ArmDistance:
                 best, pair = float(heights[least]), (self.names[low[least]], TABLE)
         if len(near):
             a, b = self._pairs[:, near]
-            # The second piece's link is taken as still: what turns both of them brings them no nearer.
+            # The second piece's link is taken as still: joints that turn both pieces bring them no nearer.
             still = self._body[b]
             away = turns[:, still] @ self._directions(a, b, *middle)[:, :, None]
             supports = self._support(a, -away[..., 0], turns, places) + self._support(b, away[..., 0], turns, places)
@@ -236,7 +238,7 @@ class ArmDistance:
     def _near(
         self, turns: Array, places: Array, sagging: Array, within_m: float, limits: Array
     ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-        """Pieces near the table and pairs near each other, as far as boxes along the axes about them can tell."""
+        """Pieces near the table and pairs of pieces near each other, judged by their axis-aligned bounding boxes."""
         each, slack = turns[:, self._body], (sagging[:, 0] + self._inflation)[:, None]
         centres = np.einsum("kpij,pj->kpi", each, self._centres) + places[:, self._body]
         extents = np.einsum("kpij,pj->kpi", np.abs(each), self._half)
@@ -257,7 +259,7 @@ class ArmDistance:
     def _sagging(self, corners: Array) -> Array:
         """How far the points of each piece may lie off the mixture of their corner places, ``(P, 9)`` m.
 
-        The columns take the world, the base and each link as still: only the joints beyond it count.
+        The columns take the world, the base and each link as still: only the joints beyond that body count.
         """
         if len(corners) == 1:
             return np.zeros((len(self.names), 9))
@@ -277,7 +279,7 @@ class ArmDistance:
         """Unit vectors ``(M, 3)`` from each second piece to the first, where they are nearest, in the second's frame.
 
         Args:
-            turn, place: of the links where the model's data stand.
+            turn, place: rotations and origins of the links in the present state of the model's data.
         """
         model, data, geoms, look = self._model, self._data, self._geoms, mujoco.mj_geomDistance
         fromto = np.zeros((len(a), 6))
@@ -302,12 +304,12 @@ class ArmDistance:
 
 @dataclass(frozen=True)
 class _Bound:
-    """What was found of a mixture of joint vectors.
+    """The result for a mixture of joint vectors.
 
     Attributes:
         at: lower bounds at each joint vector ``(K,)`` m.
         sagging_m: how far any point may lie off the mixture of its corner places.
-        low, near: numbers of the pieces and of the pairs that may be near the table and each other.
+        low, near: numbers of the pieces that may be near the table, and of the pairs that may be near each other.
     """
 
     clearance: Clearance
@@ -318,7 +320,7 @@ class _Bound:
 
 
 def _model(pieces: Sequence[Piece]) -> mujoco.MjModel:
-    """The arm with the pieces as hulls that neither collide nor weigh, named by their number."""
+    """The arm with the pieces as hulls that neither collide nor have mass, named by their number."""
     spec = arm_spec("own", shapes=False)
     for index, piece in enumerate(pieces):
         spec.add_mesh(name=str(index), uservert=piece.vertices.ravel().tolist())
@@ -332,7 +334,7 @@ def _model(pieces: Sequence[Piece]) -> mujoco.MjModel:
 def _reach(piece: Piece, model: mujoco.MjModel, bodies: NDArray[np.int_]) -> Array:
     """The largest distance ``(7,)`` m of any point of the piece from each joint's axis in any posture; 0 beyond it.
 
-    A joint turns about the z axis of its link, so that of the way from joint to point only the first leg is known.
+    A joint turns about the z axis of its link, so only the first leg of the way from joint to point is known.
     """
     radii = np.zeros(7)
     if piece.link < 1:
@@ -347,7 +349,7 @@ def _reach(piece: Piece, model: mujoco.MjModel, bodies: NDArray[np.int_]) -> Arr
 
 
 def _cut(corners: Array) -> list[Array]:
-    """A segment or triangle of joint vectors in two, across its longest edge."""
+    """Cuts a segment or triangle of joint vectors in two, across its longest edge."""
     edges = [(one, two) for one, two in combinations(range(len(corners)), 2)]
     one, two = max(edges, key=lambda edge: float(np.abs(corners[edge[0]] - corners[edge[1]]).sum()))
     middle = (corners[one] + corners[two]) / 2

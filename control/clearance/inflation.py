@@ -1,8 +1,9 @@
 """How much each convex piece must be thickened to hold the official meshes: ``python -m control.clearance.inflation``.
 
-Every triangle of the official meshes, cut to ``EDGE_M``, must lie wholly in one thickened piece of its link: three
-corners in a convex piece, so all of the triangle in it. Among all ways to satisfy that, pieces of a link are thickened
-as little as possible one after the other, until none can be made thinner. The gripper is held at every opening.
+Every triangle of the official meshes, cut to ``EDGE_M``, must lie entirely in one thickened piece of its link. If its
+three corners lie in a convex piece, so does the triangle. The thickening of
+one piece of a link after the other is made as small as possible, until none can be reduced. The pieces hold the gripper
+at every opening.
 """
 
 import mujoco
@@ -18,7 +19,7 @@ from datasets.rig.projection import Array
 EDGE_M = 0.004
 STEP_M = 1e-4
 OPENINGS_HELD = 2 * OPENINGS - 1
-"""The openings whose hulls make the pieces, and those half way between."""
+"""Number of openings at which the gripper is checked: those whose hulls make the pieces, and those half way between."""
 
 HEADING = """\
 # How much each convex piece of the arm is thickened, mm, so that the official meshes lie within: made by
@@ -30,7 +31,7 @@ def official_triangles(edge_m: float = EDGE_M) -> dict[int, Array]:
     """Triangles ``(T, 3, 3)`` m of the official meshes in each link's frame, cut to ``edge_m``; gripper at any opening.
 
     Raises:
-        DataError: the official model or trimesh is not at hand.
+        DataError: the official model or trimesh is not available.
     """
     try:
         from trimesh.remesh import subdivide_to_size
@@ -75,7 +76,7 @@ def distances(points: Array, piece: Piece) -> Array:
 
 
 def needed(pieces: list[Piece], triangles: Array) -> Array:
-    """Thickness ``(P,)`` m of each piece of one link with which they hold all of the triangles."""
+    """Thickness ``(P,)`` m that each piece of one link needs so that together they hold all of the triangles."""
     corners, inverse = np.unique(np.round(triangles.reshape(-1, 3), 7), axis=0, return_inverse=True)
     missing = np.stack([distances(corners, piece)[inverse.reshape(-1, 3)].max(axis=1) for piece in pieces], axis=1)
     missing = missing[missing.min(axis=1) > 0]

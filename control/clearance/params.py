@@ -50,7 +50,7 @@ class ClearanceParams(Checked):
         return load_params(path, cls)
 
     def allowing_for(self, overshoot_m: float) -> "ClearanceParams":
-        """The same for an arm that goes that far beyond its targets."""
+        """The same distances for an arm that goes that far beyond its targets."""
         return replace(
             self,
             margin_m=self.margin_m + overshoot_m,
@@ -61,10 +61,10 @@ class ClearanceParams(Checked):
 
 @dataclass(frozen=True)
 class Obstacle:
-    """A named box along the axes of a frame: of the base for what stands near the arm, of the flange for a tool on it.
+    """A named box along the axes of a frame: the base's for what stands near the arm, the flange's for a tool on it.
 
     Raises:
-        ConfigError: it has no name, is empty, or is no box of finite numbers.
+        ConfigError: the box has no name, is empty, or is not given by finite numbers.
     """
 
     name: str
@@ -87,18 +87,18 @@ class Obstacle:
 
     @property
     def corners(self) -> Array:
-        """Its corners, ``(8, 3)`` m."""
+        """The box's corners, ``(8, 3)`` m."""
         return np.stack(np.meshgrid(*zip(self.low_m, self.high_m, strict=True), indexing="ij"), axis=-1).reshape(8, 3)
 
 
 @dataclass(frozen=True)
 class Clearance:
-    """The smallest distance, or a proven lower bound of it, and between what.
+    """The smallest distance, or a proven lower bound of it, and the pair that it is measured between.
 
     Attributes:
-        distance_m: negative where they overlap, which then is no measure of how deep; infinite where nothing lies
+        distance_m: negative where the two overlap, without being a measure of how deep; infinite if nothing lies
             within the distance that was asked for.
-        pair: names of the part of the arm and of what it is near; two empty names where nothing is.
+        pair: names of the part of the arm and of what it is near; two empty names if nothing is near.
     """
 
     distance_m: float

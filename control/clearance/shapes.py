@@ -1,7 +1,7 @@
-"""Convex pieces that hold every link, the gripper at any opening and the tool: hulls of the own arm's lofts, inflated.
+"""Convex pieces that hold every link, the gripper at any opening and the tool: inflated hulls of our arm model's lofts.
 
-The own arm's shapes are a few millimetres coarser than the official meshes in places, so that each piece is thickened
-by what is missing (``inflation.yaml``, made and explained by :mod:`control.clearance.inflation`).
+In places our own arm model is a few millimetres coarser than the official meshes, so each piece is thickened by what is
+missing (``inflation.yaml``, made and explained by :mod:`control.clearance.inflation`).
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ LINKS = ("link_base", *(f"link{i}" for i in range(1, 8)))
 GRIPPER, FLANGE = "xarm_gripper_base_link", "link7"
 GRIPPER_NAME = "gripper"
 OPENINGS = 8
-"""Steps of the gripper's travel whose hull stands for all of it; between them a finger moves on an arc of 55 mm, which
-leaves the hull by less than 0.1 mm (part of the inflation)."""
+"""Number of openings whose common hull stands for the gripper's whole travel. Between them a finger moves on an arc of
+55 mm, which leaves the hull by less than 0.1 mm (part of the inflation)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Piece:
     """A convex part: the hull of ``vertices`` (V, 3) m in the frame of ``LINKS[link]``, thickened all round.
 
     Attributes:
-        name: for messages: the link, "gripper", or the tool's own name.
+        name: name used in messages: the link, "gripper", or the tool's own name.
         key: name of the piece among those of the arm, for ``inflation.yaml``.
     """
 
@@ -51,7 +51,7 @@ def arm_pieces() -> tuple[Piece, ...]:
     """All pieces of the arm and of its gripper at any opening.
 
     Raises:
-        ConfigError: ``inflation.yaml`` is of another set of pieces; make it anew.
+        ConfigError: ``inflation.yaml`` was made for another set of pieces; make it again.
     """
     bare = bare_pieces()
     inflation = yaml.safe_load(INFLATION_PATH.read_text())
@@ -66,7 +66,7 @@ def arm_pieces() -> tuple[Piece, ...]:
 def pieces_with(tool: ToolParams) -> tuple[Piece, ...]:
     """The arm's pieces with a tool: the gripper's if it has one, and the hull of each part that its file describes.
 
-    Those are as large as the file says: whoever measured them adds what they do not know.
+    These parts are not thickened: the file must already include the uncertainty of its measures.
     """
     arm = [piece for piece in arm_pieces() if piece.name != GRIPPER_NAME or tool.opening_rad is not None]
     parts = [Piece(name, LINKS.index(FLANGE), _hull(vertices)) for name, (vertices, _) in tool.parts()]
@@ -80,7 +80,7 @@ def tool_pieces(boxes: Sequence[Obstacle]) -> tuple[Piece, ...]:
 
 @cache
 def bare_pieces() -> tuple[Piece, ...]:
-    """The pieces as the own arm has them, not thickened."""
+    """The pieces of our own arm model, not thickened."""
     pieces = []
     for body, solids in _solids().items():
         if body in LINKS:
@@ -88,7 +88,7 @@ def bare_pieces() -> tuple[Piece, ...]:
                 pieces.append(Piece(body, LINKS.index(body), _hull(vertices), key=f"{body}.{number}"))
     in_flange = _gripper_in_flange()
     for body, poses in in_flange.items():
-        # Of a part that moves, the hull over all openings; of what stands still, each solid by itself.
+        # A part that moves becomes one hull over all openings; of a part that stands still, each solid has its own.
         solids = _solids()[body]
         for number, solid in enumerate(solids if body == GRIPPER else [np.concatenate(solids)]):
             swept = np.concatenate([solid @ pose[:3, :3].T + pose[:3, 3] for pose in poses])

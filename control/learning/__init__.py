@@ -1,1 +1,1 @@
-"""Learning a policy: DDPG with an asymmetric critic, replay buffers, export."""
+"""Trains policies: DDPG with an asymmetric critic, replay buffers, export."""

@@ -1,4 +1,4 @@
-r"""An actor that sees what the camera tells, and a critic that sees the true state, in Stable-Baselines3's TD3 family.
+r"""An actor that sees what the camera shows, and a critic that sees the true state, in Stable-Baselines3's TD3 family.
 
 Pinto, Andrychowicz, Welinder, Zaremba, Abbeel, "Asymmetric Actor Critic for Image-Based Robot Learning", 2017
 (arXiv 1710.06542). With the observation :math:`o`, the true state :math:`s` and the goal :math:`g`, DDPG minimizes
@@ -19,10 +19,10 @@ Johannink et al., arXiv 1812.03201):
     \qquad e = g - \hat x
 
 where :math:`\hat x` is the fused position, :math:`\operatorname{limit}_1` shortens to length 1 (the largest
-displacement), and :math:`f` starts at zero: before its first update it already reaches. Far away the length is fixed
-and the direction is nearly that of :math:`e`; the correction shapes the arrival. At the goal it fades, so that
-:math:`e = 0` stays a fixed point: a network's output is nowhere exactly zero, and what is left of it at rest would be
-an error that no critic resolves (1 mm changes :math:`Q` by less than its own fitting error).
+displacement), and :math:`f` starts at zero: the actor already reaches goals before its first update. Far away the
+length is fixed and the direction is nearly that of :math:`e`; the correction shapes the arrival. At the goal it fades,
+so that :math:`e = 0` stays a fixed point: a network's output is nowhere exactly zero, and the rest of it at the goal
+would be an error too small for a critic to see (1 mm changes :math:`Q` by less than its own fitting error).
 """
 
 from typing import Any
@@ -42,8 +42,8 @@ from control.policies.features import REST
 class ResidualActor(Actor):
     """An actor whose network corrects a proportional controller.
 
-    :param gain: the proportional controller's gain, in displacements of the largest size per metre; 0 leaves the
-        network alone
+    :param gain: the proportional controller's gain, in displacements of the largest size per metre; 0: the network
+        acts without a controller
     :param residual_scale: the largest correction, in units of the largest displacement
     """
 
@@ -70,7 +70,7 @@ class ResidualActor(Actor):
 
 
 class AsymmetricCritic(ContinuousCritic):
-    """A critic that leaves alone what its extractor does not read (``KEYS``): scaling pictures costs time."""
+    """A critic that skips the observations its extractor does not read (``KEYS``): scaling pictures costs time."""
 
     def extract_features(self, obs: Any, features_extractor: BaseFeaturesExtractor) -> th.Tensor:
         """Features of the extractor's own keys."""
@@ -81,15 +81,15 @@ class AsymmetricCritic(ContinuousCritic):
 class AsymmetricPolicy(TD3Policy):
     """TD3/DDPG policy whose critic extracts its features from other observation keys than its actor.
 
-    Observation keys are selected inside the extractors: the policy's observation space stays whole.
+    Observation keys are selected inside the extractors; the policy's observation space stays complete.
 
     :param critic_features_extractor_class: extractor of the critic and of its target; the actor's is
         ``features_extractor_class``
     :param critic_features_extractor_kwargs: keyword arguments of the critic's extractor
     :param gain: see :class:`ResidualActor`; 0 makes it the plain actor of DDPG
     :param residual_scale: see :class:`ResidualActor`
-    :param locator_kwargs: of the :class:`control.learning.locators.PictureLocator` that the actor has before its
-        bottleneck; None: it sees no pictures
+    :param locator_kwargs: keyword arguments of the :class:`control.learning.locators.PictureLocator` before the actor's
+        bottleneck; None: the actor sees no pictures
 
     The other parameters are those of :class:`stable_baselines3.td3.policies.TD3Policy`.
     """
@@ -139,7 +139,7 @@ class AsymmetricPolicy(TD3Policy):
         )
 
     def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Actor:
-        """Actor or target actor: a residual one where a gain is given."""
+        """Actor or target actor; a residual actor if a gain is given."""
         kwargs = self._update_features_extractor(self.actor_kwargs, features_extractor)
         residual = {"gain": self.gain, "residual_scale": self.residual_scale}
         actor = ResidualActor(**kwargs, **residual) if self.gain > 0 else Actor(**kwargs)
@@ -148,7 +148,7 @@ class AsymmetricPolicy(TD3Policy):
         return actor.to(self.device)
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
-        """Critic or target critic, on its own extractor."""
+        """Critic or target critic, with its own extractor."""
         if features_extractor is None:
             features_extractor = self.critic_features_extractor_class(
                 self.observation_space, **self.critic_features_extractor_kwargs

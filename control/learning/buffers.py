@@ -16,33 +16,33 @@ from stable_baselines3.common.vec_env import VecEnv
 class FrameRing:
     """The pictures before the transitions of a replay buffer, each packed without loss.
 
-    They are packed by Zstandard on shuffled bits, which costs some 70 microseconds per frame and 45 back, and gives
-    back the same bits. It stands in the place where a replay buffer keeps an array per key.
+    They are packed by Zstandard on shuffled bits, which takes some 70 microseconds per frame, and 45 to unpack it, and
+    gives back the same bits. The ring replaces the array that a replay buffer keeps per key.
 
     :param capacity: number of transitions
     :param n_envs: number of environments
-    :param shape: of a frame
+    :param shape: shape of a frame
     """
 
     def __init__(self, capacity: int, n_envs: int, shape: tuple[int, ...]):
         self._shape = shape
         self._frames: list[list[bytes]] = [[b""] * n_envs for _ in range(capacity)]
-        # One block per frame: several would be packed by several threads, which takes longer for as little as this.
+        # One block per frame: several blocks are packed by several threads, which takes longer for so little data.
         self._codec = Blosc("zstd", clevel=1, shuffle=Blosc.BITSHUFFLE, blocksize=int(np.prod(shape)))
 
     @property
     def nbytes(self) -> int:
-        """Memory of the frames as they are packed, and of the lists that hold them."""
+        """Memory of the packed frames and of the lists that hold them, in bytes."""
         return sys.getsizeof(self._frames) + sum(
             sys.getsizeof(row) + sum(map(sys.getsizeof, row)) for row in self._frames
         )
 
     def __setitem__(self, row: int, frames: NDArray[np.uint8]) -> None:
-        """The pictures ``(n_envs, ...)`` before a transition."""
+        """Stores the pictures ``(n_envs, ...)`` before a transition."""
         self._frames[row] = [bytes(self._codec.encode(np.ascontiguousarray(frame))) for frame in frames]
 
     def __getitem__(self, where: tuple[NDArray[np.int64], NDArray[np.int64], slice]) -> NDArray[np.uint8]:
-        """Pictures ``(n, ...)`` by their rows ``(n,)`` and environments ``(n,)``."""
+        """Returns pictures ``(n, ...)`` by their rows ``(n,)`` and environments ``(n,)``."""
         rows, envs, _ = where
         frames = np.empty((len(rows), *self._shape), dtype=np.uint8)
         for frame, row, env in zip(frames, rows, envs, strict=True):
@@ -51,7 +51,7 @@ class FrameRing:
 
 
 def memory_bytes(buffer: DictReplayBuffer) -> int:
-    """Memory of everything a replay buffer keeps: all its arrays, and the records that belong to them."""
+    """Memory, in bytes, of everything a replay buffer keeps: all its arrays and the records that belong to them."""
     total = 0
     for kept in vars(buffer).values():
         parts = kept.values() if isinstance(kept, dict) else [kept]
@@ -60,14 +60,14 @@ def memory_bytes(buffer: DictReplayBuffer) -> int:
 
 
 class FrameHerReplayBuffer(HerReplayBuffer):
-    """:class:`stable_baselines3.HerReplayBuffer` whose pictures are packed, and kept of the states before a step alone.
+    """A :class:`stable_baselines3.HerReplayBuffer` that packs pictures, and keeps only those before each step.
 
-    Samples are those of the original for the same seed, without pictures among the next observations: what the next
-    action follows from is kept as features, found when the picture was taken
+    Samples are those of the original for the same seed, but the next observations contain no pictures: the inputs of
+    the next action are kept as features, which were computed when the picture was taken
     (:class:`control.learning.ddpg.BottleneckDDPG`). How much memory the frames take depends on how well they can be
     packed: see :func:`memory_bytes`.
 
-    :param frame_keys: the observations to keep so, uint8 images
+    :param frame_keys: the observations that are packed, uint8 images
 
     The other parameters are those of :class:`stable_baselines3.HerReplayBuffer`.
     """

@@ -1,4 +1,4 @@
-r"""DDPG as Stable-Baselines3 has it, with a position bottleneck in the actor and a head start for the critic."""
+r"""DDPG of Stable-Baselines3, with a position bottleneck in the actor and a head start for the critic."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from control.learning.locators import PictureLocator
 from control.policies.features import ESTIMATE, REST
 
 POSITION_SCALE_M = 0.1
-"""The bottleneck is compared in units of 0.1 m, so that its loss is of the order of the critic's values."""
+"""The bottleneck's loss is in units of 0.1 m, so that it is of the order of the critic's values."""
 POSITION_KEY = "seen_tcp"
-"""Where the TCP was in the picture: what a picture can tell, however late it is."""
+"""Key of the TCP's position in the picture, which is what even a late picture can show."""
 
 
 class BottleneckDDPG(DDPG):
-    r"""DDPG whose actor finds its position in a picture, and is drawn to where that position truly was.
+    r"""DDPG whose actor finds its position in a picture, and is also trained on where that position truly was.
 
     The actor's locator :math:`f` narrows a picture to a position :math:`\hat s_t = f(o_t)`; commands and earlier
     positions are fused with it into the rest point :math:`\hat x_t`, from which the action follows
@@ -32,16 +32,16 @@ class BottleneckDDPG(DDPG):
             + c\, \mathbb E\big[\lVert f(o_t) - s_t \rVert^2 / 3\big]
 
     so that the locator receives :math:`\nabla L_f = \nabla L_{RL} + c\, \nabla \mathrm{MSE}(s, \hat s)`, as the
-    original project trained it. The fusion itself stands beside the gradient: :math:`\hat x_t - \hat s_t` is what it
-    said when the picture was taken, with the weights of that time, and is held fixed. The RL gradient thus asks which
-    position *in the newest picture* would have led to a better action, the commanded motion since then being as it
-    was; that the same weights also placed the earlier pictures of the episode is left out of it. The target actor acts
-    on the rest point as it was fused. Positions are in units of 0.1 m. Without a locator and with ``actor_starts`` 0
-    it is :class:`stable_baselines3.DDPG`, step by step.
+    original project trained it. The gradient does not pass through the fusion: :math:`\hat x_t - \hat s_t` is what the
+    fusion gave when the picture was taken, with the weights of that time, and is held fixed. The RL gradient asks which
+    position *in the newest picture* would have led to a better action, with the commanded motion since then unchanged;
+    it ignores that the same weights also placed the earlier pictures of the episode. The target actor acts on the rest
+    point as it was fused. Positions are in units of 0.1 m. Without a locator and with ``actor_starts`` 0 this class
+    equals :class:`stable_baselines3.DDPG`, step by step.
 
     :param bottleneck_weight: :math:`c`
-    :param actor_starts: number of updates of the critic alone before the actor's first. A residual actor is good from
-        the start, and an untrained critic would only push it away from there; a locator learns its positions meanwhile
+    :param actor_starts: number of updates of only the critic before the actor's first. A residual actor is good from
+        the start, and an untrained critic would only make it worse; a locator learns its positions meanwhile
     :param gradient_log_interval: updates between two logs of both gradients' norms in the extractor
 
     The other parameters are those of :class:`stable_baselines3.DDPG`.
@@ -61,7 +61,7 @@ class BottleneckDDPG(DDPG):
         super().__init__(*args, **kwargs)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Update critic, actor and their targets; ``TD3.train`` without what DDPG leaves out of it."""
+        """Update critic, actor and their targets; ``TD3.train`` without the parts that DDPG does not use."""
         self.policy.set_training_mode(True)
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
         actor_losses, critic_losses = [], []
@@ -96,20 +96,20 @@ class BottleneckDDPG(DDPG):
 
     @property
     def locator(self) -> PictureLocator | None:
-        """The part of the actor before its bottleneck, where it sees pictures."""
+        """The part of the actor before its bottleneck; None if the actor sees no pictures."""
         locator = getattr(self.actor, "locator", None)
         assert locator is None or isinstance(locator, PictureLocator)
         return locator
 
     def locate(self, image: NDArray[np.uint8], camera: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The bottleneck's position ``(3,)`` m in one picture, as the environment asks for it."""
+        """The bottleneck's position ``(3,)`` m for one picture; the environment calls this."""
         assert self.locator is not None
         with th.no_grad():
             position = self.locator.eval()(th.as_tensor(image[None]), th.as_tensor(camera[None]))
         return position[0].numpy().astype(np.float64)
 
     def _update_actor(self, observations: Any, learns: bool) -> float:
-        """One step of the actor; of its locator's position alone where it does not learn to act yet."""
+        """One update of the actor, or of only its locator while the actor does not yet learn to act."""
         self.actor.optimizer.zero_grad()
         if self.locator is None:
             rl_loss = -self.critic.q1_forward(observations, self.actor(observations)).mean()
@@ -138,7 +138,7 @@ class BottleneckDDPG(DDPG):
 
 
 def relocated(observations: dict[str, th.Tensor], position: th.Tensor) -> dict[str, th.Tensor]:
-    """What the actor is shown where the newest picture's position ``(B, 3)`` m is another than when it was taken."""
+    """The actor's observations if the newest picture's position ``(B, 3)`` m differs from when it was taken."""
     seen = observations["observation"]
     rest = seen[:, REST] + position - seen[:, ESTIMATE]
     return {
@@ -150,8 +150,8 @@ def relocated(observations: dict[str, th.Tensor], position: th.Tensor) -> dict[s
 class EpisodeNoise(NormalActionNoise):
     """Gaussian exploration whose size is drawn anew for each episode, log-uniformly.
 
-    Under constant noise the arm never rests at the goal, and the critic never sees what settling is worth; here a
-    part of the episodes is nearly free of noise.
+    Under constant noise the arm never rests at the goal, so the critic cannot learn the value of settling; here some of
+    the episodes are nearly free of noise.
 
     :param size: number of action components
     :param low: smallest standard deviation

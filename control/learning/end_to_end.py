@@ -2,8 +2,8 @@ r"""The original's variants: one network from the image to the displacement, its
 
 Three convolutions narrow to a position :math:`\hat s`, and learn from
 :math:`L_f = L_{RL} + c\,\mathrm{MSE}(s, \hat s)` (:class:`control.learning.ddpg.BottleneckDDPG`); the critic is
-given the state. Between position and actor stands the same fusion with the commanded motion as before the pretrained
-policy.
+given the state. As in the pretrained variant, the position is fused with the commanded motion before it reaches the
+actor.
 """
 
 import csv
@@ -84,7 +84,7 @@ class EndToEndParams(Checked):
 
 
 def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:
-    """Learn from images, test in scenes of ``test_split``; returns the metrics it wrote."""
+    """Learn from images, and test in scenes of ``test_split``; returns the metrics that were written."""
     th.set_num_threads(1)
     started = time.monotonic()
     require_gl()
@@ -143,7 +143,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
 
 
 def run_digest(params: EndToEndParams, rig: Rig) -> str:
-    """Names a run by all that its figures follow from: parameters, rig, scenes and program.
+    """Names a run by everything that its figures depend on: parameters, rig, scenes and program.
 
     Raises:
         ConfigError: the parameters of the scenes are wrong.
@@ -187,7 +187,7 @@ def _agent(params: EndToEndParams, env: gym.Env, agent: AgentParams, seed: int, 
 
 
 def _test(agent: BottleneckDDPG, env: ImageReachEnv, seeds: range) -> tuple[list[Episode], list[float]]:
-    """Episodes, and the bottleneck's error in m at every step: its distance from where the TCP was in the picture."""
+    """Returns the episodes, and at every step the bottleneck's distance, m, from where the TCP was in the picture."""
     errors: list[float] = []
 
     def act(seen: Observations) -> Any:
@@ -198,7 +198,7 @@ def _test(agent: BottleneckDDPG, env: ImageReachEnv, seeds: range) -> tuple[list
 
 
 def _replay_memory_mb(params: EndToEndParams, env: ImageReachEnv, folder: Path) -> dict[str, float]:
-    """Of the buffer as the learning left it, and of SB3's own of the same size, everything counted in both."""
+    """Memory, MB, of the buffer at the end of learning and of SB3's own of equal size, with everything counted."""
     newest = max(folder.glob("buffer_*.pkl"), key=lambda path: int(path.stem.split("_")[1]))
     theirs = DictReplayBuffer(params.agent.buffer_size, env.observation_space, env.action_space, device="cpu")
     return {

@@ -1,4 +1,4 @@
-"""A trained actor into the files that the runtime loads, without its trainer."""
+"""Exports a trained actor to the files that the runtime loads without the trainer's packages."""
 
 import json
 from dataclasses import asdict
@@ -32,9 +32,9 @@ class _Graph(nn.Module):
 
 
 def export_actor(actor: Actor, folder: Path, rig: Rig, kind: str = KIND, **more: Any) -> None:
-    """Write ``actor.onnx`` and ``policy.json``: two inputs that a camera can tell, and a normalised action.
+    """Write ``actor.onnx`` and ``policy.json``: two inputs that follow from a camera, and a normalised action.
 
-    ``more`` stands in ``policy.json`` too.
+    ``more`` holds further entries for ``policy.json``.
     """
     examples = {"observation": th.zeros(1, SIZE), "desired_goal": th.zeros(1, 3)}
     write_whole(folder / GRAPH, _graph_bytes(_Graph(actor), examples, ["action"]))
@@ -44,7 +44,7 @@ def export_actor(actor: Actor, folder: Path, rig: Rig, kind: str = KIND, **more:
 
 
 def _graph_bytes(network: nn.Module, examples: dict[str, th.Tensor], outputs: list[str]) -> bytes:
-    """A network as ONNX; the weights lie inside the graph, and nothing tells of this machine."""
+    """Returns a network as ONNX, with the weights inside the graph and no information about this machine."""
     exported = th.onnx.export(
         network.cpu().eval(),
         tuple(examples.values()),
@@ -69,7 +69,7 @@ def _graph_bytes(network: nn.Module, examples: dict[str, th.Tensor], outputs: li
 
 
 def export_image_actor(agent: BottleneckDDPG, folder: Path, rig: Rig, picture: PictureParams, sigma_m: float) -> None:
-    """Write an end-to-end network in its two parts: ``locator.onnx``, and what :func:`export_actor` writes.
+    """Write an end-to-end network in two parts: ``locator.onnx``, and the files of :func:`export_actor`.
 
     The locator's inputs are ``image`` ``(1, C, S, S)`` and ``camera`` ``(1, 16)``.
     """

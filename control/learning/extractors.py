@@ -1,4 +1,4 @@
-"""What actor and critic compute on: selected keys of the observation, scaled, relative to the goal."""
+"""The inputs of actor and critic: selected keys of the observation, scaled, relative to the goal."""
 
 import torch as th
 from gymnasium import spaces
@@ -8,11 +8,11 @@ from control.policies.features import COMMAND, DELAY, ESTIMATE, REST, SIGMA, SIZ
 from control.task.env import STATE_SIZE
 
 FAR_M = 0.1
-"""Typical distance while reaching: errors enter divided by it."""
+"""Typical distance while reaching, m: errors are divided by it."""
 NEAR_M = 0.01
-"""Typical distance while settling: errors enter a second time, as tanh(error / NEAR_M), so that a millimetre counts."""
+"""Typical distance while settling, m: errors also enter as tanh(error / NEAR_M), so that a millimetre counts."""
 CENTRE_M = (0.4, 0.0, 0.25)
-"""Middle of the usual workspace; absolute positions enter relative to it."""
+"""Middle of the usual workspace, m; absolute positions enter relative to it."""
 STEP_M = 0.025
 DELAY_S = 0.2
 
@@ -20,7 +20,7 @@ Observation = dict[str, th.Tensor]
 
 
 class ActorExtractor(BaseFeaturesExtractor):
-    """Reads ``observation`` and ``desired_goal`` only: what a camera can tell. ``(B, 21)``."""
+    """Reads only ``observation`` and ``desired_goal``, which follow from a camera. Features ``(B, 21)``."""
 
     KEYS = ("observation", "desired_goal")
 
@@ -48,7 +48,7 @@ class ActorExtractor(BaseFeaturesExtractor):
 
 
 class StateExtractor(BaseFeaturesExtractor):
-    """Reads what a camera cannot tell: the true TCP, the target, the velocity, the camera's delay. ``(B, 16)``."""
+    """Reads what a camera cannot show: true TCP, target, velocity and the camera's delay. Features ``(B, 16)``."""
 
     KEYS = ("desired_goal", "achieved_goal", "state")
 
@@ -64,7 +64,7 @@ class StateExtractor(BaseFeaturesExtractor):
 
 
 class CriticExtractor(BaseFeaturesExtractor):
-    """Reads the true state, and what the actor sees, on which its next actions depend. ``(B, 38)``."""
+    """Reads the true state, and the actor's inputs, on which its next actions depend. Features ``(B, 38)``."""
 
     KEYS = (*ActorExtractor.KEYS, "achieved_goal", "state")
 

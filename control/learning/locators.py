@@ -15,36 +15,37 @@ from perception.networks.voting import FEWEST_VALID, STRIDE
 Head = Literal["flat", "keypoints", "votes"]
 
 MIDDLE_M = (0.4, 0.0, 0.25)
-"""Of the usual workspace: flattened features tell positions relative to it."""
+"""Middle of the usual workspace, m: the ``flat`` head's positions are relative to it."""
 RANGE_M = 0.2
 DISTANCE_M, DISTANCE_RANGE = 1.1, 0.2
-"""Keypoints tell the logarithm of the distance relative to this, in units of this."""
+"""The ``keypoints`` head gives the logarithm of the distance relative to the first (m), in units of the second."""
 OFFSET_M = 0.1
 
 
 class PictureLocator(nn.Module):
-    r"""From a picture to the TCP's position, through three convolutions.
+    r"""Finds the TCP's position in a picture, through three convolutions.
 
     With ``head`` ``flat`` it is the original's network: convolutions of 8, 4 and 3 pixels, flattened, and a hidden
-    layer. The others see *where*: convolutions of 5 pixels, of stride 2, 2 and 1, to a grid of 21 x 21 cells, over
-    which softmax gives one map of attention :math:`a_k` for each of ``points``.
+    layer. The other heads keep track of *where* things are: convolutions of 5 pixels, of stride 2, 2 and 1, lead to a
+    grid of 21 x 21 cells, over which softmax gives one map of attention :math:`a_k` for each of ``points``.
 
     ``keypoints`` (soft-argmax: Levine, Finn, Darrell, Abbeel, arXiv 1504.00702) takes each map's mean cell
-    :math:`(u_k, v_k)` and a mean value :math:`w_k` that the attended cells tell; from them and the camera two layers
-    tell the TCP's pixel and the logarithm of its distance. The square's rays and the camera's pose carry these into
-    the base frame.
+    :math:`(u_k, v_k)` and a mean value :math:`w_k` of the attended cells; from them and the camera two layers compute
+    the TCP's pixel and the logarithm of its distance. The square's rays and the camera's pose transform these into the
+    base frame.
 
-    ``votes`` needs a depth: cell :math:`i` sees the mean point :math:`p_i` of its pixels in the base frame, and the
-    position is :math:`\tfrac1K \sum_k \sum_i a_{ki} (p_i + o_{ki})` with offsets that the network tells.
+    ``votes`` needs depth: cell :math:`i` sees the mean point :math:`p_i` of its pixels in the base frame, and the
+    position is :math:`\tfrac1K \sum_k \sum_i a_{ki} (p_i + o_{ki})` with offsets that the network outputs.
 
-    While it is in training mode each picture is shifted by up to ``shift_px``, and the camera's principal point with
-    it (random shifts: Kostrikov, Yarats, Fergus, arXiv 2004.13649; here the label stays exact).
+    In training mode each picture is shifted by up to ``shift_px``, together with the camera's principal point (random
+    shifts: Kostrikov, Yarats, Fergus, arXiv 2004.13649; here the label stays exact).
 
-    :param observation_space: whose ``image`` has 3 channels, or 4 with depth; where there is one is a channel more
-    :param head: what follows the convolutions
-    :param points: maps of attention
+    :param observation_space: its ``image`` has 3 channels, or 4 with depth; with depth the network adds one more
+        channel, which marks the pixels that have a depth
+    :param head: the layers after the convolutions
+    :param points: number of maps of attention
     :param shift_px: largest random shift
-    :param bf16: compute the convolutions in bfloat16 on processors with instructions for it: twice as fast there
+    :param bf16: compute the convolutions in bfloat16 if the processor has instructions for it: this is twice as fast
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class PictureLocator(nn.Module):
         if head == "keypoints":
             self.scaled_camera = nn.BatchNorm1d(CAMERA_SIZE, affine=False)
             self.answer = nn.Sequential(nn.Linear(3 * points + CAMERA_SIZE, 128), nn.ReLU(), nn.Linear(128, 3))
-        # Channels last: half the time of the convolutions' gradients on a processor, the same result.
+        # Channels last: the convolutions' gradients take half the time on a processor, with the same result.
         self.convolutions.to(memory_format=th.channels_last)
         self.grid: th.Tensor
         self.middle: th.Tensor
@@ -85,11 +86,11 @@ class PictureLocator(nn.Module):
 
         Args:
             image: ``(B, C, S, S)`` uint8.
-            camera: ``(B, 16)``; both as :func:`control.policies.picture.take_picture` gives them.
+            camera: ``(B, 16)``; both as :func:`control.policies.picture.take_picture` returns them.
         """
         if self.training and self.shift_px:
             image, camera = shifted(image, camera, self.shift_px)
-        # Type first, then order: both at once takes twice as long.
+        # Convert the type first, then the memory order: doing both in one call takes twice as long.
         number = th.bfloat16 if self.bf16 else th.float32
         seen = (image.to(number).contiguous(memory_format=th.channels_last) - 127.5).div_(127.5)
         if self.has_depth:
@@ -119,7 +120,7 @@ class PictureLocator(nn.Module):
 
 
 def to_base(pixels: th.Tensor, distance: th.Tensor, camera: th.Tensor) -> th.Tensor:
-    """Points ``(B, 3)`` m in the base frame of pixels ``(B, 2)`` of the square at distances ``(B, 1)`` m along z."""
+    """Points ``(B, 3)`` m in the base frame for pixels ``(B, 2)`` of the square at distances ``(B, 1)`` m along z."""
     rays = (pixels - camera[:, 14:16]) / camera[:, 12:14]
     pose = camera[:, :12].unflatten(1, (3, 4))
     point = th.cat([rays * distance, distance], dim=1)
@@ -127,7 +128,10 @@ def to_base(pixels: th.Tensor, distance: th.Tensor, camera: th.Tensor) -> th.Ten
 
 
 def points_of(image: th.Tensor, camera: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-    """Points ``(B, 3, S, S)`` m in the base frame of an image's depth channel, and which there are ``(B, 1, S, S)``."""
+    """Points ``(B, 3, S, S)`` m of an image's depth channel in the base frame, and a mask of the valid ones.
+
+    The mask is ``(B, 1, S, S)``.
+    """
     steps = image[:, 3:].float()
     depth = NEAREST_M + DEPTH_STEP_M * (steps - 0.5)
     along = th.arange(image.shape[-1], dtype=th.float32, device=image.device)
@@ -141,7 +145,7 @@ def points_of(image: th.Tensor, camera: th.Tensor) -> tuple[th.Tensor, th.Tensor
 
 
 def shifted(image: th.Tensor, camera: th.Tensor, largest_px: int) -> tuple[th.Tensor, th.Tensor]:
-    """Each picture moved by up to so many whole pixels along either axis, its edges repeated; its camera with it."""
+    """Shifts each picture and its camera by up to ``largest_px`` whole pixels along each axis, repeating the edges."""
     size = image.shape[-1]
     shifts = th.randint(-largest_px, largest_px + 1, (len(image), 2))
     padded = functional.pad(image, (largest_px,) * 4, mode="replicate")

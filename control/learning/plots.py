@@ -1,4 +1,4 @@
-"""The stage's pictures: learning curves, and how far from the goal episodes ended."""
+"""The stage's plots: learning curves, and how far from the goal episodes ended."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -42,16 +42,16 @@ FUSED = "proportional_fused"
 
 @dataclass(frozen=True)
 class EvaluationParams(Checked):
-    """Episodes on fixed seeds; validation and test seeds never meet, nor those of training.
+    """Numbers of episodes on fixed seeds; the seeds of training, validation and test never overlap.
 
     Attributes:
-        episodes: of the test, through the estimator itself.
-        validation_episodes: at each evaluation while learning.
-        tuning_episodes: per gain of the proportional controllers.
-        gains: that are tried for them.
-        interval: steps between evaluations while learning, each of them a checkpoint.
-        rooms: how many scenes, in which the estimator's errors are measured.
-        workers: processes that run episodes.
+        episodes: episodes of the test, through the estimator itself.
+        validation_episodes: episodes of each evaluation while learning.
+        tuning_episodes: episodes per gain of the proportional controllers.
+        gains: gains that are tried for the proportional controllers.
+        interval: steps between evaluations while learning; each evaluation saves a checkpoint.
+        rooms: number of scenes in which the estimator's errors are measured.
+        workers: number of processes that run episodes.
     """
 
     PART = "evaluation."
@@ -98,30 +98,31 @@ class ControlParams(Checked):
 
 
 def make_surrogate_env(params: EnvParams, model: ErrorModel, rig: Rig) -> ReachEnv:
-    """Positions from the measured error model."""
+    """Makes an environment whose positions come from the measured error model."""
     return ReachEnv(params, Surrogate(model), rig)
 
 
 def make_true_env(params: EnvParams, rig: Rig) -> ReachEnv:
-    """Positions from the true state."""
+    """Makes an environment whose positions are the true state."""
     return ReachEnv(params, TrueState(), rig)
 
 
 def make_rendered_env(params: EnvParams, rooms: RenderedParams, rig: Rig) -> ReachEnv:
-    """Positions from the estimator, looking at rendered scenes."""
+    """Makes an environment whose positions come from the estimator, which looks at rendered scenes."""
     return ReachEnv(params, RenderedSource(rooms, rig), rig)
 
 
 def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers | None = None) -> dict[str, Any]:
-    """The whole stage; returns the metrics it wrote. ``workers`` run the test episodes (default: the parameters').
+    """Runs the whole stage; returns the metrics that were written.
 
     Measures the estimator's errors, learns on them and on the true state, tunes the proportional controllers on
-    validation seeds, and runs all of them on the test seeds: through the estimator itself, but for the true state.
+    validation seeds, and tests all policies on the test seeds: through the estimator itself, except for the policy that
+    is given the true state. ``workers`` run the test episodes (default: the parameters').
     """
     th.set_num_threads(1)
     started = time.monotonic()
     require_gl()
-    source = RenderedSource(params.rooms, rig)  # a missing estimator is said before anything is written
+    source = RenderedSource(params.rooms, rig)  # a missing estimator is reported before anything is written
     folder = Path(params.runs) / run_digest(params, rig)
     if fresh and delete_own(folder):
         print(f"{folder}: deleted the interrupted run")
@@ -160,7 +161,7 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers |
 
 
 def run_digest(params: ControlParams, rig: Rig) -> str:
-    """Names a run by all that its figures follow from: parameters, rig, scenes, networks and program.
+    """Names a run by everything that its figures depend on: parameters, rig, scenes, networks and program.
 
     Raises:
         ConfigError: the parameters of the scenes are wrong.
@@ -184,7 +185,7 @@ def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, fol
 
 
 def tune(params: EvaluationParams, make_env: Callable[[], ReachEnv], rig: Rig) -> dict[str, float]:
-    """The gain of each proportional controller with the highest mean reward on the tuning seeds."""
+    """Finds for each proportional controller the gain with the highest mean reward on the tuning seeds."""
     seeds = range(TUNING_SEED, TUNING_SEED + params.tuning_episodes)
     policies: dict[str, Callable[[], Policy]] = {}
     for gain in params.gains:
@@ -200,7 +201,7 @@ def tune(params: EvaluationParams, make_env: Callable[[], ReachEnv], rig: Rig) -
 
 
 def best_step(curve: Curve) -> int:
-    """After how many steps the kept actor had been reached."""
+    """The number of steps after which the kept actor was reached."""
     return int(curve.best_step)
 
 

@@ -1,6 +1,6 @@
-"""Studies over several seeds: a row of figures for each name and seed, each in a file, and the table of all of them.
+"""Studies over several seeds: one row of figures per name and seed, each in its own file, and the table of all rows.
 
-``studies/dvc.yaml`` has a stage for each row: DVC keeps what is finished and knows what is out of date.
+``studies/dvc.yaml`` has a stage for each row: DVC keeps finished rows and knows which ones are out of date.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from datasets.common.errors import DataError
 from datasets.common.files import read_json, write_whole
 
 Rows = dict[str, dict[str, Any]]
-"""Rows by name, then by seed."""
+"""Rows of figures by name, then by seed."""
 
 
 def add_options(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
-    """``--only`` and ``--seeds`` choose the rows; ``--seed`` or ``--gather`` do half of the work."""
+    """Adds options: ``--only`` and ``--seeds`` choose rows; ``--seed`` and ``--gather`` each do half of the work."""
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of learning (default: 0 1 2)")
     parser.add_argument(
         "--only", nargs="+", default=list(names), choices=list(names), metavar="NAME", help="%(choices)s"
@@ -30,15 +30,15 @@ def add_options(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
 
 
 def run_rows(options: argparse.Namespace, runs: Path, learn: Callable[[str, int], dict[str, Any]]) -> Rows | None:
-    """Learn the rows that the options choose, and return them all; None where ``--seed`` leaves that to ``--gather``.
+    """Learns the rows that the options choose and returns all of them; None with ``--seed``, which only learns.
 
     Args:
-        options: what was given for :func:`add_options`.
+        options: the parsed options of :func:`add_options`.
         runs: folder of the rows' files, ``<name>_<seed>.json``.
-        learn: makes one row from its name and seed.
+        learn: function that makes one row from its name and seed.
 
     Raises:
-        DataError: a row that ``--gather`` needs has not been learnt.
+        DataError: a row that ``--gather`` needs has not been learnt yet.
     """
     th.set_num_threads(1)
     seeds = options.seeds if options.seed is None else [options.seed]
@@ -52,7 +52,7 @@ def run_rows(options: argparse.Namespace, runs: Path, learn: Callable[[str, int]
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """The table as it stands, for rows that are not chosen to stay; empty where there is none."""
+    """Reads the existing table, so that rows that are not chosen stay in it; empty if there is none."""
     found: dict[str, Any] = read_json(path) if path.is_file() else {}
     return found
 

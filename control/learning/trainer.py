@@ -30,16 +30,16 @@ from datasets.common.files import write_whole
 
 @dataclass(frozen=True)
 class AgentParams(Checked):
-    """DDPG's settings; values and reasons stand in ``params/control.yaml`` and ``params/end_to_end_*.yaml``.
+    """DDPG's settings; ``params/control.yaml`` and ``params/end_to_end_*.yaml`` give the values and the reasons.
 
     Attributes:
-        steps: of the environment; each is followed by one update.
-        learning_rate: of actor and critic; falls linearly to a twentieth, so that the last actors differ little.
+        steps: steps of the environment; each is followed by one update.
+        learning_rate: for actor and critic; falls linearly to a twentieth, so that the last actors differ little.
         batch_size: transitions per update.
         buffer_size: transitions kept.
         warm_up: steps of uniformly random actions before the first update.
-        actor_starts: updates of the critic alone before the actor's first.
-        tau: of the target networks.
+        actor_starts: updates of only the critic before the actor's first.
+        tau: rate at which the target networks follow.
         gamma: discount per step.
         train_freq: steps of the environment per update.
         bottleneck_weight: :math:`c` of :class:`control.learning.ddpg.BottleneckDDPG`; only for actors that see images.
@@ -71,10 +71,10 @@ class AgentParams(Checked):
         self.check_steps("steps", self.steps)
 
     def check_steps(self, name: str, steps: int) -> None:
-        """Refuse, as the parameter ``name``, a number of steps after which the actor has never been updated.
+        """Refuse a number of steps, given as the parameter ``name``, that is too small for any update of the actor.
 
         Raises:
-            ConfigError: so it is.
+            ConfigError: after ``steps`` steps the actor has never been updated.
         """
         if (steps - self.warm_up) // self.train_freq <= self.actor_starts:
             raise ConfigError(
@@ -85,19 +85,19 @@ class AgentParams(Checked):
 
 @dataclass
 class Curve:
-    """The learning curve so far: per evaluation, the steps taken and what :func:`score` gave."""
+    """The learning curve so far: per evaluation, the steps taken and the result of :func:`score`."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
     best: float = -np.inf
     best_step: int = 0
     seconds: float = 0.0
-    """Learnt and evaluated for so long, in all the runs that it took, up to the newest checkpoint."""
+    """Time, s, spent on learning and evaluating, summed over all interrupted runs, up to the newest checkpoint."""
     processor_s: float = 0.0
-    """The same, of the processor."""
+    """The same as processor time, s."""
 
 
 class NumberedEpisodes(gym.Wrapper):
-    """Seeds every episode with ``base + number``, so that a resumed run continues with the very next episode."""
+    """Seeds every episode with ``base + number``, so that a resumed run continues with the next episode."""
 
     def __init__(self, env: ReachEnv, base: int) -> None:
         super().__init__(env)
@@ -110,7 +110,7 @@ class NumberedEpisodes(gym.Wrapper):
         return self.env.reset(seed=self._base + self.number, options=options)
 
     def compute_reward(self, *args: Any) -> Any:
-        """The environment's own, for hindsight replay."""
+        """The environment's own rewards, for hindsight replay."""
         return self.env.unwrapped.compute_reward(*args)  # type: ignore[attr-defined]  # gym types no goals
 
 
@@ -122,7 +122,7 @@ def make_agent(
     actor_keys: dict[str, Any] | None = None,
     **settings: Any,
 ) -> BottleneckDDPG:
-    """An untrained agent; on position features unless ``actor_keys`` names other extractors.
+    """Makes an untrained agent, which reads position features unless ``actor_keys`` names other extractors.
 
     ``settings`` are further arguments of :class:`control.learning.ddpg.BottleneckDDPG`.
     """
@@ -157,7 +157,7 @@ def make_agent(
 
 
 def score(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> dict[str, float]:
-    """Deterministic episodes: mean reward, and median and 95th percentile of the final distance, mm."""
+    """Runs deterministic episodes: mean reward, and median and 95th percentile of the final distance, mm."""
     rewards, finals = [], []
     for seed in seeds:
         observation, _ = env.reset(seed=seed)
@@ -176,17 +176,17 @@ def score(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> dict[str, float
 
 
 def run_agent(agent: BottleneckDDPG, env: ReachEnv, seeds: range) -> list[Episode]:
-    """Whole deterministic episodes of an agent that was not exported."""
+    """Runs whole deterministic episodes of an agent that was not exported."""
     return [roll_out(lambda seen: np.asarray(agent.predict(seen, deterministic=True)[0]), env, seed) for seed in seeds]
 
 
 class EvaluationCallback(BaseCallback):
-    """Evaluates, keeps the best actor, and saves all that is needed to go on, every ``interval`` steps.
+    """Every ``interval`` steps, evaluates, keeps the best actor, and saves everything needed to resume.
 
-    Only an actor that has been updated can be the best: what a residual actor starts from is a baseline of its own.
+    Only an actor that has been updated can be the best: a residual actor's start is a separate baseline.
 
-    It acts where a rollout starts, when buffer, networks and environment agree; ``interval`` is a whole number of
-    episodes.
+    The callback acts at the start of a rollout, when buffer, networks and environment agree; ``interval`` is a whole
+    number of episodes.
     """
 
     def __init__(
@@ -198,13 +198,13 @@ class EvaluationCallback(BaseCallback):
         self._folder, self._episodes, self._bar = folder, episodes, bar
         self._last = -1
         self.restored: dict[str, Any] | None = None
-        """The checkpoint this run goes on from."""
+        """The checkpoint from which this run resumes."""
         self._clock, self._processor_clock = time.monotonic(), time.process_time()
 
     def _on_training_start(self) -> None:
         if self.restored is None:
             return
-        # Only now: setting up the learning has itself drawn a random number, for the noise of an episode to come.
+        # Restored only now, because the set-up of the learning itself draws a random number, for an episode's noise.
         random.setstate(self.restored["random"])
         np.random.set_state(self.restored["numpy"])  # noqa: NPY002  (SB3 draws its batches from it)
         th.set_rng_state(self.restored["torch"])
@@ -245,7 +245,7 @@ class EvaluationCallback(BaseCallback):
 
 
 def save_checkpoint(folder: Path, agent: BottleneckDDPG, curve: Curve, episodes: int) -> None:
-    """Write everything a resumed run needs; the last file to be replaced makes it valid."""
+    """Write everything a resumed run needs; the checkpoint is valid once its last file is replaced."""
     agent.save(folder / f"agent_{agent.num_timesteps}.zip")
     agent.save_replay_buffer(folder / f"buffer_{agent.num_timesteps}.pkl")
     state = {
@@ -276,27 +276,28 @@ def learn(
     make_evaluation: Callable[[], ReachEnv] | None = None,
     attach: Callable[[BottleneckDDPG, ReachEnv], None] = lambda agent, env: None,
 ) -> Curve:
-    """Train an agent in ``folder``, or go on with the one interrupted there; its best is left as ``best.zip``.
+    """Train an agent in ``folder``, or resume an interrupted training there; the best actor is kept as ``best.zip``.
 
     Args:
         make_env: makes the environment to learn in.
         params: the agent's settings.
-        seed: of weights, exploration and episodes.
-        seeds: of the evaluation's episodes, the same every time.
+        seed: seed of weights, exploration and episodes.
+        seeds: seeds of the evaluation's episodes, the same every time.
         interval: steps between evaluations, which are also checkpoints.
-        folder: for checkpoints.
-        label: of the progress bar.
+        folder: folder for checkpoints.
+        label: label of the progress bar.
         make: makes the untrained agent.
-        logs: for TensorBoard; default: the same folder.
-        make_evaluation: makes the environment to be evaluated in; default: another of the same.
+        logs: folder for TensorBoard's logs; default: ``folder``.
+        make_evaluation: makes the environment to evaluate in; default: ``make_env``.
         attach: gives the agent to either environment, before its first episode.
 
     Raises:
-        DataError: the interrupted run there is damaged.
+        DataError: the checkpoint of the interrupted run is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state_file = folder / "state.pkl"
-    # Closed now, not when Python gets to it: a GL context that is freed while another is current takes its pictures.
+    # Closed explicitly, not by the garbage collector: a GL context that is freed while another one is current deletes
+    # that one's pictures.
     with (
         closing(make_env()) as env,
         closing((make_evaluation or make_env)()) as evaluation,

@@ -1,4 +1,4 @@
-"""Policies as the runtime loads them, free of torch."""
+"""Policies as the runtime loads them, without torch."""
 
 from control.policies.policy import Observation, Policy
 from control.policies.shipped import load_policy

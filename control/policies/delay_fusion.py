@@ -1,7 +1,7 @@
 r"""Fuses estimates with commanded motion, and identifies the delay between them.
 
 A displacement moves the last target, so after :math:`k` commands the target has moved by :math:`c_k = \sum_{i<k} a_i`
-from wherever it was, and once everything commanded has been carried out the TCP is at :math:`o + c_k`, with an unknown
+from its start, and once all commands have been carried out the TCP is at :math:`o + c_k`, with an unknown
 constant :math:`o`. A picture shows the TCP some delay :math:`D` ago (camera, transport, the arm's own lag):
 
 .. math:: z_k = o + c(t_k - D) + n_k, \qquad n_k \sim \mathcal N(0, \sigma_k^2)
@@ -23,23 +23,23 @@ from perception.estimator.estimate import PositionEstimate
 
 DELAYS_S = np.arange(0.0, 0.601, 0.05)
 FORGETTING = 0.9
-"""Per step, of the log-likelihoods: a delay may change during an episode (a stalling camera)."""
+"""Factor on the log-likelihoods per step: a delay may change during an episode (a stalling camera)."""
 MOTION_NOISE = 0.05
-"""Standard deviation of the offset's change per metre commanded: the estimator errs differently elsewhere."""
+"""Standard deviation of the offset's change per metre commanded: the estimator's error differs from place to place."""
 REST_NOISE_M = 3e-4
-"""Standard deviation of the offset's change per step at rest; bounds the memory to sigma over this, in steps: half a
-second in a clear view.
+"""Standard deviation, m, of the offset's change per step at rest. It limits the memory to sigma divided by this value,
+in steps: half a second in a clear view.
 
 With 0.2 mm an arm that wanders by half a millimetre per step was followed too slowly (docs/control.md)."""
 SIGMA_FLOOR_M = 5e-4
-"""No estimate is believed to be better than this."""
+"""Least standard deviation, m, that is used for an estimate, even if the estimate states a smaller one."""
 GATE_SIGMAS = 4.0
-"""An innovation beyond this many deviations is pulled back to it (Huber), so that no wild estimate throws the sum."""
+"""Innovations are limited to this many standard deviations (Huber), so that no outlier dominates the sum."""
 
 
 @dataclass(frozen=True)
 class Fused:
-    """What is known after an estimate.
+    """The state of the fusion after an estimate.
 
     Attributes:
         rest: ``(3,)`` m, where the TCP comes to rest if nothing more is commanded.
@@ -72,7 +72,7 @@ class MotionFusion:
         self._log_weight = np.zeros(len(DELAYS_S))
 
     def update(self, estimate: PositionEstimate, last_command: Array) -> Fused:
-        """Take in the displacement sent at the step before, ``(3,)`` m, and then this step's estimate."""
+        """Process the displacement sent at the previous step, ``(3,)`` m, and then this step's estimate."""
         self._commanded.append(self._commanded[-1] + last_command)
         noise = np.maximum(estimate.sigma, SIGMA_FLOOR_M) ** 2
         measured = estimate.xyz - self._past_targets()
@@ -101,7 +101,7 @@ class MotionFusion:
         self._variance = (1 - gain) * self._variance
 
     def _past_targets(self) -> Array:
-        """Commanded sums ``(delays, 3)`` at each delay ago, between steps by linear interpolation."""
+        """Sums of the commands ``(delays, 3)`` as they were each delay ago, interpolated linearly between steps."""
         last = len(self._commanded) - 1
         history = np.asarray(self._commanded)
         older = history[np.maximum(last - self._older, 0)]

@@ -1,4 +1,4 @@
-"""The actor's features, computed from what a policy may know; the same code in training and on the arm."""
+"""The actor's features, computed from what a policy may know; training and the arm use the same code."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ SIZE = 16
 
 
 class FeatureEncoder:
-    """Observations of one episode into vectors ``(16,)`` float32; metres and seconds.
+    """Encodes the observations of one episode as vectors ``(16,)`` float32, in metres and seconds.
 
     =========  ====================================================================
     slice      content
@@ -25,11 +25,11 @@ class FeatureEncoder:
     ESTIMATE   the newest estimate alone
     SIGMA      its standard deviation
     SPREAD     standard deviation of REST
-    COMMAND    the displacement sent at the step before
+    COMMAND    the displacement sent at the previous step
     DELAY      mean of the delay's distribution
     =========  ====================================================================
 
-    The goal is not among them: hindsight replay exchanges goals, and whatever contains one would go stale.
+    The goal is not among them: hindsight replay exchanges goals, so a stored feature that contains one becomes wrong.
     """
 
     def __init__(self, period_s: float) -> None:

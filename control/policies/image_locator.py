@@ -1,7 +1,7 @@
-"""The end-to-end networks as they are shipped, without the trainer: from a picture to the bottleneck's position.
+"""The shipped end-to-end networks up to their bottleneck, without the trainer: they find the TCP in a picture.
 
-The part behind the bottleneck is a policy as any other (:func:`control.policies.shipped.load_policy` with ``KIND``):
-the fusion with the commanded motion stands between the two.
+The part behind the bottleneck is a policy like any other (:func:`control.policies.shipped.load_policy` with ``KIND``).
+The fusion with the commanded motion takes place between the two.
 """
 
 from pathlib import Path
@@ -26,10 +26,10 @@ LOCATOR = "locator.onnx"
 class ImageLocator:
     """An end-to-end network up to its bottleneck, run by ONNX Runtime on one thread.
 
-    :param session: of ``locator.onnx``
-    :param picture: what it sees
-    :param sigma_m: standard deviation that its positions are fused with, per axis
-    :param rig: that it was trained for
+    :param session: the session of ``locator.onnx``
+    :param picture: what the network sees
+    :param sigma_m: standard deviation per axis with which its positions are fused
+    :param rig: the rig that it was trained for
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, picture: PictureParams, sigma_m: float, rig: Rig) -> None:
@@ -38,7 +38,7 @@ class ImageLocator:
 
     @classmethod
     def load(cls, folder: str | Path, rig: Rig) -> "ImageLocator":
-        """Open the network of ``folder``; raises ModelError for a file that is missing or damaged."""
+        """Opens the network of ``folder``; raises ModelError if a file is missing or damaged."""
         again = "train it with `python -m control.train`, or take the repository's models"
 
         def parse(description: dict) -> tuple[PictureParams, float]:
@@ -49,12 +49,12 @@ class ImageLocator:
         return cls(open_graph_file(folder / LOCATOR, again), picture, sigma_m, rig)
 
     def locate(self, photograph: Photograph, t_base_camera: Array, intrinsics: Intrinsics) -> PositionEstimate:
-        """Where the TCP is in a picture.
+        """Estimates the TCP's position from a picture.
 
         Args:
-            photograph: gives a window's colour and depth.
-            t_base_camera: where the camera is said to stand (4x4); networks of ``pose: rig`` do not ask.
-            intrinsics: of the native image.
+            photograph: returns a window's colour and depth.
+            t_base_camera: the camera's pose as given (4x4); networks of ``pose: rig`` do not use it.
+            intrinsics: the intrinsics of the native image.
         """
         image, camera = take_picture(self._picture, self._rig, photograph, t_base_camera, intrinsics)
         (position,) = self._session.run(["position"], {"image": image[None], "camera": camera[None]})

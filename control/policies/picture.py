@@ -1,4 +1,4 @@
-"""What an end-to-end network sees: one square of the camera's image, and how a pixel of it lies in space."""
+"""The input of an end-to-end network: one square of the camera's image, and the geometry of its pixels."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -13,22 +13,22 @@ from datasets.rig.rig import Rig
 from perception.estimator.estimator import Photograph
 
 NEAREST_M = 0.5
-"""The depth channel begins here; nearer readings count as none."""
+"""Distance, m, at which the depth channel begins; nearer readings count as missing."""
 DEPTH_STEP_M = 0.004
-"""One step of the depth channel, about the sensor's own noise at the arm: 8 bits reach from 0.5 to 1.5 m."""
+"""One step of the depth channel, m, about the sensor's own noise at the arm: 8 bits reach from 0.5 to 1.5 m."""
 CAMERA_SIZE = 16
 
 
 @dataclass(frozen=True)
 class PictureParams(Checked):
-    """Which square of the image is seen, and what of it.
+    """Which square of the image the network sees, and which of its channels.
 
     Attributes:
         side_m: width of the square at the distance of the workspace's middle, which is its centre; 0: the rig's own
             central square of ``glance_side_px``, as the original saw it.
         depth: whether depth is a fourth channel.
-        pose: of the camera, from which the square and its rays follow: ``told``, as it was measured, or the ``rig``'s
-            own, wherever the camera stands.
+        pose: the camera's pose from which the square and its rays follow: ``told``: the measured one; ``rig``: the
+            rig's own, wherever the camera stands.
     """
 
     PART = "picture."
@@ -39,28 +39,28 @@ class PictureParams(Checked):
 
     @property
     def channels(self) -> int:
-        """Of the image."""
+        """Number of channels of the image."""
         return 4 if self.depth else 3
 
 
 def take_picture(
     params: PictureParams, rig: Rig, photograph: Photograph, t_base_camera_told: Array, intrinsics: Intrinsics
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The network's two inputs: ``image (C, S, S)`` and ``camera (16,)``.
+    """Makes the network's two inputs: ``image (C, S, S)`` and ``camera (16,)``.
 
-    The fourth channel is depth: 0 where there is no reading between 0.5 and 1.516 m, else the whole steps of 4 mm from
-    0.5 m, and one. ``camera`` is the first three rows of the pose (12), then ``fx, fy, cx, cy`` of the square in its
-    own pixels.
+    The fourth channel is depth: 0 where there is no reading between 0.5 and 1.516 m, else one plus the number of whole
+    4 mm steps from 0.5 m. ``camera`` is the first three rows of the pose (12), then ``fx, fy, cx, cy`` of the square
+    in its own pixels.
 
     Args:
-        params: which square.
-        rig: whose input size, and whose camera with ``pose: rig``.
-        photograph: gives a window's colour, and its depth where that is a channel.
-        t_base_camera_told: where the camera is said to stand (4x4).
-        intrinsics: of the native image.
+        params: which square and channels.
+        rig: the rig that gives the input size and, with ``pose: rig``, the camera's pose.
+        photograph: returns a window's colour, and its depth where that is a channel.
+        t_base_camera_told: the camera's pose as given (4x4).
+        intrinsics: the intrinsics of the native image.
 
     Raises:
-        DataError: the workspace's middle is not before the camera.
+        DataError: the workspace's middle is not in front of the camera.
     """
     pose, seen = (rig.t_base_camera, rig.camera) if params.pose == "rig" else (t_base_camera_told, intrinsics)
     window = _window(params, rig, pose, seen)

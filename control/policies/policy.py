@@ -1,4 +1,4 @@
-"""The policy interface: from what the camera saw to a displacement."""
+"""The policy interface, which turns what the camera saw into a displacement."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,10 +11,10 @@ from perception.estimator.estimate import PositionEstimate
 
 @dataclass(frozen=True)
 class Observation:
-    """All a policy may know. Nothing here comes from the encoders.
+    """Everything that a policy may know. Nothing here comes from the encoders.
 
     Attributes:
-        estimate: where perception says the TCP is, with its sigma.
+        estimate: the TCP's position as perception estimates it, with its sigma.
         goal: ``(3,)`` m in the base frame.
         last_command: ``(3,)`` m, the displacement sent since the policy last acted (zero after a reset).
     """
@@ -25,12 +25,12 @@ class Observation:
 
 
 class Policy(Protocol):
-    """Maps observations to displacements; may remember within an episode."""
+    """Maps observations to displacements; may keep a memory within an episode."""
 
     def reset(self) -> None:
         """Forget the episode."""
         ...
 
     def act(self, observation: Observation) -> NDArray[np.float64]:
-        """The displacement ``(3,)`` m in the base frame to add to the last target."""
+        """Returns the displacement ``(3,)`` m in the base frame that is to be added to the last target."""
         ...

@@ -1,4 +1,4 @@
-"""Policies as they are shipped: the trained actor without its trainer, and the proportional controllers beside it."""
+"""The shipped policies: the trained actor without its trainer, and the proportional controllers to compare it with."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +34,7 @@ def limit_length(vector: NDArray, longest: float) -> Displacement:
 class ProportionalPolicy:
     r"""Moves the target by :math:`\kappa (g - \hat s)`, at most ``max_displacement_m``: the baseline of every report.
 
-    The target integrates what it is moved by, so this is an integral controller of the TCP, and a late picture bounds
+    The target sums up all displacements, so this is an integral controller of the TCP, and a late picture limits
     :math:`\kappa`: with :math:`d` periods of delay it is stable below :math:`2 \sin(\pi / (4 d + 2))`.
     """
 
@@ -51,9 +51,9 @@ class ProportionalPolicy:
 
 
 class FusedProportionalPolicy:
-    r"""Moves the target by :math:`\kappa (g - \hat x)` with estimates and commands fused into the rest point.
+    r"""Moves the target by :math:`\kappa (g - \hat x)`, where :math:`\hat x` is the fused rest point.
 
-    The controller that the trained actor starts from; beside it in reports, so that what learning adds is seen.
+    The trained actor starts from this controller. Reports list both, to show what learning adds.
     """
 
     def __init__(self, gain: float, max_displacement_m: float, period_s: float) -> None:
@@ -72,7 +72,7 @@ class FusedProportionalPolicy:
 
 
 class ActorPolicy:
-    """The trained actor, run by ONNX Runtime on one thread; remembers an episode in its filter alone."""
+    """The trained actor, run by ONNX Runtime on one thread; its only memory within an episode is its filter."""
 
     def __init__(self, session: onnxruntime.InferenceSession, rig: Rig) -> None:
         self._session = session
@@ -94,13 +94,16 @@ class ActorPolicy:
 
 
 def rig_part(rig: Rig) -> dict:
-    """What of a rig a policy is trained with; where the camera stands is the estimator's business."""
+    """The parts of a rig that a policy is trained with; the camera's pose concerns only the estimator."""
     whole = rig.to_json()
     return {key: whole[key] for key in ("workspace", "tool", "home_joints_rad", "rate_hz", "max_displacement_m")}
 
 
 def _needed(rig: Rig, trained: Mapping[str, Any]) -> dict:
-    """What of a rig has to be as trained: another tool's TCP moves alike, from a home posture of its own."""
+    """The parts of a rig that must be as in training.
+
+    With another tool, the TCP moves in the same way from a home posture of its own, so that both may differ.
+    """
     part = rig_part(rig)
     if trained.get("tool") != part["tool"]:
         del part["tool"], part["home_joints_rad"]
@@ -108,12 +111,12 @@ def _needed(rig: Rig, trained: Mapping[str, Any]) -> dict:
 
 
 def describe(rig: Rig, kind: str = KIND) -> dict:
-    """The part of ``policy.json`` that :func:`open_actor` checks."""
+    """Returns the part of ``policy.json`` that :func:`open_actor` checks."""
     return {"kind": kind, "features": SIZE, "rig": rig_part(rig)}
 
 
 def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None, kind: str = KIND) -> Policy:
-    """Open the policy of ``folder``, of a ``kind``, for ``rig`` (default: ``params/rig.yaml``).
+    """Opens the policy of kind ``kind`` in ``folder`` for ``rig`` (default: ``params/rig.yaml``).
 
     Raises:
         ModelError: a file is missing or damaged, or the policy was trained for another rig or other inputs.
@@ -123,7 +126,7 @@ def load_policy(folder: str | Path = POLICY_FOLDER, rig: Rig | None = None, kind
 
 
 def open_actor(folder: Path, rig: Rig, kind: str) -> onnxruntime.InferenceSession:
-    """The checked network of a policy's folder; raises ModelError."""
+    """Returns the network of a policy's folder after checking it; raises ModelError if it does not fit."""
     again = "train it with `python -m control.train`, or take the repository's models"
 
     def parse(description: dict) -> tuple[dict, int, str]:

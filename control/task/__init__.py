@@ -4,7 +4,8 @@ import gymnasium
 
 ENV_ID = "Sim2RealReach-v0"
 IMAGE_ENV_ID = "Sim2RealReachImage-v0"
-"""What gymnasium makes once this package is imported, as ``gymnasium.make("control.task:Sim2RealReach-v0")`` does."""
+"""An environment of gymnasium once this package is imported, as ``gymnasium.make("control.task:Sim2RealReach-v0")``
+does."""
 
 gymnasium.register(ENV_ID, entry_point="control.task.env:ReachEnv")
 gymnasium.register(

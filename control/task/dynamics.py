@@ -1,7 +1,7 @@
-r"""How the TCP follows its target, and how late it is seen: models of the arm for learning.
+r"""Models of the arm for learning: how the TCP follows its target, and with what delay it is seen.
 
-Time is cut into ``SUBSTEP_S``; each model keeps the TCP's path of the last second, so that a picture can be taken
-of where the arm *was*. What is randomized is drawn once per episode, uniformly from the parameters' ranges.
+Time is cut into steps of ``SUBSTEP_S``; each model keeps the TCP's path of the last second, so that a picture can be
+taken of where the arm *was*. Random values are drawn once per episode, uniformly from the parameters' ranges.
 """
 
 from abc import ABC, abstractmethod
@@ -22,16 +22,16 @@ MEMORY_S = 1.0
 
 @dataclass(frozen=True)
 class DynamicsParams(Checked):
-    """Ranges ``(low, high)`` that an episode's arm and camera are drawn from.
+    """Ranges ``(low, high)`` from which an episode's arm and camera are drawn.
 
     Attributes:
         model: ``kinematic``: the TCP is at its target one period later; ``response``: speed and acceleration limits and
-            lag in Cartesian space, as the controller's online planning has; ``physics``: the same planning, carried
-            out by position-controlled joints in MuJoCo (:mod:`control.task.physics`).
+            lag in Cartesian space, as in the controller's online planning; ``physics``: the same planning, carried out
+            by position-controlled joints in MuJoCo (:mod:`control.task.physics`).
         camera_delay_s: age of a picture when the policy acts on it. Colour of a RealSense arrives 100-140 ms after
             exposure, depth 60-70 ms (Intel's measurements); a twin may be faster.
-        frame_jitter_s: added anew at every step: a 30 Hz camera and a 10 Hz loop are not in phase.
-        action_delay_s: from the command to the first motion. A servo call takes 0.3 ms, at worst 2-7 ms, on an xArm7;
+        frame_jitter_s: drawn again at every step and added: a 30 Hz camera and a 10 Hz loop are not in phase.
+        action_delay_s: time from command to first motion. A servo call takes 0.3 ms, at worst 2-7 ms, on an xArm7;
             the start of motion itself takes a few controller cycles more (*assumed: arm-response*).
         speed_m_s: the planner's speed limit; at least the rig's own, so that targets are reached within a period.
         acceleration_m_s2: the planner's limit; the vendor's default Cartesian acceleration is 2 m/s^2 (what
@@ -39,9 +39,9 @@ class DynamicsParams(Checked):
         lag_s: first-order lag of the joints behind their reference (*assumed: arm-response*).
         tracking_error_m: length of a constant offset between commanded and true TCP (payload sag, calibration of the
             links); repeatability is 0.1 mm, absolute accuracy of this class of arms about 1 mm.
-        dropped_frames: fraction of steps at which no newer picture has come: the TCP is seen where it was seen last.
+        dropped_frames: fraction of steps without a newer picture: the TCP is then seen where it was seen last.
         servo_gain: ``physics`` only: factor on the joint servos' stiffness and damping (*assumed: arm-response*).
-        payload_kg: ``physics`` only: mass in the gripper that the controller does not know of; an xArm7 carries 3.5 kg
+        payload_kg: ``physics`` only: mass in the gripper that the controller does not know; an xArm7 carries 3.5 kg
             (user manual), of which the gripper takes 0.82.
     """
 
@@ -82,14 +82,14 @@ class ArmDynamics(ABC):
 
     @property
     def velocity(self) -> Array:
-        """Over the last substep, m/s."""
+        """Mean velocity of the TCP over the last substep, m/s."""
         return (self._path[-1] - self._path[-2]) / SUBSTEP_S
 
     def tcp_before(self, age_s: float) -> Array:
-        """Where the TCP was ``age_s`` ago, between substeps by linear interpolation."""
+        """Where the TCP was ``age_s`` ago, interpolated linearly between substeps."""
         position = len(self._path) - 1 - age_s / SUBSTEP_S
         if position <= 0:
-            return self._path[0].copy()  # who sees the very same array takes it for the very same picture
+            return self._path[0].copy()  # the same array object marks the same picture
         index = int(position)
         if index + 1 >= len(self._path):
             return self._path[-1]

@@ -22,17 +22,18 @@ from datasets.rig.rig import Rig
 from perception.estimator.estimate import PositionEstimate
 
 STATE_SIZE = 10
-"""Target minus TCP (3, m), velocity (3, m/s), error of the fused position (3, m), the camera's delay (1, s)."""
+"""Size of ``state``: target minus TCP (3, m), velocity (3, m/s), error of the fused position (3, m), and the camera's
+delay (1, s)."""
 
 Observations = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class EnvParams(Checked):
-    """One episode.
+    """Parameters of an episode.
 
     Attributes:
-        horizon: steps; episodes always run them all, so that settling counts (the original's 50).
+        horizon: number of steps; episodes always run all of them, so that settling counts (the original's 50).
         goal_radius_m: goals lie at most this far from home (the original's 0.20).
     """
 
@@ -53,12 +54,12 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
     Observations: ``observation`` ``(16,)`` and ``desired_goal`` ``(3,)`` m are the actor's, all that a camera can show;
     ``achieved_goal`` ``(3,)`` m, the true TCP, and ``state`` ``(10,)`` are privileged and meant for a critic.
 
-    ``info``: ``reward_terms``, ``distance_m`` (true TCP to goal), ``displacement_m`` (what was really sent).
+    ``info``: ``reward_terms``, ``distance_m`` (true TCP to goal), ``displacement_m`` (what was actually sent).
 
     ``reset(options={"goal": ...})`` sets the goal.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012  (gymnasium's own type)
+    metadata = {"render_modes": []}  # noqa: RUF012  (gymnasium declares this type)
 
     def __init__(
         self, params: EnvParams | None = None, source: PositionSource | None = None, rig: Rig | None = None
@@ -71,7 +72,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
         self._dynamics = make_dynamics(self.params.dynamics, self.rig)
         self._encoder = FeatureEncoder(1 / self.rig.rate_hz)
         self.action_space = spaces.Box(-1.0, 1.0, (3,), np.float32)
-        self.observation_space: spaces.Dict = spaces.Dict(  # type: ignore[assignment]  # of arrays, as SB3 wants it
+        self.observation_space: spaces.Dict = spaces.Dict(  # type: ignore[assignment]  # of arrays, as SB3 requires
             {
                 "observation": spaces.Box(-10.0, 10.0, (SIZE,), np.float32),
                 "desired_goal": spaces.Box(-2.0, 2.0, (3,), np.float32),
@@ -117,7 +118,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
         return self._observe(np.zeros(3)), self._info(np.zeros(3), np.zeros(3))
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
-        """Move the target, let one period pass, look again."""
+        """Move the target, let one period pass, and observe again."""
         wanted = self.rig.max_displacement_m * np.asarray(action, dtype=float)
         target = self.fence.next_target(self._target.astype(np.float64), wanted, self._sent)
         sent = self._sent = target - self._target
@@ -132,7 +133,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
     ) -> NDArray | float:
         """Rewards ``(...)`` of true TCPs ``(..., 3)`` m for goals ``(..., 3)`` m, for hindsight replay.
 
-        The effort term is part of it only where ``info`` still carries it.
+        They include the effort term only where ``info`` still contains it.
         """
         infos = [info] if isinstance(info, dict) else info
         effort = np.array([one.get("reward_terms", {}).get("effort", 0.0) for one in infos])
@@ -168,7 +169,7 @@ class ReachEnv(gym.Env[Observations, NDArray[np.float32]]):
 
     def _info(self, sent: Array, action: NDArray) -> dict[str, Any]:
         tcp, goal = self._dynamics.tcp, self._goal
-        # Rewards are those of the observed (float32) positions, so that hindsight replay computes the same ones.
+        # Rewards use the observed (float32) positions, so that hindsight replay computes the same rewards.
         terms = reward_terms(
             tcp.astype(np.float32).astype(float), goal.astype(np.float32).astype(float), action, self.params.reward
         )

@@ -15,7 +15,7 @@ from datasets.common.workers import Workers
 CHUNK = 5
 SUCCESS_MM = (5, 10, 20, 50)
 ALONE = Workers(1)
-"""This process and no other."""
+"""Runs everything in this process."""
 
 EnvFactory = Callable[[], ReachEnv]
 PolicyFactory = Callable[[], Policy]
@@ -26,10 +26,10 @@ class Episode:
     """The outcome of one episode.
 
     Attributes:
-        seed: of its goal, arm and scene.
+        seed: seed of the goal, arm and scene.
         final_m: distance of the true TCP from the goal at the horizon.
-        arrival_s: from when on the TCP stayed within 10 mm to the end; NaN if it never did.
-        reward: sum over the episode.
+        arrival_s: time from which the TCP stayed within 10 mm until the end; NaN if it never did.
+        reward: sum of the rewards over the episode.
     """
 
     seed: int
@@ -39,13 +39,13 @@ class Episode:
 
 
 def run_episode(policy: Policy, env: ReachEnv, seed: int) -> Episode:
-    """One whole episode; the policy is given :class:`control.policies.policy.Observation` and nothing else."""
+    """Runs a whole episode; the policy is given only :class:`control.policies.policy.Observation`."""
     policy.reset()
     return roll_out(lambda _: policy.act(env.policy_observation) / env.rig.max_displacement_m, env, seed)
 
 
 def roll_out(act: Callable[[Observations], NDArray], env: ReachEnv, seed: int) -> Episode:
-    """One whole episode of anything that turns the environment's observations into normalised actions ``(3,)``."""
+    """Runs a whole episode of ``act``, which turns the environment's observations into normalised actions ``(3,)``."""
     observations, _ = env.reset(seed=seed)
     distances, reward, done = [], 0.0, False
     while not done:
@@ -66,7 +66,7 @@ def run_episodes(
     workers: Workers = ALONE,
     label: str = "",
 ) -> dict[str, list[Episode]]:
-    """Every policy on the same seeds, with a progress bar; the result does not depend on ``workers``.
+    """Runs every policy on the same seeds, with a progress bar; the result does not depend on ``workers``.
 
     Raises:
         DataError: a worker process died.
@@ -83,7 +83,7 @@ def run_episodes(
 
 
 class _EpisodeRunner:
-    """Runs some episodes of one policy; called with its name and the seeds. A process makes its environment once."""
+    """Runs the episodes of one policy, given its name and the seeds; a process makes its environment only once."""
 
     def __init__(self, policies: Mapping[str, PolicyFactory], make_env: EnvFactory) -> None:
         self._policies, self._make_env = policies, make_env
@@ -97,7 +97,7 @@ class _EpisodeRunner:
 
 
 def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
-    """The documented keys: shares of episodes that ended within 5, 10, 20 and 50 mm, and the distances' quantiles."""
+    """Returns the documented keys: shares of episodes that ended within 5, 10, 20 and 50 mm, and distance quantiles."""
     final_mm = 1000 * np.array([episode.final_m for episode in episodes])
     arrival = np.array([episode.arrival_s for episode in episodes])
     metrics: dict[str, float] = {"n": len(episodes)}
@@ -114,7 +114,7 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
 
 
 def mean_and_half_width(values: Sequence[float]) -> dict[str, float]:
-    """Mean over seeds of learning, and half the width of its 95 % interval (Student's t) where there are several."""
+    """Mean over seeds of learning and, with several seeds, half the width of its 95 % interval (Student's t)."""
     found = {"mean": round(float(np.mean(values)), 3)}
     if len(values) > 1:
         t = float(stdtrit(len(values) - 1, 0.975))  # the quantile of Student's t

@@ -1,4 +1,4 @@
-"""Which goals a run accepts, decided before anything is connected."""
+"""Decides which goals a run accepts, before anything is connected."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 
 REACH_MARGIN_M = 0.02
-"""Least distance of a goal from the edge of what the arm reaches: there a controller that overshoots by millimetres
-ends in an error of joint speed (C24, seen so on the emulated one within 10 mm)."""
+"""Least distance, m, of a goal from the edge of what the arm reaches: at the edge a controller that overshoots by
+millimetres stops with a joint speed error (C24, seen on the emulated controller within 10 mm)."""
 _NEAREST_M = 1e-3
 _DIRECTIONS = np.array([way for way in itertools.product((-1.0, 0.0, 1.0), repeat=3) if any(way)])
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
 
 
 def check_goals(goals_m: Sequence[Sequence[float]], rig: Rig) -> list[NDArray[np.float64]]:
-    """The goals as ``(3,)`` arrays, m.
+    """Checks the goals and returns them as ``(3,)`` arrays, m.
 
     Raises:
-        ConfigError: a goal is no number or lies outside the workspace; the message gives the box.
-        ReachError: no joints bring the TCP there with the gripper pointing down, or the edge of reach is near.
+        ConfigError: a goal is not made of numbers or lies outside the workspace; the message gives the box.
+        ReachError: no joints bring the TCP there with the gripper pointing down, or the edge of reach is too near.
     """
     kinematics = Kinematics(rig.tool.tcp_offset_m)
     checked = []
@@ -46,7 +46,7 @@ def check_goals(goals_m: Sequence[Sequence[float]], rig: Rig) -> list[NDArray[np
 
 
 def reach_margin(kinematics: Kinematics, xyz_m: ArrayLike, rig: Rig) -> float:
-    """How far a reachable point lies from the nearest that is not, m; looks no farther than ``REACH_MARGIN_M``.
+    """Distance of a reachable point from the nearest unreachable one, m; looks no farther than ``REACH_MARGIN_M``.
 
     Judged along 26 directions, by bisection to a millimetre. Raises ReachError where the point itself is out of reach.
     """

@@ -12,10 +12,10 @@ MAX_DRAWS = 1000
 
 
 class GoalSampler:
-    """Draws goals uniformly from the ball of ``radius_m`` around home, cut by the fence and by what is reachable.
+    """Draws goals uniformly from the ball of ``radius_m`` around home, limited to the fence and to reachable points.
 
-    Uniform draws from the whole box would include points that no joints reach pointing down, and an oracle would fail
-    on them; every goal drawn here has been solved by inverse kinematics.
+    Uniform draws from the whole box would include points that the arm cannot reach with the gripper pointing down, on
+    which even an oracle fails. Inverse kinematics has found joints for every goal drawn here.
     """
 
     def __init__(self, rig: Rig, fence: Fence, radius_m: float) -> None:
@@ -35,7 +35,7 @@ class GoalSampler:
         """One goal, ``(3,)`` m.
 
         Raises:
-            ConfigError: nothing reachable turned up in 1000 draws.
+            ConfigError: 1000 draws gave no reachable point.
         """
         for _ in range(MAX_DRAWS):
             direction = rng.normal(size=3)

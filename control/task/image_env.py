@@ -18,23 +18,23 @@ from datasets.scene.photographer import Picture
 from perception.estimator.estimate import PositionEstimate
 
 Locate = Callable[[NDArray[np.uint8], NDArray[np.float32]], Array]
-"""From ``image (C, S, S)`` and ``camera (16,)`` to a position ``(3,)`` m."""
+"""Function that finds a position ``(3,)`` m from ``image (C, S, S)`` and ``camera (16,)``."""
 
 
 class ImageReachEnv(ReachEnv):
-    """:class:`control.task.env.ReachEnv` whose position comes from a network that is still learning.
+    """A :class:`control.task.env.ReachEnv` whose position comes from a network that is still learning.
 
-    Beside the observations of :class:`control.task.env.ReachEnv` there are ``image`` ``(C, 84, 84)`` uint8 and
+    In addition to the observations of :class:`control.task.env.ReachEnv` there are ``image`` ``(C, 84, 84)`` uint8 and
     ``camera`` ``(16,)``, from which ``locate`` found the position in ``observation``
-    (:func:`control.policies.picture.take_picture` says what they hold), and ``seen_tcp`` ``(3,)`` m, where the TCP was
-    in the picture: privileged, as ``achieved_goal`` and ``state`` are. The goal is never drawn into the image, so
-    hindsight replay may exchange it.
+    (:func:`control.policies.picture.take_picture` describes their contents), and ``seen_tcp`` ``(3,)`` m, where the TCP
+    was in the picture, which is privileged like ``achieved_goal`` and ``state``. The goal is never drawn into the
+    image, so hindsight replay may exchange it.
 
-    :param picture: what is seen
-    :param sigma_m: standard deviation that the positions are fused with, per axis
-    :param learning: every step shows another scene, and every episode begins somewhere else: pictures less alike.
-        Otherwise an episode has one scene and begins at home, as every test
-    :param horizon: steps of an episode, in place of the parameters'
+    :param picture: which part of the camera's image is seen
+    :param sigma_m: standard deviation per axis with which the positions are fused
+    :param learning: every step shows another scene, and every episode begins at another place, so that pictures differ
+        more. Otherwise an episode has one scene and begins at home, like every test
+    :param horizon: steps of an episode, instead of the parameters' number
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ImageReachEnv(ReachEnv):
             self._scenes.place_arm(self._seen_tcp)
         elif self._learning:
             self._scenes.redraw(int(self.np_random.integers(2**31)))
-        # The very same array where the frame was dropped: the very same picture.
+        # After a dropped frame it is the same array object, which means the same picture.
         if self._pictured is not self._seen_tcp or self._learning:
             self._pictured = self._seen_tcp
             scene = self._scenes.scene
@@ -99,7 +99,7 @@ class ImageReachEnv(ReachEnv):
     def _photograph(self, window: Window, size_px: int) -> Picture:
         if self._picture.depth:
             return self._scenes.camera(self._seen_tcp)(window, size_px)
-        # Depth takes time, and is not asked for.
+        # Depth takes time and is not needed here.
         return self._scenes.colour(self._seen_tcp, window, size_px), np.zeros((0, 0), np.float32)
 
     def close(self) -> None:

@@ -14,10 +14,10 @@ GRAVITY_M_S2 = 9.81
 
 
 class PhysicsArm(PlannedArm):
-    """Seven joint servos follow the inverse kinematics of the planner's reference, every substep.
+    """An arm whose seven joint servos follow the inverse kinematics of the planner's reference at every substep.
 
     Lag, sag under an unknown payload and coupling between joints come from the simulation; ``lag_s`` is not used. The
-    gripper points straight down at home's yaw, its fingers stay as they are.
+    gripper points straight down at home's yaw, and its fingers do not move.
     """
 
     def __init__(self, params: DynamicsParams, rig: Rig) -> None:
@@ -47,7 +47,7 @@ class PhysicsArm(PlannedArm):
         self._wanted = self._kinematics.solve(tcp, self._home)
         self._data.qpos[self._joints] = self._wanted
         self._data.ctrl[self._servos] = self._wanted
-        # Gravity compensation scales with a body's mass: only a force of its own makes the payload unknown to it.
+        # Gravity compensation scales with a body's mass: only a separate force hides the payload from it.
         self._data.xfrc_applied[self._hand, 2] = -payload * GRAVITY_M_S2
         for _ in range(round(0.5 / TIMESTEP_S)):
             mujoco.mj_step(self._model, self._data)

@@ -22,7 +22,7 @@ from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import MODEL_FOLDER, Photograph, PositionEstimator
 
 _SURE_STEP_M = 0.05
-"""A motion this long is made by three iterations to within a tenth of a millimetre; episodes make shorter ones."""
+"""Length, m, of a motion that three iterations follow to within a tenth of a millimetre; episodes make shorter ones."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class RenderedParams:
     Attributes:
         estimator: folder of the networks.
         frames: parameter file of the splits.
-        split: whose randomization of camera, appearance and depth noise the scenes follow; seeds are the episodes' own.
+        split: split whose randomization of camera, appearance and depth noise the scenes follow; the seeds are those of
+            the episodes.
     """
 
     estimator: str = str(MODEL_FOLDER)
@@ -41,12 +42,12 @@ class RenderedParams:
 
 
 class EpisodeScenes:
-    """Scenes drawn from seeds, photographed with the arm wherever an episode has it.
+    """Scenes drawn from seeds and photographed with the arm at the episode's present place.
 
     The gripper points straight down at home's yaw, as the controller holds it in Cartesian motion; everything else of
     the scene, with the camera's own error, stays as drawn. The depth sensor's noise is new in every picture.
 
-    :param change: made to the split's randomization, for scenes that differ from all that was trained on
+    :param change: change to the split's randomization, for scenes that differ from all training scenes
 
     Raises (on construction):
         ConfigError: the file has no split of that name.
@@ -65,7 +66,7 @@ class EpisodeScenes:
         self.draw(0)
 
     def draw(self, seed: int) -> None:
-        """Draw a scene with its camera error; the arm stands at home."""
+        """Draw a scene and its camera error, with the arm at home."""
         self.scene = replace(self._sampler.sample(seed), joints_rad=self._home)
         self._pictures = 0
 
@@ -74,13 +75,13 @@ class EpisodeScenes:
         self.scene = replace(self._sampler.sample(seed), joints_rad=self.scene.joints_rad, tcp=self.scene.tcp)
 
     def camera(self, tcp: Array) -> Photograph:
-        """What takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        """Returns a function that takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
         self.place_arm(tcp)
         self._pictures += 1
         return partial(self._photographer.photograph, self.scene, noise_seed=self._pictures)
 
     def colour(self, tcp: Array, window: Window, size_px: int) -> NDArray[np.uint8]:
-        """The ``rgb (S, S, 3)`` that :meth:`camera`'s would give, without the time that its depth takes."""
+        """The ``rgb (S, S, 3)`` of a picture by :meth:`camera`, without the time that depth takes."""
         self.place_arm(tcp)
         self._pictures += 1
         return self._photographer.photograph_colour(self.scene, window, size_px, self._pictures)
@@ -90,7 +91,7 @@ class EpisodeScenes:
         self._photographer.close()
 
     def place_arm(self, tcp: Array) -> None:
-        """Lead the arm to ``tcp`` along a straight line, as the controller would: the posture follows from the way."""
+        """Move the arm to ``tcp`` on a straight line, as the controller would: the posture follows from the way."""
         joints = self.scene.joints_rad
         way = tcp - self._kinematics.tcp(joints)
         steps = max(1, math.ceil(float(np.linalg.norm(way)) / _SURE_STEP_M))
@@ -100,7 +101,7 @@ class EpisodeScenes:
 
 
 class RenderedSource:
-    """Renders the two windows the estimator asks for, and lets it look.
+    """Renders the two windows that the estimator requests, and returns its estimate.
 
     Raises (on construction):
         ModelError: the networks are missing or made for another rig.
@@ -116,7 +117,7 @@ class RenderedSource:
         self._scenes.draw(seed)
 
     def estimate(self, tcp: Array) -> PositionEstimate:
-        """Two looks at the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        """Estimates the position by two looks at the arm with its TCP at ``tcp`` ``(3,)`` m."""
         photograph = self._scenes.camera(tcp)
         scene = self._scenes.scene
         return self._estimator.locate(photograph, scene.t_base_camera_told, scene.intrinsics).fovea
@@ -131,15 +132,15 @@ def fit_error_model(
 ) -> ErrorModel:
     r"""Measure an :class:`ErrorModel` of the estimator, with four looks in each of ``len(places)`` scenes.
 
-    In every scene the TCP is put at a place twice, ``step_m`` beside it, and at the next scene's place. With the errors
-    :math:`e_1, e_2` (same place), :math:`e_3` (near) and :math:`e_4` (far), per axis:
+    In every scene the TCP is put twice at one place, then ``step_m`` beside it, then at the next scene's place. With
+    the errors :math:`e_1, e_2` (same place), :math:`e_3` (near) and :math:`e_4` (far), per axis:
 
     .. math::
 
         n^2 = \tfrac12 \overline{(e_1 - e_2)^2}, \quad b^2 = \overline{e_1 e_4}, \quad
         f^2 = \overline{e^2} - b^2 - n^2, \quad \overline{e_1 e_3} = b^2 + f^2 e^{-step^2 / 2 \ell^2}
 
-    Errors are clipped at 5 times their median length, so that single failures do not pass for noise.
+    Errors are clipped at 5 times their median length, so that single failures are not mistaken for noise.
     """
     rng = np.random.default_rng(seed)
     errors, sigmas = [], []
@@ -164,7 +165,7 @@ def fit_error_model(
     severity = float(np.std(np.log(np.mean(sigmas, axis=1))))
 
     def axes(variance: Array) -> tuple[float, float, float]:
-        # What was measured holds the episodes' difficulties, whose mean square is exp(2 severity^2).
+        # The measured values include the episodes' difficulties, whose mean square is exp(2 severity^2).
         x, y, z = (round(float(value), 6) for value in np.sqrt(variance) / np.exp(severity**2))
         return x, y, z
 

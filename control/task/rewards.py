@@ -15,7 +15,7 @@ class RewardParams(Checked):
 
     Attributes:
         kind: ``dense``: :math:`-w d`; ``sparse``: 0 within ``success_m`` of the goal, else -1 (the original's).
-        distance_weight: :math:`w`, 1/m. At 10 a goal at the edge (0.20 m) costs 2 a step.
+        distance_weight: :math:`w`, 1/m. With 10, a goal at the edge (0.20 m) costs 2 per step.
         success_m: the sparse reward's tolerance, m.
         effort_weight: cost of the squared length of the normalised action; 0 unless settling needs it.
     """

@@ -11,10 +11,10 @@ from perception.estimator.estimate import PositionEstimate
 
 
 class PositionSource(Protocol):
-    """Gives an estimate of the TCP, as the policy gets it."""
+    """A source of estimates of the TCP as the policy receives them."""
 
     def reset(self, seed: int) -> None:
-        """Begin an episode: another scene, another camera error."""
+        """Begin an episode with another scene and another camera error."""
         ...
 
     def estimate(self, tcp: Array) -> PositionEstimate:
@@ -23,12 +23,12 @@ class PositionSource(Protocol):
 
 
 class TrueState:
-    """The TCP itself, known to ``SIGMA_M``: the upper bound that every estimator is compared with."""
+    """The true TCP with a standard deviation of ``SIGMA_M``: the upper bound for every estimator."""
 
     SIGMA_M = 5e-4
 
     def reset(self, seed: int) -> None:
-        """Nothing differs between episodes."""
+        """Does nothing: all episodes are equal."""
 
     def estimate(self, tcp: Array) -> PositionEstimate:
         """The position itself."""
@@ -42,7 +42,7 @@ class ErrorModel:
     .. math:: e(p, k) = s\,(b + f(p) + n_k), \qquad \ln s \sim \mathcal N(0, \text{severity}^2)
 
     with a bias :math:`b` per episode (camera, look), a smooth field :math:`f` over the position :math:`p` and white
-    noise :math:`n_k` per frame. :math:`s` is the episode's difficulty, and the reported sigma follows it.
+    noise :math:`n_k` per frame. :math:`s` is the episode's difficulty, with which the reported sigma scales.
 
     Attributes:
         bias_m, field_m, noise_m: standard deviations of the three parts, ``(3,)`` m.
@@ -65,7 +65,7 @@ class Surrogate:
     """Draws errors from an :class:`ErrorModel`: 50 times faster than rendering and looking."""
 
     WAVES = 32
-    """Random Fourier features of the field (Rahimi & Recht 2007)."""
+    """Number of random Fourier features of the field (Rahimi & Recht 2007)."""
 
     def __init__(self, model: ErrorModel) -> None:
         self._model = model
@@ -81,7 +81,7 @@ class Surrogate:
         self._phases = self._rng.uniform(0, 2 * np.pi, (3, self.WAVES))
 
     def estimate(self, tcp: Array) -> PositionEstimate:
-        """The truth with this episode's error at this place, and new noise."""
+        """Returns the true position plus this episode's error at this place and new noise."""
         field = np.sqrt(2 / self.WAVES) * np.cos(self._waves @ tcp + self._phases).sum(axis=1) * self._model.field_m
         error = self._bias + field + self._rng.standard_normal(3) * self._model.noise_m
         reported = self._sigma * self._severity * np.exp(0.1 * self._rng.standard_normal(3))

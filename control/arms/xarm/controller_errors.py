@@ -2,7 +2,7 @@
 
 Error and warning codes and their titles: ``ControllerErrorCodeMap`` and ``ControllerWarnCodeMap`` of
 ``xarm-python-sdk`` 1.18.4, and the xArm user manual; return codes: ``APIState`` of the same SDK. Wording and advice are
-ours. Nothing here is ever cleared without the operator; state 0 clears errors (user manual 9.2): they are read before.
+ours. No error is ever cleared without the operator. State 0 clears errors (user manual 9.2), so they are read first.
 """
 
 _RECOVER = "clear the error in the vendor's studio, look at the arm, then start again"
@@ -62,7 +62,7 @@ _CONTROLLER_WARNINGS = {
     15: ("its Modbus queue is full", "close other programs that command the end effector"),
 }
 NOT_CARRIED_OUT = frozenset({11, 12, 13, 14})
-"""Warnings after which the arm is not where it was sent."""
+"""Warnings that say that a command was not carried out: the arm is not where it was sent."""
 
 _RETURN_CODES = {
     -1: "the connection to the controller is lost",
@@ -123,7 +123,7 @@ def describe_warning(code: int) -> str:
 
 
 def describe_return(code: int) -> str:
-    """What a return code of the SDK says, such as ``code 9: the arm cannot move in its present state``."""
+    """A return code of the SDK in words, such as ``code 9: the arm cannot move in its present state``."""
     return f"code {code}: {_RETURN_CODES.get(code, 'a return code this project has no words for')}"
 
 

@@ -36,8 +36,8 @@ _ARRIVED_M = 5e-4
 _ARRIVED_TURN_RAD = 0.01
 _STILL_S, _STILL_M = 0.05, 1e-4
 _MAX_LAG_STEPS = 6
-"""Between TCP and target: half a second and more of motion. Delays of the wire and of motors, a stall of 190 ms and
-reports at their deadline make less than 5 together."""
+"""Largest distance between TCP and target, in steps: half a second and more of motion. Delays of the wire and of the
+motors, a stall of 190 ms and reports at their deadline make less than 5 together."""
 _LEAST_LAG_M = 0.02
 _POSTURE_TOLERANCE_RAD = 0.2
 _POSTURE_REACHED_RAD = 0.002
@@ -45,15 +45,16 @@ _MAX_POSTURE_SPEED_RAD_S, _POSTURE_ACCELERATION_RAD_S2 = 0.3, 1.0
 _POSITION_MODE = 0
 _CALL_TIMEOUT_S = 6.0
 _WIRE_S = 0.01
-"""A report's age when read and a command's way, beyond what is measured (*assumed: report-age*)."""
+"""Time, s, for a report's age when it is read and for a command's way to the arm, beyond what is measured
+(*assumed: report-age*)."""
 _MOTION_BEGINS_S = 0.1
-"""After its command was answered, at the latest (*assumed: motion-start*)."""
+"""Longest time, s, from the answer to a command until the arm begins to move (*assumed: motion-start*)."""
 
 _SPEED_OVER_S = 0.05
 _LEAST_SPEED_M_S = 0.01
-"""Of a line: a planner takes none of 0, and the arm may still have a little to go to the target before."""
+"""Least speed of a line, m/s: a planner does not accept 0, and the arm may still have to finish the line before."""
 _MOST_HALTS = 3
-"""Ticks at which the arm may not go on: what holds it up may pass, as its joints follow."""
+"""Ticks in a row at which a step may be refused before the arm is stopped: the cause may pass as its joints follow."""
 
 logger = logging.getLogger(__name__)
 _TOLD: set[str] = set()
@@ -62,12 +63,12 @@ _TOLD: set[str] = set()
 class XArm(Arm):
     """An xArm7 at an address, driven inside a fence.
 
-    Errors are never cleared here and the motors never enabled again after a stop: that takes a new :meth:`connect`,
-    which refuses an arm with an error, and one that somebody else holds. The stricter limits stand, the controller's
-    or ours, are proven with every report, and what was found is put back by :meth:`disconnect`. Joints that leave the
-    band of the present motion stop the arm: what the fence needs, or the way home or to a place. Should this process
-    die, the arm goes on to its last target (mode 7), about two steps away (50 mm) at full speed or, while homing,
-    slowly home; or it stops when the velocity's duration ends (mode 5) (*assumed: client-gone*).
+    Errors are never cleared here, and the motors are never enabled again after a stop: that takes a new
+    :meth:`connect`, which refuses an arm that has an error or that somebody else holds. Of the controller's limits and
+    ours the stricter ones apply; every report verifies them, and :meth:`disconnect` restores the settings found. The
+    arm stops if its joints leave the band of the present motion, which is what the fence needs, or the way home or to a
+    place. If this process dies, the arm goes on to its last target (mode 7), about two steps away (50 mm) at full speed
+    or, while homing, slowly home; or it stops when the velocity's duration ends (mode 5) (*assumed: client-gone*).
 
     Args:
         host: the controller's IPv4 address.
@@ -75,12 +76,14 @@ class XArm(Arm):
         params: mode, speeds, margins and deadlines.
         max_speed_m_s: lowers the rig's speed further.
         simulated: accept a controller in simulation mode, whose arm stands still while its reports move.
-        take_over: accept an arm that manual mode, another program or a killed run holds: True, or a question that is
-            asked with what was found. One that is paused or under way, or has an error, is refused all the same.
-        reports_are_commands: accept a firmware before 2.4.0, which reports where it sends the arm: that the arm does
-            not follow, or was pushed, is not noticed then.
-        clearance: keeps the whole arm clear of things, before every command; None: of the table at z = 0 and itself.
-        joint_band: what the joints are held in; None: what the fence needs, and ``BAND_MARGIN_RAD`` beyond it.
+        take_over: accept an arm that manual mode, another program or a killed run holds: True, or a function that is
+            asked with a description of what was found. An arm that is paused or moving, or has an error, is still
+            refused.
+        reports_are_commands: accept a firmware before 2.4.0, which reports where it sends the arm. An arm that does
+            not follow, or was pushed, is then not noticed.
+        clearance: checks before every command that the whole arm stays clear of things; None: of the table at z = 0
+            and of itself.
+        joint_band: band that the joints must stay in; None: what the fence needs, and ``BAND_MARGIN_RAD`` beyond it.
     """
 
     def __init__(
@@ -123,12 +126,12 @@ class XArm(Arm):
 
     @property
     def fault(self) -> str | None:
-        """Why the watch stopped the arm, or None."""
+        """Returns why the watch stopped the arm, or None."""
         return self._link.fault
 
     @property
     def events(self) -> tuple[tuple[float, str], ...]:
-        """What happened, in words, with ``time.monotonic`` s."""
+        """The events so far: their times (s on ``time.monotonic``), and what happened in words."""
         return self._link.events
 
     @property
@@ -145,7 +148,7 @@ class XArm(Arm):
 
     @property
     def commanded_at(self) -> float | None:
-        """When the newest command went to the wire, s on ``time.monotonic``; None before the first."""
+        """Time at which the newest command was sent, s on ``time.monotonic``; None before the first."""
         return self._link.commanded_at
 
     def tcp_at(self, time_s: float) -> Vector:
@@ -157,15 +160,15 @@ class XArm(Arm):
         return self._link.pose_at(time_s).joints.copy()
 
     def connect(self) -> None:
-        """Open both connections, look, configure, verify, and enter the driving mode where the arm stands.
+        """Open both connections, inspect, configure, verify, and enter the driving mode where the arm stands.
 
-        What is refused by looking is left as it was: nothing is set, and nothing stopped.
+        A controller that is refused at the inspection is left as it was: nothing is set, and nothing is stopped.
 
         Raises:
-            DeviceError: no controller, wrong firmware, paused, held by somebody else or by another run on this
-                computer, an error nobody cleared, a setting that was refused.
-            SafetyStop: somebody moves the arm, its TCP is outside the fence, its tool not turned as at home, its joints
-                are outside their range, or the fence reaches beyond the boundary that the site has set.
+            DeviceError: there is no controller, its firmware is wrong, it is paused, somebody else or another run on
+                this computer holds it, it has an error that was not cleared, or it refused a setting.
+            SafetyStop: somebody moves the arm, its TCP is outside the fence, its tool is not turned as at home, its
+                joints are outside their range, or the fence reaches beyond the boundary that the site has set.
         """
         link, mode = self._link, MODE_NUMBER[self._params.mode]
         if self.is_connected:
@@ -184,7 +187,7 @@ class XArm(Arm):
             verify(link.guard, wanted)
             self._check_pose(wanted)
             enter_mode(link.motion, mode)
-            # The reports until now were partly of another tool; a frame of that time is compared with this arm at rest.
+            # Some reports until now were of another tool, so a frame of that time is compared with this arm at rest.
             link.history.stood_still()
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
             self._halts = 0
@@ -199,11 +202,11 @@ class XArm(Arm):
         link.note(f"connected to {self._host}, mode {mode}")
 
     def home(self) -> None:
-        """Go home in a straight line, slowly, then to the rig's home posture if the elbow has wandered.
+        """Go home slowly in a straight line, then to the rig's home posture if the elbow has moved away from it.
 
-        The line first: the fence is convex, so all of a line between two points of it lies inside, which no joint
-        motion promises. The posture matters because seven joints leave the elbow free, and the estimator learnt
-        postures near the rig's. That last motion is checked against the fence point by point before it begins.
+        The line comes first: the fence is convex, so a line between two points of it lies inside, which a joint motion
+        does not guarantee. The posture matters because seven joints leave the elbow free, and the estimator was trained
+        on postures near the rig's. This last motion is checked against the fence point by point before it begins.
 
         Raises:
             DeviceError: a fault on the way, or the arm did not arrive. SafetyStop: it was stopped.
@@ -215,7 +218,7 @@ class XArm(Arm):
         self._target, self._last_sent = self._home.copy(), np.zeros(3)
 
     def go_to(self, xyz_m: ArrayLike) -> None:
-        """Go slowly, in a straight line, to a point inside the fence, and return when there; it becomes the target.
+        """Go slowly, in a straight line, to a point inside the fence; returns on arrival. The point becomes the target.
 
         Raises:
             SafetyStop: the point is outside the fence, the arm would come too near to something on the way, or it was
@@ -246,15 +249,15 @@ class XArm(Arm):
         self._watch_loop(way.joints_rad[-1])
 
     def tcp_after(self, joints_rad: ArrayLike) -> Vector:
-        """Where the TCP ``(3,)`` m is once the joints ``(7,)`` rad are there."""
+        """Position ``(3,)`` m that the TCP has at joints ``(7,)`` rad."""
         return np.asarray(self._kinematics.tcp(joints_rad), dtype=float)
 
     def take_posture(self, joints_rad: ArrayLike) -> None:
-        """Turn all joints slowly and evenly to ``joints_rad`` ``(7,)``; return when there. The TCP becomes the target.
+        """Turn all joints slowly and evenly to ``joints_rad`` ``(7,)``; returns on arrival. The TCP becomes the target.
 
         Raises:
-            SafetyStop: on the way the TCP would leave the fence, the tool turn too far from where it points at home, or
-                the arm come too near to something; nothing has moved then. Or the arm was stopped.
+            SafetyStop: on the way the TCP would leave the fence, the tool would turn too far from where it points at
+                home, or the arm would come too near to something; nothing has moved then. Or the arm was stopped.
             DeviceError: a fault on the way, or the arm did not arrive.
         """
         self._link.require_ready()
@@ -265,9 +268,9 @@ class XArm(Arm):
         self._last_sent = np.zeros(3)
 
     def move(self, displacement_m: ArrayLike) -> Vector:
-        """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence; what was sent.
+        """Move the last target by ``displacement_m`` ``(3,)``, clipped to step limit and fence; returns what was sent.
 
-        It is shortened where anything of the arm comes near something, and nothing is sent where that is too near.
+        The step is shortened where any part of the arm comes near something; where it is too near, nothing is sent.
 
         Raises:
             SafetyStop: the command is not finite, would bring the arm too near to something for several ticks in a
@@ -289,7 +292,7 @@ class XArm(Arm):
             return sent.copy()
 
     def why_stopped(self) -> str | None:
-        """The fault the watch stopped it for, or that it was stopped; None while it takes commands."""
+        """Returns the watch's fault, or that the arm was stopped, in words; None while it takes commands."""
         try:
             self._link.require_ready()
         except (DeviceError, SafetyStop) as reason:
@@ -297,7 +300,10 @@ class XArm(Arm):
         return None
 
     def stop(self) -> bool:
-        """Stop now, through the second connection, and stay stopped until connected anew; whether it was confirmed."""
+        """Stop now and stay stopped until a new :meth:`connect`; returns whether the stop was confirmed.
+
+        The stop goes through the second connection.
+        """
         return self._link.stop()
 
     def disconnect(self) -> None:
@@ -311,11 +317,11 @@ class XArm(Arm):
 
     @property
     def _posture_speed_rad_s(self) -> float:
-        """Speed of a joint, rad/s, at which everything it moves within the arm's reach keeps to the speed limit."""
+        """Speed of a joint, rad/s, at which every point within the arm's reach keeps to the speed limit."""
         return min(_MAX_POSTURE_SPEED_RAD_S, self._speed_m_s / REACH_M)
 
     def _require_free(self) -> None:
-        """Refuse an arm that may not be taken over, by looking alone."""
+        """Refuse an arm that may not be taken over; this only reads reports and changes nothing."""
         link = self._link
         check_controller(link.guard, self._params.mode, self._simulated, self._reports_are_commands)
         link.require_rest()
@@ -334,7 +340,7 @@ class XArm(Arm):
         self._tell(f"taking over an arm that was held: {holder}")
 
     def _limits(self, found: Settings) -> Settings:
-        """The stricter of our limits and the site's, which are logged; the speed of this run keeps to them."""
+        """The stricter of our limits and the site's; logs the differences and lowers this run's speed to them."""
         wished = ours(self._rig, self._own_fence, self._payload, self._params, found, self.joint_band)
         wanted = stricter(wished, found, self._own_fence)
         require_in_range(wanted, self._rig.home_joints_rad, "home")
@@ -353,7 +359,7 @@ class XArm(Arm):
     def _put_back(self, found: Settings, wanted: Settings, confirmed: bool) -> None:
         if not (left := found.differences(wanted)):
             return
-        if confirmed:  # limits are not loosened of an arm that may still move
+        if confirmed:  # the limits of an arm that may still move are not loosened
             left = restore(self._link.guard, found, wanted)
         if left:
             self._tell(f"settings of the controller that could not be restored: {_list(left)}")
@@ -361,7 +367,7 @@ class XArm(Arm):
             self._link.note("the controller's settings are restored")
 
     def _tell(self, what: str) -> None:
-        """Note an event, and log it once per process as a warning: a rehearsal connects to its twin again and again."""
+        """Note an event, and log it as a warning once per process, because a rehearsal often connects to its twin."""
         self._link.note(what)
         logger.log(logging.DEBUG if what in _TOLD else logging.WARNING, "%s", what)
         _TOLD.add(what)
@@ -371,7 +377,7 @@ class XArm(Arm):
         self._link.post(self._command(target, step, speed_m_s))
 
     def _command(self, target: Vector, step: Vector, speed_m_s: float) -> Callable[[], int]:
-        """One SDK call, to be made when the wire is free."""
+        """The SDK call of one command, to be made when the connection is free."""
         if self._params.mode == "velocity":
             return lambda: self._send_velocity(target, step, speed_m_s)
         return lambda: self._send_target(target, speed_m_s)
@@ -391,10 +397,10 @@ class XArm(Arm):
         )
 
     def _send_velocity(self, target: Vector, step: Vector, speed_m_s: float) -> int:
-        """The velocity of this step and of part of what the arm lags behind its target, braking at the fence.
+        """Send the velocity of this step plus part of the arm's lag behind its target, with braking at the fence.
 
-        It changes no faster than the acceleration limit allows since the command before, unless the fence asks for
-        harder braking. Here the fence is only as good as the reports are fresh; an absolute target (mode 7) needs none.
+        Since the previous command it changes no faster than the acceleration limit allows, unless the fence requires
+        harder braking. Here the fence relies on fresh reports; with an absolute target (mode 7) it needs no reports.
         """
         period, braking = 1 / self._rig.rate_hz, self._params.velocity_braking_m_s2
         duration = self._params.velocity_duration_steps * period
@@ -407,7 +413,7 @@ class XArm(Arm):
         now = remaining_velocity(self._last_velocity, time_s - self._velocity_ends_s, braking)
         passed = min(period, max(0.0, time_s - (self._velocity_ends_s - duration)))
         velocity = limit_change(velocity, now, self._params.acceleration_m_s2 * passed)
-        # Were this the last command, the arm would go on for the whole duration and then brake: all of it inside.
+        # If this is the last command, the arm goes on for the whole duration and then brakes: all of this stays inside.
         tcp = pose.xyz + now * (time_s - pose.time + _WIRE_S)
         down = speed_within(tcp - self.fence.low_m, -now, duration, braking)
         up = speed_within(self.fence.high_m - tcp, now, duration, braking)
@@ -421,7 +427,7 @@ class XArm(Arm):
         return int(code)
 
     def _is_at(self, goal: Vector) -> bool:
-        """Whether the arm stands at the goal, pointing down; raises the reason if it was stopped."""
+        """Whether the arm stands at the goal, pointing down; raises an error with the reason if it was stopped."""
         self._link.require_ready()
         here, before = self.tcp, self.tcp_at(time.monotonic() - _STILL_S)
         near = np.linalg.norm(here - goal) < _ARRIVED_M and np.linalg.norm(here - before) < _STILL_M
@@ -429,8 +435,8 @@ class XArm(Arm):
         return bool(near and turned < _ARRIVED_TURN_RAD)
 
     def _cleared(self, last: Vector, target: Vector) -> tuple[Vector, float]:
-        """How far on the way from the last target to the next one the arm may be sent, and at which speed, 0 to 1."""
-        history = self._link.history  # how old it is the watch judges
+        """The point ``(3,)`` m between last and next target to send the arm to, and the share of speed, 0 to 1."""
+        history = self._link.history  # the watch judges its age
         now = history.latest
         before = history.at(now.time - _SPEED_OVER_S) if history.span_s > _SPEED_OVER_S else now
         speed_m_s = float(np.linalg.norm(now.xyz - before.xyz)) / _SPEED_OVER_S
@@ -450,15 +456,15 @@ class XArm(Arm):
     def _watch_way(self, way: Way) -> None:
         """Hold the joints within ``BAND_MARGIN_RAD`` of a slow motion's own way, wherever that lies (*assumed: elbow*).
 
-        A run may begin with the elbow far from home's, and what brings it back lies outside what the fence needs.
+        A run may begin with the elbow far from its place at home; the way back then leaves the band the fence needs.
         """
         self._proof.band = JointBand.of(way.joints_rad).widened(BAND_MARGIN_RAD)
 
     def _watch_loop(self, start_rad: Vector) -> None:
         """Hold the joints within ``BAND_MARGIN_RAD`` of what the fence needs from here on, until the next slow motion.
 
-        The posture ``(7,)`` at which this begins counts as needed, too: before the arm was ever homed its elbow may
-        stand elsewhere, and its last joint off by the yaw that is accepted at the start (``MAX_TURN_RAD``).
+        The band also includes the present posture ``(7,)``: before the first homing the elbow may stand elsewhere, and
+        the last joint may be off by the yaw that is accepted at the start (``MAX_TURN_RAD``).
         """
         self._proof.band = self._needed_band.joined(JointBand.of(start_rad)).widened(BAND_MARGIN_RAD)
 
@@ -479,7 +485,7 @@ class XArm(Arm):
             with link.other_mode(_POSITION_MODE):
                 enter_mode(link.motion, _POSITION_MODE)
                 link.settle(_POSITION_MODE)
-                link.require_ready()  # a stop that came meanwhile was undone by the new mode's "ready"
+                link.require_ready()  # the new mode's "ready" undid a stop that came meanwhile
                 self._proof.target_joints = joints
                 self._target = self._proof.target = self.tcp_after(joints)
                 # The SDK reads the arm's serial number here, and raises ValueError where that is blank.
@@ -489,7 +495,7 @@ class XArm(Arm):
                 wait_until(lambda: self._has_halted() or self._has_posture(joints), seconds)
                 link.require_ready()
                 if not self._has_posture(joints):
-                    self.stop()  # before the controller is asked why
+                    self.stop()  # stop first; only then ask the controller for the reason
                     raise DeviceError(f"the arm did not reach the posture{link.error_in_words()}")
                 self._proof.target_joints = None
                 self._watch_loop(joints)
@@ -528,7 +534,7 @@ class XArm(Arm):
                 f"the tool is {math.degrees(leaning):.0f} deg from pointing straight down; turn it down in the "
                 "vendor's studio, then start again"
             )
-        if turned > MAX_TURN_RAD:  # the first line would turn it back, at a speed that is the controller's own
+        if turned > MAX_TURN_RAD:  # the first line would turn it back, at a speed that the controller chooses
             raise SafetyStop(
                 f"the tool is turned by {math.degrees(turned):.0f} deg about the vertical; turn it back to yaw 0 with "
                 "the last joint in the vendor's studio, then start again"

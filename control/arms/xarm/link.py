@@ -34,20 +34,22 @@ logger = logging.getLogger(__name__)
 
 READY_STATES = frozenset({0, 1, 2})
 _EVENTS = 1000
-"""Kept; older ones are forgotten."""
+"""Number of events kept; older ones are dropped."""
 _WATCH_PERIOD_S = 0.01
 _SDK_TIMEOUT_S = 1.0
-"""Of velocity calls: longer than the watch's deadline for replies, which decides."""
+"""Timeout of velocity calls, s: longer than the watch's deadline for replies, so that the watch decides."""
 _RICH_DEADLINE_S = 0.7
-"""For reports that come every 0.2 s."""
+"""Longest silence, s, of the rich reports, which come every 0.2 s."""
 _REST_S, _REST_RAD = 0.1, 1e-3
-"""An arm that turned no joint farther within so long is at rest: at most 7 mm/s at full reach."""
+"""The arm is at rest if no joint turned by more than this angle, rad, within this time, s: at most 7 mm/s at full
+reach."""
 _CONFIRM_S = 0.38
-"""For a stop to show in the reports: the other connection's turn, braking, and two rich reports if need be."""
+"""Longest time, s, until the reports show a stop: it covers a second try by the other connection, braking, and two rich
+reports if these are needed."""
 _LOOK_AGAIN_S = 0.2
-"""After a confirmed stop: whether the arm still stands."""
+"""Time, s, after a confirmed stop at which the link checks whether the arm still stands."""
 _NAMED_S = 0.15
-"""Longest wait of a caller for the cause behind a symptom; the stop is sent before the cause is asked for."""
+"""Longest time, s, that a caller waits for the cause of a symptom; the stop is sent before the cause is asked for."""
 
 
 class ControllerLink:
@@ -55,8 +57,8 @@ class ControllerLink:
 
     ``motion`` carries commands and 100 Hz reports of pose, mode and state; ``guard`` stops and reports error codes
     (5 Hz), because a call that stalls blocks its own connection (*assumed: two-connections*). While :attr:`armed`, a
-    watch looks every 10 ms at reports, replies, state and errors, and stops the arm without waiting for anybody.
-    Nothing is asked of the controller but after a symptom has stopped the arm, to name its cause.
+    watch checks reports, replies, state and errors every 10 ms, and stops the arm without waiting for any other thread.
+    The controller is only queried after a symptom has stopped the arm, to name its cause.
 
     Args:
         host: the controller's IPv4 address.
@@ -79,12 +81,12 @@ class ControllerLink:
         self.expected: tuple[Vector, float] | None = None
         """Where the TCP is meant to be ``(3,)`` m, and how far off it may be, m; None while that is not known."""
         self.proof: ReportProof | None = None
-        """Judges every 100 Hz report from its being set on."""
+        """Judges every 100 Hz report from the moment it is set."""
         self.checks: tuple[Callable[[], str | None], ...] = ()
-        """What else the watch asks at every look: a fault in words, or None."""
+        """Further checks that the watch makes every time; each returns a fault in words, or None."""
         self.put_back: Callable[[bool], None] | None = None
-        """Leaves the controller as it was found, or says what is left where no stop was confirmed; never raises."""
-        # A list, which one thread may copy while another adds to it: a deque would raise.
+        """Restores the controller's settings, or reports what stays changed if no stop was confirmed; never raises."""
+        # A list, because one thread may copy it while another appends: a deque would raise then.
         self._events: list[tuple[float, str]] = []
         self._driving_mode = self._warning = self._standing_warning = 0
         self._passed_modes: tuple[int, ...] = ()
@@ -97,7 +99,7 @@ class ControllerLink:
         self._stoppers: tuple[tuple[Any, Stopper], ...] = ()
         self._rest_reports = (RestReports(), RestReports())
         self._stood: tuple[float, Vector] | None = None
-        """When a stop was confirmed and with which joints ``(7,)`` rad, until that was looked at again."""
+        """Time and joints ``(7,)`` rad of a confirmed stop; None once that stop has been verified again."""
         self._stopped_again = self._looked_again = False
         self._fault_lock, self._cause_asked = threading.Lock(), threading.Event()
 
@@ -107,7 +109,7 @@ class ControllerLink:
         return self.motion is not None or self.guard is not None
 
     def open(self) -> None:
-        """Dial both connections and wait for their reports; raises DeviceError, and then close it."""
+        """Open both connections and wait for their reports; after a DeviceError, close the link."""
         self.fault, self.stopped, self.taken, self.expected, self._warning = None, False, False, None, 0
         self.proof, self.checks, self.put_back = None, (), None
         self._stood, self._stopped_again, self._looked_again = None, False, False
@@ -125,7 +127,7 @@ class ControllerLink:
             raise DeviceError("the controller sends no reports; restart it, and look for a firewall")
 
     def require_rest(self) -> None:
-        """Raise SafetyStop if the reports show a moving arm, which somebody else moves; DeviceError without reports."""
+        """Raises SafetyStop if the reports show that somebody else moves the arm, and DeviceError without reports."""
         if not wait_until(lambda: self.history.span_s >= _REST_S, 1.0):
             raise DeviceError("the controller has stopped reporting the arm's position; restart it")
         newest = self.history.latest
@@ -154,7 +156,7 @@ class ControllerLink:
         """Wait until the 100 Hz reports, too, show a ready arm in ``mode``: an older one may still be unread.
 
         Raises:
-            DeviceError: they do not within 2 s.
+            DeviceError: the reports do not show this within 2 s.
         """
         if not wait_until(lambda: self.mode == mode and self.state in READY_STATES, 2.0):
             raise DeviceError(
@@ -162,7 +164,7 @@ class ControllerLink:
             )
 
     def post(self, call: Callable[[], int]) -> None:
-        """Make one SDK call that returns a code, on the sender's thread; raises what stopped the arm."""
+        """Make one SDK call that returns a code, on the sender's thread; raises the error that stopped the arm."""
         self.require_ready()
         if self._sender is None:
             raise DeviceError("the arm is not connected; call connect() first")
@@ -173,7 +175,7 @@ class ControllerLink:
         """The pose at a moment, or the newest; raises DeviceError when no report is near it.
 
         If the newest report is old, wait for the next one as long as the watch sees no fault: only the watch decides
-        whether reports are missing, since it knows how long this process was held up.
+        whether reports are missing, since it knows for how long this process was suspended.
         """
         deadline = self._params.report_deadline_s
         if self.is_open and time.monotonic() - self._reported_at > deadline:
@@ -210,9 +212,9 @@ class ControllerLink:
             self._driving_mode = driving
 
     def stop(self) -> bool:
-        """Stop now and stay stopped; takes at most about 0.4 s, and some 20 ms more than the arm takes to brake.
+        """Stop now and stay stopped; takes some 20 ms more than the arm takes to brake, and at most about 0.4 s.
 
-        Returns whether later reports say that it is stopped and at rest; False, too, of a link that is closed.
+        Returns whether later reports show the arm stopped and at rest; False also if the link is closed.
         """
         self.stopped = True
         # Sent again even if the arm was stopped: the present reports may be older than that stop.
@@ -221,7 +223,7 @@ class ControllerLink:
     def close(self) -> None:
         """Stop the arm, if commands were sent to it, and close both connections; idempotent, never raises.
 
-        A stop that was not verified a second time yet is verified now, which takes up to 0.2 s.
+        If a stop has not been verified a second time yet, this is done now, which takes up to 0.2 s.
         """
         if not self.is_open:
             return
@@ -247,10 +249,10 @@ class ControllerLink:
         self.note("disconnected")
 
     def error_in_words(self) -> str:
-        """The error behind a symptom, asked of the controller; empty if it reports none."""
+        """Asks the controller for the error that caused a symptom; returns it in words, empty if there is none."""
         try:
             code, errors = call_sdk("get_err_warn_code", self.guard.get_err_warn_code)
-        except DeviceError as error:  # the symptom matters more, and is stopped for all the same
+        except DeviceError as error:  # the symptom matters more, and has stopped the arm already
             return f": {error}"
         return f": {describe_error(errors[0])}" if code == 0 and errors[0] != 0 else ""
 
@@ -261,7 +263,7 @@ class ControllerLink:
 
     @property
     def events(self) -> tuple[tuple[float, str], ...]:
-        """The newest events, with ``time.monotonic`` s."""
+        """The newest events with their times, s on ``time.monotonic``."""
         return tuple(self._events)
 
     def _on_report(self, item: dict[str, Any]) -> None:
@@ -282,13 +284,13 @@ class ControllerLink:
         self._rest_reports[1].add(now - self._params.report_delay_s, item["state"], joints)
 
     def _known(self, joints: Vector) -> Vector:
-        """The joints ``(7,)`` rad; NaN, by which no arm is at rest, if the reports are known to be false."""
+        """The joints ``(7,)`` rad; NaN, which never counts as rest, if the reports are known to be false."""
         return np.full(7, np.nan) if self.proof is not None and self.proof.is_blind else joints
 
     def _watch(self) -> None:
         try:
             self._keep_watch()
-        except Exception as error:  # an arm that nobody watches must not go on moving
+        except Exception as error:  # an arm that is not watched must not go on moving
             self._fail(f"the watch over the arm failed ({type(error).__name__}: {error}); connect it again")
 
     def _keep_watch(self) -> None:
@@ -309,7 +311,7 @@ class ControllerLink:
                 self._name_cause(describe_error(self.guard.error_code))
 
     def _heed_warning(self) -> None:
-        """Log a warning of the controller once, and its end."""
+        """Log a warning of the controller once, when it begins, and once when it ends."""
         before, self._warning = self._warning, self.guard.warn_code
         if self._warning not in (0, before):
             told = f"the controller reports warning {describe_warning(self._warning)}"
@@ -360,7 +362,7 @@ class ControllerLink:
         return None
 
     def _make(self, call: Callable[[], int]) -> int:
-        """Make one call on the sender's thread; what it raises stops the arm."""
+        """Make one call on the sender's thread; any exception of the call stops the arm."""
         try:
             return call()
         except Exception as error:
@@ -384,7 +386,7 @@ class ControllerLink:
             self._cause_asked.set()
 
     def _name_cause(self, cause: str) -> None:
-        """Add an error that was reported only after its symptoms, because the controller was slow."""
+        """Add to the fault an error that the controller, being slow, reported only after its symptoms."""
         with self._fault_lock:
             if self.fault is not None and cause and cause not in self.fault:
                 self.fault = f"{self.fault}: {cause}"
@@ -393,10 +395,10 @@ class ControllerLink:
     def _halt(self, ask: bool = False) -> bool:
         """Send a stop to the controller: by the guard, and by the motion connection if the guard does not answer.
 
-        Returns whether reports from after that say stopped and at rest; what the controller replies does not count.
+        Returns whether later reports show the arm stopped and at rest; the controller's reply is no proof of that.
 
         Args:
-            ask: the controller for the error, once a stop was acknowledged.
+            ask: whether to ask the controller for the error, once a stop was acknowledged.
         """
         began, orders = time.monotonic(), list[Order]()
         for api, stopper in self._stoppers:
@@ -428,12 +430,12 @@ class ControllerLink:
         return order.code is not None or self._rests_since(since_s) is not None
 
     def _rests_since(self, time_s: float) -> Vector | None:
-        """The joints ``(7,)`` rad of an arm that reports from after ``time_s`` show stopped and at rest."""
+        """The joints ``(7,)`` rad if reports later than ``time_s`` show the arm stopped and at rest, else None."""
         found = (reports.rest_since(time_s) for reports in self._rest_reports)
         return next((joints for joints in found if joints is not None), None)
 
     def _look_again(self) -> bool:
-        """Verify a stop again after 200 ms, and stop an arm that has moved once more; returns whether this is done."""
+        """Verify a stop again after 200 ms, and stop the arm once more if it moved; returns whether this is done."""
         if (stood := self._stood) is None:
             return True
         stood_s, joints = stood

@@ -13,8 +13,8 @@ from datasets.common.errors import DeviceError
 class ControllerLock:
     """A lock on a controller's address, which the kernel releases when this process ends, however it ends.
 
-    It keeps out other runs of this user on this computer, not other computers or the vendor's studio: those show in
-    the controller's mode and state only. There is none on Windows.
+    It keeps out other runs of this user on this computer, but not other computers or the vendor's studio, which show
+    only in the controller's mode and state. On Windows there is no lock.
 
     Args:
         host: the controller's IPv4 address.

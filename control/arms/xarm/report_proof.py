@@ -11,13 +11,14 @@ from control.arms.joint_band import JointBand
 from datasets.arm.kinematics import Kinematics
 
 FRAME_TOLERANCE_M = 0.01
-"""Calibrated arms differ from the nominal chain by a few millimetres (*assumed: nominal-chain*)."""
+"""Largest distance, m, between the reported TCP and the one computed from the reported joints: calibrated arms differ
+from the nominal chain by a few millimetres (*assumed: nominal-chain*)."""
 SKEW_S = 0.02
-"""Joints and TCP of one report are not further apart in time (*assumed: report-skew*)."""
+"""Largest time, s, between the joints and the TCP of one report (*assumed: report-skew*)."""
 MAX_TURN_RAD = 0.35
 _AWAY_M, _AWAY_RAD = 0.005, 0.02
-"""An arm that is farther than this from its command moves: velocities by which it still approaches are
-hundreds of times the last digit of a report (*assumed: pose-repeats*)."""
+"""Distance, m, and joint angle, rad, from its command beyond which the arm must be moving: the velocities at which it
+still approaches are hundreds of times the last digit of a report (*assumed: pose-repeats*)."""
 _LEAST_REPEATS = 20
 
 
@@ -25,9 +26,9 @@ class ReportProof:
     """Judges each report of joints and TCP; the first that fails is remembered.
 
     Args:
-        tcp_offset_m: of the tool mounted, along flange z.
-        max_speed_m_s: of the TCP.
-        max_repeat_s: how long a pose may repeat to the last bit while the arm was sent elsewhere.
+        tcp_offset_m: offset of the mounted tool's TCP along flange z.
+        max_speed_m_s: largest speed of the TCP.
+        max_repeat_s: how long a pose may repeat to the last bit while the arm has been sent elsewhere.
     """
 
     def __init__(self, tcp_offset_m: float, max_speed_m_s: float, max_repeat_s: float) -> None:
@@ -36,13 +37,13 @@ class ReportProof:
         self._max_repeat_s = max_repeat_s
         self.fault: str | None = None
         self.is_blind = False
-        """Whether the fault is that the poses are not the arm's: then they do not prove its rest either."""
+        """Whether the fault is that the poses are not the arm's; they do not prove its rest then either."""
         self.target: Vector | None = None
         """The commanded position of the TCP, ``(3,)`` m, or None."""
         self.target_joints: Vector | None = None
         """The commanded joints, ``(7,)`` rad, which then replace :attr:`target`; or None."""
         self.band: JointBand | None = None
-        """What the present motion may bring the joints to, or None: any posture."""
+        """Band that the joints must stay in during the present motion; None: any posture."""
         self._last: tuple[float, ...] = ()
         self._repeats, self._away_since = 0, math.inf
 
@@ -50,18 +51,18 @@ class ReportProof:
         """Judge one report that came at ``time_s``.
 
         Args:
-            pose: ``x y z`` mm and ``roll pitch yaw`` rad, as the SDK hands them on.
+            pose: ``x y z`` mm and ``roll pitch yaw`` rad, as the SDK passes them on.
             joints: seven angles, rad.
-            raw: the SDK's ``report_data`` of the same report, or None: what it hands on has lost its NaN.
+            raw: the SDK's ``report_data`` of the same report, or None; the values that the SDK passes on lose any NaN.
         """
         if self.fault is None:
             try:
                 self.fault = self._find_fault(time_s, pose, joints, raw)
-            except Exception as error:  # raised to the SDK it would be lost
+            except Exception as error:  # an exception raised into the SDK would be lost
                 self.fault = f"a report of the arm's position could not be judged ({type(error).__name__}: {error})"
 
     def stood(self) -> None:
-        """The arm was seen to stop short of its target: from now on a pose that repeats is what is expected."""
+        """Notes that the arm was seen to stop short of its target: from now on the pose is expected to repeat."""
         self.target = self.target_joints = None
 
     def _find_fault(self, time_s: float, pose: Sequence[float], joints: Sequence[float], raw: Any) -> str | None:

@@ -1,7 +1,7 @@
-"""A controller's settings by its reports: found, wanted for a run, verified while it lasts, restored after it.
+"""A controller's settings, read from its reports: as found, as wanted for a run, verified during it, restored after it.
 
-The stricter of two limits holds, no matter who set it: a site's boundary and joint range are intersected with ours, the
-lower speed and the higher sensitivity are kept. A change of any other setting during a run is a fault, too.
+The stricter of two limits holds, no matter who set it: a site's boundary and joint range are intersected with ours, and
+the lower speed and the higher sensitivity are kept. A change of any other setting during a run is a fault, too.
 
 The guards beside boundary, speeds and sensitivity, by the section of the user manual: self-collision check with the
 tool's model on, collision rebound and approximate solutions off (6.4.3, advanced settings), joint range of the reduced
@@ -31,33 +31,34 @@ Box = tuple[int, ...]
 OWN_SHAPE = 20
 """Tool models above are a cylinder or a box that somebody measured (``XCONF.CollisionToolType.USE_PRIMITIVES``)."""
 MOST_TILT_RAD = math.radians(1)
-"""Of the mounting direction that the controller knows: gravity along the base's z to so much."""
+"""Largest angle, rad, between the base's z axis and gravity as the controller knows it from its mounting direction."""
 _NO_RANGE = (-2 * math.pi, 2 * math.pi) * 7
 _OF_REDUCED_MODE = frozenset({"tcp_speed", "joint_speed", "joint_range"})
-"""Take effect when the reduced mode is switched on the next time (note of ``set_reduced_joint_range`` in the SDK)."""
+"""Settings that take effect only when the reduced mode is next switched on (note of ``set_reduced_joint_range`` in the
+SDK)."""
 _RESTORE_S, _RESTORE_CALL_S, _READ_BACK_S = 1.0, 0.3, 0.7
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one controller is set to, in its own units: mm, mm/s, rad, kg.
+    """The settings of one controller, in its own units: mm, mm/s, rad, kg.
 
     Attributes:
         tool_offset: ``x y z roll pitch yaw`` of the TCP at the flange.
-        mass: of the payload.
+        mass: mass of the payload.
         centre: ``x y z`` of the payload's mass.
-        sensitivity: to collisions, 0 (off) to 5.
-        fenced: whether the TCP is held in ``boundary``, which is kept while that is switched off, too.
+        sensitivity: sensitivity to collisions, 0 (off) to 5.
+        fenced: whether the TCP is held in ``boundary``; the controller keeps ``boundary`` also while this is off.
         tcp_speed: limit of the reduced mode; so is ``joint_speed``.
-        reduced: whether the reduced mode holds speeds down and joints in their range.
+        reduced: whether the reduced mode limits the speeds and holds the joints in their range.
         joint_range: lower and upper limit of each joint in reduced mode, ``(14,)``.
         self_collision: whether the controller looks for collisions of the arm with itself.
-        tool_model: shape of the tool in that check: its number, and its measures where that is above ``OWN_SHAPE``.
+        tool_model: shape of the tool in that check: its number, and its dimensions where that is above ``OWN_SHAPE``.
         rebound: whether the arm moves back after a collision.
         approximate: whether paths leave the straight line near singularities.
-        world_offset: of the base frame; this and what follows is never set from here.
-        gravity: direction, which shows how the arm is mounted.
-        simulated: whether only the reports move.
+        world_offset: offset of the base frame; this and the fields that follow are never set from here.
+        gravity: direction of gravity, which shows how the arm is mounted.
+        simulated: whether the controller is in simulation mode, in which only the reports move.
     """
 
     tool_offset: tuple[float, ...]
@@ -80,7 +81,7 @@ class Settings:
 
     @classmethod
     def read(cls, rich: Any) -> "Settings":
-        """The settings in the newest rich report of an ``XArmAPI``; asks the controller nothing."""
+        """The settings in the newest rich report of an ``XArmAPI``; sends the controller no request."""
         mass, centre = rich.tcp_load
         self_collision, model, measures = rich.self_collision_params
         return cls(
@@ -104,7 +105,7 @@ class Settings:
         )
 
     def differences(self, other: "Settings") -> dict[str, str]:
-        """Where another differs: a setting's name in words, and ``ITS VALUE HERE -> ITS VALUE THERE``."""
+        """The settings in which another differs, by name in words, each as ``ITS VALUE HERE -> ITS VALUE THERE``."""
         pairs = ((field, getattr(self, field.key), getattr(other, field.key)) for field in _FIELDS)
         return {
             field.words: f"{field.show(one)} -> {field.show(two)}"
@@ -114,13 +115,13 @@ class Settings:
 
 
 class SettingsWatch:
-    """Proves on every look that the controller's settings are those of this run.
+    """Verifies at every call that the controller's settings are those of this run.
 
-    A report may be half read at one look, so that it takes two of them to find a change.
+    A report may be only half read at one call, so a change must show in two calls to count.
 
     Args:
         rich: the ``XArmAPI`` whose rich reports hold the settings.
-        wanted: what was verified when connecting.
+        wanted: the settings that were verified when connecting.
     """
 
     def __init__(self, rich: Any, wanted: Settings) -> None:
@@ -128,7 +129,7 @@ class SettingsWatch:
         self._seen: dict[str, str] = {}
 
     def __call__(self) -> str | None:
-        """What somebody changed, in words; None if nothing was changed."""
+        """Returns what somebody changed, in words; None if nothing was changed."""
         before, self._seen = self._seen, self._wanted.differences(Settings.read(self._rich))
         changed = [f"{name} {self._seen[name]}" for name in self._seen if name in before]
         if not changed:
@@ -187,7 +188,7 @@ _FIELDS = (
 
 
 def _is_same(one: Any, two: Any, tolerance: float) -> bool:
-    """Whether two values agree; NaN agrees with NaN alone."""
+    """Whether two values agree; NaN agrees only with NaN."""
     if isinstance(one, tuple) and isinstance(two, tuple):
         return len(one) == len(two) and all(_is_same(a, b, tolerance) for a, b in zip(one, two, strict=True))
     return bool(one == two or abs(one - two) <= tolerance or (math.isnan(one) and math.isnan(two)))
@@ -217,14 +218,14 @@ def ours(
 
 
 def stricter(wished: Settings, found: Settings, fence: Fence) -> Settings:
-    """The stricter of each limit.
+    """The settings with the stricter value of each limit.
 
-    Speed limits and joint range count though the site has its reduced mode off: that is switched on, and no number of
-    theirs loosened. A tool's shape that the site has measured is kept: whether it is the stricter one is unknown.
+    The site's speed limits and joint range count even if its reduced mode is off: it is switched on, and none of their
+    numbers is loosened. A tool's shape that the site has measured is kept: whether it is the stricter one is unknown.
 
     Raises:
-        SafetyStop: the fence does not lie inside the boundary that is switched on, a joint's range and ours have
-            nothing in common, or the controller takes the arm for one that is not mounted upright.
+        SafetyStop: the fence does not lie inside the boundary that is switched on, a joint's range and ours do not
+            overlap, or the controller's settings say that the arm is not mounted upright.
     """
     _require_upright(found.gravity)
     box = wished.boundary
@@ -276,7 +277,7 @@ def _common_range(wished: Sequence[float], found: Sequence[float]) -> tuple[floa
 
 
 def require_in_range(wanted: Settings, joints_rad: ArrayLike, what: str) -> None:
-    """Raises SafetyStop where joints ``(7,)`` rad of ``what`` lie outside the joint range of a run's settings."""
+    """Raises SafetyStop if the joints ``(7,)`` rad, named ``what``, lie outside the joint range of a run's settings."""
     limits = np.reshape(wanted.joint_range, (7, 2))
     outside = JointBand(limits[:, 0], limits[:, 1]).outside(joints_rad)
     if wanted.reduced and outside is not None:
@@ -307,9 +308,9 @@ def _whole_mm(fence: Fence, margin_m: float) -> Box:
 
 
 def guard_setters(api: Any, settings: Settings) -> dict[str, Callable[[], Any]]:
-    """Calls that set what guards the arm besides boundary, speeds and sensitivity, by the name in :class:`Settings`.
+    """Calls that set the guards besides boundary, speeds and sensitivity, by their names in :class:`Settings`.
 
-    The joint range goes out below the SDK's own setter, which clips it to limits of its own without a word.
+    The joint range bypasses the SDK's own setter, which silently clips it to limits of its own.
     """
     return {
         "joint_range": lambda: api.core.set_reduced_jrange(list(settings.joint_range)),
@@ -324,9 +325,9 @@ def restore(api: Any, found: Settings, wanted: Settings) -> dict[str, str]:
     """Restore the settings of a stopped arm by calls that do not make it ready; returns what stays different, in words.
 
     A stopped controller accepts all of them (*assumed: set-while-stopped*). A setting that is no longer as the run
-    set it was changed by somebody else and is left alone. The SDK's own setter of the sensitivity makes the arm
-    ready, and the payload's asks for a ready one, so both go out below it.
-    Takes at most about ``_RESTORE_S`` and ``_READ_BACK_S``, never raises.
+    set it was changed by somebody else and is left alone. The SDK's own setter of the sensitivity makes the arm ready,
+    and that of the payload requires a ready arm, so both settings bypass these setters.
+    Takes at most about ``_RESTORE_S`` plus ``_READ_BACK_S``; never raises.
     """
     calls: dict[str, Callable[[], Any]] = {
         "tool_offset": lambda: api.core.set_tcp_offset(list(found.tool_offset)),
@@ -354,5 +355,5 @@ def restore(api: Any, found: Settings, wanted: Settings) -> dict[str, str]:
                 put_back.add(field.key)
         await_report(api, _READ_BACK_S)
         return found.differences(Settings.read(api))
-    except Exception as error:  # disconnecting goes on whatever comes
+    except Exception as error:  # disconnecting must go on whatever happens here
         return {"settings": f"whether they were put back is not known ({error})"}

@@ -11,29 +11,30 @@ from datasets.common.errors import DeviceError
 
 MODE_NUMBER: dict[DriveMode, int] = {"online_line": 7, "velocity": 5}
 MODE_SINCE: dict[DriveMode, tuple[int, int, int]] = {"online_line": (1, 11, 0), "velocity": (1, 8, 0)}
-"""Firmware that has the mode (mode 7) or its ``duration`` watchdog (mode 5); the SDK does not check."""
+"""First firmware with the mode (mode 7) or with its ``duration`` watchdog (mode 5); the SDK does not check this."""
 
 ENCODERS_SINCE = (2, 4, 0)
-"""Firmware that reports what the encoders read, not the command (*assumed: encoders*; xarm_ros2, issue 95)."""
+"""First firmware that reports what the encoders read, not the command (*assumed: encoders*; xarm_ros2, issue 95)."""
 FULL_REPORT_BYTES = 574
-"""Bytes of a rich report that holds the limits of the reduced mode; others saw 494 of an xArm6 with firmware 1.8.5."""
+"""Least length, in bytes, of a rich report that holds the limits of the reduced mode; others saw 494 from an xArm6 with
+firmware 1.8.5."""
 _CALL_TIMEOUT_S = 6.0
 _WARNED, _CANNOT_MOVE = 2, 9
 
 
 def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports_are_commands: bool = False) -> None:
-    """Refuse an arm that is no xArm7, only simulated, paused, of too old a firmware or reports, or has an error.
+    """Refuse an arm that is not an xArm7, is simulated or paused, has an error, or has too old a firmware or reports.
 
     Args:
-        api: a connection whose rich reports have begun: only they say whether the arm is simulated
+        api: a connection whose rich reports have begun: only they show whether the arm is simulated
             (*assumed: simulation-flag*).
-        mode: that will drive the arm.
-        simulated: the caller means the vendor's firmware image, which has no arm. An address says nothing about that:
-            a real controller behind a tunnel has a loopback address too.
+        mode: the mode that will drive the arm.
+        simulated: the caller means the vendor's firmware image, which has no arm. The address does not show this: a
+            real controller behind a tunnel has a loopback address too.
         reports_are_commands: the caller accepts a firmware that reports where it sends the arm, not where the arm is.
 
     Raises:
-        DeviceError: with what was found and what to do.
+        DeviceError: the arm is refused; the message says what was found and what to do.
     """
     if api.axis != 7:
         raise DeviceError(f"the controller drives a robot of {api.axis} axes; this project needs an xArm7")
@@ -68,7 +69,7 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports
 
 
 def require_no_error(api: Any) -> None:
-    """Raises DeviceError where the controller has an error, by its own reply: reports come every 0.2 s."""
+    """Raises DeviceError if the controller replies that it has an error; reports come only every 0.2 s."""
     code, (error, _) = run_bounded(api.get_err_warn_code, _CALL_TIMEOUT_S, "get_err_warn_code")
     if code not in (0, _WARNED):
         raise DeviceError(f"the controller does not report its errors ({describe_return(code)}); restart it")
@@ -79,21 +80,21 @@ def require_no_error(api: Any) -> None:
 def configure(api: Any, wanted: Settings, found: Settings) -> None:
     """Enable the motors and set tool, payload, collision sensitivity, boundary, guards and speed limits, in mode 0.
 
-    The stop before them drops what others have queued or paused (*assumed: stop-drops*): the first "ready" would carry
-    it out, with no boundary set yet. Each setting may reset mode and state, so the mode that drives comes last. Speeds
-    and joint range take effect when the reduced mode is switched on after them.
+    A stop is sent first; it drops what others have queued or paused (*assumed: stop-drops*), because the first "ready"
+    would carry that out before any boundary is set. Each setting may reset mode and state, so the driving mode is set
+    last. Speeds and joint range take effect when the reduced mode is switched on after them.
 
     Args:
-        wanted: what to set.
-        found: what stands; a sensitivity or guard that stands is not set again.
+        wanted: the settings to set.
+        found: the present settings; a sensitivity or guard that is already as wanted is not set again.
 
     Raises:
-        DeviceError: the controller refused one, or has an error.
+        DeviceError: the controller refused a setting, or has an error.
     """
     try:
         _configure(api, wanted, found)
     except DeviceError:
-        require_no_error(api)  # names it, where that is why
+        require_no_error(api)  # names the controller's error if that is the cause
         raise
 
 
@@ -102,13 +103,13 @@ def _configure(api: Any, wanted: Settings, found: Settings) -> None:
     require_no_error(api)
     _set("enable the motors", lambda: api.motion_enable(True))
     enter_mode(api, 0)
-    # The reply to a payload may already say "cannot move", because the payload reset the state: read back below.
+    # The reply to a payload may already say "cannot move", because the payload reset the state: it is read back below.
     _set("set the payload", lambda: api.set_tcp_load(wanted.mass, list(wanted.centre)), _CANNOT_MOVE)
     _make_ready(api)
     _set("set the tool", lambda: api.set_tcp_offset(list(wanted.tool_offset), wait=False))
     _make_ready(api)
     if found.sensitivity != wanted.sensitivity:
-        # The SDK's own setter sleeps, then makes the arm ready whatever happened meanwhile.
+        # The SDK's own setter sleeps, and then makes the arm ready no matter what happened meanwhile.
         _set("set collision sensitivity", lambda: api.core.set_collis_sens(wanted.sensitivity), _CANNOT_MOVE)
         _make_ready(api)
     _set("set the boundary", lambda: api.set_reduced_tcp_boundary(list(wanted.boundary)))
@@ -122,14 +123,14 @@ def _configure(api: Any, wanted: Settings, found: Settings) -> None:
 
 
 def verify(rich: Any, wanted: Settings, timeout_s: float = 3.0) -> None:
-    """Read back from the rich report what :func:`configure` set; raises DeviceError naming what differs."""
+    """Compare the rich report with what :func:`configure` set; raises DeviceError naming what differs."""
     if not wait_until(lambda: not wanted.differences(Settings.read(rich)), timeout_s):
         missing = ", ".join(wanted.differences(Settings.read(rich)))
         raise DeviceError(f"the controller did not take over: {missing}; set it in the vendor's studio and look why")
 
 
 def _make_ready(api: Any) -> None:
-    """Set state 0, which clears errors (*documented: ready-clears*): so the controller is asked for one just before."""
+    """Set state 0. This clears errors (*documented: ready-clears*), so the controller is asked for one just before."""
     require_no_error(api)
     _set("set the state to ready", lambda: api.set_state(0))
 
@@ -148,7 +149,7 @@ def enter_mode(api: Any, mode: int) -> None:
 def _set(what: str, call: Callable[[], Any], *also_fine: int) -> None:
     result = run_bounded(call, _CALL_TIMEOUT_S, what)
     code = result[0] if isinstance(result, list | tuple) else result
-    # While a warning stands the SDK's setters hand its code on: the value was taken, which is read back later.
+    # During a warning the SDK's setters return its code: the value was accepted, and is read back later.
     if code not in (0, _WARNED, *also_fine):
         raise DeviceError(
             f"the controller refused to {what}: {describe_return(code)}; look why in the vendor's studio, its firmware "

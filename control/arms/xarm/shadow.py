@@ -18,14 +18,14 @@ from datasets.rig.rig import Rig
 Vector = NDArray[np.float64]
 
 _OLDEST_FRAME_S = 0.5
-"""Reports are gathered for so long before the first frame asks where the arm was."""
+"""Time, s, for which reports are gathered before the first frame needs to know where the arm was."""
 
 
 class ShadowArm(Arm):
     """Reads a controller's 100 Hz reports; sends it nothing, so motors, mode, state and settings stay as they are.
 
     The TCP is computed from the joints, because the controller knows the tool only once it is configured. Every command
-    counts from where the TCP is, because targets that nobody follows would run away.
+    starts at the present TCP, because targets that no arm follows would run away.
     """
 
     is_passive = True
@@ -39,17 +39,17 @@ class ShadowArm(Arm):
 
     @property
     def is_connected(self) -> bool:
-        """Whether reports are listened to."""
+        """Whether the link to the reports is open."""
         return self._api is not None
 
     @property
     def tcp(self) -> Vector:
-        """The TCP by the encoders, ``(3,)`` m; raises DeviceError when the reports have ceased."""
+        """The TCP by the encoders, ``(3,)`` m; raises DeviceError when reports no longer come."""
         return self.tcp_at(time.monotonic())
 
     @property
     def target(self) -> Vector:
-        """Where the TCP is: nothing is ever commanded."""
+        """The present TCP, because nothing is ever commanded."""
         return self.tcp
 
     def tcp_at(self, time_s: float) -> Vector:
@@ -61,7 +61,7 @@ class ShadowArm(Arm):
         return np.asarray(self._history.at(time_s).joints, dtype=float)
 
     def connect(self) -> None:
-        """Listen; raises DeviceError, and then leaves nothing open."""
+        """Begin to listen; if this raises DeviceError, no connection stays open."""
         if self._api is not None:
             return
         self._history.clear()
@@ -76,18 +76,19 @@ class ShadowArm(Arm):
         self._api = api
 
     def home(self) -> None:
-        """Nothing moves."""
+        """Does nothing: this arm is never moved."""
 
     def move(self, displacement_m: ArrayLike) -> Vector:
-        """What would be sent from here, or from the fence's nearest point: a hand may lead the arm out a little.
+        """Returns what would be sent from here, or from the nearest point of the fence if the arm is outside.
 
+        A hand may lead the arm out of the fence a little.
         Raises SafetyStop on a command that is not finite.
         """
         here = np.clip(self.tcp, self._fence.low_m, self._fence.high_m)
         return np.asarray(self._fence.next_target(here, displacement_m) - here, dtype=float)
 
     def stop(self) -> bool:
-        """Nothing to stop: this program moved nothing, and who moves the arm has a stop of their own."""
+        """Does nothing: this program moves nothing, and the person who moves the arm has another way to stop it."""
         return True
 
     def disconnect(self) -> None:

@@ -1,4 +1,4 @@
-"""Who holds an arm before any command is sent, and whether it may be taken over."""
+"""Determines who holds an arm before any command is sent, and whether the arm may be taken over."""
 
 from typing import Any, NamedTuple
 
@@ -12,12 +12,12 @@ _UNDER_WAY, _ARMED = 1, (0, 1, 2)
 class Holder(NamedTuple):
     """The state of the controller by its newest reports, which shows whether somebody drives the arm.
 
-    Everybody who drives the arm shows in these reports (*assumed: holder*).
+    Every program or person that drives the arm shows in these reports (*assumed: holder*).
 
     Attributes:
-        mode: of the controller; 0 unless a program, or a hand in manual mode, asked for another.
+        mode: mode of the controller; 0 unless a program, or a hand in manual mode, asked for another.
         state: 0 to 2 if the arm would carry out a command.
-        queued: commands that wait to be carried out.
+        queued: number of commands that wait to be carried out.
     """
 
     mode: int
@@ -26,12 +26,12 @@ class Holder(NamedTuple):
 
     @classmethod
     def read(cls, api: Any) -> "Holder":
-        """From an ``XArmAPI`` whose reports have begun; asks the controller nothing."""
+        """The holder by the reports of an ``XArmAPI``, which must have begun; sends the controller no request."""
         return cls(int(api.mode), int(api.state), int(api.cmd_num))
 
     @property
     def is_held(self) -> bool:
-        """Whether a mode of somebody's is armed, or commands wait."""
+        """Whether somebody has set a mode that is armed, or commands wait."""
         return (self.mode != 0 and self.state in _ARMED) or self.queued > 0
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Holder(NamedTuple):
 
 
 def require_no_motion(holder: Holder) -> None:
-    """Raises SafetyStop while a command is being carried out, however slowly: in mode 0 the state shows it."""
+    """Raises SafetyStop while a command is carried out, even a slow one: in mode 0 the state shows it."""
     if holder.mode == 0 and holder.state == _UNDER_WAY:
         raise SafetyStop(
             f"the arm is carrying out a command that did not come from here ({holder}); end the other program, or stop "
@@ -48,7 +48,7 @@ def require_no_motion(holder: Holder) -> None:
 
 
 def require_free(holder: Holder) -> None:
-    """Raises DeviceError where somebody holds the arm, with what was found and what to do."""
+    """Raises DeviceError if somebody holds the arm; the message says what was found and what to do."""
     if not holder.is_held:
         return
     why = (

@@ -8,7 +8,8 @@ from datasets.arm.kinematics import Kinematics, pointing_down
 from datasets.common.errors import SafetyStop
 
 MAX_TURN_RAD = 0.30
-"""Of the tool from where it points at home, in all: the reports' proof stops the arm at 0.35 in tilt or yaw."""
+"""Largest total turn of the tool, rad, from where it points at home: the reports' proof stops the arm at 0.35 in tilt
+or yaw."""
 _POINTS = 50
 
 
@@ -18,8 +19,8 @@ def turning_way(
     """The TCP's way ``(N, 3)`` m while all joints turn evenly from ``start_rad`` to ``joints_rad``, both ``(7,)``.
 
     Raises:
-        SafetyStop: these are not seven finite numbers within the joints' limits, or on the way the TCP would leave the
-            fence, or the tool turn by more than ``most_turn_rad`` from where it points at home.
+        SafetyStop: ``joints_rad`` are not seven finite numbers within the joints' limits, or on the way the TCP would
+            leave the fence or the tool would turn by more than ``most_turn_rad`` from where it points at home.
     """
     low, high = kinematics.joint_limits.T
     if np.shape(joints_rad) != (7,) or not (np.all(joints_rad >= low) and np.all(joints_rad <= high)):

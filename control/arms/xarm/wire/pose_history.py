@@ -23,7 +23,7 @@ class PoseHistory:
 
     Args:
         length: poses kept; 1000 are ten seconds at 100 Hz.
-        max_gap_s: how far beyond the newest pose a moment may lie.
+        max_gap_s: how long after the newest pose a moment may lie.
     """
 
     def __init__(self, length: int = 1000, max_gap_s: float = 0.2) -> None:
@@ -32,7 +32,7 @@ class PoseHistory:
         self._lock = threading.Lock()
 
     def add(self, pose: Pose) -> None:
-        """Append a pose later than all before it."""
+        """Append a pose, which must be later than all earlier ones."""
         with self._lock:
             self._poses.append(pose)
 
@@ -58,7 +58,7 @@ class PoseHistory:
 
     @property
     def span_s(self) -> float:
-        """How far back the poses reach from the newest."""
+        """Time from the oldest pose kept to the newest, s."""
         with self._lock:
             return self._poses[-1].time - self._poses[0].time if self._poses else 0.0
 

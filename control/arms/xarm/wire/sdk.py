@@ -20,7 +20,7 @@ from typing import Any
 from datasets.common.errors import DeviceError
 
 SDK_NAME, SDK_SINCE = "xarm-python-sdk", (1, 18)
-"""Older versions fail (1.16 at import, 1.17 after the motors were enabled)."""
+"""Package and first version that works: older ones fail (1.16 at import, 1.17 after the motors were enabled)."""
 CONNECT_TIMEOUT_S = 8.0
 CLOSE_TIMEOUT_S = 3.0
 _TCP_ESTABLISHED = 1
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Forward(logging.Handler):
-    """Hands the SDK's records, which it would print on stdout, to this project's log."""
+    """Passes the SDK's log records, which it would print on stdout, to this project's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _log.debug("%s", record.getMessage())
@@ -48,10 +48,10 @@ def require_sdk() -> None:
 
 @functools.cache
 def load_sdk() -> Any:
-    """The SDK's ``XArmAPI`` class.
+    """Imports the SDK and returns its ``XArmAPI`` class.
 
-    Its prints become log records, it makes no folder of its own in the user's home, and its sockets' timeout of one
-    second, which they set for themselves as well, is kept from becoming the default of every socket in the process.
+    Its prints become log records, and it makes no folder of its own in the user's home. Its sockets' timeout of one
+    second, which they also set for themselves, does not become the default of every socket in the process.
     Raises DeviceError for a version that is too old.
     """
     require_sdk()
@@ -87,7 +87,7 @@ def _no_folder_made() -> Iterator[None]:
 
 
 def call_sdk(name: str, call: Callable[[], Any]) -> Any:
-    """The result of ``call``; any exception of the SDK becomes a DeviceError that names the call."""
+    """Returns the result of ``call``; any exception of the SDK becomes a DeviceError that names the call."""
     try:
         return call()
     except Exception as error:
@@ -98,17 +98,17 @@ def call_sdk(name: str, call: Callable[[], Any]) -> Any:
 
 
 def run_bounded(call: Callable[[], Any], timeout_s: float, what: str) -> Any:
-    """The result of ``call``, made on a thread that is left behind if it does not return in time.
+    """Returns the result of ``call``, made on a thread that is abandoned if it does not return in time.
 
     Raises:
-        DeviceError: it did not return in time, or raised, or the computer gives no thread.
+        DeviceError: the call did not return in time, or raised, or the computer cannot start a thread.
     """
     outcome: list[Any] = []
 
     def work() -> None:
         try:
             outcome.extend((True, call()))
-        except Exception as error:  # whatever the SDK raises is reported to the caller's thread
+        except Exception as error:  # any exception of the SDK is reported to the caller's thread
             outcome.extend((False, error))
 
     thread = threading.Thread(target=work, daemon=True, name=f"xarm {what}")
@@ -128,7 +128,7 @@ def open_api(host: str, report_type: str) -> Any:
     """A connected ``XArmAPI`` in radians, over TCP only; nothing stays open when this raises.
 
     Raises:
-        DeviceError: the address is no IPv4 address, or no controller answers there.
+        DeviceError: the address is not an IPv4 address, or no controller answers there.
     """
     try:
         ipaddress.IPv4Address(host)
@@ -139,7 +139,7 @@ def open_api(host: str, report_type: str) -> Any:
 
     def connect() -> None:
         api.connect()
-        if given_up.is_set():  # nobody is left to close it
+        if given_up.is_set():  # the caller has given up, so it is closed here
             close_apis(api)
 
     try:
@@ -156,10 +156,10 @@ def open_api(host: str, report_type: str) -> Any:
 
 
 def await_report(api: Any, timeout_s: float = 3.0) -> None:
-    """Wait until a report that came after this call was read whole: the SDK calls back before it reads the limits.
+    """Wait until a report that came after this call was read completely: the SDK calls back before it reads the limits.
 
     Raises:
-        DeviceError: none comes.
+        DeviceError: no report comes within ``timeout_s``.
     """
     reports: list[object] = []
     hear = reports.append
@@ -172,13 +172,13 @@ def await_report(api: Any, timeout_s: float = 3.0) -> None:
 
 
 def close_apis(*apis: Any) -> None:
-    """Disconnect all at once, within ``CLOSE_TIMEOUT_S``; never raises."""
+    """Disconnect all of them at the same time, within ``CLOSE_TIMEOUT_S``; never raises."""
     threads = []
     for api in apis:
         thread = threading.Thread(target=_close, args=(api,), daemon=True, name="xarm disconnect")
         try:
             thread.start()
-        except RuntimeError:  # the computer gives none
+        except RuntimeError:  # the computer cannot start a thread
             _close(api)
         else:
             threads.append(thread)
@@ -189,7 +189,7 @@ def close_apis(*apis: Any) -> None:
 
 def _close(api: Any) -> None:
     try:
-        # Were the report stream closed first, the SDK would dial it again and sleep two seconds over it.
+        # If the report stream were closed first, the SDK would open it again and sleep for two seconds.
         if api.connected:
             api.core.arm_port.close()
             wait_until(lambda: not api.connected, 0.5)
@@ -202,7 +202,7 @@ def _close(api: Any) -> None:
 
 
 def is_wire_up(api: Any) -> bool:
-    """Whether the control connection stands, as the kernel reports it: the SDK itself notices after half a second."""
+    """Whether the control connection is up, as the kernel reports it: the SDK itself notices after half a second."""
     if not api.connected:
         return False
     if not sys.platform.startswith("linux"):

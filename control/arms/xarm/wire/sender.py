@@ -1,4 +1,4 @@
-"""Sends commands from a thread of its own: a stalled controller delays them, never the control loop."""
+"""Sends commands from a separate thread: a stalled controller delays the commands, but never the control loop."""
 
 import threading
 import time
@@ -9,11 +9,11 @@ C = TypeVar("C")
 
 
 class CommandSender(Generic[C]):
-    """Sends the newest command; one that is overtaken before it could leave is dropped.
+    """Sends the newest command; a command that is replaced by a newer one before it was sent is dropped.
 
     Args:
         send: sends one command and returns the SDK's code; called on this sender's thread only.
-        refused: is called with every code that is not 0.
+        refused: called with every code that is not 0.
 
     Attributes:
         last_sent_s: when the newest command went out, on ``time.monotonic``; None before the first.
@@ -32,7 +32,7 @@ class CommandSender(Generic[C]):
         self._thread.start()
 
     def post(self, command: C, wait_s: float) -> None:
-        """Hand over a command; waits up to ``wait_s`` for its reply, so that a fault is seen at once when it can be."""
+        """Hand over a command; waits up to ``wait_s`` for its reply, so that a fault in it is seen at once."""
         with self._changed:
             self._next = command
             self._changed.notify_all()
@@ -45,7 +45,7 @@ class CommandSender(Generic[C]):
             return self._count if self._waiting else 0
 
     def drop(self) -> None:
-        """Forget the command that has not left yet."""
+        """Drop the command that has not been sent yet."""
         with self._changed:
             self._next = None
 

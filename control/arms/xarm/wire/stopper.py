@@ -15,25 +15,25 @@ from datasets.common.errors import DeviceError
 _APART_S = 0.008
 _KEPT = 64
 _REST_RAD_S = 0.02
-"""Joints that turn no faster are at rest: the encoders' own noise over 10 ms (*assumed: rest-noise*)."""
+"""Joint speed, rad/s, up to which a joint is at rest: the encoders' own noise over 10 ms (*assumed: rest-noise*)."""
 _MOVED_RAD = 1e-3
 
 
 class Order:
-    """One stop on its way; ``code`` is the SDK's return code once there is one, which proves nothing about the arm."""
+    """One stop that is being sent; ``code`` is the SDK's return code, if any, and proves nothing about the arm."""
 
     def __init__(self) -> None:
         self.code: int | None = None
 
 
 class Stopper:
-    """Sends the stop of one connection from a thread of its own, so that a stop needs neither a new one nor a lock.
+    """Sends the stop of one connection from its own thread, so that a stop needs neither a new thread nor a lock.
 
-    A connection that hangs keeps its thread, and nobody else. Should the thread be gone, or about to end, the caller
-    sends.
+    A connection that hangs blocks only its own thread. If that thread has ended or is about to end, the calling thread
+    sends the stop.
 
     Args:
-        send: the call that stops, which returns the SDK's code.
+        send: the call that stops the arm; it returns the SDK's code.
 
     Raises:
         DeviceError: the computer cannot start a thread.
@@ -50,16 +50,16 @@ class Stopper:
             raise DeviceError(f"no thread to stop the arm by could be started: {error}; end other programs") from error
 
     def stop(self) -> Order:
-        """Send it; returns at once."""
+        """Send the stop; returns at once."""
         order = Order()
         self._orders.put(order)
-        # Read after the order was put: what is put behind the end is seen by nobody else.
+        # Checked after the order was queued: no other thread sees an order that is queued behind the end.
         if self._closed or not self._thread.is_alive():
             self._carry_out(order)
         return order
 
     def close(self) -> None:
-        """End the thread once its last stop is out, without waiting for it."""
+        """End the thread once its last stop was sent, without waiting for it."""
         self._closed = True
         self._orders.put(None)
 
@@ -68,7 +68,7 @@ class Stopper:
             self._carry_out(order)
 
     def _carry_out(self, order: Order) -> None:
-        with contextlib.suppress(Exception):  # whatever the SDK raises, the stop stays unconfirmed, and is reported so
+        with contextlib.suppress(Exception):  # after any exception of the SDK the stop is reported as unconfirmed
             order.code = self._send()
 
 
@@ -82,7 +82,7 @@ class RestReports:
     """The newest reports of one stream, which show whether a stop took effect. For one writer and many readers."""
 
     def __init__(self) -> None:
-        # Replaced whole: a reader that walked along a deque could see it change underneath, and fail amid a stop.
+        # The tuple is replaced as a whole: a deque could change while a reader iterates over it, and fail in a stop.
         self._reports: tuple[_Report, ...] = ()
 
     def add(self, time_s: float, state: int, joints: Vector) -> None:
@@ -106,9 +106,9 @@ class RestReports:
         return newest.joints if turned_rad_s <= _REST_RAD_S else None
 
     def gone_from(self, joints: Vector, since_s: float) -> str | None:
-        """What an arm that stood at ``joints`` ``(7,)`` rad does now, in words; empty if it still stands.
+        """Returns what an arm that stood at ``joints`` ``(7,)`` rad does now, in words; empty if it still stands.
 
-        None without a report later than ``since_s``.
+        Returns None if there is no report later than ``since_s``.
         """
         reports = self._reports
         if not reports or reports[-1].time <= since_s:
