@@ -1,4 +1,4 @@
-"""Lists every command of the project, one line each: what it does, by the first sentence of its own description.
+"""Lists every command of the project, one line each, with the first sentence of its own description.
 
 Each is started as ``python -m MODULE`` and explains itself with ``--help``. Those directly below a package have a
 console name too, once the project is installed: ``sim2real-demo`` for ``pipelines.demo``, ``sim2real-control-train``
@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def commands() -> dict[str, str]:
-    """What each command does, in a sentence, by its module; commands are modules that have a ``main`` and start it."""
+    """One sentence about each command, by its module; a command is a module that has a ``main`` and starts it."""
     found = {}
     for package in PACKAGES:
         for path in sorted((_ROOT / package).rglob("*.py")):
@@ -32,20 +32,20 @@ def commands() -> dict[str, str]:
 
 
 def start() -> None:
-    """Start the command whose console name this program was started by, exactly as ``python -m MODULE`` does."""
+    """Start the command that has this program's console name, exactly as ``python -m MODULE`` does."""
     name = Path(sys.argv[0]).name
     modules = {console_name(module): module for module in commands()}
     if name not in modules:
         print(f"{name}: error: no such command; `python -m pipelines` lists them", file=sys.stderr)
         raise SystemExit(EXIT_BAD_INPUT)
-    if modules[name] == "pipelines":  # which is this module
+    if modules[name] == "pipelines":  # this module itself
         main()
     else:
         runpy.run_module(modules[name], run_name="__main__", alter_sys=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     parser = CommandParser(prog="python -m pipelines", description=(__doc__ or "").partition("\n")[0], result=True)
     options = parser.parse_args(arguments)
     with command_line("pipelines", options) as tell:

@@ -3,9 +3,9 @@
 Without --arm and --camera everything runs on the twin: an emulated controller and a software RealSense that the
 vendors' own libraries connect to. The arm homes slowly before each goal and moves inside the fence of params/rig.yaml
 only. Ctrl-C stops it, and so do Ctrl-Z, Ctrl-\\ and every other signal that would end or suspend the program. A
-terminal that is gone stops it, too, also under nohup; the twin goes on there. Exit codes: 0 all goals were run, 2
+terminal that is gone stops it too, even under nohup; there the twin continues. Exit codes: 0 all goals were run, 2
 refused before anything moved, 3 stopped by a safety check (the reason is printed), 130 stopped by the operator (one of
-these signals, a terminal that is gone, not Enter at --step).
+these signals, a terminal that is gone, or an answer other than Enter at --step).
 """
 
 import argparse
@@ -49,7 +49,7 @@ EXIT_STOPPED = 3
 
 
 def parser() -> CommandParser:
-    """The command line's options."""
+    """Create the parser of the command line's options."""
     options = CommandParser(
         prog=f"python -m {PROG}",
         description=__doc__,
@@ -117,11 +117,11 @@ def parser() -> CommandParser:
 
 
 def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fence: Fence) -> list[Vector]:
-    """The goals asked for, all reachable.
+    """The goals asked for, after a check that all are reachable.
 
     Raises:
-        ConfigError: none was given to a real arm, or one lies outside the workspace.
-        ReachError: one cannot be reached pointing down, or lies near the edge of reach.
+        ConfigError: no goal was given for a real arm, or a goal lies outside the workspace.
+        ReachError: a goal cannot be reached with the tool pointing down, or lies near the edge of reach.
     """
     goals = check_goals(options.goal or [], rig)
     count = options.random
@@ -145,7 +145,7 @@ def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fenc
 
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     options = parser().parse_args(arguments)
     with command_line(PROG, options) as tell, errors_of_the_arm() as errors:
         names = DeviceNames.of(
@@ -214,14 +214,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result = {"goals": rows(results), "asked": len(goals), "loop": str(times)}
     tell(result, f"{result_table(results, len(goals))}\n{times}")
     code = exit_code(results, moved=names.arm != NO_ARM and not names.shadow)
-    for error in dict.fromkeys(errors):  # logged when it came, and printed again where the operator looks
+    for error in dict.fromkeys(errors):  # logged when it occurred, and printed again where the operator looks
         print(f"{PROG}: {error}", file=sys.stderr)
     raise SystemExit(code)
 
 
 @contextmanager
 def errors_of_the_arm() -> Iterator[list[str]]:
-    """What the arm's driver logs as errors while inside: a stop that no controller confirmed."""
+    """Collect what the arm's driver logs as errors within this context: a stop that no controller confirmed."""
     errors: list[str] = []
 
     def keep(record: logging.LogRecord) -> bool:
@@ -237,7 +237,7 @@ def errors_of_the_arm() -> Iterator[list[str]]:
 
 
 def add_consents(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
-    """The options by which an operator agrees to what a real arm is refused for otherwise."""
+    """Add the options by which an operator agrees to conditions for which a real arm is otherwise refused."""
     options.add_argument(
         "--take-over",
         action="store_true",
@@ -251,7 +251,7 @@ def add_consents(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -
 
 
 def names_of_moved_arm(options: argparse.Namespace) -> DeviceNames:
-    """Camera and arm of a command that moves the arm about to look at it.
+    """The camera and arm of a command that moves the arm about and looks at it.
 
     Raises:
         ConfigError: a real camera without an arm.
@@ -267,7 +267,7 @@ def names_of_moved_arm(options: argparse.Namespace) -> DeviceNames:
 
 
 def agrees_to_take_over(found: str) -> bool:
-    """Whether the operator, shown who holds the arm, types yes."""
+    """Show the operator who holds the arm; returns whether the operator types yes."""
     return _says_yes(
         f"The arm is held: {found}. Is nobody's hand on it, and no other program driving it? Take it over?"
     )
@@ -290,7 +290,12 @@ def ask_operator(arm: str, goals: Sequence[Vector]) -> None:
 
 
 def exit_code(results: Sequence[GoalResult], moved: bool = True, prog: str = PROG) -> int:
-    """0, or why the last goal was stopped, which ``prog`` prints; ``moved``: there was an arm to stop."""
+    """Print why the last goal was stopped, if it was; returns the exit code.
+
+    Args:
+        moved: there was an arm to stop.
+        prog: the program's name, printed before the reason.
+    """
     stop = results[-1].stop if results else None
     if stop is None or stop.reason is StopReason.RECORDING_ENDED:
         return 0

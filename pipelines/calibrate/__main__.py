@@ -7,24 +7,26 @@
   python -m pipelines.calibrate --depth --frames captures                          depth's noise, into your site file
 
 --frames takes what python -m pipelines.capture took: the arm's whole model is laid onto depth and outline, from no
-start at all, without any network. Out come pose with covariance, table, and how the depth camera errs. Look at the two
-pictures beside the folder: DIR.outline.png must show the outline on the arm. What is wrong with captures is said, and
-nothing is written then.
+start at all, without any network. The results are the pose with its covariance, the table, and the errors of the depth
+camera. Look at the two pictures beside the folder: DIR.outline.png must show the outline on the arm. If something is
+wrong with the captures, the command says what, and writes nothing.
 
---latency makes small moves of 12 mm about home and compares what the camera and the encoders see of them: how late the
-camera's pictures and the arm's motion are, by the time of the encoders' reports. Neither network nor calibration is
-needed; nothing else may move in view.
+--latency makes small moves of 12 mm about home and compares what the camera and the encoders see of them. It measures
+how late the camera's pictures and the arm's motion are, by the time of the encoders' reports. Neither network nor
+calibration is needed; nothing else may move in view.
 
---depth compares frames of each posture, during which all stands still: how much depth scatters and how far that is
-correlated, beside what the simulation's noise model says. Two frames of each posture are enough.
+--depth compares the frames of each posture, during which everything stands still. It measures how much depth scatters
+and how far the scatter is correlated, and shows the simulation's noise model beside it. Two frames of each posture are
+enough.
 
-Delays and noise of the site file count in two places: python -m pipelines.rehearse --site FILE rehearses with this
-camera's delay and noise, and a run with the camera allows its pictures the less age the later they are stamped.
+Delays and noise of the site file are used in two places: python -m pipelines.rehearse --site FILE rehearses with this
+camera's delay and noise, and in a run with the camera, the later its pictures are stamped, the smaller is the age that
+is allowed for them.
 
-Without any, the networks find the TCP in the camera's frame, whatever they believe of its pose; the encoders give
-it in the arm's. The rigid motion between the two is the camera's pose; the table that is seen from there gives its
-height in the base frame, which is not 0 for a base on a plate. What cannot be measured so is an error that the networks
-make everywhere alike. Trained models stay valid in any case.
+Without any of these options, the networks find the TCP in the camera's frame, whatever pose they assume for it; the
+encoders give it in the arm's frame. The rigid motion between the two is the camera's pose; the table as seen from there
+gives its height in the base frame, which is not 0 for a base on a plate. This method cannot measure an error that the
+networks make everywhere alike. Trained models stay valid in any case.
 """
 
 import argparse
@@ -63,7 +65,7 @@ LEAST_ROUNDS = 3
 
 
 def require_no_other_file(path: Path) -> None:
-    """Raise ConfigError where a calibration would take the place of something else."""
+    """Raise ConfigError if a calibration would overwrite a file of another kind."""
     try:
         if path.exists():
             Calibration.load(path)
@@ -72,11 +74,11 @@ def require_no_other_file(path: Path) -> None:
 
 
 Result = tuple[dict[str, Any], list[str]]
-"""What was found as plain values, and the lines that tell it."""
+"""The result as plain values, and the lines that report it."""
 
 
 def parser() -> CommandParser:
-    """The command line's options."""
+    """Create the parser of the command line's options."""
     options = CommandParser(
         prog=f"python -m {PROG}",
         description=__doc__,
@@ -111,7 +113,7 @@ def parser() -> CommandParser:
 
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     options = parser().parse_args(arguments)
     with command_line(PROG, options) as tell:
         measure = _by_networks if options.frames is None else _by_frames

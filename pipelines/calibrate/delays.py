@@ -8,10 +8,10 @@ from pipelines.capture.moves import MOVE_M, Filmed
 
 
 def delays(filmed: Filmed, speed_m_s: float, arm: ArmParams) -> dict[str, Delay]:
-    """From the capture of a picture to its arrival, of its stamp, and of the arm's motion, in words.
+    """The delays of a picture's arrival, of its time stamp, and of the arm's motion; each key describes its delay.
 
     Raises:
-        DataError: pictures or arm do not follow.
+        DataError: the pictures or the arm do not follow the moves.
     """
     pictures, encoder = np.array(filmed.pictures), (np.array(filmed.encoder_s), np.array(filmed.tcp_m))
     planned_s = planned_mean_s(MOVE_M, speed_m_s, arm.acceleration_m_s2)

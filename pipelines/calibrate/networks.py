@@ -1,4 +1,4 @@
-"""Where the networks find the TCP, against where the encoders have it: the camera's pose and the table's height."""
+"""Calibrates by the networks: their TCP, compared with the encoders' TCP, gives camera pose and table height."""
 
 import time
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ REST_S = 0.3
 MAX_RESIDUAL_MM = 15.0
 REFINEMENTS = 4
 FAR_TABLE_M = 0.03
-"""Farther from z = 0 the estimator may miss the table, or take something else for it, until it knows the height."""
+"""A table farther than this from z = 0 (m) may be missed or confused by the estimator until it knows the height."""
 
 
 class SlowArm(Protocol):
-    """What calibration asks of an arm."""
+    """The interface of an arm that calibration needs."""
 
     def go_to(self, xyz_m: ArrayLike) -> None:
         """Go slowly, in a straight line, inside the fence; return when there."""
@@ -45,14 +45,14 @@ class SlowArm(Protocol):
 
 @dataclass(frozen=True)
 class Sighting:
-    """A frame and where the encoders say the TCP was, ``(3,)`` m in the base frame."""
+    """A frame, and the TCP by the encoders at its time, ``(3,)`` m in the base frame."""
 
     frame: Frame
     tcp: NDArray[np.float64]
 
 
 def choose_places(rig: Rig, fence: Fence, count: int, seed: int) -> list[NDArray[np.float64]]:
-    """Reachable places spread over the fence, ordered so that each is near the one before."""
+    """Reachable places spread over the fence, ordered so that each is near the previous one."""
     kinematics, rng = Kinematics(rig.tool.tcp_offset_m), np.random.default_rng(seed)
     margin = 0.15 * (fence.high_m - fence.low_m)
     here = np.asarray(kinematics.tcp(rig.home_joints_rad), dtype=float)
@@ -93,12 +93,12 @@ def locate_camera(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """``T_base_camera`` (4x4), and the residuals ``(N, 3)`` m, base frame, of the sightings that agree.
 
-    The first look finds the TCP in the camera's frame without any pose: it begins. The second look, which works in the
-    base frame, is given the pose found so far, and its answers are taken back into the camera's frame by that pose.
-    ``table_z_m`` is all that it knows of the table.
+    The first round uses the first look, which finds the TCP in the camera's frame without any pose. Later rounds use
+    the second look, which works in the base frame: it is given the pose found so far, and its answers are transformed
+    back into the camera's frame by that pose. ``table_z_m`` is all that it knows of the table.
 
     Raises:
-        DataError: what is seen does not fit the encoders.
+        DataError: the positions seen do not fit the encoders.
     """
     truth = np.array([sighting.tcp for sighting in sightings])
     pose = estimator.rig.t_base_camera
@@ -122,7 +122,7 @@ def locate_camera(
 def locate_camera_and_table(
     sightings: Sequence[Sighting], estimator: PositionEstimator, intrinsics: Intrinsics
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, str]:
-    """As :func:`locate_camera`, and the table's height m in the base frame with what to say of it.
+    """As :func:`locate_camera`, with the table's height (m, base frame) and a description of it.
 
     A table that is not seen well is taken to lie at z = 0.
     """
@@ -143,7 +143,7 @@ def locate_camera_and_table(
 def measured(
     pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str, table_z_m: float = 0.0
 ) -> Calibration:
-    """The calibration file's content."""
+    """The content of the calibration file."""
     residual_mm = round(1e3 * _rms(residuals), 3)
     return Calibration.of_pose(pose, words, poses=poses, residual_mm=residual_mm, table_z_m=table_z_m)
 

@@ -3,7 +3,7 @@
   python -m pipelines.calibrate.study                     all cases, into results/calibration
   python -m pipelines.calibrate.study --twins 3 --fresh   fewer, and nothing kept of an earlier run
 
-Every case is kept as soon as it is measured (cases.jsonl), and the same command goes on with those that are left.
+Every case is kept as soon as it is measured (cases.jsonl), and the same command continues with the remaining cases.
 Distances of a pose are the largest displacement over the workspace's corners and middle. Real frames are measured where
 the variable REAL_FRAMES names their folder: ``halves_mm`` is how far apart two halves of them, calibrated separately,
 place the flange (the median of its places; ``halves_worst_mm``, the largest; ``halves_workspace_mm``, as for twins).
@@ -51,7 +51,7 @@ REAL = "xarm7_realsense"
 HALVES = ((0, 1, 2), (3, 4))
 POSTURES = 10
 FIRST_SEED = 1000
-"""Of the hidden twins: none that the calibration was made with."""
+"""First seed of the hidden twins; none of these seeds was used while the calibration was developed."""
 LATENCY_ROUNDS = 4
 PEERS = {"roboreg": "measured beside this by `python -m studies.peers --only registration`, in results/peers"}
 
@@ -68,7 +68,7 @@ class Study:
         self._twins = twins
 
     def cases(self) -> Iterator[tuple[str, Callable[[], Row]]]:
-        """Names and what measures them."""
+        """The name of each case, and the function that measures it."""
         seeds = range(FIRST_SEED, FIRST_SEED + self._twins)
         for seed in seeds:
             yield f"hidden {seed}", partial(self._hidden, seed)
@@ -92,7 +92,7 @@ class Study:
         began = time.process_time()
         found = register(captures)
         row = {"seconds": time.process_time() - began, **self._off(found, truth)}
-        # The joints' depth is read at one metre, where scale and offset count together.
+        # The depth of the joints is read at one metre, where scale and offset both contribute.
         row["scale_percent"] = 100 * abs(found.depth_scale - truth.depth_scale)
         noise = measure_noise(captures.depth, captures.postures, captures.intrinsics.fx, captures.setting.depth_unit_m)
         row["noise_percent"] = 100 * abs(noise.level / truth.depth_noise - 1)
@@ -103,7 +103,7 @@ class Study:
         return row | {"tcp": self._by_networks(captures, truth)}
 
     def _by_networks(self, captures: Captures, truth: Truth) -> Row:
-        """What the networks make of the first frame of each posture."""
+        """The calibration that the networks give from the first frame of each posture."""
         first = np.unique(captures.postures, return_index=True)[1]
         sightings = [Sighting(captures.frames[index], captures.tcp[index]) for index in first]
         try:
@@ -132,7 +132,7 @@ class Study:
         return {"cause": None}
 
     def _real(self, folder: Path, *, masks: bool) -> Row:
-        """Two halves of the frames against each other, and the outline of all of them in the masks."""
+        """Compare two halves of the frames with each other, and the outline of all frames with the masks."""
         captures = Captures.load(folder)
         given = captures if masks else replace(captures, masks=None)
         options: dict[str, Any] = {"tool": NO_TOOL, "least_postures": 2, "most_deviation_m": 1.0}
@@ -182,7 +182,7 @@ def inside_masks(captures: Captures, pose: Array) -> float:
 
 
 def metrics(rows: Mapping[str, Row]) -> dict[str, Any]:
-    """The figures of all cases; of what was not measured ``n`` is 0 and ``reason`` says why."""
+    """The figures of all cases; for one that was not measured ``n`` is 0 and ``reason`` says why."""
     hidden, offsets = _of(rows, "hidden"), _of(rows, "offsets")
     spoils, latency = _of(rows, "spoiled"), _of(rows, "latency")
     tcp = [row["tcp"] for row in hidden if "tcp" in row]
@@ -218,7 +218,7 @@ def _of(rows: Mapping[str, Row], kind: str) -> list[Row]:
 
 
 def _poses(rows: Sequence[Row]) -> Row:
-    """Median and worst; ``refused`` counts those that gave no pose."""
+    """The median and the largest error; ``refused`` counts the cases that gave no pose."""
     found = [row for row in rows if "mm" in row]
     if not found:
         return {"n": 0, "reason": "; ".join(sorted({row["reason"] for row in rows if "reason" in row})) or "not run"}
@@ -228,7 +228,7 @@ def _poses(rows: Sequence[Row]) -> Row:
 
 
 def _coverage(rows: Sequence[Row]) -> Row:
-    """Share of the poses within two of their own deviations, and the median of error over deviation."""
+    """The share of poses within two of their own standard deviations, and the median of error over deviation."""
     ratios = [row["mm"] / row["deviation_mm"] for row in rows if "deviation_mm" in row]
     if not ratios:
         return {}
@@ -255,7 +255,7 @@ def _round(value: float | np.floating[Any]) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = CommandParser(
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,18 +1,18 @@
 """Photograph the arm at rest in many postures, for the calibration of the camera: the arm is the measuring body.
 
 The arm turns slowly from one posture to the next, waits until its encoders stand still, and is photographed a few
-times. On all of the way the TCP keeps to the fence, the tool points down to within 17 deg and the whole arm stays clear
-of the site's boxes; the elbow swings to either side, so that the camera sees every link from several sides. Neither a
-camera pose nor a start for one is needed.
+times. On the whole way the TCP stays inside the fence, the tool points down to within 17 deg and the whole arm stays
+clear of the site's boxes; the elbow swings to either side, so that the camera sees every link from several sides.
+Neither a camera pose nor an initial guess of one is needed.
 
   python -m pipelines.capture --out captures                          the twin, 20 postures, 90 s
   python -m pipelines.capture --out captures --arm 192.168.1.203 --camera realsense --step
-  python -m pipelines.capture --out captures --hidden 7 --truth truth.json    a twin that nobody knows
+  python -m pipelines.capture --out captures --hidden 7 --truth truth.json    a twin with unknown values
 
-What was taken is on the disk within a second. Ctrl-C stops the arm and keeps all of it; the same command goes on with
-the postures that are left. DIR.png, beside the folder, shows which are there. The folder holds images of your room and
-the arm's joints, but no serial number. Exit codes: 0 all taken, 2 refused or a fault (what was taken is kept), 130
-stopped by the operator.
+Each frame is on the disk within a second. Ctrl-C stops the arm and keeps all frames taken; the same command continues
+with the remaining postures. DIR.png, beside the folder, shows which postures were taken. The folder holds images of
+your room and the arm's joints, but no serial number. Exit codes: 0 all taken, 2 refused or a fault (what was taken is
+kept), 130 stopped by the operator.
 """
 
 import argparse
@@ -49,7 +49,7 @@ LEAST_POSTURES = 4
 
 
 def parser() -> CommandParser:
-    """The command line's options."""
+    """Create the parser of the command line's options."""
     options = CommandParser(
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -72,13 +72,13 @@ def parser() -> CommandParser:
 
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     options = parser().parse_args(arguments)
     with command_line(PROG, options):
         names = _check(options)
         setup, twin = load_setup(options)
         rig = setup.rig
-        # Any camera may be calibrated: what it reports of itself is kept, however far from the rig's it is.
+        # Any camera may be calibrated: its own intrinsics are kept, however far they are from the rig's.
         camera = replace(setup.camera, focal_tolerance=1.0, principal_point_tolerance_px=1000.0)
         setup = replace(setup, camera=camera)
         plan = choose_postures(rig, setup.fence, setup.clearance, options.postures, options.seed)
@@ -117,7 +117,7 @@ def capture(
     interrupted: Interruption,
     step: bool = False,
 ) -> None:
-    """Take the postures that are left, and go home again; what was taken is on the disk, however this ends.
+    """Take the remaining postures, and go home again; all frames taken are on the disk, however this ends.
 
     Raises:
         SafetyStop: it was stopped, or the operator refused a motion at ``step``.
@@ -146,7 +146,7 @@ def capture(
 
 
 def _check(options: argparse.Namespace) -> DeviceNames:
-    """Refuse what does not fit together, before anything is opened."""
+    """Refuse options that do not fit together, before anything is opened."""
     if options.postures < LEAST_POSTURES:
         raise ConfigError(f"--postures {options.postures}: at least {LEAST_POSTURES} are needed for a camera's pose")
     if not 1 <= options.frames <= 100:
@@ -159,7 +159,7 @@ def _check(options: argparse.Namespace) -> DeviceNames:
 
 
 def _picture(out: Path) -> Path:
-    """Beside the folder: what lies in it belongs to its frames."""
+    """The path of the picture: beside the folder, because everything inside it belongs to its frames."""
     out = out.resolve()
     return out.with_name(f"{out.name}.png")
 

@@ -1,4 +1,4 @@
-"""A picture of which postures were taken, and from which sides they show the arm."""
+"""Draws which postures were taken, and from which sides they show the arm."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,15 +29,15 @@ def draw_coverage(
     path: Path,
     tcp_offset_m: float | None = None,
 ) -> None:
-    """Links from above and from the side, and each joint's angles; what was not taken is pale. Written as PNG.
+    """Draw the links from above and from the side, and each joint's angles, as PNG; postures not taken are pale.
 
     Args:
         plan: ``(P, 7)`` rad.
         taken: ``(P,)`` bool.
-        fence: that the TCP keeps to, drawn dashed.
+        fence: the box that the TCP stays in, drawn dashed.
         keep_out: boxes of the site by name, drawn grey.
-        path: of the picture.
-        tcp_offset_m: of the mounted tool, as :class:`datasets.arm.kinematics.Kinematics` takes it.
+        path: the file to write.
+        tcp_offset_m: TCP offset of the mounted tool, as :class:`datasets.arm.kinematics.Kinematics` takes it.
     """
     links, kinematics = LinkPlaces(), Kinematics(tcp_offset_m)
     chains = np.array([[np.zeros(3), *links(joints), kinematics.tcp(joints)] for joints in plan])

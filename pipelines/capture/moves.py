@@ -1,4 +1,4 @@
-"""Small moves of the arm, filmed: what delays are measured from."""
+"""Films small moves of the arm, from which the delays are measured."""
 
 import threading
 import time
@@ -15,24 +15,25 @@ from perception.cameras.camera import Camera
 
 MOVE_M = 0.012
 REST_S, MORE_REST_S = 0.45, 0.2
-"""For a move of 0.15 s, twice the delay of a slow camera; more by chance, so that frames fall on all parts of moves."""
+"""Rest after a move, s: a move of 0.15 s and twice a slow camera's delay; up to ``MORE_REST_S`` more is added at
+random, so that frames fall on all parts of the moves."""
 PICTURE_PX = (96, 72)
 PATIENCE_S = 5.0
 _SAMPLE_S = 0.005
 _REPORTED_S = 0.05
-"""Reports are there of moments that are this long past."""
+"""The encoders' reports cover all moments that are at least this long past, s."""
 
 
 class SteppedArm(Protocol):
-    """What is asked of an arm."""
+    """The interface of an arm that filming needs."""
 
     @property
     def commanded_at(self) -> float | None:
-        """When the newest command went to the wire, s."""
+        """The time when the newest command was sent, s."""
         ...
 
     def move(self, displacement_m: ArrayLike) -> NDArray[np.float64]:
-        """Move the target by ``(3,)`` m; what was sent."""
+        """Move the target by ``(3,)`` m; returns the displacement that was sent."""
         ...
 
     def tcp_at(self, time_s: float) -> NDArray[np.float64]:
@@ -42,12 +43,13 @@ class SteppedArm(Protocol):
 
 @dataclass
 class Filmed:
-    """What was seen and told meanwhile, all times on ``time.monotonic``.
+    """The pictures, moves and encoder positions of one filming, all times on ``time.monotonic``.
 
     Attributes:
-        pictures: ``(H, W)`` small and grey, with ``stamps_s`` of their capture by the camera and ``arrivals_s``.
-        commands_s: of each move, ``ends_s`` when it was at rest again, ``moves_m`` ``(3,)`` what was sent.
-        encoder_s: with ``tcp_m`` ``(3,)``.
+        pictures: ``(H, W)`` small and grey; ``stamps_s``: the camera's times of capture; ``arrivals_s``: of arrival.
+        commands_s: when each move was sent; ``ends_s``: when the arm was at rest again; ``moves_m``: the ``(3,)``
+            displacement that was sent.
+        encoder_s: times of the encoders' positions ``tcp_m`` ``(3,)``.
     """
 
     pictures: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -60,7 +62,7 @@ class Filmed:
     tcp_m: list[NDArray[np.float64]] = field(default_factory=list)
 
     def see(self, frame: Frame) -> None:
-        """Keep a frame that came just now."""
+        """Keep a frame that has just arrived."""
         self.arrivals_s.append(time.monotonic())
         self.stamps_s.append(frame.timestamp)
         grey = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY)
@@ -71,7 +73,8 @@ def film_moves(camera: Camera, arm: SteppedArm, rounds: int, seed: int = 0) -> F
     """Move to and fro along each axis, ``rounds`` times, with a rest after every move, while the camera films.
 
     Raises:
-        DeviceError: a fault of arm or camera. SafetyStop: the arm was stopped.
+        DeviceError: a fault of arm or camera.
+        SafetyStop: the arm was stopped.
     """
     filmed, over, rng = Filmed(), threading.Event(), np.random.default_rng(seed)
     failures: list[DeviceError] = []
@@ -81,7 +84,7 @@ def film_moves(camera: Camera, arm: SteppedArm, rounds: int, seed: int = 0) -> F
         while not over.is_set():
             try:
                 filmed.see(camera.read())
-            except DeviceError as error:  # the arm is slow and near home, so a camera may take a moment to come back
+            except DeviceError as error:  # the arm is slow and near home, so the camera is given time to come back
                 if time.monotonic() > deadline:
                     failures.append(error)
                     return
@@ -110,7 +113,7 @@ def film_moves(camera: Camera, arm: SteppedArm, rounds: int, seed: int = 0) -> F
 
 
 def _rest(filmed: Filmed, arm: SteppedArm, seconds: float) -> None:
-    """Wait, then keep what the encoders told meanwhile."""
+    """Wait, then keep the positions that the encoders reported meanwhile."""
     begin = filmed.encoder_s[-1] + _SAMPLE_S if filmed.encoder_s else time.monotonic()
     time.sleep(seconds)
     for moment in np.arange(begin, time.monotonic() - _REPORTED_S, _SAMPLE_S).tolist():

@@ -1,4 +1,4 @@
-"""Which postures show the arm from many sides, and in which order they are taken."""
+"""Chooses postures that show the arm from many sides, and the order in which they are taken."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,24 +16,24 @@ from datasets.rig.rig import Rig
 from perception.calibration.registration.posture import LinkPlaces
 
 CANDIDATES = 40
-"""As many are drawn for each posture that is wanted, and those that differ most from each other are taken."""
+"""Candidates drawn for each posture that is wanted; those that differ most from each other are chosen."""
 TURN_RAD = 0.25
 ELBOW_RAD = 1.2
-"""Of the posture that inverse kinematics starts from: seven joints leave the elbow free."""
+"""Spread, rad, of the joints that inverse kinematics starts from: with seven joints the elbow is free."""
 SPARE_M, SPARE_RAD = 0.01, 0.01
-"""More room than the arm itself asks for: a turn begins where the one before ended, not quite where it was planned."""
+"""Room beyond what the arm itself asks for: a turn begins where the previous one ended, not exactly where planned."""
 _DRAWS = 60
 
 
 def choose_postures(rig: Rig, fence: Fence, clearance: ArmClearance, count: int, seed: int) -> Array:
-    """Joints ``(count, 7)`` rad, spread out, each reached from the one before, the first from home, the last to home.
+    """Joints ``(count, 7)`` rad, spread out and in the order of a round trip from home through all and home again.
 
-    On the whole way the TCP keeps to the fence, the tool within 0.3 rad of where it points at home, and the whole arm
-    clear of what ``clearance`` knows of, which is asked for more room from then on; the elbow swings to either side.
-    The same arguments give the same postures.
+    On the whole way the TCP stays inside the fence, the tool within 0.3 rad of where it points at home, and the whole
+    arm clear of everything in ``clearance``, with ``SPARE_M`` of additional room; the elbow swings to either side. The
+    same arguments give the same postures.
 
     Raises:
-        ConfigError: there is room for too few.
+        ConfigError: there is not enough room for ``count`` postures.
     """
     way = _Ways(fence, clearance)
     kinematics, rng, places = Kinematics(rig.tool.tcp_offset_m), np.random.default_rng(seed), LinkPlaces()
@@ -60,7 +60,7 @@ def choose_postures(rig: Rig, fence: Fence, clearance: ArmClearance, count: int,
 
 
 def _spread(features: Array) -> list[int]:
-    """All rows, each the farthest from those before it (farthest point sampling)."""
+    """The order of all rows in which each is the farthest from the previous ones (farthest point sampling)."""
     nearest = np.linalg.norm(features - features.mean(axis=0), axis=1)
     order: list[int] = []
     for _ in range(len(features)):
@@ -74,7 +74,7 @@ def _spread(features: Array) -> list[int]:
 def _ordered(
     found: list[Array], order: list[int], home: Array, count: int, way: Callable[[Array, Array], bool]
 ) -> Array:
-    """The first ``count`` of them that a short round trip from home can join."""
+    """The first ``count`` postures, taken in ``order``, that a short round trip from home can join."""
     trip: list[Array] = [home, home]
     for index in order:
         joints = found[index]
@@ -93,7 +93,7 @@ def _ordered(
 
 
 class _Ways:
-    """Whether all joints may turn evenly from one posture to another, with room to spare."""
+    """Says whether all joints may turn evenly from one posture to another, with room to spare."""
 
     def __init__(self, fence: Fence, clearance: ArmClearance) -> None:
         self._fence = replace(fence, low_m=fence.low_m + SPARE_M, high_m=fence.high_m - SPARE_M)

@@ -1,4 +1,4 @@
-"""Taking captures: the arm stands still in each posture, and its frames are on the disk within a second."""
+"""Takes captures: the arm stands still in each posture, and its frames are on the disk within a second."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,17 +21,17 @@ from pipelines.runtime.stops import Stop
 from pipelines.runtime.tick import Vector
 
 STILL_RAD = 2e-4
-"""Encoders that change by less than this over ``STILL_S`` belong to an arm at rest: 0.1 mm at full reach."""
+"""The arm is at rest when its encoders change by less than this over ``STILL_S``: 0.1 mm at full reach."""
 STILL_S = 0.3
 PATIENCE_S = 5.0
 _LOOK_S = 0.02
 _REPORTED_S = 0.05
-"""Reports are there of moments that are this long past."""
+"""The encoders' reports cover all moments that are at least this long past, s."""
 _PLAN = "plan"
 
 
 class TurningArm(Protocol):
-    """What capturing asks of an arm."""
+    """The interface of an arm that capturing needs."""
 
     @property
     def tcp(self) -> NDArray[np.float64]:
@@ -39,19 +39,19 @@ class TurningArm(Protocol):
         ...
 
     def home(self) -> None:
-        """Go home slowly in a straight line; raises SafetyStop before anything moves where that is not clear."""
+        """Go home slowly in a straight line; raises SafetyStop, before anything moves, if the way is not clear."""
         ...
 
     def tcp_after(self, joints_rad: ArrayLike) -> NDArray[np.float64]:
-        """Where the TCP ``(3,)`` m is once the joints ``(7,)`` rad are there."""
+        """The TCP ``(3,)`` m that belongs to the joints ``(7,)`` rad."""
         ...
 
     def why_stopped(self) -> str | None:
-        """Why it takes no commands any more; None while it does."""
+        """The reason why it no longer takes commands; None while it takes them."""
         ...
 
     def take_posture(self, joints_rad: ArrayLike) -> None:
-        """Turn slowly to these joints ``(7,)``; raises SafetyStop before anything moves where that is not clear."""
+        """Turn slowly to these joints ``(7,)``; raises SafetyStop, before anything moves, if the way is not clear."""
         ...
 
     def joints_at(self, time_s: float) -> NDArray[np.float64]:
@@ -67,10 +67,11 @@ class Tour:
     """The way from home through the postures of a plan, and home again.
 
     Args:
-        arm: wherever it was left.
-        home_rad: ``(7,)``.
-        plan: ``(P, 7)`` rad; each is reached from the one before, the first from home, home from the last.
-        allow: asked with the TCP's displacement ``(3,)`` m before every motion; raises :class:`Stop` to end the tour.
+        arm: the arm, wherever it was left.
+        home_rad: the joints ``(7,)`` at home.
+        plan: the postures ``(P, 7)`` rad; each is reached from the previous one, the first from home, home from the
+            last.
+        allow: called with the TCP's displacement ``(3,)`` m before every motion; raises :class:`Stop` to end the tour.
     """
 
     def __init__(self, arm: TurningArm, home_rad: Array, plan: Array, allow: Callable[[Vector], None]) -> None:
@@ -78,7 +79,7 @@ class Tour:
         self._stations, self._at = [home_rad, *plan, home_rad], 0
 
     def begin(self) -> None:
-        """Go home: in a straight line, or where that is not clear, by turning all joints."""
+        """Go home in a straight line; if that is not clear, by turning all joints."""
         home = self._stations[0]
         self._allow(self._arm.tcp_after(home) - self._arm.tcp)
         try:
@@ -89,7 +90,7 @@ class Tour:
             self._arm.take_posture(home)
 
     def go(self, posture: int) -> None:
-        """Turn to a later posture of the plan: at once where that is clear, else by way of those between."""
+        """Turn to a later posture of the plan: directly if the way is clear, otherwise through the postures between."""
         self._reach(posture + 1)
 
     def end(self) -> None:
@@ -113,16 +114,16 @@ class Tour:
 
 
 class CaptureFolder:
-    """A folder of captures that may be begun, gone on with and ended at any moment.
+    """A folder of captures that may be begun, continued and ended at any moment.
 
     Args:
         path: the folder.
-        plan: ``(P, 7)`` rad, the postures; what is there must have been taken by the same plan.
-        frames: that each posture is to have.
+        plan: the postures ``(P, 7)`` rad; captures already in the folder must have been taken by the same plan.
+        frames: how many frames each posture is to have.
 
     Raises:
-        ConfigError: it holds captures of another plan.
-        DataError: what it holds is damaged.
+        ConfigError: the folder holds captures of another plan.
+        DataError: its content is damaged.
     """
 
     def __init__(self, path: Path, plan: Array, frames: int) -> None:
@@ -143,9 +144,12 @@ class CaptureFolder:
 
     @contextmanager
     def writer(self, rig: Rig, setting: Setting) -> Iterator[Callable[[Frame, int, Array, Array], None]]:
-        """Keeps a frame with its posture's number, joints ``(7,)`` and TCP ``(3,)``; all is on the disk at the end."""
+        """Yield a function that keeps a frame with its posture's number, joints ``(7,)`` and TCP ``(3,)``.
+
+        All frames are on the disk when the context ends.
+        """
         number = max((int(name.removeprefix(FRAMES) or 0) for name in self._begun), default=-1) + 1
-        unknown = np.full((4, 4), np.nan)  # where the camera is, is what the captures are for
+        unknown = np.full((4, 4), np.nan)  # the captures are taken to find the camera's pose
         attributes = {"captures": asdict(replace(setting, planned=len(self._plan))), _PLAN: self._plan.tolist()}
         with RecordingWriter(str(self._path), session(number), rig, {POSTURE: ()}, attributes) as recording:
 
@@ -162,7 +166,7 @@ class CaptureFolder:
 
 
 def look_at_rest(camera: Camera, arm: TurningArm, frames: int) -> list[tuple[Frame, Array, Array]]:
-    """``frames`` frames, each with the joints ``(7,)`` and the TCP ``(3,)`` of its moment, of an arm that stands still.
+    """Take ``frames`` frames of an arm at rest, each with the joints ``(7,)`` and the TCP ``(3,)`` at its time.
 
     Raises:
         DeviceError: the arm does not come to rest, moves meanwhile, or the camera gives no frames.
@@ -189,7 +193,7 @@ def look_at_rest(camera: Camera, arm: TurningArm, frames: int) -> list[tuple[Fra
 
 
 def patient_read(camera: Camera) -> Frame:
-    """The next frame; the arm is at rest, so a camera may take a moment to come back."""
+    """The next frame; because the arm is at rest, the camera is given ``PATIENCE_S`` to come back after a fault."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -201,5 +205,5 @@ def patient_read(camera: Camera) -> Frame:
 
 
 def describe_camera(description: str) -> str:
-    """A camera's description without what tells it from others of its kind: captures are passed on."""
+    """A camera's description without its serial number, because captures are passed on to others."""
     return ", ".join(part for part in description.split(", ") if not part.startswith("serial number"))

@@ -1,1 +1,1 @@
-"""The demonstration: three goals on the twin, told step by step, and pictures of them."""
+"""The demonstration: three goals on the twin, printed step by step, and pictures of them."""

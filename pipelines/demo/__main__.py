@@ -24,12 +24,12 @@ PROG = "pipelines.demo"
 GOALS = [(0.50, 0.12, 0.30), (0.34, -0.14, 0.36), (0.46, -0.05, 0.16)]
 OUTPUT = Path("runs/demo")
 STEPS = 35
-"""Ticks for each goal: enough to arrive and to see that it stays."""
+"""Ticks for each goal: enough for the TCP to arrive, and to show that it stays there."""
 
 
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     parser = CommandParser(
         prog=f"python -m {PROG}",
         description=__doc__,

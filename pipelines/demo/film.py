@@ -27,11 +27,11 @@ Picture = NDArray[np.uint8]
 FILES = ("demo.gif", "demo.png")
 _SHRINK = 0.75
 _HEIGHT = 360
-"""Of the README's picture, px."""
+"""Height of the README's picture, px."""
 _BESIDE_M, _LOOKS_AT_M = (1.05, -0.95, 0.75), (0.25, 0.0, 0.28)
-"""Where the onlooker of the README's picture stands and looks, base frame."""
+"""Where the viewpoint of the README's picture is, and the point it looks at, m in the base frame."""
 _COLOURS = {"glance": (255, 255, 255), "fovea": (255, 120, 200)}
-"""RGB of the windows' frames."""
+"""The RGB colours of the frames drawn around the windows."""
 _QUALITY, _EVERY = 62, 2
 
 
@@ -63,7 +63,7 @@ class Film:
         """Write the README's picture, an animated WebP: the twin from the side, what its camera sees, and both looks.
 
         Args:
-            twin: the settings of the twin that was filmed, whose room is drawn again.
+            twin: the settings of the twin that was filmed; its room is drawn again.
         """
         pictures = [Image.fromarray(picture) for picture in self._beside(twin)]
         content = io.BytesIO()
@@ -119,7 +119,7 @@ def _resized(picture: Picture, scale: float) -> Picture:
 
 
 def _look(seen: Picture, name: str) -> Picture:
-    """What a look's network is given, enlarged, named and framed in its window's colour."""
+    """The input of a look's network, enlarged, named and framed in its window's colour."""
     side = _HEIGHT // 2
     look = cv2.resize(seen, (side, side), interpolation=cv2.INTER_NEAREST)
     cv2.rectangle(look, (0, 0), (side - 1, side - 1), _COLOURS[name], 3)

@@ -31,11 +31,11 @@ def _address(text: str) -> str:
 
 
 def examine(arm: str | None, gl: str) -> Iterator[Finding]:
-    """Every finding, as it comes.
+    """Yield every finding as soon as it is made.
 
     Args:
-        arm: the controller's address; None: it is not looked at.
-        gl: the value of ``MUJOCO_GL`` that pictures are drawn with.
+        arm: the controller's address; None: the controller is not examined.
+        gl: the value of ``MUJOCO_GL`` with which pictures are drawn.
     """
     yield from findings_of("packages", packages.look, INSTALL)
     for item, look in machine.parts().items():
@@ -52,14 +52,14 @@ def _one(look: Callable[[], Finding]) -> Iterator[Finding]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {PROG}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--arm", type=_address, metavar="IP", help="look at the controller there, too; nothing moves")
     parser.add_argument("--json", action="store_true", help="for programs: one object with every finding")
     options = parser.parse_args(arguments)
-    os.environ["MUJOCO_GL"] = "disable"  # but for the pictures, nothing here needs OpenGL, which may be broken
+    os.environ["MUJOCO_GL"] = "disable"  # only the pictures need OpenGL, which may be broken
     found = []
     for finding in examine(options.arm, GL_ASKED):
         found.append(finding)

@@ -19,10 +19,10 @@ _RULES_REMEDY = (
 
 
 def look() -> Iterator[Finding]:
-    """Cameras, their cables and streams, and who may open them."""
+    """Report the cameras, their cables and streams, and who may open them."""
     at_usb = cameras_at_usb()
     try:
-        # librealsense 2.59 keeps a report of its use in the home folder: here it finds none.
+        # librealsense 2.59 writes a report of its use into the home folder; here it is given no such folder.
         found = look_apart(["-m", __name__], _TIMEOUT_S, {"MUJOCO_GL": "disable", "HOME": os.devnull})
     except Broken as broken:
         yield Finding("camera", State.FAULT, f"librealsense does not answer: {broken}", INSTALL)
@@ -55,7 +55,7 @@ def judge(camera: dict[str, Any], wanted: str) -> Finding:
 
 
 def cameras_at_usb() -> int:
-    """How many RealSense devices the kernel sees, whether or not anybody may open them."""
+    """The number of RealSense devices that the kernel sees, whether or not they may be opened."""
     vendors = (path for path in USB.glob("*/idVendor") if path.read_text().strip() == INTEL)
     return sum((path.parent / "idProduct").read_text().startswith(REALSENSE_PRODUCTS) for path in vendors)
 
@@ -66,7 +66,7 @@ def has_rules() -> bool:
 
 
 def list_cameras(context: Any = None) -> dict[str, Any]:
-    """What librealsense reports of each camera of a context (default: the USB ports'), and the rig's stream.
+    """What librealsense reports about each camera of a context (default: the USB ports'), and the rig's stream.
 
     Serial numbers are left out.
     """

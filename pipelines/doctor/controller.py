@@ -1,4 +1,4 @@
-"""Looks at the arm's controller and changes nothing: it only asks."""
+"""Examines the arm's controller with queries only, and changes nothing."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ _CONNECT_TIMEOUT_S = 2.0
 
 
 def look(host: str) -> Iterator[Finding]:
-    """Ports, firmware, state, errors and who holds the arm."""
+    """Report the ports, firmware, state and errors, and who holds the arm."""
     closed = [f"{port} ({what})" for port, what in PORTS.items() if not _answers(host, port)]
     if closed:
         told = f"{host}: no answer at port {', '.join(closed)}"
@@ -50,7 +50,7 @@ def _judged(item: str, check: Callable[[], object], good: str) -> Finding:
 
     try:
         check()
-    except (DeviceError, SafetyStop) as error:  # what was found and what to do, by this project's rule
+    except (DeviceError, SafetyStop) as error:  # by this project's rule: the finding, then the remedy
         found, _, remedy = str(error).partition("; ")
         return Finding(item, State.FAULT, found, remedy)
     return Finding(item, State.OK, good)

@@ -1,4 +1,4 @@
-"""Whether pictures can be drawn here, by what, and how fast: a few of the twin's, in a process of their own."""
+"""Checks whether pictures can be drawn here, by what, and how fast: draws a few of the twin's in a separate process."""
 
 import json
 import time
@@ -16,7 +16,7 @@ _REMEDY = (
 
 
 def look(back_end: str) -> Iterator[Finding]:
-    """Draw by ``back_end``, MuJoCo's own word for it: whatever becomes of it, this process goes on."""
+    """Draw with ``back_end`` (MuJoCo's name for it) in a separate process, so that a crash does not end this one."""
     try:
         drawn = look_apart(["-m", __name__], _TIMEOUT_S, {"MUJOCO_GL": back_end})
     except Broken as broken:
@@ -31,7 +31,7 @@ def look(back_end: str) -> Iterator[Finding]:
 
 
 def draw() -> dict[str, object]:
-    """Colour and depth of the rig's view, some times: by what, and ms for one."""
+    """Draw colour and depth of the rig's view several times; returns what drew them, and the ms for one."""
     import mujoco
     import numpy as np
     from OpenGL import GL

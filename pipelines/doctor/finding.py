@@ -1,4 +1,4 @@
-"""Findings, and checks in separate processes, whose crash is a finding too."""
+"""Findings, and checks in separate processes; a crash of such a process is a finding too."""
 
 import json
 import os
@@ -33,9 +33,10 @@ class Finding:
     """One line of the page.
 
     Attributes:
-        item: what was looked at.
-        found: in words, for people who are sent the page: without names of users and hosts, and without their folders.
-        remedy: what to do, in words; empty where there is nothing to do.
+        item: the part that was examined.
+        found: the result in words, without names of users and hosts and without their folders, because the page is
+            sent to other people.
+        remedy: the remedy in words; empty if there is nothing to do.
     """
 
     item: str
@@ -55,7 +56,7 @@ class Broken(Exception):
 def look_apart(
     arguments: Iterable[str], timeout_s: float, variables: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """What a Python started with ``arguments`` prints as the last line, in JSON.
+    """The JSON in the last line that a Python process started with ``arguments`` prints.
 
     Raises:
         Broken: it crashed, failed, or took longer than ``timeout_s``.
@@ -81,10 +82,10 @@ def look_apart(
 
 
 def findings_of(item: str, look: Callable[[], Iterable[Finding]], remedy: str) -> Iterator[Finding]:
-    """What ``look`` finds, made private; whatever it raises is a fault of ``item`` with this remedy."""
+    """Yield the findings of ``look``, made private; any exception becomes a fault of ``item`` with this remedy."""
     try:
         yield from map(_private, look())
-    except Exception as error:  # a page with a hole that says why is worth more than none
+    except Exception as error:  # a page with one item missing, and the reason, is better than no page
         yield _private(Finding(item, State.FAULT, f"{type(error).__name__}: {error}", remedy))
 
 
@@ -93,7 +94,7 @@ def _private(finding: Finding) -> Finding:
 
 
 def private(text: str) -> str:
-    """The text in one line, not too long, without this user's and host's names and without their folders."""
+    """The text shortened to one line, without the names of this user and host and without their folders."""
     text = " ".join(text.split())
     folders = {str(Path.cwd()): ".", str(Path(__file__).parents[2]): ".", sys.prefix: "ENVIRONMENT"}
     names: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Cores, memory, disk, clocks, and how punctual this machine lets a process be. All read, nothing written."""
+"""Examines cores, memory, disk, clocks, and how punctually processes are woken here. It only reads."""
 
 import ctypes
 import os
@@ -25,7 +25,7 @@ _POLICIES = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR
 
 
 def parts() -> dict[str, Callable[[], Finding]]:
-    """What there is to look at, by its name."""
+    """The checks of the machine's parts, by name."""
     return {
         "cores": _cores,
         "memory": _memory,
@@ -86,7 +86,7 @@ def _clock() -> Finding:
     year = time.gmtime().tm_year
     if year < _FIRST_YEAR:
         return Finding("clock", State.FAULT, f"the year is {year}, {source}", "set the clock: timedatectl set-ntp true")
-    # adjtimex(2) with no mode set reads; its structure is 208 bytes.
+    # adjtimex(2) with no mode set only reads; its structure takes 208 bytes.
     synchronized = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) != _UNSYNCHRONIZED
     if synchronized:
         return Finding("clock", State.OK, f"synchronized, {source}")

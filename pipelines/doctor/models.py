@@ -1,4 +1,4 @@
-"""The networks that a run loads: whether they are there, open, and were trained for this rig."""
+"""Checks that the networks of a run exist, can be opened, and were trained for this rig."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ _REMEDY = "run from the project's folder; take the repository's models (git chec
 
 
 def look() -> Iterator[Finding]:
-    """The models that ``params/runtime.yaml`` names, opened in a process of its own."""
+    """Report on the models that ``params/runtime.yaml`` names; a separate process opens them."""
     try:
         found = look_apart(["-m", __name__], _TIMEOUT_S, {"MUJOCO_GL": "disable"})
     except Broken as broken:
@@ -23,7 +23,7 @@ def look() -> Iterator[Finding]:
 
 
 def open_models() -> dict[str, tuple[bool, str]]:
-    """By name: whether a model can be used, and its folder and digest, or why not."""
+    """For each model by name: whether it can be used, and its folder and digest, or the reason why not."""
     from datasets.rig.rig import Rig
     from perception.estimator.estimator import PositionEstimator
     from pipelines.setup.settings import RuntimeParams
@@ -47,7 +47,7 @@ def _opened(folder: str, open_: Callable[[], object]) -> tuple[bool, str]:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of names and contents of a folder's files, its first 12 digits."""
+    """The first 12 digits of the SHA-256 of the names and contents of a folder's files."""
     whole = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         whole.update(path.relative_to(folder).as_posix().encode() + b"\0")

@@ -1,4 +1,4 @@
-"""Python, this project and the libraries: their versions, and whether those that a run needs can be imported."""
+"""Checks Python, this project and the libraries: their versions, and whether those a run needs can be imported."""
 
 import platform
 import re
@@ -23,7 +23,7 @@ NEEDED = {
     "xarm-python-sdk": "from control.arms.xarm.wire.sdk import load_sdk; load_sdk()",
     "zarr": "import zarr",
 }
-"""What a run needs, by distribution: the statement that must succeed."""
+"""The import statement that must succeed, for each distribution that a run needs."""
 PYTHONS = ((3, 11), (3, 13))
 _IMPORT_TIMEOUT_S = 60.0
 # OpenGL has an item of its own: MuJoCo would look for it when it is imported.
@@ -31,7 +31,7 @@ _WITHOUT_GL = {"MUJOCO_GL": "disable"}
 
 
 def look() -> Iterator[Finding]:
-    """Versions, one line for all that is well."""
+    """Report the versions, with one line for everything that is in order."""
     yield _python()
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M))
     well, others = [_named(PROJECT)], []

@@ -1,7 +1,7 @@
 """Every method in every kind of gap between simulation and world, on the same seeded episodes.
 
 Writes metrics.json, episodes.csv, heatmap.png, camera.png and gaps.png. Finished cells are kept: a run that was stopped
-goes on where it was, and a run after a change repeats only what the change touches.
+continues where it was, and a run after a change repeats only the cells that the change affects.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # before torch and its like are imported
+if __name__ == "__main__":  # before torch and similar packages are imported
     from datasets.common.training_packages import require_training
 
     require_training("pipelines.gauntlet")
@@ -37,7 +37,7 @@ from pipelines.gauntlet.scores import MEASURES, cell_metrics, compare
 
 PROG = "pipelines.gauntlet"
 SHOWN = Path("results/gauntlet")
-"""Where the report looks for a gauntlet when it is not told."""
+"""The folder in which the report looks for a gauntlet when no other is given."""
 OURS = "default"
 RIVALS = ("proportional", "proportional_fused")
 
@@ -46,16 +46,16 @@ Found = dict[str, dict[str, list[Episode]]]
 
 
 def run(params: GauntletParams, plan: Plan, workers: Workers) -> tuple[Found, float]:
-    """Every cell's episodes, and how many seconds of a processor the cells run now took. Those in the cache are kept.
+    """Every cell's episodes, and the processor seconds that this run took; cells in the cache are not run again.
 
     Raises:
         ModelError: a network is missing or made for another rig.
-        DataError: a worker died; finished cells stay.
+        DataError: a worker died; finished cells stay in the cache.
     """
     seeds = range(params.seed, params.seed + params.episodes)
     cache = Cache(params.runs)
     digests = {key: cell.digest() for key, cell in plan.cells.items()}
-    # Pictures do not matter to the true state: such cells share a digest and are run once.
+    # Cells of the true state that differ only in pictures share a digest, and are run once.
     missing = {digest: plan.cells[key] for key, digest in digests.items() if cache.read(digest, seeds) is None}
     spent = 0.0
     with tqdm(total=len(set(digests.values())), initial=len(set(digests.values())) - len(missing)) as progress:
@@ -75,7 +75,7 @@ def run(params: GauntletParams, plan: Plan, workers: Workers) -> tuple[Found, fl
 
 
 def metrics(params: GauntletParams, plan: Plan, found: Found) -> dict[str, Any]:
-    """The documented keys: each method's gaps, then ``comparison`` and ``about``."""
+    """The documented keys of metrics.json: each method's gaps, then ``comparison`` and ``about``."""
     results: dict[str, Any] = {
         name: {gap: cell_metrics(episodes) for gap, episodes in gaps.items()} for name, gaps in found.items()
     }
@@ -111,7 +111,7 @@ def metrics(params: GauntletParams, plan: Plan, found: Found) -> dict[str, Any]:
 
 
 def write(params: GauntletParams, rig: Rig, plan: Plan, found: Found) -> dict[str, Any]:
-    """Metrics, every episode and pictures; returns the metrics."""
+    """Write the metrics, every episode and the pictures; returns the metrics."""
     written = metrics(params, plan, found)
     folder = Path(params.results)
     try:
@@ -127,7 +127,7 @@ def write(params: GauntletParams, rig: Rig, plan: Plan, found: Found) -> dict[st
 
 
 def _table(found: Found) -> str:
-    """Every episode as CSV."""
+    """All episodes as CSV text."""
     table = io.StringIO(newline="")
     writer = csv.writer(table)
     writer.writerow(["method", "gap", "seed", "final_mm", "arrival_s", "reward"])
@@ -141,12 +141,12 @@ def _table(found: Found) -> str:
 
 
 def _listed(params: GauntletParams, gaps: Mapping[str, list[Episode]]) -> dict[str, list[Episode]]:
-    """Without the camera map, which not every method runs."""
+    """The gaps without those of the camera map, which not every method runs."""
     return {gap: episodes for gap, episodes in gaps.items() if gap in params.gaps}
 
 
 def _unnoticed(gap: Gap) -> dict[str, list[float]]:
-    """Where the camera truly is, for gaps that nobody told the estimator of: mm and degrees off."""
+    """How far the camera is off, in mm and degrees, in gaps that the estimator does not know of."""
     if gap.group == "nominal":
         return {"camera_off": [0.0, 0.0]}
     if gap.camera.get("told_rig"):
@@ -160,7 +160,7 @@ def _names(text: str) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     parser = CommandParser(
         prog=f"python -m {PROG}",
         description=__doc__,
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         params = load_params(options.config, GauntletParams)
         output = options.output
         if output is None and (options.methods or options.cells or options.episodes is not None):
-            output = str(Path(params.runs) / "selection")  # part of a gauntlet never passes for the whole
+            output = str(Path(params.runs) / "selection")  # a part of the gauntlet must not be taken for the whole
         if output is not None:
             params = replace(params, results=output)
         if options.episodes is not None:

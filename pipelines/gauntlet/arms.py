@@ -1,4 +1,4 @@
-"""The gaps carried out in the arm: what moves otherwise than :mod:`control.task.dynamics` can say."""
+"""The gaps in the arm: motion that :mod:`control.task.dynamics` cannot describe."""
 
 from abc import abstractmethod
 
@@ -9,27 +9,27 @@ from datasets.rig.projection import Array
 from pipelines.gauntlet.gaps import ActionNoise, Gap, MotionChange
 
 START_STEPS = 4
-"""Control periods under way before an episode that starts at speed: enough for any acceleration of the stage's."""
+"""Control periods of motion before an episode that starts at speed: enough for every acceleration of the stage."""
 
 
 class OtherwiseCommanded(ArmDynamics):
-    """An arm that is given other commands than those that its user gives."""
+    """An arm that receives other commands than its user gives."""
 
     def __init__(self, arm: ArmDynamics) -> None:
         self._arm = arm
 
     @property
     def tcp(self) -> Array:
-        """Where the TCP is now."""
+        """The position of the TCP now."""
         return self._arm.tcp
 
     @property
     def velocity(self) -> Array:
-        """Over the last substep, m/s."""
+        """The velocity of the TCP over the last substep, m/s."""
         return self._arm.velocity
 
     def tcp_before(self, age_s: float) -> Array:
-        """Where the TCP was ``age_s`` ago."""
+        """The position of the TCP ``age_s`` ago."""
         return self._arm.tcp_before(age_s)
 
     def picture_age_s(self, rng: np.random.Generator) -> float:
@@ -47,7 +47,7 @@ class OtherwiseCommanded(ArmDynamics):
 
 
 class NoisyArm(OtherwiseCommanded):
-    """An arm that carries out each displacement with an error; the errors add up, and nobody is told of them."""
+    """An arm that carries out each displacement with an error; the errors add up and are not reported."""
 
     def __init__(self, arm: ArmDynamics, noise: ActionNoise) -> None:
         super().__init__(arm)
@@ -56,7 +56,7 @@ class NoisyArm(OtherwiseCommanded):
     def reset(self, tcp: Array, rng: np.random.Generator) -> None:
         """Stand still with ``tcp`` as the target, and draw this episode's arm and camera."""
         super().reset(tcp, rng)
-        # Spawned: the episode's own stream goes on as without this noise.
+        # Spawned, so that the episode's own random stream is the same as without this noise.
         (self._rng,) = rng.spawn(1)
         self._error = np.zeros(3)
         self._last = tcp
@@ -70,10 +70,10 @@ class NoisyArm(OtherwiseCommanded):
 
 
 class ArrivingArm(OtherwiseCommanded):
-    """An arm that is not at rest when an episode begins: its target has just come to where it is said to start.
+    """An arm that still moves when an episode begins: its target has just arrived at the starting point.
 
-    :param speed_m_s: of the target until then, along a straight line from any direction
-    :param period_s: of control
+    :param speed_m_s: speed of the target until then, along a straight line from any direction
+    :param period_s: the control period
     """
 
     def __init__(self, arm: ArmDynamics, speed_m_s: float, period_s: float) -> None:
@@ -81,7 +81,7 @@ class ArrivingArm(OtherwiseCommanded):
         self._step_m = speed_m_s * period_s
 
     def reset(self, tcp: Array, rng: np.random.Generator) -> None:
-        """Draw this episode's arm and camera, and come to the target ``tcp`` at speed."""
+        """Draw this episode's arm and camera, and arrive at the target ``tcp`` at speed."""
         (own,) = rng.spawn(1)
         direction = own.normal(size=3)
         step = self._step_m * direction / np.linalg.norm(direction)
@@ -91,7 +91,7 @@ class ArrivingArm(OtherwiseCommanded):
 
 
 class AlteredArm(ArmDynamics):
-    """An arm whose TCP is elsewhere than that of the arm which drives it.
+    """An arm with its TCP at another place than the TCP of the arm that drives it.
 
     :param arm: the drive, with the same parameters and period
     """
@@ -116,12 +116,12 @@ class AlteredArm(ArmDynamics):
             self._path.append(self._altered(self._arm.tcp_before(left * SUBSTEP_S)))
 
     def _start(self, driven: Array, rng: np.random.Generator) -> Array:
-        """The TCP ``(3,)`` m at rest, when the drive says ``driven``."""
+        """The TCP ``(3,)`` m at rest, when the drive is at ``driven``."""
         return self._altered(driven)
 
     @abstractmethod
     def _altered(self, driven: Array) -> Array:
-        """The TCP ``(3,)`` m, when the drive says ``driven``, one substep after the last."""
+        """The TCP ``(3,)`` m when the drive is at ``driven``, one substep after the last call."""
 
 
 class BacklashArm(AlteredArm):
@@ -130,7 +130,8 @@ class BacklashArm(AlteredArm):
     .. math:: x \leftarrow x + \max\left(0, 1 - \frac{b / 2}{\lVert p - x \rVert}\right) (p - x)
 
     with the play :math:`b`: the ordinary play operator in three dimensions (Krasnosel'skii, Pokrovskii, "Systems with
-    Hysteresis", 1989), the same whatever the frame's axes. Where in its play the TCP stands at the start is drawn.
+    Hysteresis", 1989), which does not depend on the frame's axes. The TCP's place within the play is drawn at the
+    start.
     """
 
     def __init__(self, arm: ArmDynamics, params: DynamicsParams, period_s: float, backlash_m: float) -> None:
@@ -150,7 +151,7 @@ class BacklashArm(AlteredArm):
 
 
 class CurvedArm(AlteredArm):
-    r"""An arm that takes its user's millimetre for another, and a straight way to the side for a bent one.
+    r"""An arm that scales each axis of a commanded displacement, and bends a straight way to the side.
 
     .. math:: x = h + G (p - h) - \tfrac{1}{2} c\, (p_y - h_y)^2\, e_x
 
@@ -170,13 +171,13 @@ class CurvedArm(AlteredArm):
 
 
 def arm_in(gap: Gap, arm: ArmDynamics, params: DynamicsParams, period_s: float, home: Array) -> ArmDynamics:
-    """The arm as a gap has it.
+    """The arm as it moves in a gap.
 
     Args:
-        gap: which one.
-        arm: as ``params`` say.
-        params: of the gap's episodes.
-        period_s: of control.
+        gap: the gap.
+        arm: the arm according to ``params``.
+        params: the dynamics of the gap's episodes.
+        period_s: the control period.
         home: the TCP at home, ``(3,)`` m.
     """
     motion, plain = gap.motion, MotionChange()

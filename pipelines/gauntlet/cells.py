@@ -41,9 +41,9 @@ class Method:
         kind: ``end_to_end``: a network from the picture; ``actor``: the trained actor on the estimator's positions;
             ``proportional``, ``proportional_fused``: the plain controllers on the same positions; ``true_state``: the
             same actor on the true state, as late as the pictures are.
-        title: for people.
-        model: folder of the network, where there is one.
-        gain: of a proportional controller, per step.
+        title: the name shown to people.
+        model: folder of the network, if there is one.
+        gain: gain of a proportional controller, per step.
     """
 
     kind: Kind
@@ -59,12 +59,12 @@ class Method:
 
     @property
     def looks(self) -> bool:
-        """Whether pictures matter to it."""
+        """Whether pictures affect this method."""
         return self.kind != "true_state"
 
     @property
     def estimates(self) -> bool:
-        """Whether the estimator matters to it."""
+        """Whether the estimator affects this method."""
         return self.kind not in ("true_state", "end_to_end")
 
 
@@ -81,7 +81,7 @@ class Cell:
     rig: Rig
 
     def digest(self) -> str:
-        """Twelve hexadecimal digits that change with all that the episodes depend on but their seeds."""
+        """Twelve hexadecimal digits that change with everything the episodes depend on, except their seeds."""
         gap = asdict(self.gap) | {"title": "", "group": ""}
         method = asdict(self.method) | {"title": ""}
         values = [
@@ -105,7 +105,7 @@ class Cell:
 
         Raises:
             ModelError: a network is missing or made for another rig.
-            DataError: the gap needs the official meshes and they are not at hand.
+            DataError: the gap needs the official meshes, which are missing.
         """
         policy = self._policy()
         if not self.method.looks:
@@ -137,13 +137,13 @@ class Cell:
 
 
 class Cache:
-    """Finished cells' episodes, one file for each digest; more episodes than asked for are no harm."""
+    """The episodes of finished cells, one file for each digest; a file may hold more episodes than asked for."""
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
 
     def read(self, digest: str, seeds: Sequence[int]) -> list[Episode] | None:
-        """The episodes of ``seeds``, or None when they were not all run."""
+        """The episodes of ``seeds``, or None if not all of them were run."""
         try:
             rows = {row[0]: row for row in json.loads((self._folder / f"{digest}.json").read_text(encoding="utf-8"))}
             return [
@@ -156,7 +156,7 @@ class Cache:
             raise DataError(f"{self._folder / digest}.json: not a cell's episodes ({error!r}); delete it") from error
 
     def write(self, digest: str, episodes: Sequence[Episode]) -> None:
-        """Keep a cell, whole or not at all; raises DataError where there is no room."""
+        """Write a cell completely or not at all; raises DataError if there is no space on the disk."""
         rows = [
             [one.seed, one.final_m, one.arrival_s if np.isfinite(one.arrival_s) else None, one.reward]
             for one in episodes
@@ -176,7 +176,7 @@ def run_cells(
     Raises:
         DataError: a worker died; finished cells stay in the cache.
     """
-    # What is in the cache is whole; where this is left early, the cells under way are lost and run again.
+    # The cache holds complete cells only; if this ends early, the cells under way are lost and run again.
     with workers.open(interruptible=True) as pool:
         for index, (episodes, seconds) in pool.run(_run_one, [(cell, seeds) for _, cell in cells]):
             digest = cells[index][0]
@@ -185,13 +185,13 @@ def run_cells(
 
 
 def _run_one(task: tuple[Cell, Sequence[int]]) -> tuple[list[Episode], float]:
-    """A cell's episodes, and the seconds of a processor that they took."""
+    """The episodes of a cell, and the processor seconds that they took."""
     cell, seeds = task
     th.set_num_threads(1)
     began = _cpu_s()
     try:
         episodes = cell.run(seeds)
-    except SafetyStop as stop:  # a method that commands no number; which one, its message cannot know
+    except SafetyStop as stop:  # a command that is not a number; its message does not name the method
         raise SafetyStop(f"{cell.method_name} in {cell.gap_name}: {stop}") from stop
     return episodes, _cpu_s() - began
 

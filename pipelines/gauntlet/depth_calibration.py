@@ -1,4 +1,4 @@
-"""What ``calibrate`` would measure of a depth camera's error, found without drawing its captures."""
+"""Finds what ``calibrate`` would measure of a depth camera's error, without drawing its captures."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +10,25 @@ from perception.calibration.registration.fit import OFFSET_SD_M, SCALE_SD, WARP_
 from perception.calibration.registration.result import warp_waves
 
 POSTURES, PLACES = 40, 12
-"""Of the arm in the captures, and along it."""
+"""How many postures the arm takes in the captures, and how many places along the arm are read in each."""
 READING_SD_M = 0.001
-"""Of what a place on the arm reads in one posture (chosen, not measured: a patch's noise, the arm's own shape)."""
+"""Standard deviation of the reading of a place on the arm in one posture, m (chosen, not measured: a patch's noise,
+the arm's own shape)."""
 
 
 class DepthCorrection:
     """A depth camera's scale, offset and slow warp, as registration finds them, to be taken out of its pictures.
 
     They are the regularized least squares of :mod:`perception.calibration.registration.fit` with its priors, on
-    readings of places between the arm's base and the tool in random postures. What the model cannot say of the
-    camera's error stays: that error's warp grows with the square of distance, the model's does not.
+    readings of places between the arm's base and the tool in random postures. The part of the camera's error that the
+    model cannot describe remains: that error's warp grows with the square of distance, the model's does not.
 
     Args:
-        error: of the camera.
-        t_base_camera: where it stands (4x4).
-        k: of its whole image.
-        workspace: in which the tool is.
-        rng: draws postures and noise.
+        error: the depth error of the camera.
+        t_base_camera: its pose (4x4).
+        k: the intrinsics of its whole image.
+        workspace: the box in which the tool is.
+        rng: draws the postures and the noise.
     """
 
     def __init__(

@@ -13,13 +13,13 @@ from pipelines.gauntlet.arms import arm_in
 from pipelines.gauntlet.gaps import Gap
 
 TURNS_APART_M = 0.1
-"""A goal that moves turns at places at least this far apart: mostly it goes straight."""
+"""Least distance between the two places where a moving goal turns: it mostly goes straight."""
 
 
 class GapEnv(ReachEnv):
     """The reach task with a gap in how arm and goal move.
 
-    A goal that moves begins where the episode's goal is without this gap, and is told to the policy as it is.
+    A moving goal begins where the episode's goal is without this gap; the policy is always given its present position.
     """
 
     def __init__(self, params: EnvParams, gap: Gap, source: PositionSource, rig: Rig) -> None:
@@ -37,13 +37,13 @@ class GapEnv(ReachEnv):
         return found
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
-        """Move target and goal, let one period pass, look again."""
+        """Move the target and the goal, let one period pass, and look again."""
         if self._goal_speed_m_s:
             self._goal = self._goal_after((self._steps + 1) / self.rig.rate_hz)
         return super().step(action)
 
     def _other_turn(self) -> Array:
-        # Spawned: the episode's own stream goes on as without this gap.
+        # Spawned, so that the episode's own random stream is the same as without this gap.
         (rng,) = self.np_random.spawn(1)
         while True:
             turn = self._goals.sample(rng)

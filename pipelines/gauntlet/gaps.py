@@ -1,6 +1,6 @@
-"""The gauntlet's gaps: one way each in which the world differs from the simulation, everything else nominal.
+"""The gauntlet's gaps: in each, the world differs from the simulation in one way, everything else is nominal.
 
-But for a payload, which hangs on another model of the arm: it differs in one way from the same joints without it.
+The payload is the exception: it hangs on another model of the arm, and differs in one way from that model without it.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class ActionNoise(Checked):
 
     Attributes:
         fraction: standard deviation per axis, as a fraction of the displacement's length.
-        constant_m: and this much whatever the length, m.
+        constant_m: standard deviation added to this whatever the length, m.
     """
 
     PART = "action_noise."
@@ -35,17 +35,17 @@ class ActionNoise(Checked):
 
 @dataclass(frozen=True)
 class MotionChange(Checked):
-    """How arm and goal move otherwise than any value of ``DynamicsParams`` says; frames are the base's.
+    """Motion of arm and goal that no value of ``DynamicsParams`` describes; all in the base frame.
 
     Attributes:
-        backlash_m: play between what drives the TCP and the TCP, in any direction: so far the drive goes after it has
-            turned before the TCP turns too.
-        gain_xyz: way of the TCP along x, y and z for each metre that it is commanded from home. The same in every
-            episode, as the bend is: what a learner could know of one arm.
+        backlash_m: play between the drive and the TCP, in any direction: how far the drive goes after it has turned
+            until the TCP turns too.
+        gain_xyz: distance that the TCP moves along x, y and z for each metre that it is commanded from home. Like the
+            bend it is the same in every episode: something that can be learnt about one arm.
         bend_per_m: curvature of the way to the side: commanded straight along y, the TCP comes nearer to the base's
             axis by half of this times the way's square.
-        start_speed_m_s: so fast the arm comes home, from any direction, when the episode begins.
-        goal_speed_m_s: so fast the goal goes to and fro between two reachable places.
+        start_speed_m_s: speed at which the arm arrives home, from any direction, when the episode begins.
+        goal_speed_m_s: speed at which the goal goes to and fro between two reachable places.
     """
 
     PART = "motion."
@@ -62,21 +62,22 @@ class Gap(Checked):
     """What differs; the rest is as in the split's randomization and the stage's dynamics.
 
     Attributes:
-        title: for people.
-        group: under which it is shown.
+        title: the name shown to people.
+        group: the heading under which it is shown.
         camera: values of ``CameraRandomization`` that differ from its defaults; empty: the split's own camera.
         look, dynamics: values that replace those of the split's ``LookRandomization`` and the stage's
             ``DynamicsParams``.
-        arm: whose shapes are drawn.
+        arm: the arm whose shapes are drawn.
         depth_noise: range of the sensor's noise level.
-        depth_scale_fraction: distances are read too long or too short by exactly this.
-        depth_warp_m: a slow warp of exactly this size at its largest within the image, at 1 m.
-        depth_calibrated: the camera's errors of depth are taken out as ``calibrate`` would measure them.
-        focal_fraction: the true focal length is off by exactly this, up or down, and the estimator is not told.
+        depth_scale_fraction: the fraction by which distances are read too long or too short, exactly.
+        depth_warp_m: exact size of a slow warp where it is largest within the image, at 1 m.
+        depth_calibrated: the camera's depth errors are corrected as ``calibrate`` would measure them.
+        focal_fraction: the fraction by which the true focal length is off, up or down, exactly; the estimator does not
+            know it.
         depth_holes: share of each picture whose depth is lost, in patches.
         passing_bar: a bar as thick as a forearm crosses the view once.
-        action_noise: of carrying out displacements.
-        motion: how else arm and goal move.
+        action_noise: errors in carrying out displacements.
+        motion: other changes of how arm and goal move.
     """
 
     title: str
@@ -101,9 +102,9 @@ class Gap(Checked):
         return any((self.depth_noise, self.depth_holes, self.depth_scale_fraction, self.depth_warp_m))
 
     def randomization(self, nominal: Randomization) -> Randomization:
-        """The split's randomization with this gap in it; raises ConfigError for a key that it does not have.
+        """The split's randomization with this gap in it; raises ConfigError for an unknown key.
 
-        The camera is not in it: see :class:`pipelines.gauntlet.scenes.GapScenes`.
+        The camera is not part of it: see :class:`pipelines.gauntlet.scenes.GapScenes`.
         """
         return replace(
             nominal,
@@ -113,12 +114,12 @@ class Gap(Checked):
         )
 
     def env_params(self, nominal: EnvParams) -> EnvParams:
-        """The stage's episodes with this gap in them; raises ConfigError for a key that the dynamics do not have."""
+        """The stage's episodes with this gap in them; raises ConfigError for an unknown key of the dynamics."""
         dynamics: DynamicsParams = changed(nominal.dynamics, self.dynamics, "dynamics")
         return replace(nominal, dynamics=dynamics)
 
     def check(self, nominal: EnvParams) -> None:
-        """Raises ConfigError for a value that is of no use."""
+        """Raise ConfigError for a value that cannot be used."""
         self.env_params(nominal)
         self.randomization(Randomization())
         changed(CameraRandomization(), self.camera, "camera")

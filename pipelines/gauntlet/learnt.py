@@ -1,9 +1,9 @@
 """Measures what learning adds where it should: ``python -m pipelines.gauntlet.learnt``.
 
-In each gap of arm or goal, agents learn on the estimator's measured errors with that very gap in every episode, and are
-tested on other episodes beside the shipped policy and the proportional controllers, with the gains of the control stage
-and with gains tuned in the gap. No picture is drawn. ``dvc repro studies/dvc.yaml:learnt_in_gaps`` does the same. With
-``--only`` the table goes to a folder of its own in ``runs``.
+In each gap of arm or goal, agents learn on the estimator's measured errors with the same gap in every episode. They are
+tested on other episodes and compared with the shipped policy and with the proportional controllers, which use the gains
+of the control stage and gains tuned in the gap. No picture is drawn. ``dvc repro studies/dvc.yaml:learnt_in_gaps`` does
+the same. With ``--only`` the table goes to a separate folder in ``runs``.
 """
 
 import json
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # before torch and its like are imported
+if __name__ == "__main__":  # before torch and similar packages are imported
     from datasets.common.training_packages import require_training
 
     require_training("pipelines.gauntlet.learnt")
@@ -45,28 +45,28 @@ GAPS = ("backlash_3mm", "curved_arm", "slow_arm", "goal_5cm_per_s", "start_at_sp
 SHIPPED = "shipped"
 BOUNDED, FREE = "bounded", "free"
 FREE_SCALE = 2.0
-"""Bound of a correction that may turn the controller beneath around, as leading a goal asks for."""
+"""Bound of a correction that may reverse the controller's command, which is needed to lead a moving goal."""
 AGENTS: dict[str, Callable[[AgentParams], AgentParams]] = {
     BOUNDED: lambda agent: agent,
     FREE: lambda agent: replace(agent, residual_scale=FREE_SCALE, steps=2 * agent.steps),
 }
-"""What is made of the stage's agent: nothing, or twice the steps and a correction that is hardly bounded."""
+"""How the stage's agent is changed: not at all, or with twice the steps and a correction that is hardly bounded."""
 FURTHER_GAINS = (1.2, 1.5)
-"""Tried in the gaps beside the stage's: a goal that moves asks for more."""
+"""Gains tried in the gaps besides the stage's: a moving goal needs larger ones."""
 TEST_SEED = 2_140_000_000
-"""First of the episodes that all are tested on: none that any other figure comes from, see
+"""Seed of the first test episode, the same for all agents; no other figure uses these episodes, see
 :mod:`control.task.episode_seeds`."""
 TUNED = "_tuned_here"
-"""Ends the name of a controller whose gain was tuned in the gap."""
+"""Suffix of the name of a controller with a gain that was tuned in the gap."""
 NAMES = tuple(f"{gap}-{agent}" for gap in GAPS for agent in AGENTS)
-"""Of the rows: a gap and an agent."""
+"""Names of the rows, each of a gap and an agent."""
 
 Kept = list[tuple[int, float, float, float]]
-"""Episodes as a file holds them."""
+"""Episodes in the form in which a file holds them."""
 
 
 class Bench:
-    """Makes the gaps' environments and measures in them; what is measured is kept in ``folder``."""
+    """Makes the gaps' environments and measures in them; the results are kept in ``folder``."""
 
     def __init__(self, gauntlet: GauntletParams, rig: Rig) -> None:
         self._gaps, self._rig = gauntlet.gaps, rig
@@ -81,7 +81,7 @@ class Bench:
         return GapEnv(self.params.env, self._gaps[gap], Surrogate(self._errors), self._rig)
 
     def learnt(self, name: str, seed: int) -> dict[str, Any]:
-        """Train an agent in a gap; returns its episodes and ``train_s``. What it is compared with is measured first."""
+        """Train an agent in a gap; returns its episodes and ``train_s``. Its rivals in that gap are measured first."""
         gap, agent = name.split("-")
         if gap not in self._measured:
             write_whole(self._others_file(gap), json.dumps(self._others(gap)) + "\n")
@@ -97,10 +97,10 @@ class Bench:
         return {"episodes": _kept(run_agent(best, make_env(), self._tests)), "train_s": seconds}
 
     def others(self, gap: str) -> dict[str, dict[str, Any]]:
-        """What the shipped policy and the proportional controllers did in a gap: ``episodes``, and ``gain`` if any.
+        """The shipped policy and the proportional controllers in a gap: ``episodes`` of each, and its ``gain`` if any.
 
         Raises:
-            DataError: nothing has been learnt in this gap, and so they have not been measured.
+            DataError: they have not been measured, because nothing has been learnt in this gap.
         """
         file = self._others_file(gap)
         if not file.is_file():
@@ -129,12 +129,12 @@ class Bench:
 
 
 def make_table(bench: Bench, rows: Rows) -> dict[str, Any]:
-    """Per gap: every method's figures, and each against each rival, for every seed of learning.
+    """For each gap, every method's figures, and the comparison of each agent with each rival for every learning seed.
 
     The comparisons are those of :mod:`pipelines.gauntlet.scores`, corrected over the gaps.
 
     Raises:
-        DataError: what an agent is to be compared with has not been measured.
+        DataError: the rivals of an agent have not been measured.
     """
     gaps = list(dict.fromkeys(name.split("-")[0] for name in rows))
     found: dict[str, Any] = {gap: {} for gap in gaps}
@@ -170,7 +170,7 @@ def _episodes(kept: Kept) -> list[Episode]:
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
-    """Every method's figures, the agents' as means over their seeds."""
+    """Text lines with every method's figures; those of the agents are means over their seeds."""
     keys = ("median_mm", "p95_mm", "success_5mm", "success_10mm", "arrival_s", "mean_reward")
     lines = [f"{'':46}" + "".join(f"{key:>14}" for key in keys)]
     for gap, methods in found.items():
@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with command_line(parser.prog, options) as tell:
         bench = Bench(load_params(options.config, GauntletParams), Rig.load())
-        # Part of the rows never passes for the whole.
+        # A part of the rows must not be taken for the whole table.
         whole = set(options.only) == {*NAMES}
         table = (Path(bench.params.results) if whole else bench.folder / "selection") / "gaps.json"
         require_writable_folder(bench.folder, "runs")

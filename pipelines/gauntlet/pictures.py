@@ -1,4 +1,4 @@
-"""Pictures of the gauntlet: the heat map, how far the camera may be off, and what the gaps look like."""
+"""Draws the gauntlet's pictures: the heat map, how far the camera may be off, and what the gaps look like."""
 
 import textwrap
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PER_ROW = 6
 
 
 def draw_heat_map(metrics: Metrics, path: Path) -> None:
-    """Share of episodes within 20 mm by gap and method, with median and 95th percentile in mm; written as PNG."""
+    """Draw the share of episodes within 20 mm by gap and method, with median and 95th percentile in mm, as PNG."""
     methods, gaps, about = method_names(metrics), gap_names(metrics), metrics["about"]
     shares = np.full((len(gaps), len(methods)), np.nan)
     figure, axes = plt.subplots(figsize=(2.4 + 1.35 * len(methods), 1.6 + 0.36 * len(gaps)), layout="constrained")
@@ -51,9 +51,9 @@ def draw_heat_map(metrics: Metrics, path: Path) -> None:
 
 
 def draw_camera_maps(metrics: Metrics, path: Path) -> None:
-    """Success against how far the camera was moved and turned, unnoticed: a line per method, and the grid of both.
+    """Draw success over how far the camera was moved and turned, unnoticed: a line per method, and the grid of both.
 
-    Nothing where no gap moves it so.
+    Draws nothing if no gap moves the camera unnoticed.
     """
     if not any(any(gap.get("camera_off", ())) for gap in metrics["about"]["gaps"].values()):
         return
@@ -74,7 +74,7 @@ def draw_camera_maps(metrics: Metrics, path: Path) -> None:
 
 
 def draw_gaps(cells: Sequence[Cell], seed: int, rig: Rig, path: Path) -> None:
-    """The glance's view of home in each gap that changes the picture, all of the same seed; nothing without any."""
+    """Draw the glance's view of home in each gap that changes the picture, all of one seed, if there are any."""
     shown = [cell for cell in cells if cell.gap.group in ("nominal", "camera", "picture")]
     if not shown:
         return
@@ -93,7 +93,7 @@ def draw_gaps(cells: Sequence[Cell], seed: int, rig: Rig, path: Path) -> None:
             photograph = scenes.camera(home)
         rgb, depth = photograph(rig.picture_window, PICTURE_PX)
         scenes.close()
-        if cell.gap.changes_depth:  # which is not in the colours
+        if cell.gap.changes_depth:  # the colours do not show it
             axes.imshow(np.where(depth > 0, depth, np.nan), cmap="viridis", vmin=0.5, vmax=2.0)
             axes.set_facecolor("black")
         else:

@@ -1,4 +1,4 @@
-"""What the gauntlet is to run: its parameters, and the cells and reasons that follow from them."""
+"""The plan of the gauntlet: its parameters, the cells to run, and the reasons why others cannot be run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ from pipelines.gauntlet.gaps import Gap
 
 @dataclass(frozen=True)
 class CameraMap:
-    """Gaps with the camera moved and turned at once, by every pair of these, for these methods."""
+    """Gaps with the camera both moved and turned, by every pair of these amounts, for these methods."""
 
     offsets_mm: tuple[int, ...] = ()
     rotations_deg: tuple[int, ...] = ()
     methods: tuple[str, ...] = ()
 
     def gaps(self) -> dict[str, Gap]:
-        """By name, as ``camera_30mm_3deg``."""
+        """The gaps by name, such as ``camera_30mm_3deg``."""
         unnoticed = {"exact": True, "told_rig": True, "calibration_m": 0.0, "calibration_deg": 0.0}
         return {
             f"camera_{offset}mm_{turn}deg": Gap(
@@ -65,7 +65,7 @@ class GauntletParams(Checked):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run, and what cannot be: reasons by method and gap."""
+    """The cells to run, and the reasons why others cannot be run, by method and gap."""
 
     cells: dict[tuple[str, str], Cell]
     skipped: dict[tuple[str, str], str]
@@ -75,7 +75,7 @@ def make_plan(params: GauntletParams, rig: Rig, methods: Sequence[str] = (), gap
     """All cells of the gauntlet, or of some methods and gaps alone.
 
     Raises:
-        ConfigError: no such method or gap, or a gap that changes what there is not.
+        ConfigError: there is no such method or gap, or a gap changes a key that does not exist.
         DataError: the gains of the proportional controllers have not been tuned.
     """
     control = load_params(params.control, ControlParams)
@@ -93,7 +93,7 @@ def make_plan(params: GauntletParams, rig: Rig, methods: Sequence[str] = (), gap
             if method.kind.startswith("proportional"):
                 method = replace(method, gain=tuned_gain(params.gains, method.kind))
             cell = Cell(name, gap_name, method, gap, control.env, control.rooms, rig)
-            gap.check(control.env)  # a wrong key is said before anything runs
+            gap.check(control.env)  # a wrong key is reported before anything runs
             model = Path(method.model) / DESCRIPTION if method.model else None
             if method.kind == "end_to_end" and model is not None and not model.is_file():
                 train = f"python -m control.train --config params/{name}.yaml"
@@ -106,7 +106,7 @@ def make_plan(params: GauntletParams, rig: Rig, methods: Sequence[str] = (), gap
 
 
 def tuned_gain(path: str | Path, kind: str) -> float:
-    """The gain that the control stage tuned for a proportional controller; raises DataError when it is not there."""
+    """The gain that the control stage tuned for a proportional controller; raises DataError if it is missing."""
     try:
         return float(json.loads(Path(path).read_text(encoding="utf-8"))["baselines"][kind]["gain"])
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 LIMIT_MM = 20
-"""Distance at the end of an episode within which it counts as a success in the heat map and on the page."""
+"""An episode that ends within this distance, mm, counts as a success in the heat map and on the page."""
 TOLERATED = 0.9
-"""Share within 20 mm down to which a camera counts as tolerated."""
+"""Least share of episodes within 20 mm at which a camera error counts as tolerated."""
 
 Metrics = Mapping[str, Any]
 
@@ -42,9 +42,9 @@ def camera_tolerance(metrics: Metrics, method: str, axis: int) -> float | None:
 
 
 def tolerance(amounts: Sequence[float], shares: Sequence[float]) -> float | None:
-    """How far something may be off before the share falls below ``TOLERATED``: linear between what was measured.
+    """How far something may be off before the share falls below ``TOLERATED``, linear between the measured points.
 
-    ``amounts`` increase from 0. The largest of them when the share never falls so far; None when it begins below.
+    ``amounts`` increase from 0. Returns the largest of them if the share never falls so far, None if it begins below.
     """
     if shares[0] < TOLERATED:
         return None

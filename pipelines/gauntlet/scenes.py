@@ -1,4 +1,4 @@
-"""The gaps carried out in what is seen: scenes and pictures that differ from the nominal ones."""
+"""The gaps in what the camera sees: scenes and pictures that differ from the nominal ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,20 +21,20 @@ from pipelines.gauntlet.gaps import Gap, changed
 
 HOLE_CELL_PX = 8
 HOLE_SPREAD_CELLS = 1.5
-"""Holes are where smoothed noise is low: patches of about 25 px of the native image."""
+"""Smoothing of the noise, in cells; holes are where it is low: patches of about 25 px of the native image."""
 BAR_RADIUS_M, BAR_HALF_LENGTH_M = 0.04, 0.25
-"""A forearm."""
+"""Size of the passing bar, m: that of a forearm."""
 BAR_SPEED_M_S = 0.2
 BAR_CROSSES_S = (0.5, 4.5)
-"""When it is before the home position: within the 5 s of an episode."""
+"""When the bar is in front of the home position, s: within the 5 s of an episode."""
 
 Look = Callable[[Photograph, Array, Intrinsics], PositionEstimate]
 
 
 class GapScenes(EpisodeScenes):
-    """Scenes with a gap: what :class:`datasets.scene.scene.SceneSampler` cannot draw is done to its scenes here.
+    """Scenes with a gap, which changes what :class:`datasets.scene.scene.SceneSampler` cannot draw by itself.
 
-    The camera is moved afterwards and by a stream of its own, so that a seed gives the same scene in every gap.
+    The camera is moved afterwards by its own random stream, so that a seed gives the same scene in every gap.
     """
 
     def __init__(self, params: RenderedParams, gap: Gap, rig: Rig) -> None:
@@ -47,7 +47,7 @@ class GapScenes(EpisodeScenes):
 
     @property
     def intrinsics_told(self) -> Intrinsics:
-        """What the estimator believes the camera to be."""
+        """The camera's intrinsics as given to the estimator."""
         return self._rig.camera if self._gap.focal_fraction else self.scene.intrinsics
 
     def draw(self, seed: int) -> None:
@@ -74,7 +74,7 @@ class GapScenes(EpisodeScenes):
             self._side, self.crosses_s = float(self._rng.choice([-1, 1])), float(self._rng.uniform(*BAR_CROSSES_S))
 
     def camera(self, tcp: Array) -> Photograph:
-        """What takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        """A function that takes pictures of the arm with its TCP at ``tcp`` ``(3,)`` m."""
         if self._gap.passing_bar:
             self._move_bar()
         photograph = super().camera(tcp)
@@ -93,7 +93,7 @@ class GapScenes(EpisodeScenes):
         return torn
 
     def _holes(self) -> np.ndarray:
-        """Which cells of the native image have no depth in this picture."""
+        """A mask of the native image's cells that have no depth in this picture."""
         shape = -(-self._rig.camera.height // HOLE_CELL_PX), -(-self._rig.camera.width // HOLE_CELL_PX)
         noise = cv2.GaussianBlur(self._rng.standard_normal(shape), (0, 0), HOLE_SPREAD_CELLS)
         return noise < np.quantile(noise, self._gap.depth_holes)
@@ -118,7 +118,7 @@ class GapSource:
 
     A picture that is seen again (a dropped frame) gives the very same answer again.
 
-    :param look: finds the position in a photograph, told the camera's pose and intrinsics
+    :param look: finds the position in a photograph, given the camera's pose and intrinsics
     """
 
     def __init__(self, scenes: GapScenes, look: Look) -> None:
@@ -131,7 +131,7 @@ class GapSource:
         self._seen: Array | None = None
 
     def estimate(self, tcp: Array) -> PositionEstimate:
-        """The answer to a picture of the arm with its TCP at ``tcp`` ``(3,)`` m."""
+        """The position found in a picture of the arm with its TCP at ``tcp`` ``(3,)`` m."""
         # The environment hands over the same array when the frame was dropped.
         if tcp is not self._seen:
             self._seen = tcp

@@ -1,12 +1,13 @@
-r"""What the gauntlet's episodes amount to: intervals for each cell, and paired comparisons between methods.
+r"""Scores of the gauntlet's episodes: intervals for each cell, and paired comparisons between methods.
 
-How methods are compared was settled before the whole gauntlet was run, and ``docs/control.md`` says how it came about:
+How methods are compared was fixed before the whole gauntlet was run; ``docs/control.md`` gives the reasons:
 
-* The default against the plain proportional controller on the same estimates, whose gain was tuned on other seeds with
-  the nominal range of delays; and, to see what learning adds, against the proportional controller on fused estimates.
-* By where an episode ends, and by when it arrives: from when on the true TCP stays within 10 mm, an arrival that never
-  comes ranking last. Neither replaces the other; both are always reported.
-* Two-sided signed-rank tests on pairs of the same seed; Holm's correction over all gaps of one rival and one measure.
+* The default is compared with the plain proportional controller on the same estimates, with a gain tuned on other seeds
+  with the nominal range of delays; and, to see what learning adds, with the proportional controller on fused estimates.
+* There are two measures: where an episode ends, and when it arrives, which is the time from which the true TCP stays
+  within 10 mm; an arrival that never comes ranks last. Neither replaces the other; both are always reported.
+* The tests are two-sided signed-rank tests on pairs of the same seed, with Holm's correction over all gaps of one rival
+  and one measure.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,15 +19,15 @@ from scipy import stats
 from control.task.episodes import SUCCESS_MM, Episode, summarize
 
 LEVEL = 0.05
-"""Of significance, over all cells of a comparison together."""
+"""Level of significance, over all cells of a comparison together."""
 NEVER_S = 10.0
-"""Stands for the time of an arrival that never came: later than any, which is all that ranks ask."""
+"""Stands for the time (s) of an arrival that never came; it is later than all others, and ranks need no more."""
 MEASURES: dict[str, Callable[[Episode], float]] = {
-    # To the micrometre and the millisecond, so that rounding makes no ranks.
+    # Rounded to the micrometre and the millisecond, so that floating-point errors do not decide ranks.
     "final_mm": lambda one: round(1000 * one.final_m, 3),
     "arrival_s": lambda one: round(one.arrival_s, 3) if np.isfinite(one.arrival_s) else NEVER_S,
 }
-"""What methods are compared by: where an episode ended, and from when on it stayed within 10 mm."""
+"""The measures by which methods are compared: where an episode ended, and from when on it stayed within 10 mm."""
 
 
 def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -57,7 +58,7 @@ def cell_metrics(episodes: Sequence[Episode]) -> dict[str, Any]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values corrected for their number (Holm 1979): each is as if the others had not been asked."""
+    """P values corrected for the number of tests (Holm 1979): each may be read as if it were the only one."""
     order = np.argsort(p_values, kind="stable")
     steps = (len(p_values) - np.arange(len(p_values))) * np.asarray(p_values)[order]
     corrected = np.empty(len(p_values))
@@ -68,11 +69,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def compare(
     ours: Mapping[str, Sequence[Episode]], theirs: Mapping[str, Sequence[Episode]], measure: str = "final_mm"
 ) -> dict[str, dict[str, float | str]]:
-    """The same episodes by two methods, gap by gap: Wilcoxon's signed-rank test, corrected over all the gaps.
+    """Compare two methods on the same episodes, gap by gap, by Wilcoxon's signed-rank test, corrected over all gaps.
 
-    ``measure`` is one of ``MEASURES``; less is better. Each gap gives ``n``, ``median_difference`` (ours minus theirs),
-    in how many episodes ours was ``better`` and ``worse``, ``p``, ``p_holm`` and ``verdict``: ``ahead``, ``behind``
-    (both at the 5 % level, corrected) or ``level``.
+    ``measure`` is one of ``MEASURES``; less is better. Each gap gives ``n``, ``median_difference`` (ours minus
+    theirs), the numbers of episodes in which ours was ``better`` and ``worse``, ``p``, ``p_holm`` and
+    ``verdict``: ``ahead``, ``behind`` (both at the 5 % level, corrected) or ``level``.
     """
     value = MEASURES[measure]
     gaps = [gap for gap in ours if gap in theirs]
@@ -101,11 +102,11 @@ def compare(
 def _wilcoxon(difference: np.ndarray) -> float:
     if not np.any(difference):
         return 1.0
-    # Rounded, so that equal differences are ties although floating point tells them apart.
+    # Rounded, so that equal differences are ties in spite of floating-point errors.
     return float(stats.wilcoxon(np.round(difference, 6), zero_method="wilcox").pvalue)
 
 
 def _signed_ranks(difference: np.ndarray) -> float:
-    """Negative where ours are better: the sum that Wilcoxon's test judges."""
+    """The sum of signed ranks that Wilcoxon's test judges; negative when ours are better."""
     moved = np.round(difference[difference != 0], 6)
     return float(np.sum(np.sign(moved) * stats.rankdata(np.abs(moved))))

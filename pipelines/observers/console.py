@@ -11,7 +11,7 @@ MM = 1e3
 
 
 def step_line(tick: Tick, goals: int, shadow: bool = False) -> str:
-    """One step: estimate with its largest sigma, error to the goal, what was sent, the frame's age, the loop's work."""
+    """The line of one step: estimate with largest sigma, error to the goal, command sent, frame's age, loop's work."""
     head = f"goal {tick.goal_index + 1}/{goals} step {tick.step:2d}"
     if tick.held:
         return f"{head}  frame seen before ({tick.timing.age * MM:.0f} ms old): holding still"
@@ -25,7 +25,7 @@ def step_line(tick: Tick, goals: int, shadow: bool = False) -> str:
 
 
 def rows(results: Iterable[GoalResult]) -> list[dict[str, Any]]:
-    """The content of :func:`result_table` for programs; ``stop`` is None for a goal that was run to its end."""
+    """The content of :func:`result_table` in machine-readable form; ``stop`` is None for a goal that ran to its end."""
     return [
         {
             "goal_m": result.goal,
@@ -39,7 +39,7 @@ def rows(results: Iterable[GoalResult]) -> list[dict[str, Any]]:
 
 
 def result_table(results: Iterable[GoalResult], goals: int) -> str:
-    """One row per goal: what the encoders say is left, what the camera believes, and how it ended."""
+    """One row per goal: the remaining distance by the encoders and by the camera, and how the goal ended."""
     rows = ["goal (m)                   residual   believed   ended"]
     done = list(results)
     for result in done:
@@ -58,7 +58,7 @@ def result_table(results: Iterable[GoalResult], goals: int) -> str:
 
 
 def stop_words(result: GoalResult) -> str:
-    """Describe how a stop of an arm went."""
+    """Describe in words how the stop of an arm went."""
     if result.stopped_in_s is None:
         return "the arm's stop is NOT confirmed"
     return f"the arm confirmed its stop after {result.stopped_in_s * MM:.0f} ms"

@@ -31,23 +31,24 @@ logger = logging.getLogger(__name__)
 
 SENT = (0, 158, 115)
 HOST, MEMORY = "127.0.0.1", "1GB"
-"""Where the viewer listens: nobody on the network reads the pictures, or writes into the operator's view."""
+"""The viewer's address and memory limit: on the loopback address no one on the network can read the pictures or write
+into the operator's view."""
 _PORTS = range(9876, 9976)
 _OPENED_S, _STAYS_S = 10.0, 1.0
-"""It listens before it has found out that it cannot draw here."""
+"""Time for the viewer to listen, and to go on running then, s: it listens before it notices that it cannot draw."""
 _ELLIPSOID_SIGMAS = 2.0
 _TABLE_M = (-0.3, -0.6), (0.9, 0.6)
-"""Corners of what is shown of the table."""
+"""Two opposite corners of the part of the table that is shown, x and y in m."""
 
 
 def require_live(save: str | None = None) -> None:
-    """Check beforehand what :class:`LiveView` needs, before the devices are open.
+    """Check what :class:`LiveView` needs, before the devices are opened.
 
     Raises:
         ConfigError: ``rerun-sdk`` is not installed, there is no viewer or display, or ``save`` cannot be written.
     """
     try:
-        import rerun  # noqa: F401  (only whether it can be imported)
+        import rerun  # noqa: F401  (imported only as a check)
     except ImportError as error:
         raise ConfigError("--live needs the package rerun-sdk: pip install -c constraints.txt -e '.[live]'") from error
     if save is not None:
@@ -62,20 +63,20 @@ def require_live(save: str | None = None) -> None:
 
 
 def viewer_path() -> str | None:
-    """Rerun's viewer: the one of this environment, activated or not, else any other; None without one."""
+    """The path of Rerun's viewer, in this environment (activated or not) or elsewhere; None if there is none."""
     return shutil.which("rerun", path=str(Path(sys.executable).parent)) or shutil.which("rerun")
 
 
 def viewer_command(path: str, port: int) -> list[str]:
-    """How the viewer is started: listening on this computer only, in bounded memory."""
+    """The command that starts the viewer, listening on this computer only, with bounded memory."""
     bounded = ["--memory-limit", MEMORY, "--server-memory-limit", MEMORY]
     return [path, "--bind", HOST, "--port", str(port), *bounded, "--hide-welcome-screen"]
 
 
 def open_viewer(path: str) -> str | None:
-    """Start a viewer that outlives the run; returns its address, None if it does not start."""
+    """Start a viewer that stays open after the run; returns its address, or None if it does not start."""
     port = next((port for port in _PORTS if _is_free(port)), _PORTS[0])
-    # CI: the viewer has no other variable against storing, and sending, how it is used.
+    # CI is the only variable that keeps the viewer from storing and sending data on its use.
     quiet = {**os.environ, "RERUN_APP_ONLY": "true", "CI": "true"}
     nothing = subprocess.DEVNULL
     viewer = subprocess.Popen(
@@ -102,12 +103,12 @@ def _is_free(port: int) -> bool:
 
 
 class LiveView:
-    """Observes a run and shows it; Rerun sends from a thread of its own.
+    """Observes a run and shows it; Rerun sends the data in its own thread.
 
     Args:
-        clearance: the arm's shape, and what it keeps clear of.
+        clearance: the arm's shape, and the things that it keeps clear of.
         t_base_camera: the camera's calibrated pose (4x4).
-        joints_at: joints ``(7,)`` rad at a past moment; not numbers, or a DeviceError, where nobody knows.
+        joints_at: gives the joints ``(7,)`` rad at a past moment; NaN or a DeviceError if they are unknown.
         save: a ``.rrd`` file to write in place of opening the viewer.
 
     Raises:
@@ -190,7 +191,7 @@ class LiveView:
             self._rerun.log(path, boxes, static=True)
 
     def _place(self, joints_rad: Vector) -> None:
-        """Show the arm at joints ``(7,)`` rad; for NaN it stays as it was, or hidden."""
+        """Show the arm at joints ``(7,)`` rad; for NaN it stays as it is shown, or hidden."""
         if not np.all(np.isfinite(joints_rad)):
             return
         turns, places = self._shapes.poses(joints_rad)

@@ -1,4 +1,4 @@
-"""Histograms of the frames' age and the loop's time in bins, for a run of any length."""
+"""Counts the frames' age and the loop's time in histograms of fixed size, for a run of any length."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from pipelines.runtime.tick import Tick
 
 _BIN_MS = 0.1
 _BINS = 10_000
-"""Up to 1 s; what takes longer counts as that long."""
+"""Number of bins, which cover up to 1 s; longer times count as 1 s."""
 
 
 class LoopTimes:
-    """Observes a run and counts its times; ``str`` gives the closing line.
+    """Observes a run and counts its times; ``str`` gives the closing line of the run.
 
     Args:
         period_s: ticks that take longer have overrun.
@@ -23,7 +23,7 @@ class LoopTimes:
         self._late = 0
 
     def __call__(self, tick: Tick, frame: Frame) -> None:
-        """Count one tick; held ones acted on nothing."""
+        """Count one tick; held ticks are left out, because they acted on no frame."""
         if tick.held:
             return
         for counts, value_s in ((self._ages, tick.timing.age), (self._reactions, tick.timing.reaction)):
@@ -42,5 +42,5 @@ class LoopTimes:
 
 
 def _quantile_ms(counts: np.ndarray, share: float) -> float:
-    """The upper edge of the bin that the quantile falls into."""
+    """The upper edge, ms, of the bin that contains the quantile."""
     return float(np.searchsorted(np.cumsum(counts), share * counts.sum()) + 1) * _BIN_MS

@@ -1,4 +1,4 @@
-"""Prints from a thread of its own, so that a slow or stuck terminal, pipe or disk never delays the run."""
+"""Prints in a separate thread, so that a slow or stuck terminal, pipe or disk never delays the run."""
 
 import contextlib
 import io
@@ -12,11 +12,11 @@ from typing import TextIO
 
 _MOST_LINES = 2000
 _GIVEN_UP_S = 60.0
-"""A reader that takes nothing for so long, once the program is over, is not waited for any more."""
+"""At the end of the program, a reader that has taken nothing for so long, s, is no longer waited for."""
 
 
 class _Writer:
-    """Writes lines to their streams in order, in a thread of its own; the oldest are dropped if too many wait."""
+    """Writes lines to their streams in order, in its own thread; if too many wait, the oldest are dropped."""
 
     def __init__(self) -> None:
         self.lost = 0
@@ -29,7 +29,7 @@ class _Writer:
         self._thread.start()
 
     def put(self, stream: TextIO, line: str) -> None:
-        """Hand over a line; returns at once."""
+        """Hand over a line, and return at once."""
         with self._changed:
             self._lines.append((stream, line))
             if len(self._lines) > _MOST_LINES:
@@ -56,23 +56,23 @@ class _Writer:
                 stream, line = self._lines.popleft()
             try:
                 self._write(stream, line)
-            except (OSError, ValueError) as error:  # closed, gone, a full disk: the next line may fare better
+            except (OSError, ValueError) as error:  # closed, gone, a full disk: the next line may succeed
                 self.lost += 1
                 self.reason = getattr(error, "strerror", None) or str(error)
 
     def _write(self, stream: TextIO, line: str) -> None:
         try:
             descriptor = stream.fileno()
-        except (OSError, ValueError, AttributeError):  # not a file but an object of whoever called
+        except (OSError, ValueError, AttributeError):  # not a file, but an object that the caller put in its place
             stream.write(line)
             stream.flush()
             return
-        # Not by the stream: whoever ends the interpreter would wait for a lock that a stuck write holds.
+        # Not through the stream: the end of the interpreter would wait for the lock that a stuck write holds.
         left = line.encode(stream.encoding or "utf-8", "replace")
         while left:
             try:
                 left = left[os.write(descriptor, left) :]
-            except BlockingIOError:  # a terminal that somebody has set so
+            except BlockingIOError:  # a terminal that was set to be non-blocking
                 time.sleep(0.01)
                 continue
             self._moved_s = time.monotonic()
@@ -92,7 +92,7 @@ class _Lines(io.TextIOBase):
         return self._stream.encoding
 
     def fileno(self) -> int:
-        """The stream's, but for stdout: ``input`` would write its question there before what was printed."""
+        """The stream's descriptor; none for stdout, where ``input`` would write its question before earlier output."""
         return super().fileno() if self._stream is sys.__stdout__ else self._stream.fileno()
 
     def isatty(self) -> bool:
@@ -100,7 +100,7 @@ class _Lines(io.TextIOBase):
         return self._stream.isatty()
 
     def writable(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     def write(self, text: str) -> int:
@@ -113,7 +113,7 @@ class _Lines(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Pass on an unfinished line, without waiting."""
+        """Pass an unfinished line on, without waiting."""
         with self._lock:
             begun, self._begun = self._begun, ""
         if begun:
@@ -122,7 +122,7 @@ class _Lines(io.TextIOBase):
 
 @contextlib.contextmanager
 def unhurried_output() -> Iterator[None]:
-    """While inside (or within a function that this decorates), ``print`` and log never wait, fail, or raise.
+    """Within this context, or in a function that it decorates, ``print`` and log never wait, fail, or raise.
 
     Characters that the terminal does not have are replaced. If lines were lost, their number is reported at the end.
     """
@@ -131,7 +131,7 @@ def unhurried_output() -> Iterator[None]:
     with contextlib.suppress(OSError, ValueError, KeyError):
         if os.path.sameopenfile(streams["stdout"].fileno(), streams["stderr"].fileno()):
             writers["stderr"].close()
-            writers["stderr"] = writers["stdout"]  # in the order in which it was said
+            writers["stderr"] = writers["stdout"]  # one writer keeps the order of the lines
     for name, stream in streams.items():
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

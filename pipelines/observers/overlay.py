@@ -1,4 +1,4 @@
-"""Draws what perception believes into the camera's own image."""
+"""Draws the results of perception into the camera's own image."""
 
 import cv2
 import numpy as np

@@ -40,7 +40,8 @@ COLUMNS: dict[str, tuple[int, ...]] = {
     "tcp_now": (3,),
     **{f"{field.name}_s": () for field in fields(Timing)},
 }
-"""Beside the schema's own: ``tcp`` and ``joints`` are the encoders' at the frame's time, the labels of the frame."""
+"""Shapes of the columns that are added to the schema's own; of the schema's, ``tcp`` and ``joints`` are the encoders'
+at the frame's time: the labels of the frame."""
 
 
 def require_recordable(folder: Path) -> None:
@@ -49,7 +50,7 @@ def require_recordable(folder: Path) -> None:
 
 
 def delete_recording(path: Path) -> None:
-    """Delete a recording at ``path``; other files there stay, and so does the folder then.
+    """Delete a recording at ``path``; other files there stay, and then the folder stays too.
 
     Raises:
         DataError: the frames' folder holds files that this project did not write; nothing was deleted.
@@ -62,18 +63,19 @@ def delete_recording(path: Path) -> None:
 
 
 class RunRecorder:
-    """Observes a run and writes it to ``folder/NAME/frames``, its story to ``events.jsonl`` there; a context manager.
+    """Observes a run and writes it to ``folder/NAME/frames``, its events to ``events.jsonl``; a context manager.
 
-    A disk that fails or falls behind ends the recording, not the run: that is logged, and the steps not recorded are
-    counted in ``dropped``. What a slow disk took until then is still written, for which only :meth:`close` waits.
+    A disk that fails or is too slow ends the recording, not the run: this is logged, and the steps not recorded are
+    counted in ``dropped``. Steps that a slow disk had accepted until then are still written; only :meth:`close` waits
+    for that.
 
     Args:
-        folder: of recordings; created if it is missing.
-        rig: what is recorded with.
-        arm: asked for the joints at each frame's time, from its reports.
+        folder: the folder of recordings; created if it is missing.
+        rig: the rig that is recorded.
+        arm: gives the joints at each frame's time, from its reports.
         about: plain values kept with the recording.
-        t_base_camera: the calibrated pose (4x4), when it is not the rig's.
-        intrinsics: the camera's own, when they are not the rig's.
+        t_base_camera: the calibrated pose (4x4), if it is not the rig's.
+        intrinsics: the camera's own, if they are not the rig's.
 
     Raises:
         DataError: the folder cannot be written.
@@ -105,7 +107,7 @@ class RunRecorder:
 
     @property
     def dropped(self) -> int:
-        """Steps that cannot be read back; until :meth:`close`, those on their way to the disk among them."""
+        """Number of steps that cannot be read back; until :meth:`close` it includes those on their way to the disk."""
         return self._given - self._writer.written
 
     def __call__(self, tick: Tick, frame: Frame) -> None:
@@ -127,7 +129,7 @@ class RunRecorder:
             self._give_up(error)
 
     def finished(self, result: GoalResult) -> None:
-        """Note how a goal ended, and keep the frame that a stop came at."""
+        """Log how a goal ended, and keep the frame during which a stop came."""
         if result.broken_off is not None:
             self._take(*result.broken_off, stopped=True)
         self._tell_of_the_arm()
@@ -143,7 +145,7 @@ class RunRecorder:
         )
 
     def close(self) -> None:
-        """Write the remaining steps; idempotent."""
+        """Write the remaining steps, and end the recording; idempotent."""
         self._tell_of_the_arm()
         try:
             self._writer.close()
@@ -164,7 +166,7 @@ class RunRecorder:
         self.close()
 
     def _tell_of_the_arm(self) -> None:
-        """Log the arm's new events during the run, so that a kill does not lose them."""
+        """Log the arm's new events during the run, so that they are not lost if the process is killed."""
         events = tuple(getattr(self._arm, "events", ()))
         begin = next((i + 1 for i in reversed(range(len(events))) if events[i] is self._last_event), 0)
         for time_s, event in events[begin:]:
@@ -189,7 +191,7 @@ class RunRecorder:
         return values | {f"{field.name}_s": getattr(tick.timing, field.name) for field in fields(Timing)}
 
     def _labels(self, tick: Tick) -> dict[str, Vector]:
-        """The encoders' pose at the frame's time; NaN without an arm, or before its oldest report."""
+        """The encoders' joints and TCP at the frame's time; NaN without an arm, or before its oldest report."""
         try:
             return {"tcp": self._arm.tcp_at(tick.frame_time_s), "joints": self._arm.joints_at(tick.frame_time_s)}
         except DeviceError:
@@ -202,5 +204,5 @@ class RunRecorder:
 
 
 def _millimetres(metres: float) -> float | None:
-    """A length in mm; None, which is null in JSON, if it is not finite."""
+    """A length in mm; None (null in JSON) if it is not finite."""
     return round(1e3 * metres, 3) if np.isfinite(metres) else None

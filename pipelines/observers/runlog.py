@@ -1,4 +1,4 @@
-"""The log of a run, one event per line, readable while it is written and after a kill."""
+"""The log of a run, one event per line; it can be read while it is written, and after the process was killed."""
 
 import contextlib
 import json
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 
 class RunLog:
-    """Appends events to a JSON-lines file; each line is on its way to the disk when :meth:`note` returns.
+    """Appends events to a JSON-lines file; each line is given to the operating system before :meth:`note` returns.
 
-    A line holds ``time`` (UTC, for people), ``monotonic_s`` (the clock of frames and ticks), ``event`` and whatever
-    belongs to it. May be used from several threads. A disk that fails ends the log, not the run.
+    A line holds ``time`` (UTC, for people), ``monotonic_s`` (the clock of frames and ticks), ``event`` and the values
+    that belong to it. May be used from several threads. A disk that fails ends the log, not the run.
 
     Raises:
         DataError: the file cannot be written.
@@ -53,5 +53,5 @@ class RunLog:
             self._close()
 
     def _close(self) -> None:
-        with contextlib.suppress(OSError):  # of a full disk, which was reported already
+        with contextlib.suppress(OSError):  # a full disk, which was reported already
             self._file.close()

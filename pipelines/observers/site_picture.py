@@ -1,4 +1,4 @@
-"""The site as a picture: fence, table, boxes to stay clear of, and the arm at home with what it is nearest to."""
+"""Draws the site: fence, table, boxes to stay clear of, and the arm at home with the thing that is nearest to it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from datasets.rig.rig import Box
 ARM, KEEP_OUT, FREE, NEAREST, _TABLE = "#b0b0b0", "#d55e00", "#0072b2", "#cc0000", "#b09060"
 """Colours that people with red-green blindness can distinguish (Okabe and Ito's palette)."""
 _FACES = np.array([[0, 1, 3, 2], [4, 5, 7, 6], [0, 1, 5, 4], [2, 3, 7, 6], [0, 2, 6, 4], [1, 3, 7, 5]])
-"""Of a box, by its corners as :func:`box_corners` numbers them."""
+"""The faces of a box, as indices of its corners in the order of :func:`box_corners`."""
 _MM, _ROOM_MM, _FARTHEST_MM = 1e3, 60.0, 1100.0
 _HALO = [withStroke(linewidth=3, foreground="white")]
 
@@ -42,7 +42,7 @@ def outward_triangles(corners: Array) -> Array:
 
 
 def free_boxes(clearance: ArmClearance, fence: Fence) -> dict[str, tuple[Array, Array]]:
-    """Low and high corners, m, of the boxes that the TCP keeps to, by name: one where the two are the same."""
+    """Low and high corners, m, of the boxes that the TCP stays in, by name; one box if the two are the same."""
     free: Box = clearance.rig.workspace
     if np.allclose(free.low, fence.low_m) and np.allclose(free.high, fence.high_m):
         return {"fence = keep_within": (fence.low_m, fence.high_m)}
@@ -64,7 +64,7 @@ def draw_site(clearance: ArmClearance, fence: Fence, path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Site:
-    """What is drawn, mm: corners of each part, the line where the arm is nearest, and ends of the axes."""
+    """The drawn shapes, mm: corners of each part, the line where the arm is nearest, and the ends of the axes."""
 
     arm: list[Array]
     keep_out: dict[str, Array]

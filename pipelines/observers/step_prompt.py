@@ -1,4 +1,4 @@
-"""The question before every command of ``--step``; while the operator thinks, signals and the arm are listened to."""
+"""The question before every command of ``--step``; while it waits, signals and the arm's state are watched."""
 
 import contextlib
 import os
@@ -17,11 +17,11 @@ _LOOK_S = 0.05
 
 
 class StepPrompt:
-    """Asks on the terminal; Enter, typed once the question is there, lets the step pass, anything else stops.
+    """Asks on the terminal; Enter, typed after the question has appeared, lets the step pass; anything else stops.
 
     Args:
         interrupted: set by a signal, which ends the question.
-        why_stopped: asked meanwhile, in words why the arm takes no commands any more; None while it does.
+        why_stopped: called meanwhile; says why the arm no longer takes commands, None while it takes them.
     """
 
     def __init__(self, interrupted: Interruption, why_stopped: Callable[[], str | None]) -> None:
@@ -31,20 +31,20 @@ class StepPrompt:
     def __call__(self, step_m: Vector) -> None:
         """Return at Enter; ``step_m`` ``(3,)`` m is what would be sent. Raises :class:`Stop` otherwise."""
         descriptor = _keyboard()
-        with contextlib.suppress(termios.error):  # of a pipe, which has no one who could press Enter too early
+        with contextlib.suppress(termios.error):  # a pipe, at which no one can press Enter too early
             termios.tcflush(descriptor, termios.TCIFLUSH)
         print(f"next: {np.round(1e3 * step_m, 1).tolist()} mm; Enter sends it, q stops: ", end="", flush=True)
         try:
             answer = self._line(descriptor)
         except Stop:
-            with contextlib.suppress(OSError):  # of a terminal that is gone
+            with contextlib.suppress(OSError):  # the terminal is gone
                 print(flush=True)
             raise
         if answer.strip():
             raise Stop(StopReason.OPERATOR, "refused at --step")
 
     def _line(self, descriptor: int) -> bytes:
-        # Not input(): it goes on waiting after a signal, however the handler ends (PEP 475).
+        # Not input(), which continues to wait after a signal, however the handler ends (PEP 475).
         while b"\n" not in self._typed:
             if self._interrupted.is_set():
                 raise self._interrupted.stop()

@@ -1,8 +1,8 @@
 """The whole runtime over seeded goals on the twin, through the real SDK and librealsense: the dress rehearsal.
 
 Writes metrics.json (distances in mm, times in ms) and trajectories.png. Every goal runs its full horizon, so settling
-counts, and its residual is what the encoders say once the arm is at rest. With cameras to be drawn, all goals are run
-with each of them, and metrics.json has the same figures of each under "cameras".
+counts, and its residual is measured by the encoders once the arm is at rest. With cameras to be drawn, all goals are
+run with each of them, and metrics.json holds the same figures for each camera under "cameras".
 """
 
 import argparse
@@ -45,7 +45,7 @@ METRICS, PICTURE = "metrics.json", "trajectories.png"
 
 @dataclass(frozen=True)
 class RehearsalParams(Checked):
-    """Which goals are rehearsed; each value is explained in ``params/rehearsal.yaml``."""
+    """The choice of goals to rehearse; each value is explained in ``params/rehearsal.yaml``."""
 
     goals: Annotated[int, Within(1)]
     seed: Annotated[int, Within(0)]
@@ -65,7 +65,7 @@ class RehearsalParams(Checked):
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What was run: results by policy, how many ticks overran, and when the twin's controller stalled."""
+    """The runs of a rehearsal: results by policy, how many ticks overran, and when the twin's controller stalled."""
 
     runs: dict[str, list[GoalResult]]
     overruns: dict[str, int]
@@ -73,10 +73,10 @@ class Rehearsal:
 
 
 def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: TwinParams) -> Rehearsal:
-    """Run the goals by the set-up's policy, then the first of them by the proportional controller.
+    """Run the goals with the set-up's policy, then the first of them with the proportional controller.
 
-    Each goal is reached in a scene of its own, with a calibration error of its own, the same for every policy.
-    After a stop the devices are opened anew, as an operator would, and the next goal is begun.
+    Each goal has its own scene and its own calibration error, the same for every policy. After a stop the devices are
+    opened anew, as an operator would do, and the next goal is begun.
 
     Raises:
         DeviceError: the twin does not start.
@@ -126,9 +126,9 @@ def rehearse(setup: Setup, goals: Sequence[Vector], baseline_goals: int, twin: T
 def rehearse_cameras(
     setup: Setup, goals: Sequence[Vector], settings: RehearsalParams, twin: TwinParams
 ) -> tuple[Rehearsal, dict[str, Any]]:
-    """All goals with each camera drawn from the estimator's envelope: the runs together, and ``cameras`` one by one.
+    """Run all goals with each camera drawn from the estimator's envelope; returns all runs, and ``cameras`` one by one.
 
-    What a camera is told stands off from where it is as ``twin`` says, as much as a calibration leaves.
+    The given pose of each camera differs from its true one by the error in ``twin``, as much as a calibration leaves.
 
     Raises:
         ConfigError: no camera of the envelope sees all goals.
@@ -150,7 +150,7 @@ def rehearse_cameras(
 
 
 def without_refused(setup: Setup, goals: Sequence[Vector]) -> tuple[list[Vector], list[str]]:
-    """The goals that the arm may go to from home in this site, and why the others are refused."""
+    """The goals that the arm may reach from home at this site, and the reasons why the others are refused."""
     clear, refused = [], []
     for goal in goals:
         try:
@@ -163,7 +163,7 @@ def without_refused(setup: Setup, goals: Sequence[Vector]) -> tuple[list[Vector]
 
 
 def _scene_drawer(devices: Devices, seed: int) -> Callable[[int], None]:
-    """Gives goal ``index`` the scene of ``seed + index``."""
+    """Create a function that gives goal ``index`` the scene of ``seed + index``."""
 
     def draw(index: int) -> None:
         if devices.twin is not None:
@@ -173,7 +173,7 @@ def _scene_drawer(devices: Devices, seed: int) -> Callable[[int], None]:
 
 
 def metrics(rehearsal: Rehearsal, setup: Setup, refused: list[str], seed: int, seconds: float) -> dict:
-    """The documented keys; see the README."""
+    """The documented keys of metrics.json; see the README."""
     ticks = {name: sum(result.steps for result in each) for name, each in rehearsal.runs.items()}
     stops = [str(result.stop) for result in rehearsal.runs["default"] if result.stop is not None]
     return {
@@ -195,7 +195,7 @@ def metrics(rehearsal: Rehearsal, setup: Setup, refused: list[str], seed: int, s
 
 @unhurried_output()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     parser = CommandParser(
         prog=f"python -m {PROG}",
         description=__doc__,

@@ -1,4 +1,4 @@
-"""Cameras of the estimator's envelope for the rehearsal: drawn from a seed, and given to set-up and twin."""
+"""Draws cameras of the estimator's envelope from a seed, and gives them to set-up and twin for the rehearsal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,19 +17,19 @@ from pipelines.setup.setup import Setup
 from pipelines.twin.settings import TwinParams
 
 _INSET = 0.06
-"""Every goal lies at least this share of the image's height inside it: most of the gripper is in view."""
+"""Least distance of every goal from the image's border, as a share of its height: most of the gripper is in view."""
 _TRIES = 2000
 
 
 @dataclass(frozen=True)
 class PlacedCamera:
-    """A camera where a calibration has it: ``t_base_camera`` (4x4) and its intrinsics."""
+    """A camera at its calibrated pose ``t_base_camera`` (4x4), with its intrinsics."""
 
     t_base_camera: Array
     intrinsics: Intrinsics
 
     def described(self, point_m: Array) -> dict[str, float]:
-        """Where it stands, seen from ``point_m`` ``(3,)``, and how wide it sees."""
+        """Distance and direction of the camera, seen from ``point_m`` ``(3,)``, and its focal length."""
         side, elevation = direction_deg(self.t_base_camera, point_m)
         distance = float(np.linalg.norm(self.t_base_camera[:3, 3] - point_m))
         return {
@@ -40,7 +40,7 @@ class PlacedCamera:
         }
 
     def placed(self, setup: Setup, twin: TwinParams) -> tuple[Setup, TwinParams]:
-        """Set-up and twin with this camera. The twin's stands off from it by the twin's own error of calibration."""
+        """Set-up and twin with this camera; the twin's camera differs from it by the twin's own calibration error."""
         rig_pose = setup.rig.t_base_camera
         turn = mink.SO3.from_matrix(self.t_base_camera[:3, :3] @ rig_pose[:3, :3].T).log()
         x, y, z = (float(value) for value in self.t_base_camera[:3, 3] - rig_pose[:3, 3])
@@ -53,9 +53,9 @@ class PlacedCamera:
 
 
 def draw_cameras(setup: Setup, count: int, goals: Sequence[Vector], seed: int) -> list[PlacedCamera]:
-    """Cameras that the estimator serves at every goal, and that have every goal in their image.
+    """Draw cameras that the estimator supports at every goal, and that have every goal in their image.
 
-    Their streams are of the rig's size, which the twin films in real time.
+    Their images have the rig's size, because the twin films this size in real time.
 
     Raises:
         ConfigError: no camera of the envelope sees all goals.

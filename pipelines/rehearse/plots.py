@@ -1,4 +1,4 @@
-"""Pictures of runs: distance over time, paths, and residuals."""
+"""Draws pictures of runs: distance over time, paths, and residuals."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from pipelines.runtime.tick import GoalResult
 
 
 def plot_rehearsal(runs: Mapping[str, Sequence[GoalResult]], period_s: float, path: Path) -> None:
-    """Distance to the goal over time, every goal a line, and the sorted residuals; written as PNG. Needs the ticks."""
+    """Draw distance to the goal over time, a line per goal, and the sorted residuals, as PNG. Needs the ticks."""
     figure, (over_time, paths, ends) = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
     for (name, results), colour in zip(runs.items(), ("#0072b2", "#d55e00", "#009e73"), strict=False):
         for index, result in enumerate(results):

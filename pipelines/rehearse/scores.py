@@ -1,4 +1,4 @@
-"""What a set of goals amounts to: the documented keys of ``results/rehearsal/metrics.json``, in mm and ms."""
+"""The scores of a set of goals: the documented keys of ``results/rehearsal/metrics.json``, in mm and ms."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from control.task.episodes import SUCCESS_MM
 from pipelines.runtime.tick import GoalResult, Tick
 
 FENCE_TOLERANCE_M = 1e-3
-"""An arm that brakes at a face of the fence may be seen this far beyond it."""
+"""How far beyond a face of the fence an arm that brakes there may be seen."""
 
 
 def scores(results: Sequence[GoalResult]) -> dict[str, float | None]:
     """Shares of goals reached and quantiles of the final distance, by the encoders.
 
-    A goal that was stopped is not reached, however near; its distance is that of the place where it was stopped, and
-    does not count where the arm did not tell that any more.
+    A goal that was stopped is not reached, however near; its distance is that of the place where it was stopped, and is
+    left out if the arm no longer reported that place.
     """
     distance_mm = 1e3 * np.array([np.linalg.norm(result.final_tcp - result.goal) for result in results])
     distance_mm = distance_mm[np.isfinite(distance_mm)] if np.isfinite(distance_mm).any() else np.array([np.inf])
@@ -33,7 +33,7 @@ def scores(results: Sequence[GoalResult]) -> dict[str, float | None]:
 
 
 def contributions(results: Sequence[GoalResult]) -> dict[str, float | None]:
-    """Medians of what keeps the TCP from the goal at the end, mm.
+    """Medians, mm, of the parts of the distance between TCP and goal at the end.
 
     ``perception``: the last estimate's distance from the encoders' TCP at that frame; ``control``: its distance from
     the goal; ``arm``: the arm's distance from its own last target.
@@ -51,10 +51,10 @@ def contributions(results: Sequence[GoalResult]) -> dict[str, float | None]:
 def timings(
     results: Sequence[GoalResult], stalls_s: Sequence[tuple[float, float]] = ()
 ) -> dict[str, dict[str, float | None]]:
-    """p50, p99 and largest of where the ticks' time went, ms; see :class:`.Timing`. Needs the ticks.
+    """p50, p99 and largest value of each part of the ticks' time, ms; see :class:`.Timing`. Needs the ticks.
 
-    :param stalls_s: when the twin's controller was told not to reply, ``time.monotonic``; the reaction is given once
-        more without the ticks that met one
+    :param stalls_s: when the twin's controller was made not to reply, ``time.monotonic``; the reaction is also given
+        without the ticks during which this happened
     """
     ticks = [tick for result in results for tick in _seen(result.ticks)]
     if not ticks:
@@ -79,7 +79,7 @@ def timings(
 
 
 def outside_fence(results: Sequence[GoalResult], fence: Fence) -> int:
-    """How many ticks saw the TCP outside the fence by the encoders. Needs the ticks."""
+    """Number of ticks at which the TCP was outside the fence by the encoders. Needs the ticks."""
     places = [tick.tcp for result in results for tick in result.ticks]
     places += [result.final_tcp for result in results if np.all(np.isfinite(result.final_tcp))]
     return sum(not fence.contains(place, FENCE_TOLERANCE_M) for place in places)
@@ -95,5 +95,5 @@ def _seen(ticks: Sequence[Tick]) -> list[Tick]:
 
 
 def _rounded(value: float | np.floating) -> float | None:
-    """Three decimals; None, which JSON has a word for, when there is no such number."""
+    """The value with three decimals; None (null in JSON) if it is not finite."""
     return round(float(value), 3) if np.isfinite(value) else None

@@ -13,7 +13,7 @@ SUMMARY = RESULTS / "summary"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     parser = CommandParser(prog="python -m pipelines.report", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="also write the tables into README.md")
     parser.add_argument("--page", action="store_true", help="write the page results/report.html instead of tables")

@@ -1,4 +1,4 @@
-"""The part of the page that says whether the trained actor earns its keep."""
+"""The part of the page that shows whether the trained actor is better than the plain controllers."""
 
 from collections.abc import Sequence
 from html import escape
@@ -7,7 +7,7 @@ from pipelines.gauntlet.reading import Metrics
 
 
 def comparisons(metrics: Metrics) -> str:
-    """The trained actor against each plain controller: sentences, then tables."""
+    """Compare the trained actor with each plain controller: sentences, then tables."""
     parts = [
         '<p class="note">The trained actor minus each plain controller, on the same predictions and episodes: by the '
         "distance at the end, and by the time from which the tool stays within 10 mm. Wilcoxon's signed-rank test, "
@@ -64,6 +64,6 @@ def _counts(gaps: dict[str, dict]) -> str:
 
 
 def verdict_counts(gaps: dict[str, dict]) -> dict[str, int]:
-    """How many gaps have each verdict."""
+    """The number of gaps with each verdict."""
     verdicts = [one["verdict"] for one in gaps.values()]
     return {verdict: verdicts.count(verdict) for verdict in ("ahead", "behind", "level")}

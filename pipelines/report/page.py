@@ -1,6 +1,6 @@
 """The results as one self-contained page: ``python -m pipelines.report --page`` writes results/report.html.
 
-It is made from the metrics files and pictures that the stages left; what is not there yet is said.
+It is made from the metrics files and pictures that the stages wrote; it names the results that are still missing.
 """
 
 import base64
@@ -54,11 +54,11 @@ img { max-width: 100%; height: auto; } .tables { display: flex; flex-wrap: wrap;
 
 
 def write_page(path: Path, results: Path = RESULTS, gauntlet: Path | None = None) -> None:
-    """Write the page, whole or not at all.
+    """Write the page completely or not at all.
 
     Args:
-        path: of the page.
-        results: where the stages' folders are.
+        path: the file to write.
+        results: the folder that holds the stages' folders.
         gauntlet: the gauntlet's folder (default: that in ``results``).
 
     Raises:
@@ -166,7 +166,7 @@ def _heat_table(metrics: Metrics) -> str:
 
 
 def _payload(metrics: Metrics) -> str:
-    """What the one gap that differs in two ways is to be read against."""
+    """A note that says with which gap to compare the payload, the one gap that differs in two ways."""
     titles = {name: escape(gap["title"]) for name, gap in metrics["about"]["gaps"].items()}
     if "payload" not in titles:
         return ""
@@ -178,7 +178,7 @@ def _payload(metrics: Metrics) -> str:
 
 
 def _originals(metrics: Metrics) -> str:
-    """How the nominal episodes went by the original project's measure, and when they were at the goal."""
+    """The nominal episodes by the original project's measure, and the times of their arrival at the goal."""
     said = []
     for name in method_names(metrics):
         cell = metrics[name].get("nominal", {"n": 0})
@@ -193,7 +193,7 @@ def _originals(metrics: Metrics) -> str:
 
 
 def _arrival(cell: dict) -> str:
-    """The median time to the goal of the episodes that settle there, where at least half of them do."""
+    """The median time to the goal over the episodes that settle there, if at least half of them do."""
     if cell["arrived"] >= 0.5:
         return f"there after {cell['arrival_s']:.1f} s"
     return f"settled within 10 mm in {_percent(cell['arrived'])}"

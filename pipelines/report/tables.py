@@ -24,7 +24,7 @@ HEADLINES = (
     *(("control", policy) for policy in ("default", "proportional")),
     ("rehearsal", "default"),
 )
-"""Stage and row of the figures that ``dvc metrics show`` prints, a file each: so they become the rows of its table."""
+"""Stage and row of the figures that ``dvc metrics show`` prints; each has its own file, to become a row there."""
 COVERAGE = ("within_1_sigma", "within_2_sigma")
 PEERS = "Other projects beside this one, measured in turns in one run"
 SEEDS = "Learnt anew with other seeds: means over the seeds and their 95 % intervals (Student)"
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Table:
-    """A table of figures that are formatted already; every row is as long as ``header``."""
+    """A table of formatted figures; every row is as long as ``header``."""
 
     title: str
     header: Row
@@ -44,7 +44,7 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        """The bold title, the table with aligned columns, and the note where there is one."""
+        """The bold title, the table with aligned columns, and the note if there is one."""
         lines = [self.header, *self.rows]
         widths = [max(len(row[column]) for row in lines) for column in range(len(self.header))]
         head, *body = (
@@ -55,7 +55,7 @@ class Table:
         return "\n".join([f"**{self.title}**", "", head, rule, *body, *(["", self.note] if self.note else [])])
 
     def html(self) -> str:
-        """The same as a heading, a table and a paragraph; everything is escaped."""
+        """The same content as a heading, a table and a paragraph; everything is escaped."""
         head = "".join(f"<th>{escape(text)}</th>" for text in self.header)
         body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in self.rows)
         note = f'<p class="note">{escape(self.note)}</p>' if self.note else ""
@@ -73,7 +73,7 @@ def perception_table(metrics: Metrics) -> Table:
 
 
 def unlike_table(metrics: Metrics) -> Table:
-    """The shipped estimator on pictures unlike training's: error (mm), and shares within one and two sigma."""
+    """The shipped estimator on pictures unlike those of training: error (mm), and shares within one and two sigma."""
     rows = [
         (split, str(row["n"]), *_distances(row), *(f"{100 * metrics['sigma'][split][key]:.0f} %" for key in COVERAGE))
         for split, row in metrics["default"].items()
@@ -164,7 +164,7 @@ def real_table(metrics: Metrics) -> Table:
 
 
 def real_row(metrics: Metrics) -> str:
-    """The same in one row of figures, for the README."""
+    """The figures of :func:`real_table` in one row, for the README."""
     found = metrics["flange" if "flange" in metrics else "tcp"]
     seen = [frame for frame in metrics["frames"] if frame["visible"]]
     beyond = sum(frame["given"]["confessed"] for frame in seen)
@@ -179,7 +179,7 @@ def real_row(metrics: Metrics) -> str:
 
 
 def calibration_table(metrics: Metrics) -> Table:
-    """The camera's pose by the arm's whole body, on hidden twins and between halves of real frames."""
+    """The camera's pose as calibrated by the whole arm, on hidden twins and between halves of real frames."""
     offsets, real, spoiled = metrics["hidden_with_joint_offsets"], metrics["real"], metrics["spoiled"]
     named = {
         "hidden twins": metrics["hidden"],
@@ -205,7 +205,7 @@ def calibration_table(metrics: Metrics) -> Table:
 
 
 def peers_table(metrics: Metrics) -> Table:
-    """Other projects beside this one: both figures of each row, and how many times better this project's is."""
+    """Other projects compared with this one: both figures of each row, and how many times better this project's is."""
     rows = [
         (
             f"{row['what']}, {row['unit']}" if row["unit"] not in row["what"] else row["what"],
@@ -230,7 +230,7 @@ STAGES: dict[str, Callable[[Metrics], Table]] = {
 
 
 def variants_table(results: Path = RESULTS) -> Table | None:
-    """The end-to-end variants that have been trained: distances, a core's minutes, memory of replay (MB).
+    """The end-to-end variants that have been trained: distances, minutes of a core, memory of the replay buffer (MB).
 
     Raises:
         DataError: a metrics file is not what the stages write.
@@ -251,7 +251,7 @@ def variants_table(results: Path = RESULTS) -> Table | None:
 
 
 def _to_quote(results: Path) -> str:
-    """How the end-to-end variants did on episodes that nothing was chosen on: a sentence, or nothing without them."""
+    """A sentence on the end-to-end variants in episodes on which nothing was chosen; empty without results."""
 
     def shares(metrics: Metrics) -> list[str]:
         cells = {name: metrics[name]["nominal"] for name in metrics if name.startswith("end_to_end_")}
@@ -268,10 +268,10 @@ def _to_quote(results: Path) -> str:
 
 
 def read(path: Path, build: Callable[[Any], T], writer: str = "dvc repro") -> T | None:
-    """The table that ``build`` makes of a JSON file; None if the file is missing.
+    """The table that ``build`` makes from a JSON file; None if the file is missing.
 
     Raises:
-        DataError: the file is not what ``writer``, a command, writes.
+        DataError: the file is not what the command ``writer`` writes.
     """
     try:
         return build(json.loads(path.read_text(encoding="utf-8")))
@@ -303,7 +303,7 @@ def _default_tables(results: Path) -> str:
 
 
 def tables(results: Path = RESULTS) -> str:
-    """The default path's tables, then those of studies, variants, seeds and peers; raises as those do."""
+    """The default path's tables, then those of studies, variants, seeds and peers; raises the same errors as those."""
     further = (
         read(results / "unlike/metrics.json", unlike_table, UNLIKE),
         read(results / "real/metrics.json", real_table, REAL),
@@ -316,7 +316,7 @@ def tables(results: Path = RESULTS) -> str:
 
 
 def summary(results: Path = RESULTS) -> dict[str, Metrics]:
-    """The few figures to look at first, of each of :data:`HEADLINES`: distances in mm, shares of goals.
+    """The most important figures of each of :data:`HEADLINES`: distances in mm, shares of goals.
 
     Raises:
         DataError: a metrics file is missing or not what the stages write.
@@ -334,7 +334,7 @@ def summary(results: Path = RESULTS) -> dict[str, Metrics]:
 
 
 def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
-    """Put today's tables between the README's two markers; raises DataError when they are not there."""
+    """Write the present tables between the README's two markers; raises DataError if the markers are missing."""
     text = readme.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""One goal after the other: home, reach, report; the first stop ends it."""
+"""Runs one goal after the other: home, reach, report; the first stop ends the run."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,16 +25,16 @@ def run_goals(
 ) -> list[GoalResult]:
     """Run the goals; returns the result of each, up to the first that was stopped.
 
-    A replayed goal that was stopped at the end of its frames is followed by the next, unless it had none. A stop on the
-    way home after the last goal is a further result, for that goal, without a tick.
+    A replayed goal that stopped because its frames ended is followed by the next one, unless it had no frames. A stop
+    on the way home after the last goal gives one more result for that goal, without a tick.
 
     Args:
         home: go home before each goal (not in shadow).
-        home_after: go home after the last, too.
+        home_after: go home after the last goal, too.
         interrupted: set by the operator's Ctrl-C, which has then stopped the arm already.
-        before: is called with each goal's index before the arm goes home for it.
-        finished: is shown each result, with all its ticks, as it comes.
-        keep_ticks: keep the ticks in the returned results; without them a run of many hours needs no more memory.
+        before: called with each goal's index before the arm goes home for it.
+        finished: called with each result, with all its ticks, as soon as it is there.
+        keep_ticks: keep the ticks in the returned results; without them, memory does not grow over many hours.
     """
     interrupted = Interruption() if interrupted is None else interrupted
     results: list[GoalResult] = []

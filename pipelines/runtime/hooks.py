@@ -9,11 +9,11 @@ from pipelines.runtime.tick import Seen, Tick, Vector
 from pipelines.runtime.watchdog import Watchdog
 
 Observer = Callable[[Tick, Frame], None]
-"""Is shown each tick with its frame once the command is out; must return quickly and keep both unchanged."""
+"""Called with each tick and its frame after the command was sent; must return quickly and change neither."""
 
 Gate = Callable[[Seen, Vector, Callable[[], Seen], Watchdog], Seen]
-"""Asks before a command is sent, given the step before and a way to look again: see :mod:`pipelines.runtime.stepping`.
-"""
+"""Called before a command is sent, with the previous step and a function that looks again: see
+:mod:`pipelines.runtime.stepping`."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Hooks:
     """The hooks of one run.
 
     Attributes:
-        observers: shown every tick, after its command was sent.
-        gate: asks before every command that moves (``--step``); the loop's timing is then not judged.
-        interrupted: set it (a signal handler does) and the loop stops at once.
+        observers: called with every tick, after its command was sent.
+        gate: called before every command that moves (``--step``); the loop's timing is then not judged.
+        interrupted: when it is set (a signal handler does this), the loop stops at once.
     """
 
     observers: tuple[Observer, ...] = ()

@@ -22,13 +22,13 @@ _WORDS: dict[int, str] = {
 }
 _SPARED = {
     *("SIGKILL", "SIGSTOP"),  # cannot be handled
-    *("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"),  # no program goes on after them
-    *("SIGCHLD", "SIGCONT", "SIGINFO", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGXFSZ"),  # end and suspend nothing here
+    *("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"),  # a program cannot continue after them
+    *("SIGCHLD", "SIGCONT", "SIGINFO", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGXFSZ"),  # do not end or suspend the program
 }
 _HEEDED = {number for number in signal.valid_signals() if getattr(number, "name", "") not in _SPARED}
-"""What would end or suspend the program, and may come from outside of it."""
+"""The signals that would end or suspend the program, and may come from outside it."""
 _STOPPING_S = 1.0
-"""A stop takes less; a thread that takes longer keeps its end of the pipe."""
+"""Longest duration of a stop, s; if the thread takes longer, its end of the pipe is left open."""
 
 
 class Interruption:
@@ -38,7 +38,7 @@ class Interruption:
     lock while it waits, it may be set in a signal handler that interrupts the waiting itself.
 
     Attributes:
-        number: of that signal; Ctrl-C's where it was set without one.
+        number: the signal's number; Ctrl-C's if the flag was set without a signal.
     """
 
     number: int = signal.SIGINT
@@ -60,11 +60,11 @@ class Interruption:
         """End every :meth:`wait`, now and from now on; may be called in a signal handler."""
         if not self._is_set:
             self._is_set = True
-            with contextlib.suppress(RuntimeError):  # another thread did so in the same moment
+            with contextlib.suppress(RuntimeError):  # another thread did so at the same moment
                 self._unset.release()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until it is set, at most ``timeout_s``; whether it is."""
+        """Wait until it is set, at most ``timeout_s``; returns whether it is set."""
         if self._is_set:
             return True
         if self._unset.acquire(timeout=-1 if timeout_s is None else min(max(timeout_s, 0.0), threading.TIMEOUT_MAX)):
@@ -73,7 +73,7 @@ class Interruption:
         return self._is_set
 
     def stop(self, more: str = "") -> Stop:
-        """The stop that the signal asked for, in words to which ``more`` is added."""
+        """The stop that the signal asked for; ``more`` is added to its message."""
         return Stop(StopReason.OPERATOR, f"{self}{more}")
 
 
@@ -81,15 +81,15 @@ class Interruption:
 def stop_on_signals(
     stop: Callable[[], object], *, keep_nohup: bool = False, at_once: bool = False
 ) -> Iterator[Interruption]:
-    """While inside, each signal that would end or suspend the program calls ``stop`` and sets what is yielded.
+    """Within this context, each signal that would end or suspend the program calls ``stop`` and sets the yielded flag.
 
-    The interpreter itself writes the signal's number into a pipe, and a thread that was there before reads it and calls
-    ``stop``: also while the main thread is stuck, holds whatever lock, or no thread can be started any more. A second
-    signal raises KeyboardInterrupt at once, should the program hang.
+    The interpreter itself writes the signal's number into a pipe, and a thread started beforehand reads it and calls
+    ``stop``: even while the main thread is stuck or holds any lock, or when no new thread can be started. A second
+    signal raises KeyboardInterrupt at once, in case the program hangs.
 
     Args:
         keep_nohup: a SIGHUP that the caller ignores (``nohup``) stays ignored: for a run that moves no real arm.
-        at_once: the first signal raises KeyboardInterrupt, too: where nothing looks at what is yielded.
+        at_once: the first signal raises KeyboardInterrupt too: for callers that do not watch the yielded flag.
     """
     interrupted = Interruption()
     reading, writing = os.pipe()

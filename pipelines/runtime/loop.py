@@ -1,4 +1,4 @@
-"""The control loop: at every tick frame, estimate, checks, command; and one way to stop."""
+"""The control loop: a frame, an estimate, checks and a command at every tick, and one way to stop."""
 
 import time
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class LoopSettings:
     """Times of the loop.
 
     Attributes:
-        rate_hz: of the ticks.
-        horizon: ticks of a goal.
-        settle_s: from the last tick until the arm is at rest.
-        max_frame_age_s: of a frame when the loop takes it.
+        rate_hz: rate of the ticks.
+        horizon: number of ticks for a goal.
+        settle_s: time from the last tick until the arm is at rest.
+        max_frame_age_s: largest age of a frame when the loop takes it.
         watchdog_s: longest silence of the loop.
     """
 
@@ -40,12 +40,12 @@ class LoopSettings:
 class Runtime:
     """Reaches goals with devices that are already connected.
 
-    The controller is never asked anything within the loop: the encoders' TCP comes from its report stream. A tick
-    without a new frame commands the arm to stay at its last target.
+    The loop never queries the controller: the encoders' TCP comes from its report stream. A tick without a new frame
+    commands the arm to stay at its last target.
 
     Args:
-        estimator: bound to the camera.
-        arm: of one that never moves, the policy hears that nothing was sent.
+        estimator: the estimator, bound to the camera.
+        arm: the arm; if it never moves, the policy is given 0 as the displacement sent.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class Runtime:
     def reach(self, goal_m: Vector) -> GoalResult:
         """Steer the TCP to ``goal_m`` ``(3,)`` m for the whole horizon, then let it settle.
 
-        A fault or a failed check stops the arm and ends the goal: the result carries the :class:`Stop`. What is not
-        an ``Exception`` (a second Ctrl-C) stops the arm and is raised on.
+        A fault or a failed check stops the arm and ends the goal: the result contains the :class:`Stop`. An error that
+        is not an ``Exception`` (a second Ctrl-C) stops the arm and is raised again.
         """
         goal, ticks = np.asarray(goal_m, dtype=float), list[Tick]()
         self._goal_index += 1
@@ -109,7 +109,7 @@ class Runtime:
         return GoalResult(goal, ticks, tcp, float(np.linalg.norm(tcp - goal)), self._arm.target)
 
     def _set_out(self) -> None:
-        """Begin at a frame whose time the arm's reports cover; after ``max_frame_age_s`` the first tick decides."""
+        """Wait for a frame whose time the arm's reports cover; after ``max_frame_age_s`` the first tick decides."""
         until_s = time.monotonic() + self._settings.max_frame_age_s
         while (taken_s := self._camera.begin_goal(self._goal_index)) is not None:
             if self._arm.covers(taken_s) or time.monotonic() > until_s:
@@ -120,13 +120,13 @@ class Runtime:
         look = partial(self._look, step, goal, time.monotonic())
         watchdog.feed()
         tick, frame = look()
-        if self._hooks.gate is not None and not tick.held:  # to stay where it is needs nobody's leave
+        if self._hooks.gate is not None and not tick.held:  # staying in place needs no permission
             tick, frame = self._hooks.gate((tick, frame), last_sent, look, watchdog)
             self._ticker.reset()
         if watchdog.has_fired:
             raise Stop(StopReason.WATCHDOG, "the loop was stuck before this command")
         tick.acted_s = time.monotonic()
-        tick.sent = np.full(3, np.nan)  # unknown, should the arm answer with a fault
+        tick.sent = np.full(3, np.nan)  # unknown if the arm answers with a fault
         with faults_as(StopReason.ARM):
             tick.sent = self._arm.move(tick.command)
         tick.done_s = time.monotonic()
@@ -136,7 +136,7 @@ class Runtime:
         return tick, frame
 
     def _look(self, step: int, goal: Vector, began_s: float) -> Seen:
-        """A frame and the policy's command for it, after all checks."""
+        """The newest frame, and the policy's command for it after all checks."""
         self._under_way = None
         with faults_as(StopReason.CAMERA):
             frame = self._camera.read_latest(self._settings.max_frame_age_s)
@@ -157,7 +157,7 @@ class Runtime:
         self._monitor.fence.check(tick.tcp)
         tick.estimated_s = taken_s
         if tick.held:
-            tick.command = np.zeros(3)  # without one the velocity before (mode 5) would go on
+            tick.command = np.zeros(3)  # without a command the previous velocity (mode 5) would continue
             return tick, frame
         with faults_as(StopReason.NO_ESTIMATE, "{} (a network gave no number, or the picture does not fit)"):
             estimate = self._estimator.estimate(frame)
@@ -177,7 +177,7 @@ class Runtime:
         """Wait until the arm is at rest; returns its TCP, ``(3,)`` m."""
         if self._hooks.interrupted.wait(self._settings.settle_s):
             raise self._hooks.interrupted.stop()
-        if (reason := self._arm.why_stopped()) is not None:  # no command is left that would report it
+        if (reason := self._arm.why_stopped()) is not None:  # no further command follows that would report it
             raise Stop(StopReason.ARM, reason)
         with faults_as(StopReason.ARM):
             tcp = self._arm.tcp

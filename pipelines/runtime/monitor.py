@@ -1,6 +1,6 @@
 """The checks that stop the arm: small objects without devices or clocks, so that each can be tested alone.
 
-The encoders guard, they never steer: their TCP is compared with the estimate here and reaches no policy.
+The encoders only guard, they never steer: here their TCP is compared with the estimate, and no policy receives it.
 """
 
 import math
@@ -36,7 +36,7 @@ class LimitParams(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # Millimetres or milliseconds, written by mistake, would silently switch a check off.
+        # Values written in millimetres or milliseconds by mistake would silently switch a check off.
         if self.max_drift_m > self.max_disagreement_m:
             raise ConfigError(
                 f"limits.max_drift_m ({self.max_drift_m}) must not exceed limits.max_disagreement_m "
@@ -45,7 +45,7 @@ class LimitParams(Checked):
 
 
 class FrameCheck:
-    """Checks that frames are new and fresh; the arm holds its target at most ``repeats_held`` repeated ones long."""
+    """Checks that frames are new and fresh; for at most ``repeats_held`` repeated frames the arm holds its target."""
 
     def __init__(self, max_age_s: float, repeats_held: int) -> None:
         self._max_age_s, self._repeats_held = max_age_s, repeats_held
@@ -57,7 +57,7 @@ class FrameCheck:
         self._repeats = 0
 
     def check(self, timestamp_s: float, now_s: float) -> bool:
-        """Whether the frame may be acted on (False: seen before, hold still this tick); raises :class:`Stop`."""
+        """Whether the frame may be acted on (False: it was seen before, so hold still); raises :class:`Stop`."""
         age = now_s - timestamp_s
         if not age <= self._max_age_s:
             raise Stop(
@@ -82,13 +82,13 @@ class EstimateCheck:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the estimate before."""
+        """Forget the previous estimate."""
         self._last: tuple[Array, float] | None = None
 
     def check(self, estimate: PositionEstimate, timestamp_s: float) -> None:
         """Raise :class:`Stop` when the estimate of the frame taken at ``timestamp_s`` cannot be trusted.
 
-        A jump is what motion cannot explain: :math:`|x_k - x_{k-1}| - v_{max} (t_k - t_{k-1})`.
+        A jump is the distance that motion cannot explain: :math:`|x_k - x_{k-1}| - v_{max} (t_k - t_{k-1})`.
         """
         if not (np.all(np.isfinite(estimate.xyz)) and np.all(np.isfinite(estimate.sigma))):
             raise Stop(
@@ -121,7 +121,8 @@ class EstimateCheck:
 class EncoderCheck:
     """Checks that each estimate agrees with the encoders' TCP at the frame's time, and their average more closely.
 
-    The average of the difference over ``drift_ticks`` frames shows what noise hides in one: a camera that was moved.
+    The average of the difference over ``drift_ticks`` frames shows that a camera was moved, which noise hides in one
+    frame.
     """
 
     def __init__(self, max_disagreement_m: float, max_drift_m: float, drift_ticks: int) -> None:
@@ -133,7 +134,7 @@ class EncoderCheck:
         self._differences.clear()
 
     def check(self, estimate_m: ArrayLike, encoders_m: ArrayLike) -> float:
-        """The difference's length, m; raises :class:`Stop` when it, or its average, is too long."""
+        """The length of the difference, m; raises :class:`Stop` if it or the average is too long."""
         difference = np.asarray(estimate_m, dtype=float) - np.asarray(encoders_m, dtype=float)
         distance = float(np.linalg.norm(difference))
         if not distance <= self._max_disagreement_m:
@@ -172,10 +173,10 @@ class NoCheck:
     """The check of an arm without encoders, which accepts everything."""
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Do nothing: there is nothing to forget."""
 
     def check(self, *values: ArrayLike) -> None:
-        """Accept."""
+        """Accept any values."""
 
 
 class CommandCheck:
@@ -197,11 +198,11 @@ class OverrunCheck:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the current row, keep the total."""
+        """Forget the current row of overruns, but keep the total."""
         self._row = 0
 
     def check(self, elapsed_s: float, period_s: float) -> None:
-        """Count one tick that took ``elapsed_s``; raise :class:`Stop` at the last of a row."""
+        """Count one tick that took ``elapsed_s``; raises :class:`Stop` when ``in_row`` in a row have overrun."""
         if elapsed_s <= period_s:
             self._row = 0
             return
@@ -232,6 +233,6 @@ class Monitor:
         self.overruns = OverrunCheck(limits.overruns_in_row)
 
     def reset(self) -> None:
-        """Begin another goal: nothing seen before it counts, except the total of overruns."""
+        """Begin another goal: forget all earlier values, except the total of overruns."""
         for check in (self.frame, self.estimate, self.encoders, self.overruns):
             check.reset()

@@ -1,4 +1,4 @@
-"""The gate of ``--step``: the operator agrees to each step, and the picture must still be fresh then."""
+"""The gate of ``--step``: the operator agrees to each step, and the frame must still be fresh after the answer."""
 
 import time
 from collections.abc import Callable
@@ -13,17 +13,18 @@ from pipelines.runtime.tick import Seen, Vector
 from pipelines.runtime.watchdog import Watchdog
 
 _SAME_STEP_M, _SAME_STEP_SHARE = 1e-3, 0.5
-"""A step this near to the one that the operator agreed to, or by this share of its length, is not asked for again."""
+"""The operator is not asked again about a step that differs from the agreed one by at most this distance, m, or by at
+most this share of its length."""
 
 
 @dataclass(frozen=True)
 class StepGate:
-    """Asks before every command that moves the arm; if the frame is too old by then, it looks at a new one.
+    """Asks before every command that moves the arm; if the frame is too old after the answer, it looks at a new one.
 
     Attributes:
         ask: shows the operator the step ``(3,)`` m that would be sent; raises :class:`Stop` when it is refused.
-        preview: the step that the arm would make of a command, given the step sent before; all ``(3,)`` m.
-        max_frame_age_s: of a frame that may be acted on; infinite in shadow, where nothing is.
+        preview: gives the step that the arm would make from a command and the step sent before; all ``(3,)`` m.
+        max_frame_age_s: largest age of a frame that may be acted on; infinite in shadow, where no frame is acted on.
     """
 
     ask: Callable[[Vector], None]
@@ -31,7 +32,7 @@ class StepGate:
     max_frame_age_s: float
 
     def __call__(self, seen: Seen, last_sent: Vector, look: Callable[[], Seen], watchdog: Watchdog) -> Seen:
-        """What to go on with: ``seen``, or a later ``look`` whose step is the same, or was agreed to as well."""
+        """The tick to act on: ``seen``, or a later ``look`` with the same step or with one that was agreed to."""
         while True:
             shown = self._step(seen, last_sent)
             watchdog.rest()
@@ -39,7 +40,7 @@ class StepGate:
             watchdog.feed()
             if time.monotonic() - seen[1].timestamp <= self.max_frame_age_s:
                 return seen
-            seen = look()  # at a new frame: it refuses the one before, which is too old
+            seen = look()  # at a new frame, because it refuses the previous one as too old
             change_m = float(np.linalg.norm(self._step(seen, last_sent) - shown))
             if change_m <= max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))):
                 return seen
@@ -50,7 +51,7 @@ class StepGate:
 
 
 def preview_of(arm: Arm, fence: Fence) -> Callable[[Vector, Vector], Vector]:
-    """A function that gives the step that an arm within a fence would make of a command."""
+    """Create a function that gives the step which an arm within a fence would make from a command."""
 
     def clipped(command: Vector, last_sent: Vector) -> Vector:
         target = arm.target

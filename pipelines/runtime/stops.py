@@ -10,7 +10,7 @@ from perception.cameras.camera import RecordingEnded
 
 
 class StopReason(StrEnum):
-    """Why a run ended before its goal's horizon; the log and the exit message carry it."""
+    """The reason why a run ended before its goal's horizon, for the log and the exit message."""
 
     STALE_FRAME = "stale frame"
     REPEATED_FRAME = "repeated frame"
@@ -47,10 +47,10 @@ _FAULTS: dict[StopReason, tuple[type[Exception], ...]] = {
 
 @contextmanager
 def faults_as(reason: StopReason, words: str = "{}") -> Iterator[None]:
-    """Turn errors of the ``ARM``, the ``CAMERA`` or the estimator (``NO_ESTIMATE``) inside into a :class:`Stop`.
+    """Within this context, turn errors of ``ARM``, ``CAMERA`` or estimator (``NO_ESTIMATE``) into a :class:`Stop`.
 
     Args:
-        words: the message of the stop; ``{}`` is replaced by the error's.
+        words: the message of the stop; ``{}`` is replaced by the error's message.
     """
     try:
         yield
@@ -64,11 +64,13 @@ def faults_as(reason: StopReason, words: str = "{}") -> Iterator[None]:
 def as_stop(
     error: Exception, *, silent_s: float | None = None, interruption: Callable[[str], Stop] | None = None
 ) -> Stop:
-    """The stop to report for the error that ended a goal; unnamed device faults count as the camera's, others as ours.
+    """The stop to report for the error that ended a goal.
+
+    A device fault without a named device counts as the camera's, any other error as this program's.
 
     Args:
-        silent_s: the watchdog fired after this time; the error is a consequence.
-        interruption: a signal came; makes its stop, with the error, a consequence, added to the message.
+        silent_s: time after which the watchdog fired, s; the error is then a consequence of that.
+        interruption: if a signal came, makes its stop; the error is then a consequence, and is added to the message.
     """
     if silent_s is not None:
         return Stop(StopReason.WATCHDOG, f"no tick for {silent_s * 1e3:.0f} ms; then {error}")
@@ -90,7 +92,7 @@ def _fault(error: Exception, reason: StopReason, words: str = "{}") -> Stop | No
 
 
 def timed(stop: Callable[[], bool]) -> tuple[float, float | None]:
-    """Stop an arm; returns when (``time.monotonic``) and after how many s that was confirmed, None if it was not."""
+    """Stop an arm; returns when (``time.monotonic``), and after how many s this was confirmed, None if it was not."""
     noticed_s = time.monotonic()
     confirmed = stop()
     return noticed_s, time.monotonic() - noticed_s if confirmed else None

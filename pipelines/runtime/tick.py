@@ -22,13 +22,13 @@ class Timing:
     """The durations within one tick, s.
 
     Attributes:
-        age: of the frame when the loop took it, since it was captured.
-        estimate: frame to position.
-        act: position to command, with all checks.
-        move: command handed to the arm to its reply, or until ``reply_wait_s`` was waited for one: in a stall of the
-            controller the command may still wait for the one before it.
-        reaction: frame taken by the loop to the end of ``move``, the sum of the three.
-        busy: tick due to all done; above the period it is an overrun.
+        age: from the capture of the frame until the loop took it.
+        estimate: from the frame to the position.
+        act: from the position to the command, with all checks.
+        move: from handing the command to the arm until its reply, or for ``reply_wait_s`` if none comes: while the
+            controller stalls, the command may still wait for the previous one.
+        reaction: from the loop taking the frame to the end of ``move``, the sum of the three.
+        busy: from the time the tick was due until everything was done; longer than the period is an overrun.
     """
 
     age: float
@@ -43,17 +43,17 @@ class Timing:
 class Tick:
     """One step of one goal; positions ``(3,)`` m in the base frame, times s on ``time.monotonic``.
 
-    The loop fills it in step by step, and shows it to observers at the end. Values that a stop prevented are NaN, and
-    nothing was sent.
+    The loop fills it in step by step, and gives it to observers at the end. If a stop came before a value was known,
+    the value is NaN, and nothing was sent.
 
     Attributes:
-        time_s: when it began; ``due_s``: when it should have.
-        frame_time_s: when its frame was taken by the camera; ``taken_s``: by the loop.
+        time_s: when it began; ``due_s``: when it should have begun.
+        frame_time_s: when the camera took its frame; ``taken_s``: when the loop took it.
         held: the frame had been seen before, so nothing was estimated (``estimate`` is not a number).
-        command: what the policy asked for; zero, to stay at the last target, when held.
-        sent: what the arm took after fence and limits (in shadow: what it would have taken).
-        tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken; not numbers without an arm.
-        estimated_s, acted_s, done_s: when the estimate was there, the command went out, and the arm had answered.
+        command: the displacement that the policy asked for; when held it is zero, to stay at the last target.
+        sent: the displacement that the arm took after fence and limits (in shadow: that it would have taken).
+        tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken; NaN without an arm.
+        estimated_s, acted_s, done_s: when the estimate was known, the command was sent, and the arm had answered.
     """
 
     goal_index: int
@@ -76,7 +76,7 @@ class Tick:
 
     @property
     def timing(self) -> Timing:
-        """Where its time went."""
+        """The durations within this tick."""
         return Timing(
             age=self.taken_s - self.frame_time_s,
             estimate=self.estimated_s - self.taken_s,
@@ -102,14 +102,14 @@ class GoalResult:
 
     Attributes:
         ticks: all of them, or an empty list (:meth:`without_ticks`).
-        final_tcp: the encoders' last word; ``final_target``: where the arm was last sent (None after a stop).
-        residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop, not a
-            number without an arm.
-        stop: why it was cut short, if it was, noticed at ``noticed_s`` (``time.monotonic``); ``stopped_in_s`` is how
-            long it took from there until the arm confirmed its stop, None where it did not.
-        broken_off: the tick that the stop came in the middle of, with its frame, if it had one yet: what it had not
-            come to is not a number, and ``sent`` is zero, or not a number where the arm did not take the command.
-        steps: how many ticks it took; ``last_seen``: the last of them that was not held, None without one.
+        final_tcp: the encoders' last position; ``final_target``: where the arm was last sent (None after a stop).
+        residual_m: distance of the encoders' TCP to the goal once the arm was at rest, m; infinite after a stop, NaN
+            without an arm.
+        stop: why the goal was cut short, if it was, noticed at ``noticed_s`` (``time.monotonic``); ``stopped_in_s`` is
+            the time from then until the arm confirmed its stop, None if it did not.
+        broken_off: the tick during which the stop came, with its frame, if it had one already. Values that it had not
+            reached are NaN; ``sent`` is zero, or NaN if the arm did not take the command.
+        steps: number of ticks; ``last_seen``: the last of them that was not held, None without one.
     """
 
     goal: Vector
@@ -132,9 +132,9 @@ class GoalResult:
 
     @property
     def estimated_residual_m(self) -> float:
-        """Distance of the last estimate to the goal, m: what the camera believes; infinite without an estimate."""
+        """Distance of the last estimate to the goal, m, thus by the camera alone; infinite without an estimate."""
         return float("inf") if self.last_seen is None else self.last_seen.error_m
 
     def without_ticks(self) -> Self:
-        """The same with the last tick only: about 2 KB in place of as much for every tick."""
+        """A copy with the last tick only: about 2 KB, instead of 2 KB for every tick."""
         return replace(self, ticks=[], broken_off=None)

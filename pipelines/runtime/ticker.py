@@ -1,4 +1,4 @@
-"""A fixed rate that does not drift, and can be interrupted while it waits."""
+"""Keeps a fixed rate that does not drift; the wait can be interrupted."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from threading import Event
 
 
 class Ticker:
-    """Ticks at multiples of the period from the first one; a late tick is not made up for by a burst.
+    """Ticks at multiples of the period from the first one; after a late tick there is no burst to catch up.
 
     ``clock`` and ``wait`` exist for tests: ``wait(s)`` returns True if the loop was interrupted meanwhile.
     """
@@ -25,7 +25,7 @@ class Ticker:
         """When the tick last waited for was due."""
 
     def wait(self) -> bool:
-        """Wait for the next tick; returns True if interrupted. Overdue ticks are skipped: the next one is at once."""
+        """Wait for the next tick; returns True if interrupted. Overdue ticks are skipped; the next comes at once."""
         now = self._clock()
         if self._next_s is None:
             self._next_s = now
@@ -37,5 +37,5 @@ class Ticker:
         return interrupted
 
     def reset(self) -> None:
-        """The next tick is at once, and the ones after it count from there."""
+        """Let the next tick come at once, and count the following ones from there."""
         self._next_s = None

@@ -1,4 +1,4 @@
-"""Stops the arm when the control loop falls silent, whatever the loop is stuck in."""
+"""Stops the arm when the control loop falls silent, no matter where the loop is stuck."""
 
 import threading
 import time
@@ -21,13 +21,13 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def feed(self) -> None:
-        """The loop is alive: the deadline moves to ``timeout_s`` from now."""
+        """Report that the loop is alive: the deadline moves to ``timeout_s`` from now."""
         with self._fed:
             self._deadline_s = time.monotonic() + self._timeout_s
             self._fed.notify()
 
     def rest(self) -> None:
-        """Nothing is expected until the next :meth:`feed`: the arm is homing, or the operator is asked."""
+        """Expect nothing until the next :meth:`feed`: the arm is homing, or the operator is asked."""
         with self._fed:
             self._deadline_s = None
             self._fed.notify()

@@ -1,4 +1,4 @@
-"""Assembles one run: devices, loop, operator and faults start and end in a fixed order."""
+"""Assembles one run, in which devices, loop, operator and faults start and end in a fixed order."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -33,11 +33,11 @@ class RunOptions:
 
     Attributes:
         step: ask for Enter before every command.
-        faults: to inject into the twin.
+        faults: the faults to inject into the twin.
         record: folder of recordings, or None.
-        live: show the run in Rerun; ``live_file``: write that to a file in place of opening the viewer.
-        quiet: no line per step.
-        keep_ticks: the results keep all their ticks, which fills 70 MB per hour.
+        live: show the run in Rerun; ``live_file``: write the view to a file instead of opening the viewer.
+        quiet: print no line per step.
+        keep_ticks: keep all ticks in the results, which takes 70 MB per hour.
     """
 
     step: bool = False
@@ -147,7 +147,7 @@ def make_runtime(
     *,
     step: bool = False,
 ) -> Runtime:
-    """The control loop of a set-up on connected devices."""
+    """Create the control loop of a set-up on connected devices."""
     settings, rig, camera, arm = setup.settings, setup.rig, devices.camera, devices.arm
     limits = settings.limits
     has_encoders = not isinstance(arm, AbsentArm)

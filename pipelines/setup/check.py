@@ -1,4 +1,4 @@
-"""The dry check of a whole set-up: it gives a verdict on every part, moves nothing and sets nothing."""
+"""The dry check of a whole set-up: it gives a verdict on every part, but moves nothing and changes no setting."""
 
 import itertools
 import time
@@ -30,7 +30,7 @@ _MM = 1e3
 
 @dataclass(frozen=True)
 class Verdict:
-    """One item: what was looked at, whether it is good, and what was found."""
+    """One checked item: its name, whether it is good, and the finding in words."""
 
     item: str
     good: bool
@@ -41,7 +41,7 @@ class Verdict:
 
 
 def check(setup: Setup, names: DeviceNames, twin: TwinParams) -> Iterator[Verdict]:
-    """Yield one verdict after the other; items that depend on a failed one are left out."""
+    """Yield the verdicts one by one; items that depend on a failed one are left out."""
     yield from _on_paper(setup)
     listening = replace(names, shadow=True)
     try:
@@ -76,7 +76,7 @@ def _on_paper(setup: Setup) -> Iterator[Verdict]:
 
 
 def _ways(setup: Setup, clearance: ArmClearance) -> str:
-    """The least clearance on straight ways from home to points all over the fence, and how many ways are refused."""
+    """The least clearance on straight ways from home to points all over the fence, and the number of refused ways."""
     low, high = setup.fence.low_m, setup.fence.high_m
     points = [low + np.array(part) * (high - low) for part in itertools.product((0.0, 0.5, 1.0), repeat=3)]
     clear, refusals = [], []
@@ -102,7 +102,7 @@ def _judge(item: str, look: Callable[[], str]) -> Verdict:
 
 @contextmanager
 def _listened_to(host: str) -> Iterator[Any]:
-    """An ``XArmAPI`` that has read a whole rich report."""
+    """Connect an ``XArmAPI``, and yield it after it has read a complete rich report."""
     api = open_api(host, "rich")
     try:
         await_report(api)
@@ -160,7 +160,7 @@ def _envelope(devices: Devices, setup: Setup) -> Verdict:
 
 
 def _frames(devices: Devices, setup: Setup) -> Iterator[Verdict]:
-    """Verdicts on some frames: age, depth, the time and sigma of estimates, and their agreement with the encoders."""
+    """Yield verdicts on some frames: age, depth, time and sigma of estimates, and agreement with the encoders."""
     estimator = setup.bound_estimator(devices.camera.intrinsics)
     ages, readings, seconds, sigmas, misses = [], [], [], [], []
     for _ in range(FRAMES):
@@ -194,7 +194,7 @@ def _point(xyz: np.ndarray) -> str:
 
 
 def require_all(verdicts: list[Verdict]) -> None:
-    """Raises SafetyStop naming what failed."""
+    """Raise SafetyStop with the names of the failed items, if there are any."""
     failed = [verdict.item for verdict in verdicts if not verdict.good]
     if failed:
         raise SafetyStop(f"{len(failed)} of {len(verdicts)} checks failed: {', '.join(failed)}")

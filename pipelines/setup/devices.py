@@ -33,13 +33,14 @@ NO_ARM = "none"
 
 @dataclass(frozen=True)
 class DeviceNames:
-    """Which camera (``realsense[:SERIAL]``, a recording's path, ``twin``), which arm (an address, ``twin``, ``none``).
+    """Names of the camera (``realsense[:SERIAL]``, a recording's path, ``twin``) and arm (address, ``twin``, ``none``).
 
     Combinations in which the camera cannot see the arm that moves are refused with a ConfigError.
 
     Attributes:
         shadow: the arm is only observed.
-        take_over: accept an arm that somebody holds, as :class:`XArm` does; so is ``reports_are_commands``.
+        take_over: accept an arm that another program or person holds, as in :class:`XArm`.
+        reports_are_commands: as in :class:`XArm`.
     """
 
     camera: str = TWIN
@@ -83,7 +84,7 @@ class DeviceNames:
 
     @property
     def is_twin(self) -> bool:
-        """Whether the twin takes part, and no hardware."""
+        """Whether the twin takes the place of all hardware."""
         return self.arm == TWIN and self.camera == TWIN
 
     @property
@@ -98,12 +99,12 @@ class DeviceNames:
 
     @property
     def recording(self) -> Path:
-        """Where the frames of the recording that is named lie: in a run's folder, or at the path itself."""
+        """The folder with the frames of the named recording: inside a run's folder, or the named path itself."""
         path = Path(self.camera)
         return path / FRAMES if (path / FRAMES).is_dir() else path
 
     def known_calibration(self, rig: Rig, site: SiteParams | None = None) -> Calibration:
-        """Camera and table: as a recorded run that is played knew them, as the site knows its real ones, or the rig."""
+        """The calibration of camera and table: the played recording's, the site's for a real camera, or the rig's."""
         if not self.is_twin and not self.is_live and self.recording.is_dir():
             return Calibration.of_recording(self.recording, rig)
         measured = site.camera if site is not None and self.is_live else None
@@ -129,7 +130,7 @@ def open_devices(
 ) -> Iterator[Devices]:
     """Connect camera and arm, after starting the twin if it is named; everything is closed at the end.
 
-    A signal before or after the caller handles signals itself stops the arm and raises KeyboardInterrupt.
+    A signal that comes while the caller does not handle signals itself stops the arm and raises KeyboardInterrupt.
 
     Raises:
         DeviceError: one of them cannot be reached; nothing is left open.
@@ -156,7 +157,7 @@ def open_devices(
 
 
 def make_camera(names: DeviceNames, setup: Setup) -> Camera:
-    """The named RealSense camera or recording, not yet connected."""
+    """Create the named RealSense camera or recording, not yet connected."""
     if names.is_live:
         return RealSenseCamera(setup.rig.camera, setup.camera, names.camera.partition(":")[2] or None)
     path = names.recording
@@ -164,7 +165,7 @@ def make_camera(names: DeviceNames, setup: Setup) -> Camera:
 
 
 def make_arm(host: str, setup: Setup, names: DeviceNames) -> Arm:
-    """The arm at an address, or its shadow, which only observes; not yet connected."""
+    """Create the arm at an address, or its shadow, which only observes; not yet connected."""
     if host == NO_ARM:
         return AbsentArm(setup.rig, setup.fence)
     if names.shadow:

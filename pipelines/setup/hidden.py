@@ -1,4 +1,4 @@
-"""``--hidden SEED``: a twin that the command does not know, for any command that uses the twin."""
+"""The option ``--hidden SEED``: a twin with values unknown to the command, for any command that uses the twin."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from pipelines.twin.hidden.truth import Truth
 
 
 def add_hidden_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a hidden twin."""
+    """Add the options of a hidden twin."""
     hidden = parser.add_argument_group("a twin that nobody knows")
     hidden.add_argument(
         "--hidden", type=seed, metavar="SEED", help="draw camera, sensor, room, table and arm's look from this seed"
@@ -28,7 +28,7 @@ def check_hidden(options: argparse.Namespace, names: DeviceNames, out: Path) -> 
     Args:
         options: of a parser with :func:`add_hidden_options`.
         names: the devices that were named.
-        out: where the command writes what the tools read: the truth must not lie in it.
+        out: where the command writes files that the tools read; the truth must not lie in it.
 
     Raises:
         ConfigError: the message names the option.
@@ -44,7 +44,7 @@ def check_hidden(options: argparse.Namespace, names: DeviceNames, out: Path) -> 
 
 
 def hidden_truth(options: argparse.Namespace, rig: Rig) -> Truth | None:
-    """The argument ``hidden`` of ``open_devices``, also written to ``--truth``; None without ``--hidden``."""
+    """The argument ``hidden`` for ``open_devices``, also written to ``--truth``; None without ``--hidden``."""
     if options.hidden is None:
         return None
     truth = Truth.draw(options.hidden, rig, joint_offsets=options.joint_offsets)

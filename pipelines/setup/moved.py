@@ -1,4 +1,4 @@
-"""What the commands have in common that move the arm about to look at it: parameter files, and what they make up."""
+"""The common part of all commands that move the arm about and look at it: parameter files, and their set-up."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from pipelines.twin.settings import TWIN_PATH, TwinParams
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
-    """The options that name parameter files."""
+    """Add the options that name parameter files."""
     files = parser.add_argument_group("parameter files")
     files.add_argument("--rig", default=RIG_PATH, metavar="FILE")
     files.add_argument("--runtime", default=RUNTIME_PATH, metavar="FILE")
@@ -19,7 +19,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def add_site(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
-    """The option that names what is true of one laboratory."""
+    """Add the option that names the site file, with the values of one laboratory."""
     options.add_argument(
         "--site",
         metavar="FILE",
@@ -28,7 +28,7 @@ def add_site(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> No
 
 
 def load_setup(options: argparse.Namespace) -> tuple[Setup, TwinParams]:
-    """What the options of :func:`add_files` name, with ``max_speed`` and, where a command has it, ``estimator``.
+    """Load the files named by the options of :func:`add_files`; use ``max_speed`` and, if present, ``estimator``.
 
     No trained policy is loaded. Raises as :meth:`Setup.load` does.
     """

@@ -15,10 +15,10 @@ _LEAST_WATCHDOG_PERIODS = 1.5
 
 @dataclass(frozen=True)
 class RuntimeParams(Checked):
-    """What a run needs beside rig and site; each value is explained in ``params/runtime.yaml``.
+    """The settings of a run in addition to rig and site; each value is explained in ``params/runtime.yaml``.
 
     Attributes:
-        keep_within: None; the site file holds it now, and a file of version 0.1 may still have it empty.
+        keep_within: must be None: it is now in the site file; a file of version 0.1 may still have the empty key.
     """
 
     estimator: str
@@ -42,11 +42,11 @@ class RuntimeParams(Checked):
 
     @classmethod
     def load(cls, path: str | Path = RUNTIME_PATH) -> "RuntimeParams":
-        """Read and check the file; raises ConfigError naming the key."""
+        """Read and check the file; raises ConfigError with the name of the key."""
         return load_params(path, cls)
 
     def require_rate(self, rate_hz: float) -> None:
-        """Raise ConfigError when a loop of this rate would trip over its own watchdog."""
+        """Raise ConfigError if a loop of this rate would trigger its own watchdog."""
         if self.watchdog_s < _LEAST_WATCHDOG_PERIODS / rate_hz:
             raise ConfigError(
                 f"watchdog_s is {self.watchdog_s}: at {rate_hz:g} steps/s the loop is silent for {1 / rate_hz:g} s "
@@ -54,6 +54,6 @@ class RuntimeParams(Checked):
             )
 
     def with_horizon(self, steps: int) -> "RuntimeParams":
-        """A copy with another horizon; drift is averaged over at most that many ticks."""
+        """A copy with another horizon; drift is then averaged over at most that many ticks."""
         limits = replace(self.limits, drift_ticks=min(self.limits.drift_ticks, steps))
         return replace(self, horizon_steps=steps, limits=limits)

@@ -1,4 +1,4 @@
-"""Loads and checks all parts of a run before any device is opened; what does not fit is refused in one sentence."""
+"""Loads and checks all parts of a run before any device is opened; refuses parts that do not fit in one sentence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -28,9 +28,9 @@ from perception.estimator.estimator import PositionEstimator
 from pipelines.setup.settings import RuntimeParams
 
 PROPORTIONAL = "proportional"
-"""Names the proportional controller in place of a trained policy's folder; ``p`` does so, too."""
+"""Name of the proportional controller, in place of a trained policy's folder; ``p`` is another name for it."""
 TABLE_AGREES_M = 0.02
-"""How far apart the table's heights of site file and calibration may be."""
+"""Largest difference, m, between the table's heights in site file and calibration."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Setup:
     """Rig, parameters, trained models and fence of a run.
 
     Attributes:
-        rig: that the models were trained for.
-        settings: of the models that were loaded, wherever they were named.
-        estimator: not bound to this camera yet (:meth:`bound_estimator`).
-        fence: of :attr:`site_rig`.
-        calibration: where the camera stands and how high the table lies: as measured, or as rig and site say.
-        joint_band: what the controller holds the joints in; None: what the fence needs.
+        rig: the rig that the models were trained for.
+        settings: the settings, with the models that were loaded, wherever these were named.
+        estimator: not yet bound to this camera (:meth:`bound_estimator`).
+        fence: the fence of :attr:`site_rig`.
+        calibration: the camera's pose and the table's height, as measured, or from rig and site.
+        joint_band: the range in which the controller holds the joints; None: the range that the fence needs.
     """
 
     rig: Rig
@@ -71,11 +71,11 @@ class Setup:
         max_speed_m_s: float | None = None,
         site: SiteParams | None = None,
     ) -> "Setup":
-        """Load what the settings name, unless named here.
+        """Load the models that the settings name, or those named by the arguments.
 
         Args:
-            calibration: its file or itself; None: the rig's own values.
-            site: the laboratory's own values; None: an empty site. Its tool takes the place of the rig's.
+            calibration: a calibration or its file; None: the rig's own values.
+            site: the laboratory's own values; None: an empty site. Its tool replaces the rig's.
 
         Raises:
             ConfigError: a parameter file does not fit.
@@ -109,7 +109,7 @@ class Setup:
 
     @property
     def site_rig(self) -> Rig:
-        """The rig with the workspace that the TCP keeps to here."""
+        """The rig with the workspace in which the TCP stays at this site."""
         return self.site.rig(self.rig)
 
     @property
@@ -127,7 +127,7 @@ class Setup:
         return as_driven(self.clearance, self.arm, self.rig.rate_hz)
 
     def with_measured_latency(self) -> "Setup":
-        """For the site's real camera: its stamps are late, so that its pictures are older than they look.
+        """A copy for the site's real camera: its stamps are late, so that its pictures are older than they appear.
 
         Raises:
             ConfigError: the pictures of this camera would always be too old.
@@ -167,7 +167,7 @@ class Setup:
 
 
 class _OnTrueDepth:
-    """An estimator that is given depth without the camera's scale, offset and warp."""
+    """An estimator that receives depth without the camera's scale, offset and warp."""
 
     def __init__(self, estimator: Estimator, calibration: Calibration) -> None:
         self._estimator, self._calibration = estimator, calibration
@@ -187,10 +187,10 @@ def require_ways(setup: Setup, goals_m: Sequence[Vector], from_home: bool = True
 
     Args:
         goals_m: points ``(3,)`` of the TCP in the base frame.
-        from_home: each is begun at home; else the first is, and every other at the one before.
+        from_home: each way begins at home; otherwise only the first does, and every other at the previous goal.
 
     Raises:
-        SafetyStop: the message says which, what is near, and where; or that the arm is too near to it at home.
+        SafetyStop: the message says which goal, which thing is near, and where; or that at home the arm is too near.
     """
     clearance = setup.clearance_as_driven
     clearance.require_home()
@@ -199,17 +199,17 @@ def require_ways(setup: Setup, goals_m: Sequence[Vector], from_home: bool = True
 
 
 def make_fence(rig: Rig, arm: ArmParams, max_speed_m_s: float | None = None) -> Fence:
-    """The checked fence of a rig; raises SafetyStop if it is not safe."""
+    """Create and check the fence of a rig; raises SafetyStop if it is not safe."""
     fence = Fence.from_rig(rig, arm, max_speed_m_s)
     check_start(rig, fence)
     return fence
 
 
 def with_table(calibration: Calibration, site: SiteParams) -> Calibration:
-    """The calibration with the table's height: what it measured, or what the site says where nothing was measured.
+    """The calibration with the table's height: the measured one, or the site's if none was measured.
 
     Raises:
-        ConfigError: both give a height, and these differ.
+        ConfigError: both give a height, and the two differ.
     """
     told, measured = site.table_z_m, calibration.table_z_m
     if told is None:
@@ -225,11 +225,11 @@ def with_table(calibration: Calibration, site: SiteParams) -> Calibration:
 
 
 def check_clearance(fence: Fence, table_z_m: float, below_m: float = 0.0) -> None:
-    """Raises SafetyStop when the fence begins too near to the table for the controller's boundary and the watch.
+    """Raise SafetyStop if the fence begins too near to the table for the controller's boundary and the watch.
 
     Args:
         table_z_m: the table's height in the base frame, which may lie above the arm's base.
-        below_m: how far the tool, or something that it holds, reaches below the TCP.
+        below_m: how far the tool, or an object that it holds, reaches below the TCP.
     """
     if fence.low_m[2] < (least_m := table_z_m + below_m + fence.least_height_m):
         held = f", the tool or what it holds reaches {below_m:.3f} m below the TCP" if below_m else ""
@@ -240,7 +240,7 @@ def check_clearance(fence: Fence, table_z_m: float, below_m: float = 0.0) -> Non
 
 
 def make_policy(name: str, rig: Rig, settings: RuntimeParams) -> Policy:
-    """The policy of a folder, or the proportional controller by its name; raises ModelError."""
+    """Load the policy of a folder, or create the proportional controller by its name; raises ModelError."""
     if name in (PROPORTIONAL, "p"):
         return ProportionalPolicy(settings.proportional_gain, rig.max_displacement_m)
     return load_policy(name, rig)

@@ -1,1 +1,1 @@
-"""A stand-in for the hardware at the wire: servers that the real SDK and the real librealsense connect to."""
+"""A stand-in for the hardware at the level of the wire: the real SDK and the real librealsense connect to it."""

@@ -1,4 +1,4 @@
-"""Faults of the whole twin by name, and when they are to happen: ``NAME@SECONDS``."""
+"""Faults of the whole twin by name, and the times at which they happen: ``NAME@SECONDS``."""
 
 import threading
 import time
@@ -14,24 +14,24 @@ from pipelines.twin.twin import Twin
 
 CAMERA_MOVED = "camera_moved"
 CAMERA_PUSH_M = np.array([0.0, 0.02, 0.0])
-"""How far ``camera_moved`` pushes the camera, in the base frame."""
+"""How far ``camera_moved`` pushes the camera, m in the base frame."""
 OLD_FIRMWARE = "old_firmware"
 OLD_FIRMWARE_VERSION = "v1.6.0"
-"""Older than both drive modes need; present from power-on, whatever the time asked for."""
+"""A version older than both drive modes need; it is present from power-on, whatever time was asked for."""
 
 FAULT_NAMES = (*(str(fault) for fault in CameraFault), *CONTROLLER_FAULTS, CAMERA_MOVED, OLD_FIRMWARE)
 
 
 @dataclass(frozen=True)
 class PlannedFault:
-    """A fault, and how long after the first goal was begun."""
+    """A fault, and the time at which it happens after the first goal was begun."""
 
     name: str
     after_s: float
 
     @classmethod
     def parse(cls, text: str) -> "PlannedFault":
-        """From ``NAME@SECONDS``; raises ConfigError listing the names there are."""
+        """Read ``NAME@SECONDS``; raises ConfigError with a list of the existing names."""
         name, at, seconds = text.partition("@")
         if name not in FAULT_NAMES:
             raise ConfigError(f"--fault {text}: no fault is called {name!r}; there are {', '.join(FAULT_NAMES)}")
@@ -45,7 +45,7 @@ class PlannedFault:
 
 
 def inject(twin: Twin, name: str) -> float:
-    """Let a fault happen now; the time it did, s on ``time.monotonic``."""
+    """Cause a fault now; returns the time at which it happened, s on ``time.monotonic``."""
     if name == CAMERA_MOVED:
         twin.world.move_camera(CAMERA_PUSH_M)
     elif name in CONTROLLER_FAULTS:
@@ -59,7 +59,7 @@ class FaultSchedule:
     """Injects planned faults once :meth:`begin` has been called; a context manager that ends its thread.
 
     Args:
-        happened: is told each fault's name and time as it is injected, on the schedule's thread.
+        happened: called with each fault's name and time when it is injected, in the schedule's thread.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class FaultSchedule:
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
-        """Time counts from the first call; later ones do nothing."""
+        """Start to count time; only the first call has an effect."""
         if self._thread is None and self._planned:
             self._thread = threading.Thread(target=self._run, args=(time.monotonic(),), name="twin faults", daemon=True)
             self._thread.start()

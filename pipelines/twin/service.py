@@ -1,4 +1,4 @@
-"""What the twins have in common: each is started and stopped, best by ``with``."""
+"""The common base of the twins: each is started and stopped, best by ``with``."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -10,7 +10,7 @@ class Service(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Begin; raises DeviceError, and then leaves nothing running."""
+        """Begin; if it raises DeviceError, nothing is left running."""
 
     @abstractmethod
     def stop(self) -> None:

@@ -19,7 +19,7 @@ TWIN_PATH = Path("params/twin.yaml")
 
 @dataclass(frozen=True)
 class TwinParams(Checked):
-    """What a twin is made of; each value is explained in ``params/twin.yaml``."""
+    """The settings of a twin; each value is explained in ``params/twin.yaml``."""
 
     seed: Annotated[int, Within(0)] = 9
     arm: ArmName = "own"
@@ -38,14 +38,14 @@ class TwinParams(Checked):
     camera: TwinCameraParams = field(default_factory=TwinCameraParams)
 
     def films(self, rig: Rig) -> Rig:
-        """The rig with the intrinsics of the camera that the twin films with; raises ConfigError for none of use."""
+        """The rig with the intrinsics of the twin's camera; raises ConfigError if they cannot be used."""
         if self.camera_fxfycxcy_px is None:
             return rig
         size = rig.camera.width, rig.camera.height
         return replace(rig, camera=Intrinsics.from_array(self.camera_fxfycxcy_px, *size))
 
     def at_site(self, site: SiteParams) -> "TwinParams":
-        """With the delay and the noise of the site's camera, where they were measured."""
+        """A copy with the delay and the noise of the site's camera, if they were measured."""
         camera, noise = self.camera, self.depth_noise
         if site.latency is not None:
             camera = replace(camera, latency_s=max(float(np.mean(site.latency.camera_s)), 0.0))
@@ -55,5 +55,5 @@ class TwinParams(Checked):
 
     @classmethod
     def load(cls, path: str | Path = TWIN_PATH) -> "TwinParams":
-        """Read and check the file; raises ConfigError naming the key."""
+        """Read and check the file; raises ConfigError with the name of the key."""
         return load_params(path, cls)

@@ -1,4 +1,4 @@
-"""The twin of the whole rig: what the real SDK and librealsense talk to when no hardware is at hand."""
+"""The twin of the whole rig, to which the real SDK and librealsense connect when no hardware is at hand."""
 
 import threading
 import time
@@ -23,10 +23,10 @@ class Twin(Service):
     """A controller emulator and a software RealSense of one world; a context manager.
 
     Args:
-        rig: the set-up to copy.
-        settings: how the copy differs from its description.
-        firmware: the version that the controller claims to have.
-        hidden: takes the place of what rig and settings say of camera, sensor, room and table.
+        rig: the rig to copy.
+        settings: how the copy differs from the rig's description.
+        firmware: the version that the controller reports.
+        hidden: replaces the values of rig and settings for camera, sensor, room and table.
     """
 
     def __init__(self, rig: Rig, settings: TwinParams, firmware: str = FIRMWARE, hidden: Truth | None = None) -> None:
@@ -54,11 +54,11 @@ class Twin(Service):
 
     @property
     def tcp(self) -> NDArray[np.float64]:
-        """Where the TCP truly is now, ``(3,)`` m."""
+        """The true position of the TCP now, ``(3,)`` m."""
         return np.asarray(self.controller.tcp(), dtype=float)
 
     def start(self) -> None:
-        """Start both; raises DeviceError, and then leaves nothing running."""
+        """Start both; if it raises DeviceError, nothing is left running."""
         with ExitStack() as stack:
             stack.enter_context(self.controller)
             stack.enter_context(self.camera)

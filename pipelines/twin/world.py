@@ -1,4 +1,4 @@
-"""The world that both halves of the twin share: the controller's joints, as the camera would see them."""
+"""The world that both halves of the twin share: it shows the controller's joints as the camera would see them."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ _AWAY = np.array([0.0, 0.0, -5.0])
 
 
 class TwinWorld:
-    """One scene, drawn from a seed, whose arm stands as ``joints_at`` (s, ``time.monotonic``) tells.
+    """One scene, drawn from a seed, with the arm at the joints given by ``joints_at`` (s, ``time.monotonic``).
 
     Only ``renderer`` touches graphics, in the thread that enters it; everything else may be called from anywhere.
     """
@@ -38,18 +38,18 @@ class TwinWorld:
 
     @property
     def t_base_camera(self) -> NDArray[np.float64]:
-        """Where the camera truly is (4x4)."""
+        """The true pose of the camera (4x4)."""
         with self._changing:
             return np.array(self._scene.t_base_camera, dtype=float)
 
     def draw(self, seed: int) -> None:
-        """Another scene, and another error of the camera's calibration, from the next picture on."""
+        """Draw another scene, and another error of the camera's calibration, from the next picture on."""
         scene = _draw_scene(self._rig, replace(self._settings, seed=seed))
         with self._changing:
             self._scene = scene
 
     def move_camera(self, offset_m: ArrayLike) -> None:
-        """Push the camera by ``offset_m`` ``(3,)`` m in the base frame, telling nobody."""
+        """Push the camera by ``offset_m`` ``(3,)`` m in the base frame, without any report of it."""
         with self._changing:
             pose = np.array(self._scene.t_base_camera, dtype=float)
             pose[:3, 3] += np.asarray(offset_m, dtype=float)
@@ -57,7 +57,7 @@ class TwinWorld:
 
     @contextmanager
     def renderer(self) -> Iterator[Render]:
-        """From a time to the picture taken then; enter and use it in one thread."""
+        """Yield a function from a time to the picture taken then; enter and use it in one thread."""
         photographer = Photographer(self._rig, self._settings.arm)
         pictures = 0
 
@@ -72,7 +72,7 @@ class TwinWorld:
             photographer.close()
 
     def scene_at(self, time_s: float) -> Scene:
-        """The scene as it was at a moment that the controller still remembers."""
+        """The scene at a past moment that the controller still remembers."""
         joints = self._joints_at(time_s)
         with self._changing:
             scene = self._scene
@@ -80,7 +80,7 @@ class TwinWorld:
 
 
 def _draw_scene(rig: Rig, settings: TwinParams) -> Scene:
-    """The scene of a seed, cleared of what the arm would run into, its camera where the settings put it."""
+    """The scene of a seed without objects that the arm would hit; its camera is where the settings place it."""
     camera = CameraRandomization(calibration_m=settings.calibration_m, calibration_deg=settings.calibration_deg)
     noise = settings.depth_noise
     ranges = Randomization(arm=settings.arm, camera=camera, look=settings.look, depth_noise=(noise, noise))

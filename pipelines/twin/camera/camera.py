@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.01
 
 Render = Callable[[float], tuple[NDArray[np.uint8], NDArray[np.float32]]]
-"""From a time (s, ``time.monotonic``) to ``rgb (H, W, 3)`` uint8 and ``depth (H, W)`` float32 m, 0 = no reading."""
+"""Gives for a time (s, ``time.monotonic``) ``rgb (H, W, 3)`` uint8 and ``depth (H, W)`` float32 m, 0 = no reading."""
 
 Renderer = Callable[[], AbstractContextManager[Render]]
 """Sets up a ``Render`` for as long as its context lasts, in the thread that enters it."""
@@ -40,14 +40,14 @@ class TwinCameraParams(Checked):
 
     Attributes:
         fps: frames per second.
-        latency_s: from capture to delivery; a real D435 has 0.10 to 0.14 for colour.
-        jitter_s: each delivery is late by up to this much more, uniformly.
+        latency_s: time from capture to delivery; a real D435 has 0.10 to 0.14 for colour.
+        jitter_s: largest additional delay of a delivery; the delay is drawn uniformly.
         drop_fraction: fraction of the frames lost on the way.
         depth_unit_m: one count of depth; 1 mm is the default of a D435.
         colour_noise: standard deviation of the colour sensor's noise, in levels of 255.
         host_clock: frames are stamped with the host's wall clock, as librealsense does ("global time"); otherwise
-            with a clock of the device's own.
-        seed: of jitter, losses and noise.
+            with the device's own clock.
+        seed: the seed of jitter, losses and noise.
     """
 
     PART = "camera."
@@ -65,14 +65,14 @@ class TwinCameraParams(Checked):
 class CameraTwin(Service):
     """A RealSense camera that photographs a simulated world; give its ``context`` to ``RealSenseCamera``.
 
-    Two threads: one captures (it alone enters ``renderer`` and calls what that gives, so a GL context can live there),
-    one delivers each image pair ``latency_s`` after its capture, stamped with the time of its capture.
+    It has two threads. One captures: it alone enters ``renderer`` and calls its ``Render``, so a GL context can live
+    there. The other delivers each image pair ``latency_s`` after its capture, stamped with the time of its capture.
 
     Args:
-        intrinsics: of both streams; depth is seen from the colour camera.
+        intrinsics: those of both streams; depth is seen from the colour camera.
         renderer: called in the capturing thread; gives a context manager around a ``Render``.
         settings: rate, latency, losses.
-        on_delivery: told of every pair that leaves the camera, in the delivering thread.
+        on_delivery: called with every pair that leaves the camera, in the delivering thread.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class CameraTwin(Service):
         self._threads: list[threading.Thread] = []
 
     def start(self, timeout_s: float = 60.0) -> None:
-        """Plug the camera in and start capturing; returns when the first picture has been rendered.
+        """Plug in the camera and start capturing; returns when the first picture has been rendered.
 
         Raises:
             DeviceError: the renderer failed or was slower than ``timeout_s``; nothing is left running.
@@ -114,7 +114,7 @@ class CameraTwin(Service):
         ]
         for thread in self._threads:
             thread.start()
-        # Rendering or delivering while the interpreter goes down aborts the process, whatever its exit code was.
+        # Rendering or delivering while the interpreter shuts down aborts the process, whatever its exit code was.
         atexit.register(self.stop)
         ready = self._ready.wait(timeout_s)
         if self._error is not None or not ready:
@@ -144,7 +144,7 @@ class CameraTwin(Service):
         Returns the time it begins, s on the clock of ``time.monotonic``.
 
         Raises:
-            ConfigError: no such fault; the message lists those there are.
+            ConfigError: there is no such fault; the message lists the existing ones.
         """
         return self._faults.begin(fault, duration_s)
 
@@ -164,7 +164,7 @@ class CameraTwin(Service):
         try:
             with self._renderer() as render:
                 self._photograph(render)
-        except BaseException as error:  # whatever a renderer raises is told by start() or check(), in their thread
+        except BaseException as error:  # start() or check() reports every error of a renderer, in its own thread
             if not isinstance(error, Sim2RealError):
                 logger.exception("the twin's camera cannot render")
             self._error = error
@@ -247,9 +247,9 @@ class CameraTwin(Service):
 
 
 def _flicker(rgb: NDArray[np.uint8], counts: NDArray[np.uint16], number: int) -> None:
-    """Change the last bits of one pixel, differently in any three pairs in a row: no sensor gives an image twice.
+    """Change the last bits of one pixel, differently in any three pairs in a row: no sensor gives the same image twice.
 
-    Without it a noiseless world at rest would look frozen. The pixel is the farthest, so that no reading is made up.
+    Otherwise a noiseless world at rest would look frozen. The pixel is the farthest, so that no reading is invented.
     """
     rgb[0, 0] ^= number % 3
     farthest = np.unravel_index(np.argmax(counts), counts.shape)
@@ -258,7 +258,7 @@ def _flicker(rgb: NDArray[np.uint8], counts: NDArray[np.uint16], number: int) ->
 
 
 class _ColourNoise:
-    """Sensor noise drawn once and laid over each image at another place."""
+    """Sensor noise, drawn once and added to each image with another offset."""
 
     _POOL = 64
 
@@ -269,7 +269,7 @@ class _ColourNoise:
         self._pool: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
 
     def add(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A copy of the image, with noise."""
+        """A copy of the image with noise added."""
         if self._sigma == 0:
             return rgb.copy()
         height, width, channels = rgb.shape

@@ -15,7 +15,7 @@ LATENCY_S, JITTER_S = 0.1, 0.06
 
 
 class CameraFault(StrEnum):
-    """What can go wrong with a camera, by the name a user asks for it; the default duration in brackets.
+    """The faults of a camera, by the names that a user gives; the default duration is in brackets.
 
     ``dead_colour``, ``dead_depth``: one stream stops, the other goes on [for ever].
     ``frozen_frames``: new numbers and times, but always the same images [for ever].
@@ -41,12 +41,12 @@ class CameraFault(StrEnum):
 
     @property
     def default_duration_s(self) -> float:
-        """How long it lasts when nothing is said."""
+        """How long the fault lasts if no duration is given."""
         return {CameraFault.STALL: 0.19, CameraFault.UNPLUGGED: 1.5}.get(self, float("inf"))
 
     @classmethod
     def parse(cls, name: str) -> "CameraFault":
-        """The fault of that name; raises ConfigError listing the names there are."""
+        """The fault of that name; raises ConfigError with a list of the existing names."""
         try:
             return cls(name)
         except ValueError:
@@ -62,7 +62,7 @@ class ActiveFaults:
         self._ends_s: dict[CameraFault, float] = {}
 
     def begin(self, fault: CameraFault | str, duration_s: float | None = None) -> float:
-        """Begin a fault now, and return now."""
+        """Begin a fault now; returns the present time."""
         fault = CameraFault.parse(fault)
         now_s = time.monotonic()
         with self._lock:
@@ -84,12 +84,12 @@ class ActiveFaults:
         return self.active(CameraFault.DROPPED) and shot.number % 2 == 0
 
     def lateness_s(self) -> float:
-        """How late the next pair is."""
+        """The additional delay of the next pair, s."""
         jitter_s = self._random.uniform(0, JITTER_S) if self.active(CameraFault.JITTER) else 0.0
         return jitter_s + (LATENCY_S if self.active(CameraFault.LATENCY) else 0.0)
 
     def distort(self, shot: Shot, previous: Shot | None) -> Shot:
-        """What the faults make of a pair, ``previous`` being the one before."""
+        """The pair as changed by the faults; ``previous`` is the pair before it."""
         if self.active(CameraFault.NO_DEPTH):
             shot = replace(shot, counts=np.zeros_like(shot.counts))
         if previous is not None and self.active(CameraFault.REPEATED):

@@ -1,4 +1,4 @@
-"""A RealSense camera made of software: librealsense's ``software_device``, opened by the ordinary pipeline."""
+"""A RealSense camera in software: librealsense's ``software_device``, opened by the ordinary pipeline."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ class Shot:
         time_ms: when it was taken, ms on the host's wall clock (librealsense's "global time"), or on the device's own.
         rgb: ``(H, W, 3)`` uint8.
         counts: ``(H, W)`` uint16 depth in units of the device.
-        host_clock: which of the two clocks.
+        host_clock: which of the two clocks; True for the host's.
     """
 
     number: int
@@ -36,10 +36,10 @@ class Shot:
 
 
 class SoftwareRealSense:
-    """A D435-like device in ``context``, there from construction until ``unplug``.
+    """A D435-like device, which is in ``context`` from construction until ``unplug``.
 
-    Depth is given as seen from the colour camera (as after alignment), in ``depth_unit_m``; lens distortion none;
-    serial number, names of the sensors and their options as a D435 has them (*assumed: camera-options*).
+    Depth is given as seen from the colour camera (as after alignment), in ``depth_unit_m``; there is no lens
+    distortion; the serial number, the sensors' names and their options are those of a D435 (*assumed: camera-options*).
     """
 
     def __init__(
@@ -69,27 +69,27 @@ class SoftwareRealSense:
         self._device: Any = device
 
     def unplug(self) -> None:
-        """Take the device out of its context; a pipeline that has it open gets nothing any more."""
+        """Take the device out of its context; a pipeline that has it open gets no more frames."""
         self._kept.clear()
         self._device = self._depth_sensor = self._colour_sensor = None
         self._depth_profile = self._colour_profile = None
 
     def give_depth(self, shot: Shot) -> None:
-        """Hand the depth image to whoever has the sensor open; raises DataError when it does not fit."""
+        """Give the depth image to the pipeline that has the sensor open; raises DataError if it does not fit."""
         frame = self._frame(shot, shot.counts, np.dtype(np.uint16), self._shape)
         frame.profile = self._depth_profile
         frame.depth_units = self._depth_unit_m
         self._depth_sensor.on_video_frame(frame)
 
     def give_colour(self, shot: Shot) -> None:
-        """Hand the colour image to whoever has the sensor open; raises DataError when it does not fit."""
+        """Give the colour image to the pipeline that has the sensor open; raises DataError if it does not fit."""
         frame = self._frame(shot, shot.rgb, np.dtype(np.uint8), (*self._shape, 3))
         frame.profile = self._colour_profile
         self._colour_sensor.on_video_frame(frame)
 
     @staticmethod
     def _frame(shot: Shot, pixels: NDArray, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
-        """A new frame for every image: librealsense aborts the process when one is used twice."""
+        """Create a new frame for every image: librealsense aborts the process when a frame is used twice."""
         if pixels.dtype != dtype or pixels.shape != shape:
             raise DataError(f"the camera's image must be {shape} {dtype}, got {pixels.shape} {pixels.dtype}")
         frame = rs.software_video_frame()

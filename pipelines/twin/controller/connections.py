@@ -1,4 +1,4 @@
-"""Who is connected to the emulated controller: clients that command it, and sockets that its reports go to."""
+"""The connections of the emulated controller: clients that command it, and sockets that receive its reports."""
 
 import contextlib
 import socket
@@ -17,16 +17,16 @@ class Client:
         self.feedback_mask = 0
         self.commands_motion = False
         self.asked: list[tuple[int, int]] = []
-        """Transactions and registers of tasks whose end the client wants to hear of."""
+        """Transactions and registers of the tasks for which the client asked to be notified of the end."""
         self._lock = threading.Lock()
 
     def send(self, data: bytes) -> None:
-        """Send all or nothing that matters: a client that is gone is noticed by its reader."""
+        """Send the data and ignore a failure: the reader of the connection notices a client that is gone."""
         with self._lock, contextlib.suppress(OSError):
             self.connection.sendall(data)
 
     def close(self) -> None:
-        """Close the connection as a broken cable's peer would see it; idempotent."""
+        """Close the connection; the client sees the same as with a broken cable; idempotent."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
         self.connection.close()
@@ -45,13 +45,13 @@ class Connections:
         self._lock = threading.Lock()
 
     def add_report(self, port: int, connection: socket.socket) -> None:
-        """Let reports of ``port`` go to ``connection`` too."""
+        """Send the reports of ``port`` to ``connection`` too."""
         connection.settimeout(_REPORT_TIMEOUT_S)
         with self._lock:
             self._reports[port].append(connection)
 
     def report_ports(self) -> list[int]:
-        """The report ports that somebody is connected to."""
+        """The report ports that have at least one connection."""
         with self._lock:
             return [port for port, connections in self._reports.items() if connections]
 
@@ -66,7 +66,7 @@ class Connections:
                     self._reports[port].remove(connection)
 
     def drop_clients(self, motion_only: bool = False) -> None:
-        """Close the control connections, or of them those that have commanded motion."""
+        """Close the control connections: all, or only those that have commanded motion."""
         for client in list(self.clients):
             if client.commands_motion or not motion_only:
                 client.close()

@@ -1,8 +1,8 @@
 """A controller emulator that the unmodified ``xarm-python-sdk`` connects to over TCP on the loopback interface.
 
-Four listeners on one ``127.0.0.N``: control, and the report streams 30001-30003 whose ports the SDK fixes. The SDK
-takes no control port either: while an emulator runs, ``XCONF.SocketConf.TCP_CONTROL_PORT`` of its process is set to an
-unprivileged one. A client in another process calls :func:`point_sdk_at_emulators` first.
+It has four listeners on one ``127.0.0.N``: control, and the report streams on the ports 30001-30003, which are fixed in
+the SDK. The control port is fixed there too: while an emulator runs, ``XCONF.SocketConf.TCP_CONTROL_PORT`` of its
+process is set to an unprivileged port. A client in another process calls :func:`point_sdk_at_emulators` first.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ _running_lock = threading.Lock()
 
 
 def point_sdk_at_emulators(on: bool = True) -> None:
-    """Make the SDK of this process dial the emulators' control port, or the real one again."""
+    """Make the SDK of this process connect to the emulators' control port, or to the real one again."""
     load_sdk()
     from xarm.core.config.x_config import XCONF
 
@@ -68,11 +68,11 @@ class ControllerTwin(Service):
     """An emulated xArm7 controller; used as a context manager or by :meth:`start` and :meth:`stop`.
 
     Args:
-        rig: gives the tool mounted and where the arm stands at power-on.
+        rig: gives the mounted tool, and the arm's posture at power-on.
         host: a loopback address of its own, or None for the first free ``127.0.0.N``.
-        clock: the monotonic clock that motion runs by.
-        firmware: the version it claims to be.
-        joints_rad: where it stands at power-on, ``(7,)``; default the rig's home.
+        clock: the monotonic clock for the motion.
+        firmware: the version that it reports.
+        joints_rad: the joints at power-on, ``(7,)``; default the rig's home.
     """
 
     def __init__(
@@ -111,15 +111,15 @@ class ControllerTwin(Service):
         return self.firmware.joints(time_s)
 
     def tcp(self) -> Array:
-        """TCP ``(3,)`` m in the base frame, now, of the tool mounted."""
+        """The TCP ``(3,)`` m of the mounted tool, in the base frame, now."""
         return self.firmware.tcp()
 
     def inject(self, fault: str) -> None:
-        """Let a named fault happen now; names and meanings are in :mod:`pipelines.twin.controller.faults`."""
+        """Cause a named fault now; names and meanings are in :mod:`pipelines.twin.controller.faults`."""
         self.faults.inject(fault)
 
     def start(self) -> None:
-        """Listen; raises DeviceError when no loopback address has the four ports free, or there is none."""
+        """Listen; raises DeviceError if there is no loopback address, or none with the four ports free."""
         global _running
         self._host = self._listen_somewhere()
         self._stopping.clear()
@@ -150,7 +150,7 @@ class ControllerTwin(Service):
                 point_sdk_at_emulators(False)
 
     def _listen_somewhere(self) -> str:
-        """Listen on the address given or on the first that is free; which it is."""
+        """Listen on the given address or on the first free one; returns the address."""
         if self._host is not None:
             if (taken := self._listen(self._host)) is None:
                 return self._host
@@ -166,10 +166,10 @@ class ControllerTwin(Service):
         )
 
     def _listen(self, host: str) -> int | None:
-        """Listen on all four ports of ``host``, or on none; the port that is taken.
+        """Listen on all four ports of ``host``, or on none; returns the port that is in use already, if any.
 
         Raises:
-            DeviceError: another reason why no port can be had.
+            DeviceError: a port cannot be opened for another reason.
         """
         opened: dict[int, socket.socket] = {}
         for port in (CONTROL_PORT, NORMAL_PORT, RICH_PORT, REAL_PORT):
@@ -240,7 +240,7 @@ class ControllerTwin(Service):
         self._push_feedback()
 
     def _push_feedback(self) -> None:
-        """Tell clients that asked for it that their tasks are done: all are, once the arm stands and nothing waits."""
+        """Notify clients that asked for it that their tasks are done: all are, once the arm stands and none waits."""
         self.firmware.advance()
         if self.firmware.state == MOVING or self.firmware.queued:
             return
@@ -259,7 +259,7 @@ class ControllerTwin(Service):
             if self.faults.mutes_reports:
                 continue
             self._push_feedback()
-            slow = due >= slow_due  # by the clock: a busy machine skips some of the quick ones
+            slow = due >= slow_due  # by the clock, because a busy machine skips some of the quick reports
             if slow:
                 slow_due = max(slow_due + _SLOW_PERIOD_S, due)
             wanted = [port for port in self._connections.report_ports() if slow or port == REAL_PORT]

@@ -1,4 +1,4 @@
-"""What can go wrong with an xArm controller, by name.
+"""The faults of an xArm controller, by name.
 
 ==================  =====================================================================================
 ``c31`` ... ``c21``  the controller's error of that number, in mid-move: it brakes, mode 0, state 4
@@ -63,14 +63,15 @@ from pipelines.twin.controller.motion import Stray
 from pipelines.twin.controller.reports import Snapshot
 
 STALL_S = 0.19
-"""A stall that others measured on a real xArm7, about every 10 s."""
+"""Duration of a stall, s, as others measured on a real xArm7, about every 10 s."""
 SLOW_S = 0.05
 JITTER_S = 0.04
-"""The intervals of others' measurements on a real xArm7 spread from 7 to 29 ms where 10 were asked for."""
+"""Largest delay of jitter, s: others measured intervals of 7 to 29 ms on a real xArm7 where 10 were asked for."""
 WARNING, NO_SOLUTION = 15, 14
 TILT_RAD = 0.8
 STRAY_SPEED_RAD_S = 1.5
-"""A little less than the reduced mode allows (``max_joint_speed_rad_s`` in ``params/arm.yaml``)."""
+"""Speed of a stray joint: a little less than the reduced mode allows (``max_joint_speed_rad_s`` in
+``params/arm.yaml``)."""
 STRAYS = ("elbow_wanders", "wrist_turns", "branch_flips")
 SET_BY_OTHERS: dict[str, dict[str, object]] = {
     "boundary_off": {"fence_on": False},
@@ -88,7 +89,7 @@ SET_BY_OTHERS: dict[str, dict[str, object]] = {
     "world_offset": {"world_offset_mm_rad": (5.0, 0.0, 0.0, 0.0, 0.0, 0.0)},
     "simulation": {"simulated": True},
 }
-"""What another client sets while the arm runs, of a firmware that resets nothing."""
+"""For each fault, the settings that another client changes while the arm runs, with a firmware that resets nothing."""
 
 CONTROLLER_FAULTS = (
     *("c21", "c22", "c23", "c24", "c31", "c35", "estop", "mode0", "warning", "ignored", "no_solution", "pause"),
@@ -121,7 +122,7 @@ class ControllerFaults:
         self._frozen: Snapshot | None = None
 
     def inject(self, name: str) -> None:
-        """Let the fault happen now; raises ConfigError for a name there is not."""
+        """Cause the fault now; raises ConfigError for an unknown name."""
         if name not in CONTROLLER_FAULTS:
             raise ConfigError(f"no controller fault is called {name!r}; there are: {', '.join(CONTROLLER_FAULTS)}")
         firmware, connections = self._firmware, self._connections
@@ -158,7 +159,7 @@ class ControllerFaults:
         actions[name]()
 
     def clear(self) -> None:
-        """End every fault that lasts, and release the emergency button; errors stay until cleaned."""
+        """End every lasting fault, and release the emergency button; errors stay until they are cleaned."""
         self.silent = self.silent_motion = self.slow = self.latency = self.jitter = False
         self.mutes_reports = self.refuses_reports = self._blind = False
         self._frozen = None
@@ -168,7 +169,7 @@ class ControllerFaults:
         self._firmware.press_emergency_stop(False)
 
     def hold_reply(self, client: Client) -> bool:
-        """Wait as long as the reply to ``client`` must; False when there will be none."""
+        """Wait for the delay of the reply to ``client``; returns False if there will be no reply."""
         if self.silent or (self.silent_motion and client.commands_motion):
             return False
         self._over.wait(SLOW_S if self.slow else self.lateness_s())
@@ -180,11 +181,11 @@ class ControllerFaults:
         return True
 
     def lateness_s(self) -> float:
-        """How late the next message is."""
+        """The delay of the next message, s."""
         return (SLOW_S if self.latency else 0.0) + (self._random.uniform(0, JITTER_S) if self.jitter else 0.0)
 
     def spoil(self, snapshot: Snapshot) -> Snapshot:
-        """What is reported in place of what is."""
+        """The snapshot that is reported in place of the true one."""
         if self._blind:
             return replace(snapshot, joints_rad=(math.nan,) * 7, pose_mm_rad=(math.nan,) * 6)
         if (frozen := self._frozen) is not None:

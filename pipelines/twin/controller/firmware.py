@@ -1,7 +1,7 @@
-"""The emulated controller's mind: modes, states, errors and motion, without bytes or sockets.
+"""The emulated controller's logic: modes, states, errors and motion, without bytes or sockets.
 
-Read in the vendor's user manual, or taken to be so because no real controller was at hand (docs/first_day.md says how
-to verify each):
+Each of the following is stated in the vendor's user manual, or taken as likely, since no real controller was at hand
+(docs/first_day.md says how to verify each):
 
 - state 0 clears errors (*documented: ready-clears*), state 4 takes no command (*documented: stopped-is-deaf*), state 5
   follows a change of tool offset, payload or sensitivity, and mode 0 with it (*assumed: reset-mode*);
@@ -15,7 +15,7 @@ to verify each):
 - failed inverse kinematics raise C21, a joint's speed C24 (*assumed: path-errors*);
 - stop and pause brake at 5 m/s2 (*assumed: stop-braking*), stop drops what was queued or paused
   (*assumed: stop-drops*), velocity mode ramps at 2 m/s2 (*assumed: velocity-braking*);
-- the arm lies 50 ms behind the reports of a firmware before 2.4.0, which tell the command (*assumed: encoders*).
+- the arm lies 50 ms behind the reports of a firmware before 2.4.0, which state the command (*assumed: encoders*).
 """
 
 import math
@@ -36,26 +36,26 @@ from pipelines.twin.controller.reports import Snapshot
 MOVING, READY, PAUSED, STOPPED, RESET = 1, 2, 3, 4, 5
 POSITION, SERVO, MANUAL, VELOCITY, ONLINE_LINE = 0, 1, 2, 5, 7
 MODE_SINCE = {POSITION: (0, 0, 0), SERVO: (0, 0, 0), MANUAL: (0, 0, 0), VELOCITY: (1, 6, 9), ONLINE_LINE: (1, 11, 0)}
-"""Modes of this emulator with the firmware they need; the real controller has more."""
+"""The modes of this emulator, with the firmware that each needs; the real controller has more modes."""
 
 EMERGENCY_STOP, JOINT_LIMIT, COLLISION, SAFETY_BOUNDARY = 1, 23, 31, 35
 REBOUND_S, REBOUND_RAD_S, REBOUND_RAD_S2 = 0.1, 1.0, 5.0
 VELOCITY_ACCELERATION_M_S2 = 2.0
 ENCODERS_SINCE = (2, 4, 0)
-"""Firmware that reports what the encoders read (xarm_ros2, issue 95)."""
+"""First firmware that reports the encoders' readings (xarm_ros2, issue 95)."""
 LEAD_S = 0.05
-"""How far reports run ahead of the arm before that."""
+"""How far, s, reports run ahead of the arm with an older firmware than ``ENCODERS_SINCE``."""
 JOINT_LIMITS_RAD = tuple(Kinematics().joint_limits.ravel().tolist())
 """The widest joint range of the reduced mode, as in the vendor's description of its protocol (register 53)."""
 MAX_TCP_SPEED_M_S = 1.0
-"""Of the arm (xArm user manual, technical specifications)."""
+"""The arm's largest TCP speed (xArm user manual, technical specifications)."""
 
 _TAKES_MOTORS_OFF = frozenset({1, 2, 3, *range(10, 18)})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a client can configure, in the controller's units."""
+    """The settings that a client can configure, in the controller's units."""
 
     tcp_offset_mm_rad: tuple[float, ...] = (0.0,) * 6
     load_kg_mm: tuple[float, ...] = (0.0,) * 4
@@ -80,10 +80,10 @@ class Firmware:
     """State machine of one controller; public methods may be called from any thread, under :attr:`lock`.
 
     Args:
-        joints_rad: ``(7,)`` where the arm stands at power-on: motors off, mode 0, stopped.
-        clock: monotonic seconds.
-        version: of the firmware, such as ``v2.5.0``.
-        tool_offset_m: the tool really mounted, along flange z; kinematics place the TCP there.
+        joints_rad: the joints ``(7,)`` at power-on; the motors are off, the mode is 0, the state is stopped.
+        clock: a clock of monotonic seconds.
+        version: the version of the firmware, such as ``v2.5.0``.
+        tool_offset_m: offset of the tool really mounted, along flange z; kinematics place the TCP there.
     """
 
     def __init__(self, joints_rad: Array, clock: Callable[[], float], version: str, tool_offset_m: float) -> None:
@@ -116,7 +116,7 @@ class Firmware:
 
     @property
     def queued(self) -> int:
-        """Motions that wait: for the present one to end, or for a pause to."""
+        """Number of motions that wait for the present one, or for a pause, to end."""
         return len(self._queue) + (self._held is not None)
 
     def advance(self) -> None:
@@ -138,7 +138,7 @@ class Firmware:
                     self._fail(JOINT_LIMIT)
 
     def snapshot(self) -> Snapshot:
-        """All that the report streams tell, now."""
+        """All values that the report streams contain, now."""
         with self.lock:
             self.advance()
             s = self.settings
@@ -180,18 +180,18 @@ class Firmware:
             return self._motion.joints.copy() if time_s is None else self._motion.joints_at(time_s).copy()
 
     def tcp(self) -> Array:
-        """TCP ``(3,)`` m now, of the tool really mounted."""
+        """The TCP ``(3,)`` m of the tool really mounted, now."""
         with self.lock:
             return np.asarray(self.kinematics.tcp(self.joints()))
 
     def speed_m_s(self) -> float:
-        """TCP speed now."""
+        """The TCP's speed now, m/s."""
         with self.lock:
             self.advance()
             return self._motion.speed_m_s
 
     def pose(self) -> tuple[float, ...]:
-        """``x y z`` mm and ``roll pitch yaw`` rad of the point that the configured offset names."""
+        """``x y z`` mm and ``roll pitch yaw`` rad of the TCP according to the configured offset."""
         rotation = self._motion.rotation
         offset = rotation @ np.array(self.settings.tcp_offset_mm_rad[:3])
         xyz = (self._motion.xyz_m - rotation[:, 2] * self._tool_offset_m) * 1000 + offset
@@ -199,7 +199,7 @@ class Firmware:
         return (*xyz.tolist(), float(roll), float(pitch), float(yaw))
 
     def line(self, pose: tuple[float, ...], speed_mm_s: float, acceleration_mm_s2: float) -> LineTarget:
-        """A commanded pose (mm, rad; +inf keeps what is) as a target of the tool really mounted."""
+        """A commanded pose (mm, rad; +inf keeps the present value) as a target of the tool really mounted."""
         kept = [here if math.isinf(there) else there for there, here in zip(pose, self.pose(), strict=True)]
         rotation = Rotation.from_euler("ZYX", [kept[5], kept[4], kept[3]]).as_matrix()
         xyz = (np.array(kept[:3]) - rotation @ np.array(self.settings.tcp_offset_mm_rad[:3])) / 1000
@@ -219,7 +219,7 @@ class Firmware:
         return JointTarget(joints_rad, min(speed_rad_s, limit), acceleration_rad_s2)
 
     def go(self, target: Target, interrupts: bool) -> None:
-        """Carry a target out, now or after those queued."""
+        """Carry out a target, now or after the queued ones."""
         if self.ignores_moves:
             return
         if interrupts:
@@ -230,14 +230,17 @@ class Firmware:
             self.advance()
 
     def enable(self, on: bool) -> None:
-        """Switch the motors."""
+        """Switch the motors on or off."""
         self.enabled = on and not self.emergency_pressed
         if not self.enabled:
             self._brake()
             self._state = STOPPED
 
     def set_state(self, wanted: int) -> None:
-        """0 ready, 3 pause, 4 stop; ready clears the error unless its cause lasts, and is refused with motors off."""
+        """Set the state: 0 ready, 3 pause, 4 stop.
+
+        Ready clears the error unless its cause lasts, and is refused with motors off.
+        """
         if wanted == STOPPED:
             if not self.ignores_stops:
                 self._brake()
@@ -253,7 +256,7 @@ class Firmware:
             self._state = READY
 
     def set_mode(self, mode: int) -> bool:
-        """Change the mode, which asks for a new state; False when this firmware has no such mode."""
+        """Change the mode, after which a new state must be set; returns False if this firmware has no such mode."""
         if mode not in MODE_SINCE or self.numbers < MODE_SINCE[mode]:
             return False
         if mode != self.mode:
@@ -269,7 +272,7 @@ class Firmware:
             self._reset()
 
     def limit(self, **changes: Any) -> None:
-        """Change settings that reset nothing: of boundary and speed, or any by a firmware that resets nothing."""
+        """Change settings without a reset: of boundary and speed, or any with a firmware that resets nothing."""
         self.settings = replace(self.settings, **changes)
 
     def clean_error(self) -> None:
@@ -278,32 +281,32 @@ class Firmware:
             self.error = 0
 
     def fail(self, code: int) -> None:
-        """Raise a controller error: brake, forget all targets, stopped, mode 0."""
+        """Raise a controller error: brake, forget all targets, change to stopped and mode 0."""
         with self.lock:
             self.advance()
             self._fail(code)
 
     def warn(self, code: int) -> None:
-        """Raise a controller warning, which stays until it is cleaned and stops nothing."""
+        """Raise a controller warning, which stays until it is cleaned and does not stop the arm."""
         with self.lock:
             self.warning = code
 
     def press_emergency_stop(self, pressed: bool) -> None:
-        """The button of the control box: motors off while pressed, and after it until enabled again."""
+        """Press or release the control box's button: the motors are off while pressed, and then until enabled again."""
         with self.lock:
             self.emergency_pressed = pressed
             if pressed:
                 self.fail(EMERGENCY_STOP)
 
     def fall_to_mode_0(self) -> None:
-        """Mode 0 as after a fault, but with the state ready: whoever resumes on state alone is fooled."""
+        """Change to mode 0 as after a fault, but stay ready: this misleads a client that looks at the state alone."""
         with self.lock:
             self.advance()
             self._brake()
             self.mode = POSITION
 
     def push(self, joints_rad: Array) -> bool:
-        """A hand leads the arm to these joints; False where it is stiff, as it is but in manual mode."""
+        """Move the arm to these joints by hand; returns False if it is stiff, as in every mode except manual."""
         with self.lock:
             self.advance()
             if not self.may_move or self.mode != MANUAL:
@@ -312,13 +315,13 @@ class Firmware:
             return True
 
     def twist(self, angle_rad: float) -> None:
-        """Somebody turns the tool from pointing down about the base's x axis, and holds it there whatever is told."""
+        """Turn the tool from pointing down about the base's x axis, and hold it there in spite of all commands."""
         with self.lock:
             self.advance()
             self._motion.twist = Rotation.from_euler("x", angle_rad).as_matrix() @ self._motion.rotation
 
     def pause(self) -> None:
-        """As pressed in the vendor's studio: brake and keep the target."""
+        """Pause, as by the button in the vendor's studio: brake and keep the target."""
         with self.lock:
             self.advance()
             if self._state == READY:
@@ -326,7 +329,7 @@ class Firmware:
                 self._motion.stop()
 
     def _inside_fence(self) -> bool:
-        x, y, z = self.pose()[:3]  # of the TCP as configured: what is truly mounted the controller does not know
+        x, y, z = self.pose()[:3]  # of the TCP as configured: the controller does not know the tool really mounted
         f = self.settings.fence_mm
         return bool(f[1] <= x <= f[0] and f[3] <= y <= f[2] and f[5] <= z <= f[4])
 

@@ -1,8 +1,8 @@
-"""How the emulated arm moves: speed- and acceleration-limited, integrated only when somebody looks.
+"""The motion of the emulated arm: limited in speed and acceleration, and integrated only when it is read.
 
-The real controller's planner is not published (*assumed: planner*). What is kept of it are the promises of the vendor's
+The real controller's planner is not published (*assumed: planner*). This one keeps the promises of the vendor's
 documentation: speed and acceleration limits, straight lines, new targets that interrupt old ones, and a velocity that
-ends when its duration does.
+ends with its duration.
 """
 
 from bisect import bisect_left
@@ -22,13 +22,13 @@ STOP_ACCELERATION_M_S2 = 5.0
 TURN_SPEED_RAD_S = 1.0
 """Rate at which orientation follows its target (*assumed: planner*)."""
 JOINT_SPEED_LIMIT_RAD_S = np.pi
-"""180 deg/s (xArm user manual, technical specifications)."""
+"""Largest speed of a joint: 180 deg/s (xArm user manual, technical specifications)."""
 IK_TOLERANCE_M = 0.003
 _IK_PERIOD_S = 0.01
 _HISTORY = 4096
 
 TOOL_TO_FLANGE = np.diag([-1.0, -1.0, 1.0])
-"""The TCP site of our arm model is turned by pi about z against the controller's tool frame."""
+"""Rotation: the TCP site of our arm model is turned by pi about z against the controller's tool frame."""
 
 
 class MotionFault(Exception):
@@ -72,12 +72,12 @@ Target = LineTarget | VelocityTarget | JointTarget
 
 @dataclass(frozen=True)
 class Stray:
-    """Joints that leave the way of the target by themselves, a fault.
+    """A fault in which joints leave the way to the target by themselves.
 
     Attributes:
-        by_rad: how far in the end, ``(7,)``.
-        speed_rad_s: of the joint that goes farthest.
-        holds_tool: the other joints make up for it as far as they can, and the tool stays where it should.
+        by_rad: the final deviation of each joint, ``(7,)``.
+        speed_rad_s: speed of the joint that goes farthest.
+        holds_tool: the other joints compensate as far as they can, so that the tool stays where it should.
     """
 
     by_rad: Array
@@ -92,21 +92,21 @@ def approach_speed(distance: float, acceleration: float, tick_s: float = TICK_S)
 
 
 class Motion:
-    """Position and velocity of the arm, its joints by inverse kinematics, and where it was.
+    """Position and velocity of the arm, its joints by inverse kinematics, and its past joints.
 
     Args:
-        joints_rad: ``(7,)`` where it stands at ``now``.
-        now: s, on the caller's monotonic clock.
-        tool_offset_m: of the tool really mounted, along flange z; None: the gripper's.
+        joints_rad: the joints ``(7,)`` at ``now``.
+        now: time in s, on the caller's monotonic clock.
+        tool_offset_m: offset of the tool really mounted, along flange z; None: the gripper's.
     """
 
     def __init__(self, joints_rad: Array, now: float, tool_offset_m: float | None = None) -> None:
         self._kinematics = Kinematics(tool_offset_m)
         self.target: Target | None = None
         self.twist: Array | None = None
-        """Orientation (3x3) that the tool turns to whatever the target's, or None."""
+        """Orientation (3x3) to which the tool turns instead of the target's, or None."""
         self.stray: Stray | None = None
-        """Joints that go astray as time goes on; None: no farther than they have."""
+        """The deviation of joints that grows with time; None: it stays as it is."""
         self._strayed: Array = np.zeros(7)
         self._stray_part = 0.0
         self._time = now
@@ -121,31 +121,31 @@ class Motion:
 
     @property
     def joints(self) -> Array:
-        """``(7,)`` rad at the time last advanced to."""
+        """The joints ``(7,)`` rad at the time of the last :meth:`advance`."""
         return self._joints + self._strayed
 
     @property
     def xyz_m(self) -> Array:
-        """TCP ``(3,)`` m by the joints."""
+        """The TCP ``(3,)`` m that follows from the joints."""
         return self._kinematics.tcp(self.joints)
 
     @property
     def rotation(self) -> Array:
-        """Orientation (3x3) of the controller's tool frame by the joints."""
+        """The orientation (3x3) of the controller's tool frame that follows from the joints."""
         return self._kinematics.tcp_pose(self.joints)[:3, :3] @ TOOL_TO_FLANGE
 
     @property
     def is_moving(self) -> bool:
-        """Whether the arm is under way or has somewhere to go."""
+        """Whether the arm moves or has a target."""
         return self.target is not None or self.speed_m_s > 0 or self._strays
 
     @property
     def speed_m_s(self) -> float:
-        """TCP speed."""
+        """The TCP's speed, m/s."""
         return float(np.linalg.norm(self._velocity))
 
     def stop(self) -> None:
-        """Brake along the way it goes."""
+        """Brake along the present direction of motion."""
         self.target = None
         self._joint_speed = 0.0
 

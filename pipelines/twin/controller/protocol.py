@@ -1,7 +1,7 @@
 """The bytes of the xArm's control port (TCP 502): requests, replies and feedback frames.
 
 A request is ``tid u16BE | proto u16BE | len u16BE | register u8 | payload``; a reply echoes transaction, protocol and
-register, then a status byte, then its payload. Floats and int32 are little-endian, u16 big-endian. Read off
+register, then a status byte, then its payload. Floats and int32 are little-endian, u16 big-endian. The source is
 ``xarm-python-sdk`` 1.18.4 (``core/wrapper/uxbus_cmd_tcp.py``); register names are ``XCONF.UxbusReg``'s.
 """
 
@@ -100,7 +100,7 @@ class RequestReader:
         self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[Request]:
-        """The requests that ``data`` completes, heartbeats left out."""
+        """Yield the requests that ``data`` completes, without heartbeats."""
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:
             transaction, protocol, length = _HEADER.unpack_from(self._buffer)
@@ -113,12 +113,12 @@ class RequestReader:
 
 
 def pack_floats(values: Sequence[float]) -> bytes:
-    """Little-endian float32."""
+    """The values as little-endian float32."""
     return struct.pack(f"<{len(values)}f", *values)
 
 
 def motion_feedback(transaction: int, feedback_type: int, register: int, task: int, code: int, time_us: int) -> bytes:
-    """The frame pushed to a client when a task it asked feedback for is done.
+    """The frame that is sent to a client when a task for which it asked feedback is done.
 
     ``transaction | 0003 | 000f | ff 00 | type | register | task u16 | code | u64 us`` with the transaction of the
     request that queued the task.

@@ -24,11 +24,11 @@ _SERVO_ACCELERATION_MM_S2 = 50_000.0
 _SERVO_JOINT_RAD_S, _SERVO_JOINT_RAD_S2 = math.pi, 20.0
 _DURATION_SINCE = (1, 8, 0)
 _APPROXIMATE_SINCE = (1, 9, 0)
-"""Note of ``set_allow_approx_motion`` in the SDK."""
+"""First firmware with approximate motion, by the note of ``set_allow_approx_motion`` in the SDK."""
 _RELATIVE_IS_JOINTS = 44
-"""Byte after the eleven floats of a relative move."""
+"""Position of the byte after the eleven floats of a relative move."""
 _MOVE_PAYLOAD = bytes(3)
-"""Command id u16 and the result of a check only."""
+"""Payload of the reply to a move: a command id u16, and the result of a check only."""
 
 
 class RefusedError(Exception):
@@ -40,7 +40,7 @@ class RefusedError(Exception):
 
 
 def answer(firmware: Firmware, request: Request) -> tuple[Status, bytes]:
-    """Carry a request out: status byte and payload of the reply."""
+    """Carry out a request; returns the status byte and payload of the reply."""
     with firmware.lock:
         firmware.advance()
         handler = _HANDLERS.get(request.register)
@@ -69,7 +69,7 @@ def _status(firmware: Firmware) -> Status:
 
 
 def _motion_values(firmware: Firmware, request: Request, count: int, *modes: int, reply: bytes = b"") -> tuple:
-    """The floats of a motion command, when the arm may carry it out."""
+    """The floats of a motion command, if the arm may carry it out."""
     values = request.floats(count)
     if any(map(math.isnan, values)) or not firmware.may_move or firmware.mode not in modes:
         raise RefusedError(reply)
@@ -252,7 +252,7 @@ def _set_self_collision(firmware: Firmware, request: Request) -> bytes:
 
 
 def _set_collision_tool(firmware: Firmware, request: Request) -> bytes:
-    """The tool's number comes last, behind as many measures as its shape has."""
+    """Set the tool of the collision check; its number is the last value, after the dimensions of its shape."""
     measures = request.floats((len(request.payload) - 1) // 4)
     if len(measures) > 6 or not all(map(math.isfinite, measures)):
         raise RefusedError
@@ -309,4 +309,4 @@ SETTINGS = frozenset(
         *(Register.SET_SELF_COLLIS_CHECK, Register.SET_COLLIS_TOOL),
     }
 )
-"""What a client configures."""
+"""The registers by which a client configures the controller."""

@@ -1,9 +1,9 @@
 """The bytes of the xArm's report ports: 30001 "normal" 145 B, 30002 "rich" 574 B, 30003 "real" 87 B.
 
-Layouts read off ``xarm-python-sdk`` 1.18.4 (``x3/report.py``) and the vendor's "Data Description of TCP port". The SDK
-knows a rich report of 587 B, too; an xArm7 of firmware 2.7.1 was seen to send 574, an xArm6 of 1.8.5 494: so does this
-emulator's firmware before 1.9.0 (*assumed: report-length*). Fields this emulator has no values for are zero, except
-those whose zero would make the SDK close the stream or clip commands.
+The layouts are from ``xarm-python-sdk`` 1.18.4 (``x3/report.py``) and the vendor's "Data Description of TCP port". The
+SDK also knows a rich report of 587 B; an xArm7 of firmware 2.7.1 was seen to send 574, an xArm6 of 1.8.5 494, and this
+emulator sends 494 with a firmware before 1.9.0 (*assumed: report-length*). Fields without a value in this emulator are
+zero, except those in which a zero would make the SDK close the stream or clip commands.
 """
 
 import struct
@@ -18,7 +18,7 @@ _MOTORS_ALL = 0x7F
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the controller knows at one moment, in its own units (mm, rad)."""
+    """The controller's values at one moment, in its own units (mm, rad)."""
 
     mode: int
     state: int
@@ -49,19 +49,19 @@ class Snapshot:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Of the firmware's version."""
+        """The numbers of the firmware's version."""
         return tuple(int(part) for part in self.firmware.lstrip("v").split("."))
 
 
 def real_report(s: Snapshot) -> bytes:
-    """100 Hz: state, mode, joints, pose, torques; no error code."""
+    """The report of 100 Hz: state, mode, joints, pose, torques; no error code."""
     return struct.pack(">IBH", REAL_BYTES, s.mode << 4 | s.state, s.commands_queued) + struct.pack(
         "<20f", *s.joints_rad, *s.pose_mm_rad, *([0.0] * 7)
     )
 
 
 def normal_report(s: Snapshot, total_bytes: int = NORMAL_BYTES) -> bytes:
-    """5 Hz: as :func:`real_report`, with motors, error and warning codes, tool offset, load and sensitivities."""
+    """The report of 5 Hz: as :func:`real_report`, with motors, errors, warnings, tool offset, load, sensitivities."""
     motors = _MOTORS_ALL if s.enabled else 0
     return b"".join(
         (
@@ -76,13 +76,13 @@ def normal_report(s: Snapshot, total_bytes: int = NORMAL_BYTES) -> bytes:
 
 
 def rich_report(s: Snapshot) -> bytes:
-    """5 Hz: as :func:`normal_report`, with limits, safety boundary and much that a real arm alone can fill."""
+    """The report of 5 Hz: as :func:`normal_report`, with limits, safety boundary and much that only real arms fill."""
     length = RICH_BYTES if s.numbers >= FULL_RICH_SINCE else SHORT_RICH_BYTES
     report = bytearray(RICH_BYTES)
     report[:NORMAL_BYTES] = normal_report(s, length)
     report[145:149] = bytes([7, 7, 0xAA, 0x55])  # robot type and axes: xArm7; master and slave
     report[151:181] = s.firmware.encode()[:29].ljust(30, b"\0")
-    # The SDK clips speeds and accelerations to these (mm, rad).
+    # The SDK clips speeds and accelerations to these values (mm, rad).
     struct.pack_into("<5f", report, 181, 10000.0, 1.0, 50000.0, 0.1, 1000.0)
     struct.pack_into("<5f", report, 201, 20.0, 0.01, 20.0, 0.0001, 4.0)
     struct.pack_into("<2f", report, 221, 2.3, 2.7)

@@ -1,1 +1,1 @@
-"""Hidden twins: camera, sensor, table and arm come from a seed, and the truth is kept apart for the judge."""
+"""Hidden twins: camera, sensor, table and arm are drawn from a seed; only the judge of a calibration sees the truth."""

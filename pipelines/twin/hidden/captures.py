@@ -1,4 +1,4 @@
-"""Captures of a hidden twin, drawn without its real-time loop; and captures that something is wrong with."""
+"""Captures of a hidden twin, drawn without its real-time loop; and spoiled captures, to be refused."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ from pipelines.twin.hidden.world import DEPTH_UNIT_M, Sensor, hidden_scene
 
 
 class Spoil(StrEnum):
-    """What can be wrong with captures, each a reason to refuse them."""
+    """Defects of captures; each is a reason to refuse them."""
 
     TOO_FEW = "too_few_postures"
     ONE_SIDE = "all_from_one_side"
@@ -44,18 +44,18 @@ def hidden_captures(
     intrinsics_error: float = 0.0,
     spoil: Spoil | None = None,
 ) -> tuple[Captures, Truth]:
-    """What a hidden twin's camera gives of an arm at rest, and what is true of it.
+    """The captures that a hidden twin's camera gives of an arm at rest, and the truth of that twin.
 
     A 640x480 frame takes some 30 ms. The tools that are judged may be given the captures, never the truth.
 
     Args:
-        seed: of all that is hidden.
+        seed: the seed of all hidden values.
         postures: ``(P, 7)`` rad, as the encoders report them.
-        rig: image size, workspace, tool; default: the repository's.
+        rig: gives image size, workspace and tool; default: the repository's.
         arm: the shapes that are drawn.
-        frames: of each posture, which differ by their noise.
-        joint_offsets, intrinsics_error: as of :meth:`Truth.draw`.
-        spoil: what is wrong with the captures.
+        frames: number of frames of each posture, which differ by their noise.
+        joint_offsets, intrinsics_error: as in :meth:`Truth.draw`.
+        spoil: the defect of the captures, if any.
     """
     rig = rig or Rig.load()
     postures = np.asarray(postures, dtype=float)
@@ -92,7 +92,7 @@ def hidden_captures(
 
 
 class _LongArm(Photographer):
-    """Draws a robot whose upper arm and forearm are a seventh longer."""
+    """Draws a robot with upper arm and forearm a seventh longer."""
 
     def __init__(self, rig: Rig, arm: ArmName = "own") -> None:
         super().__init__(rig, arm)
@@ -101,7 +101,7 @@ class _LongArm(Photographer):
 
 
 class _LongTool(Photographer):
-    """Draws the tool 10 mm farther from the flange than it is told to be."""
+    """Draws the tool 10 mm farther from the flange than the given offset."""
 
     def __init__(self, rig: Rig, arm: ArmName = "own") -> None:
         super().__init__(rig, arm)
@@ -124,7 +124,7 @@ _PHOTOGRAPHERS: dict[Spoil | None, type[Photographer]] = {
 
 
 def spoiled(kind: Spoil | str, seed: int, postures: ArrayLike, *, rig: Rig | None = None, frames: int = 3) -> Captures:
-    """Captures of a hidden twin that must be refused; raises ConfigError when there is no such kind."""
+    """Captures of a hidden twin that must be refused; raises ConfigError if there is no such kind of defect."""
     try:
         spoil = Spoil(kind)
     except ValueError:
@@ -137,7 +137,7 @@ def _few(captures: Captures) -> Captures:
 
 
 def _told_joints(turn: Callable[[Array], Array]) -> Callable[[Captures], Captures]:
-    """The same pictures with other joints told, and the TCP that belongs to those."""
+    """Create an edit that keeps the pictures but reports other joints, and the TCP that belongs to them."""
 
     def told(captures: Captures) -> Captures:
         joints = np.asarray(turn(captures.joints), dtype=float)
@@ -160,7 +160,7 @@ _EDITS: dict[Spoil, Callable[[Captures], Captures]] = {
     Spoil.SWAPPED: _told_joints(lambda joints: joints[:, [0, 1, 4, 3, 2, 5, 6]]),
     Spoil.NO_DEPTH: lambda captures: replace(captures, depth=np.zeros_like(captures.depth)),
 }
-"""By what is changed in captures that are fine; the others are drawn."""
+"""Defects that are made by editing good captures; the others are drawn."""
 
 
 def _spoiled(captures: Captures, spoil: Spoil) -> Captures:

@@ -1,4 +1,4 @@
-"""What a hidden twin truly is, drawn from a seed; only the judge of a calibration reads it."""
+"""The true values of a hidden twin, drawn from a seed; only the judge of a calibration reads them."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -18,7 +18,7 @@ from datasets.rig.rig import Rig
 ENVELOPE = CameraEnvelope()
 """The cameras that a calibration must serve are those that the estimator serves."""
 FOCAL_PX = ENVELOPE.focal_px
-"""At 640 px of width."""
+"""Range of focal lengths, px, at an image width of 640 px."""
 CENTRE_PX = 8.0
 AIM_M = 0.10
 SCALE = 0.02
@@ -27,26 +27,26 @@ JOINTS_RAD = 1e-3
 TABLE_M = (-0.15, 0.02)
 _CORNERS_SEEN = 5
 _WAVES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))
-"""Of the warp: half waves across the image's height and width, so that it is slower than any link is wide."""
+"""Half waves of the warp across the image's height and width: few, so that each is longer than any link is wide."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """One hidden twin.
+    """The true values of one hidden twin.
 
     Attributes:
-        seed: what it was drawn from, the room and the arm's look with it.
+        seed: the seed from which it was drawn, with its room and the arm's look.
         t_base_camera: rows of the 4x4 pose of the camera, m.
         intrinsics: ``(width, height, fx, fy, cx, cy)`` px, true.
-        told: the same as the camera reports them.
-        depth_scale: what is read over what is there.
-        depth_warp: weights ``(5,)`` m of the slow waves that are added to what is read.
+        told: the intrinsics that the camera reports, in the same order.
+        depth_scale: ratio of the reading to the true depth.
+        depth_warp: weights ``(5,)`` m of the slow waves that are added to the reading.
         depth_noise: level of the sensor's noise; 1 is a D435 as its maker describes it.
         colour_noise: standard deviation, levels of 255.
-        latency_s: from capture to delivery.
+        latency_s: time from capture to delivery.
         table_z_m: height of the table's top in the base frame.
         gripper_rad: 0 open .. 0.85 closed.
-        joint_offsets: ``(7,)`` rad, where the arm is less what its encoders report.
+        joint_offsets: ``(7,)`` rad, the arm's true joints minus those that its encoders report.
     """
 
     seed: int
@@ -64,15 +64,15 @@ class Truth:
 
     @classmethod
     def draw(cls, seed: int, rig: Rig, *, joint_offsets: bool = False, intrinsics_error: float = 0.0) -> Self:
-        """That of a seed: the same on any machine.
+        """Draw the truth of a seed, which is the same on any machine.
 
         Args:
-            seed: of all that is hidden.
+            seed: the seed of all hidden values.
             rig: gives image size, workspace and home; its camera's place is not used.
-            joint_offsets: let the arm stand up to 1 mrad a joint from what it reports; all else stays the same.
+            joint_offsets: let each joint stand up to 1 mrad from its reported angle; all else stays the same.
             intrinsics_error: largest relative error of the focal length that the camera reports.
         """
-        rng = np.random.default_rng([seed, 17])  # a stream of its own: the room's is drawn from the seed as well
+        rng = np.random.default_rng([seed, 17])  # a separate stream, because the room is drawn from the same seed
         offsets = rng.uniform(-JOINTS_RAD, JOINTS_RAD, 7)
         table_z_m = float(rng.uniform(*TABLE_M))
         pose, camera = _draw_camera(rng, rig, table_z_m)
@@ -102,27 +102,27 @@ class Truth:
 
     @property
     def camera(self) -> Intrinsics:
-        """The camera as it is."""
+        """The true intrinsics of the camera."""
         return _intrinsics(self.intrinsics)
 
     @property
     def told_camera(self) -> Intrinsics:
-        """The camera as it reports itself."""
+        """The intrinsics that the camera reports."""
         return _intrinsics(self.told)
 
     def as_read(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What this depth camera reads ``(H, W)`` m where a good one would read ``depth_m``: scaled and warped."""
+        """The reading ``(H, W)`` m of this depth camera for the true ``depth_m``: scaled and warped."""
         warp = np.asarray(self.depth_warp) @ warp_waves(*depth_m.shape)
         read = depth_m * self.depth_scale + warp.reshape(depth_m.shape)
         return np.where(depth_m > 0, read, 0).astype(np.float32)
 
     def save(self, path: str | Path) -> None:
-        """Write JSON, whole or not at all."""
+        """Write JSON, completely or not at all."""
         write_whole(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote; raises DataError when it is no such file."""
+        """Read a file that :meth:`save` wrote; raises DataError for any other file."""
         try:
             told: dict[str, Any] = json.loads(Path(path).read_text())
             return cls(**{each.name: _tuples(told[each.name]) for each in fields(cls)})
@@ -131,13 +131,13 @@ class Truth:
 
 
 def warp_waves(height: int, width: int) -> Array:
-    """The slow waves ``(5, H * W)`` over an image that the warp is made of, each within -1..1."""
+    """The slow waves ``(5, H * W)`` over an image of which the warp consists, each within -1..1."""
     rows, columns = np.linspace(0, np.pi, height), np.linspace(0, np.pi, width)
     return np.array([np.outer(np.cos(v * rows), np.cos(u * columns)).ravel() for v, u in _WAVES])
 
 
 def _draw_camera(rng: np.random.Generator, rig: Rig, table_z_m: float) -> tuple[Array, Intrinsics]:
-    """Pose and intrinsics of a camera within the envelope that has most of the workspace in view."""
+    """Draw pose and intrinsics of a camera within the envelope that has most of the workspace in view."""
     low, high = rig.workspace.low, rig.workspace.high
     centre = (low + high) / 2
     corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T

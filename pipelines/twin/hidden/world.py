@@ -28,11 +28,11 @@ _AWAY = np.array([0.0, 0.0, -5.0])
 
 
 def hidden_scene(truth: Truth, rig: Rig, arm: ArmName = "own") -> Scene:
-    """The hidden twin's room and arm, the arm at the rig's home, clear of what it would run into."""
+    """The hidden twin's room and arm, with the arm at the rig's home, and nothing in the room that it would hit."""
     camera = CameraRandomization(calibration_m=0, calibration_deg=0)
     noise = (truth.depth_noise, truth.depth_noise)
     scene = SceneSampler(rig, Randomization(arm=arm, camera=camera, look=_LOOK, depth_noise=noise)).sample(truth.seed)
-    # As this camera sees it: what stands in a room stands behind the arm, not before its camera.
+    # For this camera's view: the things in a room stand behind the arm, not in front of the camera.
     look = sample_appearance(np.random.default_rng([truth.seed, 29]), _LOOK, scene.tcp, truth.pose[:3, 3])
     positions, sizes = look.positions.copy(), look.sizes.copy()
     clutter, margin_m = positions[_CLUTTER], 0.1
@@ -53,13 +53,13 @@ def hidden_scene(truth: Truth, rig: Rig, arm: ArmName = "own") -> Scene:
 
 
 class Sensor:
-    """The hidden twin's RGB-D sensor: colour noise, and depth with its scale, warp and whole counts."""
+    """The hidden twin's RGB-D sensor: adds colour noise, and the scale, warp and whole counts of depth."""
 
     def __init__(self, truth: Truth) -> None:
         self._truth, self._rng = truth, np.random.default_rng([truth.seed, 23])
 
     def read(self, picture: Picture) -> Picture:
-        """What it gives of a picture whose depth has the sensor's quick noise already."""
+        """The sensor's reading of a picture in which depth already has the sensor's quick noise."""
         rgb, depth_m = picture
         noise = self._truth.colour_noise * self._rng.standard_normal(rgb.shape, dtype=np.float32)
         counts = np.rint(self._truth.as_read(depth_m) / DEPTH_UNIT_M)
@@ -67,7 +67,7 @@ class Sensor:
 
 
 class HiddenWorld(TwinWorld):
-    """The twin's world with all that is hidden in it; as :class:`TwinWorld`, whose seed and camera are not used."""
+    """The twin's world with all hidden values; as :class:`TwinWorld`, but without the seed and camera of that class."""
 
     def __init__(self, rig: Rig, settings: TwinParams, joints_at: Callable[[float], Array], truth: Truth) -> None:
         super().__init__(rig, settings, lambda time_s: joints_at(time_s) + np.asarray(truth.joint_offsets))
@@ -75,7 +75,7 @@ class HiddenWorld(TwinWorld):
 
     @contextmanager
     def renderer(self) -> Iterator[Render]:
-        """As the hidden sensor gives it, less the colour's noise, which the twin's camera adds."""
+        """Yield a ``Render`` of the hidden sensor without colour noise, which the twin's camera adds."""
         with super().renderer() as render:
 
             def read(time_s: float) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
