@@ -1,1 +1,1 @@
-"""Other projects beside this one, side by side in one run on one machine: ``python -m studies.peers``."""
+"""Compares other projects with this one, in one run on one machine: ``python -m studies.peers``."""

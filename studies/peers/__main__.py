@@ -1,7 +1,7 @@
-"""Other projects beside this one: ``python -m studies.peers`` writes ``results/peers/metrics.json``.
+"""Compares other projects with this one: ``python -m studies.peers`` writes ``results/peers/metrics.json``.
 
-Both sides of each row are measured in this run, in turns, and speeds are told per second of processor time: what else
-the machine does cancels out. The peers' packages go into an environment of their own, ``--environment``; see
+Both sides of each row are measured in this run, in turns, and speeds are given per second of processor time, so that
+other load on the machine cancels out. The peers' packages go into an environment of their own, ``--environment``; see
 ``studies/peers/requirements.txt``. docs/peers.md explains every row.
 """
 
@@ -23,7 +23,7 @@ OURS = ("mujoco", "numpy", "stable_baselines3", "torch", "timm")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+    """Parse the command line, measure the rows and write them."""
     parser = CommandParser(prog="python -m studies.peers", description=__doc__, result=True)
     parser.add_argument("--environment", type=Path, default=ENVIRONMENT, metavar="DIR", help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help="default: %(default)s")
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         pins = dict(line.split("==") for line in REQUIREMENTS.read_text().split() if "==" in line)
         versions = {"ours": {name: version(name) for name in OURS}, "theirs": pins}
         for name in options.only or ROWS:
-            # A process for each: the peers' libraries were seen to crash one another in a long-lived one.
+            # Each row has its own process: the peers' libraries were seen to crash one another in a long-lived one.
             with Peers(options.environment) as peers:
                 kept[name] = list(ROWS[name](peers))
             for each in kept[name]:

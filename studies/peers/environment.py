@@ -16,11 +16,11 @@ WORKER = Path(__file__).with_name("worker.py")
 
 
 def make_environment(folder: Path) -> Path:
-    """A virtual environment with :data:`REQUIREMENTS`, over this one's packages; returns its interpreter.
+    """Makes a virtual environment with :data:`REQUIREMENTS` on top of this one's packages; returns its interpreter.
 
-    What the peers share with the project (torch, Stable-Baselines3, gymnasium, numpy) is the project's own, so that
-    both sides compute with the same libraries; what is pinned here takes precedence there, and nothing is installed
-    into the project's environment.
+    The packages that the peers share with the project (torch, Stable-Baselines3, gymnasium, numpy) are the project's
+    own, so that both sides compute with the same libraries. In the new environment the pinned packages take precedence;
+    nothing is installed into the project's environment.
 
     Raises:
         DataError: the packages cannot be installed.
@@ -47,10 +47,10 @@ class Peers:
         self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, function: str, **arguments: Any) -> Any:
-        """The result of ``function``.
+        """Returns the result of ``function``.
 
         Raises:
-            DataError: it failed there; what it printed stands above.
+            DataError: the function failed in the peers' process, whose output stands above the message.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None

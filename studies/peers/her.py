@@ -1,10 +1,10 @@
-"""DDPG with hindsight as published for the Fetch tasks, by Stable-Baselines3, on any goal environment.
+"""The published DDPG with hindsight for the Fetch tasks, run with Stable-Baselines3 on any goal environment.
 
 The settings are those of Plappert and others, "Multi-Goal Reinforcement Learning" (arXiv 1802.09464, appendix A), in
 one process in place of 19 workers: three layers of 256, Adam at 1e-3, batches of 256, 80 % of the goals replaced
 ("future", k = 4), gamma 0.98, target networks that follow by 0.05, 40 updates for each 2 episodes of 50 steps, actions
-with normal noise of 0.2. Left out: the 30 % of wholly random actions, the normalization of observations, the cost of
-actions.
+with normal noise of 0.2. Left out are the 30 % of entirely random actions, the normalization of observations, and the
+cost of actions.
 """
 
 import time
@@ -50,7 +50,7 @@ def learn_her(env: gymnasium.Env, test: gymnasium.Env, limit_m: float, most_step
 
 
 def learn_until(agent: Any, test: gymnasium.Env, limit_m: float, most_steps: int) -> dict[str, Any]:
-    """As :func:`learn_her`, of any agent of Stable-Baselines3."""
+    """Does the same as :func:`learn_her` for any agent of Stable-Baselines3."""
     until = _Until(test, limit_m)
     agent.learn(most_steps, callback=until)
     return {"steps": agent.num_timesteps, "cpu_s": until.spent_s, "share": until.share}

@@ -1,4 +1,4 @@
-"""The row on the camera's pose by the arm's whole body, beside roboreg's Hydra."""
+"""The row on the camera's pose from the arm's whole body, compared with roboreg's Hydra."""
 
 import time
 from collections.abc import Callable
@@ -25,11 +25,12 @@ from studies.peers.row import Row, difference, row
 
 TWINS = range(1000, 1005)
 HYDRA_POINTS, HYDRA_SURFACE_POINTS = 3000, 12_000
-"""Of each posture: its own command takes all, and 5000 of each mesh, on a GPU."""
+"""Numbers of points per posture, observed and on the arm's surface: Hydra's own command takes all observed points and
+5000 of each mesh, on a GPU."""
 
 
 def registration(peers: Peers, postures: int = 10) -> list[Row]:
-    """The camera's pose by the arm's whole body, from no start: ``calibrate --frames``, and roboreg's Hydra."""
+    """The camera's pose from the arm's whole body, without a start value: ``calibrate --frames``, roboreg's Hydra."""
     rig = Rig.load()
     fence, clearance = Fence.from_rig(rig, ArmParams()), ArmClearance(rig)
     errors: dict[str, list[Array]] = {"ours": [], "theirs": []}
@@ -69,7 +70,7 @@ def registration(peers: Peers, postures: int = 10) -> list[Row]:
 
 
 def _save_clouds(captures: Captures, true_pose: Array, path: Path) -> None:
-    """What ``hydra`` of ``worker.py`` reads, of one frame a posture."""
+    """Writes what ``hydra`` of ``worker.py`` reads, from one frame per posture."""
     k, rng = captures.intrinsics, np.random.default_rng(0)
     view = ArmView((k.width, k.height))
     clouds = {}
@@ -77,7 +78,7 @@ def _save_clouds(captures: Captures, true_pose: Array, path: Path) -> None:
         for i, (depth, joints) in enumerate(zip(captures.depth, captures.joints, strict=True)):
             view.place(joints)
             mask = (view.draw(true_pose, k)[0] > 0).astype(np.uint8)
-            # As HydraConfig of roboreg 0.6.7 has it: the mask's border alone, 10 px inwards and 3 px outwards.
+            # As in HydraConfig of roboreg 0.6.7: only the mask's border, 10 px inwards and 3 px outwards.
             border = cv2.dilate(mask, np.ones((3, 3))) > cv2.erode(mask, np.ones((10, 10)))
             v, u = np.nonzero(border & (depth > 0) & (depth < 2.0))
             chosen = rng.permutation(len(v))[:HYDRA_POINTS]

@@ -1,4 +1,4 @@
-"""What all rows are made of: both sides' figures, measured in turns."""
+"""The parts of every row: both sides' figures, measured in turns."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def row(what: str, unit: str, ours: tuple[str, float], theirs: tuple[str, float], more: bool, note: str = "") -> Row:
-    """One row; ``times_better`` is above 1 where this project's figure is the better one, be it the larger or not."""
+    """Makes a row; ``more``: larger is better. ``times_better`` is above 1 if this project's figure is better."""
     ratio = ours[1] / theirs[1] if more else theirs[1] / ours[1]
     named = {side: {"what": name, "value": value} for side, (name, value) in (("ours", ours), ("theirs", theirs))}
     better = "more" if more else "less"
@@ -28,7 +28,7 @@ def in_turns(*sides: Callable[[], float]) -> list[float]:
 
 
 def rate(work: Callable[[int], Any], count: int) -> float:
-    """Pieces of work per second of processor time, which other programs on the machine hardly change."""
+    """Pieces of work per second of processor time, a figure that other programs on the machine hardly change."""
     began = time.process_time()
     for number in range(count):
         work(number)

@@ -1,4 +1,4 @@
-"""This project's side of each row, and the peers' that need no environment of their own."""
+"""This project's side of each row, and that of the peers that need no separate environment."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ LIMIT_M = 0.05
 
 
 def drawing(peers: Peers) -> list[Row]:
-    """Colour and depth of a scene, against MuJoCo's own renderer on the same shapes."""
+    """Colour and depth of a scene, compared with MuJoCo's own renderer on the same shapes."""
     rig = Rig.load()
     sampler, photographer = SceneSampler(rig, Randomization()), Photographer(rig)
     scenes = [sampler.sample(seed) for seed in range(40)]
@@ -82,7 +82,7 @@ def drawing(peers: Peers) -> list[Row]:
 
 
 def official(rig: Rig, frames_per_s: float) -> list[Row]:
-    """The arm's official meshes by MuJoCo's own renderer, where they are at hand."""
+    """The arm's official meshes, drawn by MuJoCo's own renderer, if they are available."""
     if menagerie_available() is not None:
         return []
     model = arm_spec("menagerie", decimate=False).compile()
@@ -121,10 +121,10 @@ def pixels(peers: Peers) -> list[Row]:
 
 
 def learning(peers: Peers, seed: int = 0, most_steps: int = 10_000) -> list[Row]:
-    """Until all test episodes end within the tasks' 0.05 m: published DDPG with hindsight, on its task and on ours."""
+    """Learning until all test episodes end within the tasks' 0.05 m: published DDPG with hindsight, on both tasks."""
     rig, params = Rig.load(), load_params("params/control.yaml", ControlParams)
     sparse = replace(params.env, reward=replace(params.env.reward, kind="sparse"))
-    bare = replace(  # as control.ablation has it
+    bare = replace(  # as in control.ablation
         params.agent, residual_gain=0.0, actor_starts=0, gamma=0.5, learning_rate=2e-3, steps=most_steps
     )
     env, test = NumberedEpisodes(make_true_env(params.env, rig), base=1), make_true_env(params.env, rig)
@@ -151,7 +151,7 @@ def learning(peers: Peers, seed: int = 0, most_steps: int = 10_000) -> list[Row]
 
 
 def looks(peers: Peers, cpu_s: float = 30.0) -> list[Row]:
-    """Networks of one look on equal frames and equal processor time."""
+    """Networks of one look, trained on equal frames with equal processor time."""
     torch.set_num_threads(1)
     nets = {"voting:64x4": 0.003, "conv3": 0.003, "timm:regnetx_002": 0.002}
     data = {name: FramesDataModule("glance", batch_size=32 if name.startswith("voting") else 64) for name in nets}
@@ -186,7 +186,7 @@ def _trained(
 
 
 def replay(peers: Peers, episodes: int = 8) -> list[Row]:
-    """Memory of a transition with pictures, and speed of drawing batches: Stable-Baselines3's own buffer and ours."""
+    """Memory per transition with pictures, and speed of sampling batches: Stable-Baselines3's own buffer and ours."""
     env = DummyVecEnv([lambda: gymnasium.make("control.task:Sim2RealReachImage-v0")])
     spaces = env.observation_space, env.action_space
     size = 50 * episodes
@@ -212,7 +212,7 @@ def replay(peers: Peers, episodes: int = 8) -> list[Row]:
 
 
 def calibration(peers: Peers, rests: int = 20, cameras: int = 5) -> list[Row]:
-    """The camera's pose from twenty rests of the arm: by the networks, and by a board in the gripper with OpenCV."""
+    """The camera's pose from ``rests`` rests of the arm: by the networks, and by a board in the gripper with OpenCV."""
     rig = Rig.load()
     plain = LookRandomization(wild_arm=0.0, occluder=0.0)
     moved = CameraRandomization(offset_m=0.03, rotation_deg=2.0)
@@ -255,7 +255,7 @@ def calibration(peers: Peers, rests: int = 20, cameras: int = 5) -> list[Row]:
 def _reached(
     kinematics: Kinematics, rig: Rig, rng: np.random.Generator, place: Array | None = None
 ) -> tuple[Array, Array]:
-    """A place of the workspace and joints (rad) there, pointing down; turned and tilted where the place is given."""
+    """A place of the workspace and joints (rad) for it, pointing down; turned and tilted if the place is given."""
     while True:
         xyz = rng.uniform(rig.workspace.low + 0.04, rig.workspace.high - 0.04) if place is None else place
         turned = None if place is None else pointing_down(rng.uniform(-0.6, 0.6), rng.uniform(-0.35, 0.35, 2))

@@ -1,6 +1,6 @@
 """The peers' side of each row, run by the interpreter of their own environment; see ``environment.py``.
 
-Reads one JSON list ``[function, arguments]`` a line and answers each with one line of JSON.
+Reads one JSON list ``[function, arguments]`` per line and answers each with one line of JSON.
 """
 
 import json
@@ -29,7 +29,7 @@ _kept: dict[str, gymnasium.Env] = {}
 
 
 def fetch_pixels(steps: int, size_px: int) -> float:
-    """Steps per second of processor time of FetchReach, with a picture of each."""
+    """Steps of FetchReach per second of processor time, with a picture for each step."""
     if FETCH not in _kept:
         _kept[FETCH] = gymnasium.make(FETCH, render_mode="rgb_array", width=size_px, height=size_px)
         _kept[FETCH].reset(seed=0)
@@ -56,7 +56,10 @@ def hand_eye(
     """The camera's pose in the base frame, by each of OpenCV's methods, from a board that the gripper holds.
 
     Args:
-        t_base_tcp: (N, 4, 4) by the encoders; ``corners``: (N, M, 2) px; ``board``: (M, 3) m; ``matrix``: the camera's.
+        t_base_tcp: poses of the TCP by the encoders, (N, 4, 4).
+        corners: the board's corners in the pictures, (N, M, 2) px.
+        board: the board's corners in its own frame, (M, 3) m.
+        matrix: the camera's matrix.
     """
     turns, shifts = [], []
     for seen in corners:
@@ -77,7 +80,7 @@ def hand_eye(
 
 
 def hydra(clouds: str) -> list[list[float]]:
-    """The camera's pose in the base frame by roboreg's robust point-to-plane ICP, started as its own command starts it.
+    """The camera's pose in the base frame by roboreg's robust point-to-plane ICP, started as by its own command.
 
     Args:
         clouds: an npz file with, for each posture i, ``observed_i`` (N, 3) of the camera frame and ``reference_i``,
@@ -99,7 +102,7 @@ def hydra(clouds: str) -> list[list[float]]:
 
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever libraries print
+    os.dup2(2, 1)  # what libraries print on stdout goes to stderr
     for line in sys.stdin:
         function, arguments = json.loads(line)
         print(json.dumps(globals()[function](**arguments)), file=answers, flush=True)
