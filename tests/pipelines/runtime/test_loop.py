@@ -166,6 +166,16 @@ def test_every_fault_stops_the_arm_within_its_deadline(world, settings, held_up,
     assert not wait_until(lambda: len(world.arm.moves) > moves, 0.05)
 
 
+def test_a_loop_that_comes_back_after_the_watchdog_fired_sends_nothing(world, settings, monkeypatch):
+    sent_at, move = [], world.arm.move
+    monkeypatch.setattr(world.arm, "move", lambda command: sent_at.append(time.monotonic()) or move(command))
+    world.settings, world.rate_hz = settings, 10.0
+    world.at_step = {2: lambda world: setattr(world.estimator, "delay_s", 2 * settings.watchdog_s)}
+    assert world.runtime().reach(GOAL).stop.reason is StopReason.WATCHDOG
+    assert len(sent_at) == 3, "steps 0 to 2"
+    assert max(sent_at) < world.arm.stopped_at
+
+
 def test_a_camera_moved_by_20_mm_is_found_within_two_seconds(world):
     world.rate_hz = 10.0
     world.at_step = {3: lambda world: setattr(world.estimator, "error", np.array([0.02, 0.0, 0.0]))}
