@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,20 @@ def test_a_fault_in_mid_move_stops_the_arm_in_time_and_is_named(
     assert np.linalg.norm(twin.tcp() - arm.target) < 0.05
     assert arm.fence.contains(twin.tcp(), tolerance_m=1e-4)
     assert any("stopping:" in event for _, event in arm.events)
+
+
+def test_an_arm_that_is_seen_outside_the_fence_is_stopped(
+    arm: XArm, twin: ControllerTwin, monkeypatch: pytest.MonkeyPatch, held_up: Callable[[], float]
+) -> None:
+    begin_moving(arm)
+    began, held_up_before = time.monotonic(), held_up()
+    # The fence is moved and not the arm, which the checks of joints and of the way to its target would stop before.
+    above = np.array([0.0, 0.0, 1.0])
+    aside = replace(arm.fence, low_m=arm.fence.low_m + above, high_m=arm.fence.high_m + above)
+    monkeypatch.setattr(arm._link, "_fence", aside)
+    assert wait_until(lambda: twin.firmware.speed_m_s() == 0 and twin.firmware.state == 4, 2.0, 0.002)
+    assert time.monotonic() - began - (held_up() - held_up_before) <= STOP_DEADLINE_S
+    assert "the TCP is outside the fence" in str(arm.fault)
 
 
 @pytest.mark.parametrize("arm", ["online_line", "velocity"], indirect=True)
