@@ -1,10 +1,13 @@
 """Learning curves as a table and as a picture."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from datasets.common.files import write_whole
 
 EARLIER = "earlier.csv"
 """Beside Lightning's log: the rows of a training that was stopped, of which Lightning keeps none once it goes on."""
@@ -13,8 +16,8 @@ COLUMNS = ("step", "train/loss", "val/median_mm", "val/p95_mm", "val/sigma_ratio
 
 def keep_rows(log: Path) -> None:
     """Keep what is in Lightning's CSV ``log`` before a stopped training goes on and begins another."""
-    rows = read_rows(log)
-    _write(rows, list(dict.fromkeys(column for row in rows for column in row)), log.with_name(EARLIER))
+    if rows := read_rows(log):  # none where the checkpoint is of another folder
+        _write(rows, list(dict.fromkeys(column for row in rows for column in row)), log.with_name(EARLIER))
 
 
 def read_rows(log: Path) -> list[dict[str, str]]:
@@ -31,7 +34,6 @@ def read_rows(log: Path) -> list[dict[str, str]]:
 def write_curves(log: Path, folder: Path, name: str) -> None:
     """Draw Lightning's CSV ``log`` into ``folder/name.png`` and keep its columns in ``folder/name.csv``."""
     rows = read_rows(log)
-    folder.mkdir(parents=True, exist_ok=True)
     _write(rows, COLUMNS, folder / f"{name}.csv")
 
     figure = Figure(figsize=(7, 3), layout="constrained")
@@ -47,10 +49,11 @@ def write_curves(log: Path, folder: Path, name: str) -> None:
 
 
 def _write(rows: list[dict[str, str]], columns: Sequence[str], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, table.getvalue())
 
 
 def _draw(axes: object, rows: list[dict[str, str]], column: str, label: str) -> None:

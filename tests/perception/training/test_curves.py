@@ -64,3 +64,8 @@ def test_a_training_stopped_before_its_first_row_loses_none_of_an_earlier_part(l
     keep_rows(log)
     log.write_text("step,train/loss\n")
     assert [row["step"] for row in read_rows(log)] == ["9", "9", "19"]
+
+
+def test_a_checkpoint_of_another_folder_goes_on_in_a_new_one(tmp_path):
+    keep_rows(tmp_path / "new/log/metrics.csv")
+    assert list(tmp_path.iterdir()) == []
