@@ -1,7 +1,10 @@
 """Runs of two kinds, on the world of one point and on the twin, with parameters as shipped or with patience."""
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +23,16 @@ from pipelines.twin.world import TwinWorld
 from point_world import PointWorld
 from turned_clock import Clock
 from untrained import Gentle, Knowing, grey_pictures
+
+LEAST_FREE = 0.5
+"""Processors that others must leave free on average, beside a scenario's own use (on two: 0.9 alone, 0.25 beside a busy
+program, 0 beside two)."""
+
+
+def unused_s() -> float:
+    """Time of all processors that no program used since the machine started, s, by the kernel."""
+    idle, waiting_for_disk = Path("/proc/stat").read_text().split()[4:6]
+    return (int(idle) + int(waiting_for_disk)) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture
@@ -47,29 +60,35 @@ def impatient(world: PointWorld) -> PointWorld:
 
 @pytest.fixture
 def undisturbed(held_up: Callable[[], float], monkeypatch: pytest.MonkeyPatch) -> Callable:
-    """Repeats a scenario in which the machine held this process up, and gives what came of an undisturbed one.
+    """Repeats a scenario that fails while the machine disturbs it, at most four times, and returns what it returns.
 
-    The last of five is given as it is. Only what happens within ``method`` of ``owner`` counts.
+    The machine disturbs it if it holds this process up, or if other programs leave few processors free: many threads
+    hand over to each other here, and each of them then waits too short a time to count as held up. Only what happens
+    within ``method`` of ``owner`` counts. A failure that the machine has no part in is final.
     """
 
     def judge(scenario: Callable, owner: type = Runtime, method: str = "reach", tolerated_s: float = 0.05) -> Any:
-        inner, lost_s = getattr(owner, method), [0.0]
+        inner, lost_s, free_s, took_s = getattr(owner, method), [0.0], [0.0], [0.0]
 
         def measured(*given: Any, **named: Any) -> Any:
-            before = held_up()
+            lost_before_s, free_before_s, began_s = held_up(), unused_s(), time.monotonic()
             try:
                 return inner(*given, **named)
             finally:
-                lost_s[0] += held_up() - before
+                lost_s[0] += held_up() - lost_before_s
+                free_s[0] += unused_s() - free_before_s
+                took_s[0] += time.monotonic() - began_s
 
         with monkeypatch.context() as patch:
             patch.setattr(owner, method, measured)
-            for _ in range(5):
-                lost_s[0] = 0.0
-                found = scenario()
-                if lost_s[0] <= tolerated_s:
-                    break
-        return found
+            for _ in range(4):
+                lost_s[0] = free_s[0] = took_s[0] = 0.0
+                try:
+                    return scenario()
+                except AssertionError:
+                    if lost_s[0] <= tolerated_s and free_s[0] >= LEAST_FREE * took_s[0]:
+                        raise
+            return scenario()
 
     return judge
 

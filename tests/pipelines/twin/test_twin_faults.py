@@ -122,19 +122,23 @@ def test_every_fault_has_its_test():
 )
 def test_the_arm_is_stopped_or_held_in_time(shipped_setup, undisturbed, held_up, name, mode):
     reasons, reaches_us_after_s = STOPS[name]
-    found = undisturbed(lambda: run_with(in_mode(shipped_setup, mode), name, held_up))
-    result = found.result
-    assert result.stop is not None, "went on"
-    assert result.stop.reason in reasons, str(result.stop)
-    # A controller that cannot be reached takes no stop: the arm is held by its last target, inside the fence.
-    safe_s = [result.noticed_s if name in OUT_OF_REACH else found.stop_came_s]
-    if reasons is CAMERA:
-        safe_s += [tick.time_s for tick in result.ticks if tick.held and tick.time_s > found.injected_s]
-    assert min(safe_s) - found.injected_s - found.held_up_s <= reaches_us_after_s + DEADLINE_S
-    assert found.speed_m_s == 0
-    assert found.state == STOPPED or name in OUT_OF_REACH
-    assert shipped_setup.fence.contains(found.tcp, tolerance_m=1e-3)
-    assert not [t for t, request in found.log if t > result.noticed_s + 0.05 and request.register in MOVES]
+
+    def scenario():
+        found = run_with(in_mode(shipped_setup, mode), name, held_up)
+        result = found.result
+        assert result.stop is not None, "went on"
+        assert result.stop.reason in reasons, str(result.stop)
+        # A controller that cannot be reached takes no stop: the arm is held by its last target, inside the fence.
+        safe_s = [result.noticed_s if name in OUT_OF_REACH else found.stop_came_s]
+        if reasons is CAMERA:
+            safe_s += [tick.time_s for tick in result.ticks if tick.held and tick.time_s > found.injected_s]
+        assert min(safe_s) - found.injected_s - found.held_up_s <= reaches_us_after_s + DEADLINE_S
+        assert found.speed_m_s == 0
+        assert found.state == STOPPED or name in OUT_OF_REACH
+        assert shipped_setup.fence.contains(found.tcp, tolerance_m=1e-3)
+        assert not [t for t, request in found.log if t > result.noticed_s + 0.05 and request.register in MOVES]
+
+    undisturbed(scenario)
 
 
 @pytest.mark.slow
@@ -142,25 +146,29 @@ def test_the_arm_is_stopped_or_held_in_time(shipped_setup, undisturbed, held_up,
     ("mode", "command"), [("online_line", Register.MOVE_LINE), ("velocity", Register.VC_SET_CARTV)]
 )
 def test_a_camera_slower_than_the_loop_has_the_arm_hold(shipped_setup, undisturbed, held_up, mode, command):
-    found = undisturbed(lambda: run_with(in_mode(shipped_setup, mode), "dropped_frames", held_up, fps=15))
-    assert found.result.stop is None, str(found.result.stop)
-    assert found.result.residual_m < 0.02
-    held_s = [tick.time_s for tick in found.result.ticks if tick.held]
-    assert len(held_s) >= 3
-    commanded_s = [t for t, request in found.log if request.register == command]
-    assert all(any(begun_s < t < begun_s + 0.1 for t in commanded_s) for begun_s in held_s)
-    assert not any(np.any(tick.sent) for tick in found.result.ticks if tick.held)
+    def scenario():
+        found = run_with(in_mode(shipped_setup, mode), "dropped_frames", held_up, fps=15)
+        assert found.result.stop is None, str(found.result.stop)
+        assert found.result.residual_m < 0.02
+        held_s = [tick.time_s for tick in found.result.ticks if tick.held]
+        assert len(held_s) >= 3
+        commanded_s = [t for t, request in found.log if request.register == command]
+        assert all(any(begun_s < t < begun_s + 0.1 for t in commanded_s) for begun_s in held_s)
+        assert not any(np.any(tick.sent) for tick in found.result.ticks if tick.held)
+
+    undisturbed(scenario)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GOES_ON)
 def test_what_passes_by_itself_stops_nothing(shipped_setup, undisturbed, held_up, name):
-    late = name in ("latency", "camera_latency")  # which overshoots a little
-    setup = replace(shipped_setup, settings=shipped_setup.settings.with_horizon(20 if late else 14))
-    found = undisturbed(lambda: run_with(setup, name, held_up))
-    assert found.result.stop is None, str(found.result.stop)
-    assert np.isfinite(found.injected_s)
-    assert found.result.residual_m < 0.02
+    def scenario():
+        found = run_with(shipped_setup, name, held_up)
+        assert found.result.stop is None, str(found.result.stop)
+        assert np.isfinite(found.injected_s)
+        assert found.result.residual_m < 0.02
+
+    undisturbed(scenario)
 
 
 @pytest.mark.slow
