@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from datasets import GL_ASKED, GL_KNOWN
 from datasets.common.config import one_line
-from datasets.common.errors import ConfigError
+from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.projection import Array, Intrinsics
 
 _COSTLY_EFFECTS = (
@@ -107,6 +108,7 @@ class Renderer:
 
         Raises:
             ConfigError: the image is larger than this renderer was made for.
+            DeviceError: OpenGL failed.
         """
         inverse_depth = np.empty((intrinsics.height, intrinsics.width), np.float32)
         rgb = self._draw(t_base_camera, intrinsics, inverse_depth)
@@ -129,6 +131,11 @@ class Renderer:
         self._context.free()
         self._context_gl.free()
 
+    def __del__(self) -> None:
+        """Close a renderer that was only dropped: MuJoCo would free what the current context, another's, draws into."""
+        if getattr(self, "_open", False) and not sys.is_finalizing():
+            self.close()
+
     def _draw(
         self, t_base_camera: Array, intrinsics: Intrinsics, inverse_depth: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
@@ -144,6 +151,8 @@ class Renderer:
         viewport = mujoco.MjrRect(0, 0, intrinsics.width, intrinsics.height)
         mujoco.mjr_render(viewport, self._scene, self._context)
         mujoco.mjr_readPixels(rgb, inverse_depth, viewport, self._context)
+        if fault := mujoco.mjr_getError():  # then the picture may be whatever was in the memory
+            raise DeviceError(f"OpenGL failed to draw (error 0x{fault:04x}); start the program again")
         return np.ascontiguousarray(rgb[::-1])
 
     def _aim(self, t_base_camera: Array, k: Intrinsics) -> None:

@@ -1,5 +1,6 @@
 """What is drawn lies where the camera's pose and intrinsics put it."""
 
+import gc
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from datasets.common.errors import ConfigError
+from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.projection import Intrinsics, backproject, invert, project, transform
 from datasets.scene.renderer import Renderer
 
@@ -39,6 +40,38 @@ def test_an_image_larger_than_the_buffer_is_refused_and_not_made_up(rig):
     try:
         with pytest.raises(ConfigError, match=r"1280x720 px is asked of a renderer of at most 640x480"):
             renderer.render(rig.t_base_camera, Intrinsics(1280, 720, 900.0, 900.0, 639.5, 359.5))
+    finally:
+        renderer.close()
+
+
+@pytest.mark.parametrize("ended", ["closed", "dropped"])
+def test_a_renderer_that_ends_takes_nothing_from_another(rig, ended):
+    model = mujoco.MjModel.from_xml_string(
+        """<mujoco><worldbody><geom type="sphere" size="0.2" pos="0.42 0.11 0.31"/></worldbody></mujoco>"""
+    )
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    first, second = Renderer(model), Renderer(model)
+    for each in (first, second):
+        each.update(data)
+    before = second.render(rig.t_base_camera, rig.camera)
+    assert before[1].any()
+    if ended == "closed":
+        first.close()
+    del each, first
+    gc.collect()
+    after = second.render(rig.t_base_camera, rig.camera)
+    second.close()
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_picture_that_opengl_could_not_draw_is_refused_and_not_made_up(rig, monkeypatch):
+    renderer = Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"))
+    monkeypatch.setattr(mujoco, "mjr_getError", lambda: 0x0506)
+    try:
+        with pytest.raises(DeviceError, match=r"OpenGL failed to draw \(error 0x0506\)"):
+            renderer.render(rig.t_base_camera, rig.camera)
     finally:
         renderer.close()
 
