@@ -1,7 +1,8 @@
 """The simulated world and the labelled RGB-D frames drawn from it (ground floor: imports no other package).
 
-Importing this package switches off the telemetry of all libraries that the project uses; every other package imports it
-first. To keep a library's telemetry, set its variable before starting.
+Importing this package switches off the telemetry of all libraries that the project uses, and keeps NumPy's linear
+algebra to one thread; every other package imports it first. To decide otherwise, set a library's variable before
+starting.
 """
 
 import os
@@ -39,3 +40,6 @@ if "IPython" not in sys.modules:
     os.environ["MPLBACKEND"] = "agg"
 for _name, _value in UNASKED.items():
     os.environ.setdefault(_name, _value)
+# Matrices are small here, and a thread of OpenBLAS that waits for the next one keeps a processor from the control loop:
+# on two processors an estimate took 46 ms beside the twin, and takes 30 ms. NumPy reads it at its first import.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
