@@ -41,8 +41,8 @@ class Frame:
         """
         columns, rows = window.sample_pixels(size_px)
         height, width = self.depth.shape
-        grid = np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))
-        rgb, depth = self.rgb[grid], self.depth[grid]
+        inside_rows, inside_columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
+        rgb, depth = (image[inside_rows][:, inside_columns] for image in (self.rgb, self.depth))
         outside_rows, outside_columns = (rows < 0) | (rows >= height), (columns < 0) | (columns >= width)
         rgb[outside_rows], depth[outside_rows] = 0, 0
         rgb[:, outside_columns], depth[:, outside_columns] = 0, 0
