@@ -38,7 +38,7 @@ def fit_rigid(points_a: ArrayLike, points_b: ArrayLike, weights: ArrayLike | Non
     spread = np.sqrt(np.linalg.eigvalsh((a - mean_a).T @ ((a - mean_a) * w[:, None])).clip(0))[1]
     if spread < LEAST_SPREAD_M:
         raise DataError(
-            f"the points lie within {spread * 1e3:.0f} mm of one line, too near to tell a rotation; spread them out"
+            f"the points lie within {spread * 1e3:.0f} mm of one line, too near for a rotation; spread them out"
         )
     u, _, vt = np.linalg.svd((a - mean_a).T @ ((b - mean_b) * w[:, None]))
     rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt

@@ -91,7 +91,7 @@ def evaluate_frames(
     captures, bare = frames.captures, frames.is_bare
     laid, how = lay_on(frames)
     if frames.calibration is None and laid is None:
-        raise DataError(f"nobody tells where the camera stands, and it could not be found: {how}; give --calibration")
+        raise DataError(f"no pose of the camera is given, and it could not be found: {how}; give --calibration")
     calibration = frames.calibration
     pose = calibration.pose if calibration is not None else laid.t_base_camera  # type: ignore[union-attr]  # checked above
     table_z_m = 0.0 if calibration is None else calibration.table_z_m

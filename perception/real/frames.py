@@ -109,7 +109,7 @@ def _told_pose(file: Path) -> Calibration | None:
         pose = np.array(told[key], dtype=float)
         if pose.shape != (4, 4):
             raise ConfigError(f"it has the shape {pose.shape}, where rows of a 4x4 matrix are expected")
-        return Calibration.of_pose(pose, f"told with the frames, as {key}")
+        return Calibration.of_pose(pose, f"given with the frames, as {key}")
     except (ConfigError, TypeError, ValueError) as error:
         raise DataError(f"{file}: {key} is no pose of a camera: {error}") from error
 

@@ -53,13 +53,13 @@ class FrameLikeness:
 def lay_on(frames: RealFrames, arm: ArmName = "own") -> tuple[Registration | None, str]:
     """The pose by which the drawn arm fits best, and in words how it was found, or why it was not."""
     if not frames.postures:
-        return None, "as told: the arm moved while the frames were recorded, so that it is not laid onto them"
+        return None, "as given: the arm moved while the frames were recorded, so that it is not laid onto them"
     start = None if frames.calibration is None else frames.calibration.pose
     tool = "none" if frames.is_bare else frames.captures.setting.tool
     try:
         found = register(frames.captures, tool=tool, arm=arm, start=start)
     except CalibrationError as error:
-        return None, f"as told: the drawn arm was not laid onto the frames ({error})"
+        return None, f"as given: the drawn arm was not laid onto the frames ({error})"
     return found, "the drawn arm laid onto depth and outline of all frames"
 
 

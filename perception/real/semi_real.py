@@ -111,7 +111,7 @@ def fit_light(rgb: NDArray[np.uint8], albedo: Array, normals: Array, arm: NDArra
     """
     chosen = arm & (rgb.max(axis=2) < SATURATED) & (albedo.min(axis=2) > 0)
     if chosen.sum() < LEAST_LIT:
-        raise DataError(f"{int(chosen.sum())} pixels show the arm where the pose has it: too few to tell its light")
+        raise DataError(f"{int(chosen.sum())} pixels show the arm where the pose has it: too few to measure its light")
     part = slice(None, None, max(int(chosen.sum()) // MOST_LIT, 1))
     basis, paint = _basis(normals[chosen][part]), albedo[chosen][part]
     seen = (rgb[chosen][part] / 255.0) ** GAMMA

@@ -38,7 +38,7 @@ def _asked(host: str) -> Iterator[Finding]:
         yield _judged("controller's state", lambda: check_controller(api, ArmParams.load().mode), "no error")
         holder = Holder.read(api)
         yield _judged("arm's motion", lambda: require_no_motion(holder), "it carries out no command")
-        yield _judged("arm's holder", lambda: require_free(holder), f"nobody: {holder}")
+        yield _judged("arm's holder", lambda: require_free(holder), f"none: {holder}")
         if api.warn_code:
             yield Finding("warning", State.NOTE, describe_warning(api.warn_code))
     finally:

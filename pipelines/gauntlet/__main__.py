@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 lines.append(f"  {gap:24}{shares}   median {row['median_mm']:6.1f} mm   95 % {row['p95_mm']:6.1f} mm")
         folder = "" if Path(params.results) == SHOWN else f" --gauntlet {params.results}"
         seconds = f"{time.monotonic() - began:.0f} s, {spent:.0f} s of a processor"
-        lines.append(f"\n{params.results}: written ({seconds}); `python -m pipelines.report --page{folder}` tells it")
+        lines.append(f"\n{params.results}: written ({seconds}); `python -m pipelines.report --page{folder}` shows it")
         tell(written, "\n".join(lines))
 
 

@@ -57,7 +57,7 @@ class StepPrompt:
             except OSError:  # the terminal is gone
                 typed = b""
             if not typed:
-                raise Stop(StopReason.OPERATOR, "refused at --step: nobody answers any more")
+                raise Stop(StopReason.OPERATOR, "refused at --step: no answer comes any more")
             self._typed += typed
         line, _, self._typed = self._typed.partition(b"\n")
         return line

@@ -25,7 +25,7 @@ from pipelines.report.tables import (
 
 GROUPS = {
     "nominal": "As in the simulation",
-    "camera": "The camera is not as in the rig; nobody measured it again, but where it says calibrated",
+    "camera": "The camera is not as in the rig, and was not measured again, but where it says calibrated",
     "picture": "The picture is different",
     "dynamics": "The arm or the loop is different",
 }
@@ -98,8 +98,8 @@ def _gauntlet(folder: Path, metrics: Metrics) -> str:
     if (folder / "camera.png").is_file():
         parts += [
             "<h2>How far may the camera be off?</h2>",
-            "<p>The camera was moved or turned in a random direction and nobody measured it again: the estimator is "
-            f"told the old pose. {escape(_tolerances(metrics))}</p>",
+            "<p>The camera was moved or turned in a random direction and not measured again: the estimator is "
+            f"given the old pose. {escape(_tolerances(metrics))}</p>",
             _image(folder / "camera.png", "Success against displacement and rotation of the camera"),
         ]
     if metrics["comparison"]:

@@ -50,7 +50,7 @@ def check(setup: Setup, names: DeviceNames, twin: TwinParams) -> Iterator[Verdic
             yield Verdict("camera and arm", True, "connected, and listened to only")
             if names.arm != NO_ARM:
                 yield _judge("controller", lambda: _controller(host, setup, names.reports_are_commands))
-                yield _judge("nobody holds the arm", lambda: _holder(host))
+                yield _judge("the arm is free", lambda: _holder(host))
                 yield _judge("limits of the site", lambda: _limits(host, setup))
                 yield _judge("TCP inside the fence", lambda: _tcp(devices, setup))
             yield _judge("camera's intrinsics", lambda: _intrinsics(devices, setup))

@@ -12,7 +12,7 @@ from pipelines.twin.hidden.truth import Truth
 
 def add_hidden_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a hidden twin."""
-    hidden = parser.add_argument_group("a twin that nobody knows")
+    hidden = parser.add_argument_group("a twin whose true values are hidden")
     hidden.add_argument(
         "--hidden", type=seed, metavar="SEED", help="draw camera, sensor, room, table and arm's look from this seed"
     )

@@ -58,7 +58,7 @@ def check_controller(api: Any, mode: DriveMode, simulated: bool = False, reports
     if (told := int(api.report_data.data_size)) < FULL_REPORT_BYTES:
         raise DeviceError(
             f"the controller's reports have {told} bytes, fewer than {FULL_REPORT_BYTES}: they do not hold boundary, "
-            "joint range and rebound, so nobody knows whether they are set; update its firmware in the vendor's studio"
+            "joint range and rebound, so that their state is unknown; update its firmware in the vendor's studio"
         )
     require_no_error(api)
     if api.state == PAUSED:

@@ -148,7 +148,7 @@ def _check_captures(captures: Captures, postures: Sequence[Posture], tool: str, 
         far = float(np.median(np.linalg.norm(away, axis=1)))
         if far > MOST_TCP_M:
             raise CalibrationError(
-                Cause.TCP, f"it tells {1e3 * far:.1f} mm from where joints and {tool} have it; set its TCP offset"
+                Cause.TCP, f"it lies {1e3 * far:.1f} mm from where joints and {tool} have it; set its TCP offset"
             )
     moved_px = camera_motion_px(postures)
     if moved_px.max() > MOST_FLOW_PX:
@@ -189,7 +189,7 @@ def _search(view: ArmView, postures: Sequence[Posture], captures: Captures, leas
         return pose
     for words, turn in _MISTAKES.items():
         if searched([turn(joints) for joints in told])[1] < 0.6 * cost:
-            raise CalibrationError(Cause.JOINTS, f"they fit when they are {words}; tell them as the controller does")
+            raise CalibrationError(Cause.JOINTS, f"they fit when they are {words}; give them as the controller does")
     if cost <= FARTHEST_START_M:
         return pose
     raise CalibrationError(

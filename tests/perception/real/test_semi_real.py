@@ -109,7 +109,7 @@ def test_a_thing_in_front_hides_the_hand(bare, view):
 def test_an_arm_that_is_not_where_the_pose_has_it_is_refused(bare, view):
     captures, pose = bare
     empty = Frame(captures.rgb[0], np.zeros_like(captures.depth[0]), 0.0)
-    with pytest.raises(DataError, match="too few to tell its light"):
+    with pytest.raises(DataError, match="too few to measure its light"):
         semi_real.draw(view, empty, captures.joints[0], 0.4, pose, captures.intrinsics, 1)
     away = pose @ np.diag([-1.0, 1, -1, 1])
     with pytest.raises(DataError, match="not in view"):

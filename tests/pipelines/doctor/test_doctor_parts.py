@@ -102,7 +102,7 @@ def test_a_healthy_controller_is_asked_and_told_nothing(twin):
     found = by_item(controller.look(twin.host))
     assert {finding.state for finding in found.values()} == {State.OK}
     assert found["firmware"].found == "2.5.0, 7 axes"
-    assert found["arm's holder"].found.startswith("nobody: mode 0")
+    assert found["arm's holder"].found.startswith("none: mode 0")
     assert found["controller"].found.endswith("answer")
     asked = {Register(request.register).name for _, request in list(twin.log)[before:]}
     assert asked

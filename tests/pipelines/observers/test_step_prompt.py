@@ -85,7 +85,7 @@ def hang_up(terminal):
     [
         (press_ctrl_c, ["operator: interrupted (Ctrl-C)"]),
         (terminate, ["operator: the program was told to end (SIGTERM)"]),
-        (hang_up, ["operator: the terminal is gone (SIGHUP)", "operator: refused at --step: nobody answers any more"]),
+        (hang_up, ["operator: the terminal is gone (SIGHUP)", "operator: refused at --step: no answer comes any more"]),
     ],
 )
 def test_at_the_question_a_signal_is_obeyed_without_enter(terminal, end, words):
