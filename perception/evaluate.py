@@ -45,6 +45,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0], result=True)
     parser.add_argument("--config", default="params/locate.yaml", help="parameter file (default: params/locate.yaml)")
     add_worker_options(parser, "the parameter file's")
+    parser.add_argument(
+        "--packed",
+        action="store_true",
+        help="calibrate and measure the networks in the estimator's folder as they are, without packing training runs",
+    )
     parser.add_argument("--frames-per-split", type=int, metavar="N", help="measure only N frames of each split")
     parser.add_argument(
         "--frames", metavar="DIR", help="judge on frames of a real arm instead: see python -m perception.real --help"
@@ -58,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
             params = replace(params, frames_per_split=options.frames_per_split)
         for name in ("estimator", "results"):
             require_writable_folder(getattr(params, name), name)
-        metrics = evaluate(params, Workers.of(options, params.workers))
+        metrics = evaluate(params, Workers.of(options, params.workers), options.packed)
         tell(metrics, table(metrics))
 
 

@@ -18,8 +18,10 @@ from datasets.common.errors import DataError, ModelError
 from datasets.common.files import location
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.frame import Frame
+from datasets.rig.landmarks import LANDMARKS
 from datasets.rig.projection import Array, Intrinsics, Window, backproject, invert, transform
 from datasets.rig.rig import BASE_TARGET_M, Rig, Workspace
+from perception.estimator.doubt import NO_EVIDENCE, Doubt, evidence_of
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.graphs import open_graph_file
 from perception.estimator.model_folder import read_description, require_same_rig
@@ -88,6 +90,8 @@ class Location:
         base: where the arm's base (``BASE_TARGET_M``) appears in the base frame, by the given pose.
         moved: probability that the camera is not where it was calibrated to be.
         t_base_camera: the pose (4x4), corrected by the check, that placed glance and fovea in the base frame.
+        evidence: ``(5,)``, for and against the answer (:mod:`perception.estimator.doubt`); not numbers where the looks
+            find no landmarks.
     """
 
     glance: PositionEstimate
@@ -97,6 +101,7 @@ class Location:
     base: PositionEstimate
     moved: float
     t_base_camera: Array
+    evidence: Exact
 
 
 def rig_part(rig: Rig) -> dict:
@@ -134,6 +139,16 @@ class PositionEstimator:
         files = {look: name for look, name in (GRAPHS | FURTHER_GRAPHS).items() if look in scale}
         self._sessions = {look: open_graph_file(folder / name, _AGAIN) for look, name in files.items()}
         self._sigma_scale = {look: np.asarray(scale[look], dtype=float) for look in files}
+        self._finds_landmarks = all(
+            look in self._sessions and self._sessions[look].get_outputs()[0].shape[1] > len(names)
+            for look, names in LANDMARKS.items()
+        )
+        self._doubt: Doubt | None = self.description["doubt"]
+        if self._doubt is not None and not self._finds_landmarks:
+            raise ModelError(
+                f"{folder / DESCRIPTION}: doubt weighs the landmarks of {' and '.join(LANDMARKS)}, "
+                f"but the networks beside it find none; {_AGAIN}"
+            )
         self.envelope: CameraEnvelope = self.description["envelope"]
         self._t_table_camera: Array = rig.t_base_camera
         self._intrinsics, self._table_m = rig.camera, np.zeros(3)
@@ -208,11 +223,12 @@ class PositionEstimator:
     def _locate(self, look: Callable[[Window, int], Look], pose: Array, intrinsics: Intrinsics) -> Location:
         first = look(self._looks_rig.glance_window(pose, intrinsics), self.rig.input_px)
         targets, target_sigmas = self._run("glance", first, intrinsics, pose=pose)
-        camera_xyz, glance_sigma = targets[0], target_sigmas[0] * self._sigma_scale["glance"]
-        camera_xyz[2] = max(camera_xyz[2], NEAREST_M)
+        targets[0, 2] = max(targets[0, 2], NEAREST_M)
 
-        base, _ = self._look_at("base", look, self.rig.base_window, np.array(BASE_TARGET_M), pose, intrinsics)
-        base = replace(base, sigma=base.sigma * self._sigma_scale["base"])
+        bases, base_sigmas, _ = self._look_at(
+            "base", look, self.rig.base_window, np.array(BASE_TARGET_M), pose, intrinsics
+        )
+        base = PositionEstimate(bases[0], base_sigmas[0] * self._sigma_scale["base"])
         checked = check_pose(pose, fit_table(first.points(intrinsics, pose)), base)
         pose = checked.t_base_camera
 
@@ -220,15 +236,28 @@ class PositionEstimator:
             seen = look(window, size_px)
             return replace(seen, depth=seen.depth / np.float32(1 + checked.scale))
 
-        coarse = glance = PositionEstimate(transform(pose, camera_xyz).astype(np.float64), glance_sigma)
+        glance_sigma = target_sigmas[0] * self._sigma_scale["glance"]
+        coarse = glance = PositionEstimate(transform(pose, targets[0]).astype(np.float64), glance_sigma)
+        places, place_sigmas = targets, target_sigmas
         if PARAFOVEA in self._sessions:
-            coarse, _ = self._look_at(PARAFOVEA, scaled, self.rig.parafovea_window, glance.xyz, pose, intrinsics)
-            coarse = replace(coarse, sigma=coarse.sigma * self._sigma_scale[PARAFOVEA])
-        found, window = self._look_at("fovea", scaled, self.rig.fovea_window, coarse.xyz, pose, intrinsics)
-        sigma = checked.widen(found.xyz, found.sigma) * self._sigma_scale["fovea"]
-        if coarse.sigma.max() > LOST_M:  # the fovea may be sure of something that is not the tool
+            places, place_sigmas, _ = self._look_at(
+                PARAFOVEA, scaled, self.rig.parafovea_window, glance.xyz, pose, intrinsics
+            )
+            coarse = PositionEstimate(places[0], place_sigmas[0] * self._sigma_scale[PARAFOVEA])
+        found, sigmas, window = self._look_at("fovea", scaled, self.rig.fovea_window, coarse.xyz, pose, intrinsics)
+        answer, sigma = found[0], checked.widen(found[0], sigmas[0]) * self._sigma_scale["fovea"]
+        evidence = NO_EVIDENCE
+        if self._finds_landmarks:
+            elbow = transform(pose, targets[-len(LANDMARKS["glance"])])
+            wrist, axis = places[-len(LANDMARKS[PARAFOVEA]) :]
+            offset_m = self.rig.tool.tcp_offset_m
+            evidence = evidence_of(answer, place_sigmas[0], sigmas[0], elbow, wrist, axis, offset_m)
+        # The fovea may be sure of something that is not the tool.
+        if self._doubt is None and coarse.sigma.max() > LOST_M:
             sigma = np.maximum(sigma, coarse.sigma)
-        return Location(glance, coarse, PositionEstimate(found.xyz, sigma), window, base, checked.moved, pose)
+        elif self._doubt is not None and self._doubt.probability(evidence) > self._doubt.limit:
+            sigma = np.maximum(sigma, self._doubt.sigma_m)
+        return Location(glance, coarse, PositionEstimate(answer, sigma), window, base, checked.moved, pose, evidence)
 
     def _look_at(
         self,
@@ -238,8 +267,11 @@ class PositionEstimator:
         estimate: Exact,
         pose: Array,
         intrinsics: Intrinsics,
-    ) -> tuple[PositionEstimate, Window]:
-        """Look about a base-frame ``estimate`` ``(3,)`` m, and again about the answer where it lies far from there."""
+    ) -> tuple[Exact, Exact, Window]:
+        """Look about a base-frame ``estimate`` ``(3,)`` m, and again about the answer where it lies far from there.
+
+        Returns positions ``(K, 3)`` m of the look's targets, the answer first, their sigmas, and the last window.
+        """
         for _ in range(MOST_LOOKS):
             window = window_at(_before(pose, estimate), intrinsics)
             answers, sigmas = self._run(name, look(window, self.rig.input_px), intrinsics, pose=pose, estimate=estimate)
@@ -247,7 +279,7 @@ class PositionEstimator:
             estimate = answers[0]
             if off_m < RELOOK_M[name]:
                 break
-        return PositionEstimate(estimate, sigmas[0]), window
+        return answers, sigmas, window
 
     def _run(self, name: str, look: Look, intrinsics: Intrinsics, **more: Array) -> tuple[Exact, Exact]:
         inputs = {
@@ -277,6 +309,8 @@ def _read_description(folder: Path, rig: Rig) -> dict:
         description["envelope"] = CameraEnvelope(**description["envelope"])
         further = [name for name in FURTHER_GRAPHS if name in description["sigma_scale"]]
         scales = [np.asarray(description["sigma_scale"][name], dtype=float) for name in (*GRAPHS, *further)]
+        doubt = description.get("doubt")
+        description["doubt"] = None if doubt is None else Doubt.from_json(doubt)
         return description, description["rig"], description["channels"], scales
 
     files = (DESCRIPTION, *GRAPHS.values())

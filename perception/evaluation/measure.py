@@ -24,6 +24,7 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,55 +33,65 @@ import numpy as np
 
 from datasets.arm.official import menagerie_available
 from datasets.common.config import load_params
-from datasets.common.errors import ConfigError
-from datasets.common.files import MARK, delete_own, own_folder, write_whole
+from datasets.common.errors import ConfigError, DataError
+from datasets.common.files import MARK, delete_own, own_folder, read_json, write_whole
 from datasets.common.workers import Pool, Workers
 from datasets.generation.splits import FramesParams, SplitPlan
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.rig import Rig
 from datasets.scene.renderer import require_gl
-from perception.estimator.estimator import GRAPHS, PARAFOVEA
+from perception.estimator.estimator import GRAPHS, PARAFOVEA, PositionEstimator
 from perception.evaluation.comparison import beside, draw_comparison, frames_digest
 from perception.evaluation.corruptions import measure_corruptions
+from perception.evaluation.doubts import fit_doubt
 from perception.evaluation.metrics import sigma_scale
-from perception.evaluation.package import describe, load_look, pack
+from perception.evaluation.package import describe_sigma, load_look, pack
 from perception.evaluation.params import LocateParams
 from perception.evaluation.pictures import draw_histogram, draw_map
 from perception.evaluation.predictions import Predictions, predict
 from perception.evaluation.split_figures import SPLIT_FIGURES, split_figures, visible_figures
 from perception.training.summary import TrainingSummary
 
+TRAINING_FIGURES = ("train_s", "train", "seed")
 
-def evaluate(params: LocateParams, workers: Workers | None = None) -> dict[str, Any]:
-    """Pack, calibrate, measure; returns what is written as ``metrics.json``. Default: the parameters' ``workers``."""
+
+def evaluate(params: LocateParams, workers: Workers | None = None, packed: bool = False) -> dict[str, Any]:
+    """Pack, calibrate, measure; returns what is written as ``metrics.json``.
+
+    Args:
+        params: what is packed, and where it is measured.
+        workers: the processes that measure. Default: the parameters' ``workers``.
+        packed: calibrate and measure the networks in the estimator's folder as they are, where their training runs are
+            gone. The figures of their training stay as the results have them.
+
+    Raises:
+        ConfigError: the parameters cannot be met.
+        DataError, ModelError: a run, the packed estimator or its results are missing or damaged.
+    """
     require_gl()
     with (workers or Workers(params.workers)).open() as pool:
-        return _evaluate(params, pool)
+        return _evaluate(params, pool, packed)
 
 
-def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
+def _evaluate(params: LocateParams, pool: Pool, packed: bool) -> dict[str, Any]:
     rig = Rig.load(params.rig)
     plans = _plans(params, rig)
     digest = frames_digest(load_params(params.frames, FramesParams), rig)
     others = beside(Path(params.results), digest)
     names = [*GRAPHS, *([PARAFOVEA] if params.parafovea else [])]
-    looks = {name: load_look(Path(getattr(params, name)), name).locator for name in names}
-    summaries = [TrainingSummary.read(Path(getattr(params, name))) for name in names]
-
     envelope = _envelope(plans[params.calibration_split])
     estimator = Path(params.estimator)
     part = estimator.with_name(estimator.name + ".part")
     delete_own(part)
-    pack(looks, rig, envelope, {name: np.ones(3) for name in names}, own_folder(part))
-    predictions = predict(part, plans[params.calibration_split], pool)
-    scale = {
-        "glance": sigma_scale(predictions.glance - predictions.tcp, predictions.glance_sigma).mean().repeat(3),
-        "base": sigma_scale(predictions.base_error, predictions.base_sigma),
-        "fovea": sigma_scale(predictions.fovea - predictions.tcp, predictions.fovea_sigma),
-    }
-    if params.parafovea:
-        scale[PARAFOVEA] = sigma_scale(predictions.coarse - predictions.tcp, predictions.coarse_sigma).mean().repeat(3)
-    describe(looks, rig, envelope, scale, part)
+    if packed:
+        PositionEstimator.load(estimator, rig)  # refuses what is damaged, before anything is measured
+        training = _training_before(Path(params.results) / "metrics.json")
+        shutil.copytree(estimator, own_folder(part), dirs_exist_ok=True)
+    else:
+        looks = {name: load_look(Path(getattr(params, name)), name).locator for name in names}
+        training = _training(params, names)
+        pack(looks, rig, envelope, {name: np.ones(3) for name in names}, own_folder(part))
+    _calibrate(params, plans, names, part, pool)
     _install(part, estimator)
 
     metrics: dict[str, Any] = {name: {} for name in SPLIT_FIGURES}
@@ -96,9 +107,7 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
         if params.visible:
             metrics.setdefault("visible", {})[split] = visible_figures(predictions, params.max_sigma_m)
     metrics["bad_frames"] = measure_corruptions(estimator, plans[params.mapped_split], params.bad_frames)
-    metrics["train_s"] = round(sum(summary.train_s for summary in summaries), 1)
-    metrics["train"] = {name: summary.__dict__ for name, summary in zip(names, summaries, strict=True)}
-    metrics["seed"] = summaries[0].seed
+    metrics |= training
     metrics["frames"] = digest
     metrics |= others
 
@@ -110,6 +119,44 @@ def _evaluate(params: LocateParams, pool: Pool) -> dict[str, Any]:
     return metrics
 
 
+def _training(params: LocateParams, names: list[str]) -> dict[str, Any]:
+    summaries = [TrainingSummary.read(Path(getattr(params, name))) for name in names]
+    train_s = round(sum(summary.train_s for summary in summaries), 1)
+    each = {name: summary.__dict__ for name, summary in zip(names, summaries, strict=True)}
+    return dict(zip(TRAINING_FIGURES, (train_s, each, summaries[0].seed), strict=True))
+
+
+def _training_before(file: Path) -> dict[str, Any]:
+    metrics = read_json(file)
+    try:
+        return {key: metrics[key] for key in TRAINING_FIGURES}
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{file}: says nothing of the networks' training ({error}); measure without --packed"
+        ) from error
+
+
+def _calibrate(params: LocateParams, plans: dict[str, SplitPlan], names: list[str], part: Path, pool: Pool) -> None:
+    """Fit which answers the estimator in ``part`` has to doubt, then the sigmas of those that it does not."""
+    ones, doubt = {name: np.ones(3) for name in names}, None
+    describe_sigma(part, ones)
+    if params.doubt_split is not None:
+        doubt = fit_doubt(predict(part, plans[params.doubt_split], pool), params.max_sigma_m)
+        describe_sigma(part, ones, doubt)
+    predictions = predict(part, plans[params.calibration_split], pool)
+    kept = np.ones(len(predictions.tcp), dtype=bool)
+    if doubt is not None:
+        kept = doubt.probability(predictions.evidence) <= doubt.limit
+    scale = {
+        "glance": sigma_scale(predictions.glance - predictions.tcp, predictions.glance_sigma).mean().repeat(3),
+        "base": sigma_scale(predictions.base_error, predictions.base_sigma),
+        "fovea": sigma_scale((predictions.fovea - predictions.tcp)[kept], predictions.fovea_sigma[kept]),
+    }
+    if PARAFOVEA in names:
+        scale[PARAFOVEA] = sigma_scale(predictions.coarse - predictions.tcp, predictions.coarse_sigma).mean().repeat(3)
+    describe_sigma(part, scale, doubt)
+
+
 def _envelope(plan: SplitPlan) -> CameraEnvelope:
     """The cameras that the looks were trained on, as the validation split draws them."""
     if plan.randomization.camera.envelope is None:
@@ -119,7 +166,8 @@ def _envelope(plan: SplitPlan) -> CameraEnvelope:
 
 def _plans(params: LocateParams, rig: Rig) -> dict[str, SplitPlan]:
     frames = load_params(params.frames, FramesParams)
-    plans = {name: SplitPlan.of(frames, name, rig) for name in (params.calibration_split, *params.splits)}
+    fitted = [params.calibration_split, *([params.doubt_split] if params.doubt_split else [])]
+    plans = {name: SplitPlan.of(frames, name, rig) for name in (*fitted, *params.splits)}
     most = params.frames_per_split
     if most is None:
         return plans

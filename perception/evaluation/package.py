@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from datasets.common.errors import ModelError
+from datasets.common.files import read_json, write_whole
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.rig import Rig
+from perception.estimator.doubt import Doubt
 from perception.estimator.estimator import CHANNELS, DESCRIPTION, FURTHER_GRAPHS, GRAPHS, rig_part
 from perception.networks.export import export_look
 from perception.networks.locator import Locator
@@ -46,19 +48,25 @@ def pack(
     for name, locator in looks.items():
         with torch.no_grad():
             export_look(locator, folder / (GRAPHS | FURTHER_GRAPHS)[name])
-    describe(looks, rig, envelope, sigma_scale, folder)
-
-
-def describe(
-    looks: dict[str, Locator], rig: Rig, envelope: CameraEnvelope, sigma_scale: Mapping[str, NDArray], folder: Path
-) -> None:
-    """Write the description alone."""
     description = {
         "channels": CHANNELS,
         "rig": rig_part(rig),
         "envelope": asdict(envelope),
         "looks": {name: {"backbone": look.settings.backbone} for name, look in looks.items()},
-        "sigma_scale": {name: [round(float(value), 4) for value in scale] for name, scale in sigma_scale.items()},
+        "sigma_scale": {},
         "versions": {name: version(name) for name in ("torch", "onnx")},
     }
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+    (folder / DESCRIPTION).write_text(json.dumps(description))
+    describe_sigma(folder, sigma_scale)
+
+
+def describe_sigma(folder: Path, sigma_scale: Mapping[str, NDArray], doubt: Doubt | None = None) -> None:
+    """Give the estimator in ``folder`` another calibration: factors on sigma per look, and which answers to doubt."""
+    description = read_json(folder / DESCRIPTION)
+    description["sigma_scale"] = {
+        name: [round(float(value), 4) for value in scale] for name, scale in sigma_scale.items()
+    }
+    description.pop("doubt", None)
+    if doubt is not None:
+        description["doubt"] = doubt.to_json()
+    write_whole(folder / DESCRIPTION, json.dumps(description, indent=2) + "\n")

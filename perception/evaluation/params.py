@@ -17,6 +17,8 @@ class LocateParams(Checked):
         parafovea: folder of the run of a look between glance and fovea; an estimator may be without it.
         frames: the parameter file that defines the splits.
         calibration_split: sigma's scale is fitted on it; never a test split.
+        doubt_split: which answers to doubt is fitted on it (:mod:`perception.evaluation.doubts`); never a test split.
+            None for looks that find no landmarks.
         splits: test splits.
         mapped_split: the split of the error map.
         frames_per_split: measure only this many frames of each (None: all).
@@ -37,6 +39,7 @@ class LocateParams(Checked):
     splits: tuple[str, ...]
     mapped_split: str
     parafovea: str | None = None
+    doubt_split: str | None = None
     visible: bool = False
     bad_frames: Annotated[int, Within(1)] = 500
     max_sigma_m: Annotated[float, Within(0, unit="m", above=True)] = 0.03
@@ -48,7 +51,8 @@ class LocateParams(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.calibration_split in self.splits:
-            raise ConfigError(f"calibration_split {self.calibration_split!r} must not be one of the test splits")
+        for name in ("calibration_split", "doubt_split"):
+            if getattr(self, name) in self.splits:
+                raise ConfigError(f"{name} {getattr(self, name)!r} must not be one of the test splits")
         if self.mapped_split not in self.splits:
             raise ConfigError(f"mapped_split {self.mapped_split!r} is none of the splits {list(self.splits)}")

@@ -67,6 +67,7 @@ class Predictions:
         shown: ``(N,)``, share of the tool that the camera sees, as
             :meth:`datasets.scene.photographer.Photographer.tool_shown` has it; NaN where it was not asked for.
         in_window: ``(N,)``, 1 where the window that the fovea was first shown has the TCP in it.
+        evidence: ``(N, 5)``, for and against the answer, as :mod:`perception.estimator.doubt` describes it.
     """
 
     tcp: Array
@@ -85,6 +86,7 @@ class Predictions:
     moved: Array
     shown: Array
     in_window: Array
+    evidence: Array
 
     @classmethod
     def joined(cls, parts: list["Predictions"]) -> "Predictions":
@@ -174,7 +176,7 @@ class _FramePredictor:
             in_window = bool(point[2] > 0 and chosen.contains(project(point, scene.intrinsics)))
             angles = direction_deg(scene.t_base_camera, scene.tcp)
             camera = (point[2], *angles, focal_640_px(scene.intrinsics))
-            seen = (base_error, location.base.sigma, *camera, np.array(location.moved), shown, in_window)
+            seen = (base_error, location.base.sigma, *camera, location.moved, shown, in_window, location.evidence)
             rows.append((scene.tcp, *estimates, *seen))
         return Predictions(*(np.stack(column) for column in zip(*rows, strict=True)))
 

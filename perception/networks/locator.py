@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from datasets.common.errors import ConfigError
+from datasets.rig.landmarks import LANDMARKS
 from datasets.rig.rig import Rig
 from perception.networks import Answer, build_backbone
 from perception.networks.preprocess import REACH_CENTRE_M, Pixels, View, facing, fovea_view, glance_view, reach_view
@@ -21,8 +22,6 @@ GLANCE_UNIT_M = 0.6
 FOVEA_UNIT_M = {"parafovea": 0.3, "fovea": 0.125, "base": 0.125}
 FOVEA_DEPTH_M = {"parafovea": 0.4, "fovea": 0.15, "base": 0.15}
 """What lies farther than this from the coarse estimate, along the view, is background."""
-LANDMARKS = {"glance": ("elbow", "wrist", "axis"), "parafovea": ("wrist", "axis")}
-"""Places on the arm that a look may have to find besides, as :mod:`perception.training.landmarks` describes them."""
 OFFSET_M = {"glance": 0.2, "parafovea": 0.1, "fovea": 0.1, "base": 0.1}
 """Unit of the networks' outputs: about the spread of what each look has to find."""
 

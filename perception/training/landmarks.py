@@ -1,6 +1,6 @@
 r"""Places on the arm that follow from the joints: free labels, from which a glance learns which end is the flange.
 
-Modified Denavit-Hartenberg parameters (Craig, "Introduction to robotics", 3.6) of the xArm7's user manual:
+With the parameters of :mod:`datasets.rig.landmarks`:
 
 .. math:: T_{i-1,i} = R_x(\alpha_{i-1})\, D_x(a_{i-1})\, R_z(q_i)\, D_z(d_i)
 """
@@ -8,21 +8,14 @@ Modified Denavit-Hartenberg parameters (Craig, "Introduction to robotics", 3.6) 
 import torch
 from torch import Tensor
 
-_D_M = (0.267, 0.0, 0.293, 0.0, 0.3425, 0.0, 0.097)
-_A_M = (0.0, 0.0, 0.0, 0.0525, 0.0775, 0.0, 0.076)
-_QUARTERS = (0, -1, 1, 1, 1, 1, -1)
-"""The angles alpha, in quarters of a turn."""
-ELBOW, WRIST = 4, 6
-"""Joints whose frames' origins are the landmarks."""
-AXIS_M = 0.1
-"""How far behind the TCP, along the tool's axis, the third landmark lies: with the TCP it gives the axis."""
+from datasets.rig.landmarks import A_M, AXIS_M, D_M, ELBOW, QUARTERS, WRIST
 
 
 def frames(joints: Tensor) -> Tensor:
     """``T_base_link`` ``(B, 7, 4, 4)`` of the seven links at joints ``(B, 7)`` rad."""
     pose = torch.eye(4, dtype=joints.dtype, device=joints.device).expand(len(joints), 4, 4)
     found = []
-    for angle, d, a, quarter in zip(joints.unbind(1), _D_M, _A_M, _QUARTERS, strict=True):
+    for angle, d, a, quarter in zip(joints.unbind(1), D_M, A_M, QUARTERS, strict=True):
         c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
         # R_x of a quarter turn maps y to z and z to -y.
         ca, sa = float(quarter == 0), float(quarter)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from datasets.common.errors import ModelError
+from datasets.rig.landmarks import LANDMARKS
 from datasets.rig.rig import BASE_TARGET_M, RIG_PATH, Rig
 from datasets.store.stream import Batch
 from perception.networks.bfloat16 import bfloat16_is_fast
-from perception.networks.locator import LANDMARKS, Channels, Locator, LookName, LookSettings, glance_from_camera
+from perception.networks.locator import Channels, Locator, LookName, LookSettings, glance_from_camera
 from perception.networks.preprocess import Pixels, View, facing, grid_coordinates
 from perception.training.augment import AugmentSettings, ColourChange, corrupt, punch_holes
 from perception.training.coarse_estimates import (

@@ -170,6 +170,22 @@ def test_the_pair_is_packed_calibrated_and_measured(measured: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_packed_estimator_is_measured_again_as_it_was(
+    store: Path, measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(measured, tmp_path / "measured"))
+    config = locate_params(store, tmp_path / "gone", folder)
+    evaluate.main(["--config", str(config), "--packed"])
+    for path in (each for part in ("estimator", "results") for each in (measured / part).iterdir()):
+        assert (folder / path.relative_to(measured)).read_bytes() == path.read_bytes(), path
+    (folder / "results" / "metrics.json").write_text("{}")
+    with pytest.raises(SystemExit):
+        evaluate.main(["--config", str(config), "--packed"])
+    fails(capsys, "says nothing of the networks' training", "--packed")
+    assert sorted(path.name for path in folder.iterdir()) == ["estimator", "locate.yaml", "results"]
+
+
+@pytest.mark.slow
 def test_a_baseline_is_measured_alone_and_stands_in_the_table(
     store: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -309,7 +325,9 @@ def test_evaluation_without_training_says_so(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"calibration_split": "nominal"}, "test split"),
+        ({"calibration_split": "nominal"}, "calibration_split 'nominal' must not be one of the test splits"),
+        ({"doubt_split": "nominal"}, "doubt_split 'nominal' must not be one of the test splits"),
+        ({"doubt_split": "nowhere"}, "unknown split 'nowhere'"),
         ({"mapped_split": "elsewhere"}, "mapped_split"),
         ({"workers": 0}, "workers"),
         ({"splits": ["nowhere"], "mapped_split": "nowhere"}, "unknown split 'nowhere'"),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perception.estimator.doubt import EVIDENCE
 from perception.evaluation.predictions import Predictions
 from perception.evaluation.split_figures import HIDDEN, SHOWN, SPLIT_FIGURES, split_figures, visible_figures
 
@@ -31,6 +32,7 @@ def predictions(count, seed=0, **more):
         field.name: rng.normal(0, 0.01, (count, 3)) if field.name in vectors else rng.uniform(0, 1, count)
         for field in fields(Predictions)
     }
+    values["evidence"] = rng.normal(0, 1, (count, EVIDENCE))
     for name in vectors:
         if name.endswith("sigma"):
             values[name] = np.abs(values[name])

@@ -6,8 +6,9 @@ import torch
 
 from datasets.arm.kinematics import Kinematics
 from datasets.common.errors import ConfigError
+from datasets.rig.landmarks import AXIS_M, ELBOW_TO_WRIST_M, wrist_to_tcp_m
 from perception.networks import build_backbone
-from perception.training.landmarks import AXIS_M, frames, landmarks
+from perception.training.landmarks import frames, landmarks
 
 
 def test_landmarks_are_where_the_arms_own_kinematics_have_them() -> None:
@@ -21,6 +22,8 @@ def test_landmarks_are_where_the_arms_own_kinematics_have_them() -> None:
     shoulder = np.array([0.0, 0.0, 0.267])
     np.testing.assert_allclose(np.linalg.norm(elbow - shoulder, axis=1), np.hypot(0.293, 0.0525), atol=1e-9)
     np.testing.assert_allclose(np.linalg.norm(wrist - elbow, axis=1), np.hypot(0.3425, 0.0775), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(wrist - elbow, axis=1), ELBOW_TO_WRIST_M, atol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(poses[:, :3, 3] - wrist, axis=1), wrist_to_tcp_m(0.172), atol=1e-9)
     np.testing.assert_allclose(axis, poses[:, :3, 3] - AXIS_M * poses[:, :3, 2], atol=1e-9)
 
 

@@ -8,6 +8,7 @@ from control.arms.params import ArmParams
 from datasets.common.errors import DataError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import invert, transform
+from perception.estimator.doubt import NO_EVIDENCE
 from perception.estimator.estimate import PositionEstimate
 from perception.estimator.estimator import Location
 from pipelines.calibrate.networks import Sighting, choose_places, locate_camera
@@ -25,7 +26,7 @@ class CameraFrameEyes:
         checked = pose.copy()
         checked[:3, 3] += 0.01  # the estimator may correct what it is told
         estimate = PositionEstimate(transform(checked, seen), np.full(3, 0.002))
-        return Location(estimate, estimate, estimate, None, None, 0.5, checked)
+        return Location(estimate, estimate, estimate, None, None, 0.5, checked, NO_EVIDENCE)
 
 
 def sightings(rig, pose, noise_m, seed=0):
