@@ -145,10 +145,11 @@ class Renderer:
                 f"an image of {intrinsics.width}x{intrinsics.height} px is asked of a renderer of at most "
                 f"{largest[0]}x{largest[1]} px; make it with max_width_px and max_height_px"
             )
-        self._context_gl.make_current()  # another renderer of this thread may have been used since
         self._aim(t_base_camera, intrinsics)
         rgb = np.empty((intrinsics.height, intrinsics.width, 3), np.uint8)
         viewport = mujoco.MjrRect(0, 0, intrinsics.width, intrinsics.height)
+        # Another renderer of this thread may have been used since, or been dropped by what was just allocated.
+        self._context_gl.make_current()
         mujoco.mjr_render(viewport, self._scene, self._context)
         mujoco.mjr_readPixels(rgb, inverse_depth, viewport, self._context)
         if fault := mujoco.mjr_getError():  # then the picture may be whatever was in the memory

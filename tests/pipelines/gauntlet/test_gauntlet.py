@@ -74,7 +74,7 @@ def test_a_whole_gauntlet_leaves_its_files_and_the_second_time_runs_nothing(smal
     gauntlet.main(["--config", str(small / "gauntlet.yaml")])
     said = capsys.readouterr().out
     assert "skipped" in said
-    assert f"`python -m pipelines.report --page --gauntlet {small / 'results'}` tells it" in said
+    assert f"`python -m pipelines.report --page --gauntlet {small / 'results'}` shows it" in said
     text = (small / "results/metrics.json").read_text()
     metrics = json.loads(text)
     assert metrics["default"]["camera_30mm"]["n"] == 2
