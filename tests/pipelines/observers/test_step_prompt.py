@@ -139,7 +139,7 @@ def test_answers_from_a_pipe_count_one_by_one_until_its_end(monkeypatch):
         ask(np.zeros(3))
         ask(np.zeros(3))
         typed.close()
-        with pytest.raises(Stop, match="nobody answers"):
+        with pytest.raises(Stop, match="no answer comes"):
             ask(np.zeros(3))
 
 

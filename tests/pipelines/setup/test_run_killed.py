@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -48,10 +49,17 @@ def run_until_killed(twin, mode, folder, steps):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("mode", "steps"), [("online_line", 21), ("velocity", 19)])
-def test_a_killed_run_loses_at_most_a_second_and_its_arm_stops(rig, tmp_path, mode, steps):
+def test_a_killed_run_loses_at_most_a_second_and_its_arm_stops(rig, tmp_path, undisturbed, mode, steps):
+    def scenario():
+        killed(rig, Path(tempfile.mkdtemp(dir=tmp_path)), mode, steps)
+
+    undisturbed(scenario, sys.modules[__name__], "run_until_killed")
+
+
+def killed(rig, runs, mode, steps):
     params, speed_m_s = ArmParams(mode=mode), rig.max_speed_m_s
     with ControllerTwin(rig) as twin:
-        killed_s = run_until_killed(twin, mode, tmp_path, steps)
+        killed_s = run_until_killed(twin, mode, runs, steps)
         assert wait_until(lambda: twin.clients == [], 2.0)  # what was on the wire has arrived
         commands = [(time_s, request) for time_s, request in twin.log if request.register == COMMAND[mode]]
         commanded_s, last = commands[-1]
@@ -74,7 +82,7 @@ def test_a_killed_run_loses_at_most_a_second_and_its_arm_stops(rig, tmp_path, mo
         assert np.linalg.norm(rest - before) <= speed_m_s * (duration_s + braking_s / 2)
     assert np.all((rest >= rig.workspace.low) & (rest <= rig.workspace.high))
 
-    (folder,) = tmp_path.iterdir()
+    (folder,) = runs.iterdir()
     recording = Recording(str(folder), FRAMES)
     times, indices = recording.read("time"), recording.read("step")
     np.testing.assert_array_equal(indices, np.arange(recording.frames))
