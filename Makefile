@@ -92,7 +92,7 @@ studies: repository setup ## run what is out of date in studies/dvc.yaml: baseli
 	$(DVC) repro studies/dvc.yaml
 	$(DVC) repro --force --single-item locate report
 
-resume: repository setup ## continue an interrupted rebuild: finished stages are not run again, training continues at its last state
+resume: repository setup ## continue an interrupted rebuild: finished stages and drawn frames are kept, a training that was cut off begins anew
 	$(DVC) repro
 	@$(BIN)/python -m pipelines.report
 
