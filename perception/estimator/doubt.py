@@ -47,6 +47,10 @@ class Doubt:
         score = self.weights[0] + np.asarray(evidence, dtype=float) @ self.weights[1:]
         return 1 / (1 + np.exp(-np.clip(score, -50, 50)))
 
+    def doubts(self, evidence: ArrayLike) -> NDArray[np.bool_]:
+        """Whether answers with the evidence ``(..., 5)`` are doubted, ``(...)``."""
+        return np.asarray(self.probability(evidence) > self.limit)
+
     def to_json(self) -> dict[str, Any]:
         """The values as plain lists and numbers."""
         return {

@@ -255,7 +255,7 @@ class PositionEstimator:
         # The fovea may be sure of something that is not the tool.
         if self._doubt is None and coarse.sigma.max() > LOST_M:
             sigma = np.maximum(sigma, coarse.sigma)
-        elif self._doubt is not None and self._doubt.probability(evidence) > self._doubt.limit:
+        elif self._doubt is not None and self._doubt.doubts(evidence):
             sigma = np.maximum(sigma, self._doubt.sigma_m)
         return Location(glance, coarse, PositionEstimate(answer, sigma), window, base, checked.moved, pose, evidence)
 

@@ -146,7 +146,7 @@ def _calibrate(params: LocateParams, plans: dict[str, SplitPlan], names: list[st
     predictions = predict(part, plans[params.calibration_split], pool)
     kept = np.ones(len(predictions.tcp), dtype=bool)
     if doubt is not None:
-        kept = doubt.probability(predictions.evidence) <= doubt.limit
+        kept = ~doubt.doubts(predictions.evidence)
     scale = {
         "glance": sigma_scale(predictions.glance - predictions.tcp, predictions.glance_sigma).mean().repeat(3),
         "base": sigma_scale(predictions.base_error, predictions.base_sigma),

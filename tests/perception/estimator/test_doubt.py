@@ -1,6 +1,7 @@
 """Which answers are doubted: those that contradict the arm's lengths, and what an estimator then says of its sigma."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -103,11 +104,10 @@ def test_networks_without_landmarks_give_no_evidence_and_take_no_doubt(
     camera = SceneCamera(photographer, scenes[0])
     found = PositionEstimator.load(packed).locate(camera, scenes[0].t_base_camera_told, scenes[0].intrinsics)
     assert np.all(np.isnan(found.evidence))
-    for path in packed.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    describe_sigma(tmp_path, {name: np.ones(3) for name in GRAPHS}, Doubt(np.ones(1 + EVIDENCE), 0.5, np.ones(3)))
+    folder = Path(shutil.copytree(packed, tmp_path / "model"))
+    describe_sigma(folder, {name: np.ones(3) for name in GRAPHS}, Doubt(np.ones(1 + EVIDENCE), 0.5, np.ones(3)))
     with pytest.raises(ModelError, match="doubt weighs the landmarks of glance and parafovea, but the networks"):
-        PositionEstimator.load(tmp_path)
+        PositionEstimator.load(folder)
 
 
 GOOD = {"weights": [1.0] * (1 + EVIDENCE), "limit": 0.3, "sigma_m": [0.1] * 3}
@@ -129,13 +129,12 @@ GOOD = {"weights": [1.0] * (1 + EVIDENCE), "limit": 0.3, "sigma_m": [0.1] * 3}
     ],
 )
 def test_a_damaged_doubt_is_refused(finding: Path, tmp_path: Path, change: dict) -> None:
-    for path in finding.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    description = json.loads((finding / DESCRIPTION).read_text())
+    folder = Path(shutil.copytree(finding, tmp_path / "model"))
+    description = json.loads((folder / DESCRIPTION).read_text())
     for doubt, works in ((GOOD, True), ({**GOOD, **change}, False), ({"limit": 0.3}, False), ("much", False)):
-        (tmp_path / DESCRIPTION).write_text(json.dumps({**description, "doubt": doubt}))
+        (folder / DESCRIPTION).write_text(json.dumps({**description, "doubt": doubt}))
         if works:
-            PositionEstimator.load(tmp_path)
+            PositionEstimator.load(folder)
             continue
         with pytest.raises(ModelError, match=rf"{DESCRIPTION}: damaged description"):
-            PositionEstimator.load(tmp_path)
+            PositionEstimator.load(folder)
