@@ -92,7 +92,7 @@ studies: repository setup ## run what is out of date in studies/dvc.yaml: baseli
 	$(DVC) repro studies/dvc.yaml
 	$(DVC) repro --force --single-item locate report
 
-resume: repository setup ## continue an interrupted rebuild: finished stages and drawn frames are kept, a training that was cut off begins anew
+resume: repository setup ## continue an interrupted rebuild: finished stages, drawn frames and finished epochs of a training are kept
 	$(DVC) repro
 	@$(BIN)/python -m pipelines.report
 

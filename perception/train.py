@@ -2,7 +2,9 @@
 
 A LightningCLI: every value of the parameter file is an argument of :class:`perception.training.regressor.Regressor`, of
 :class:`datasets.store.datamodule.FramesDataModule` or of Lightning's ``Trainer``, and can be given on the command line
-too (``--model.learning_rate 1e-3 --trainer.max_epochs 2``). A run that was stopped goes on with ``--ckpt_path last``.
+too (``--model.learning_rate 1e-3 --trainer.max_epochs 2``). A training that was interrupted goes on after its last
+whole epoch when it is called again with the same parameters, frames and code, and ends as if it had run through;
+``--fresh`` begins anew. With other parameters, such as more epochs, ``--ckpt_path last`` goes on from what is there.
 """
 
 import logging
@@ -35,6 +37,7 @@ from datasets.common.errors import ConfigError, ModelError
 from datasets.common.files import holds_others, location
 from datasets.store.datamodule import FramesDataModule
 from perception.training.curves import EARLIER, keep_rows, write_curves
+from perception.training.interruption import LAST, Interruptible, checkpoint_of_interrupted, run_digest
 from perception.training.regressor import Regressor
 from perception.training.summary import FILE, TrainingSummary
 
@@ -42,7 +45,7 @@ PROG = "python -m perception.train"
 BEST = "best"
 CONFIG = "log/config.yaml"
 LOG = "log/metrics.csv"
-WRITTEN = (CONFIG, LOG, f"{BEST}.ckpt", "last.ckpt", FILE)
+WRITTEN = (CONFIG, LOG, f"{BEST}.ckpt", LAST, FILE)
 """What a training leaves in its folder."""
 
 
@@ -54,6 +57,9 @@ class TrainCLI(LightningCLI):
         parser._negative_number_matcher = NEGATIVE_NUMBER
         parser.add_argument("--output", type=str, default="runs/perception/look", help="folder of checkpoint and log")
         parser.add_argument("--curves", type=str, default=None, help="folder for the learning curves (CSV and PNG)")
+        parser.add_argument(
+            "--fresh", action="store_true", help="begin anew instead of going on with an interrupted run"
+        )
         parser.add_argument("--threads", type=int, default=2, help="of torch; 1 where other work runs beside it")
         parser.link_arguments("model.look", "data.look")
         parser.link_arguments("model.rig", "data.rig")
@@ -90,8 +96,9 @@ class TrainCLI(LightningCLI):
             auto_insert_metric_name=False,
         )
         self._timer = Timer()  # counts on where a stopped training goes on
+        self._interruptible = Interruptible()
         shown = [TQDMProgressBar(refresh_rate=20)] if arguments.trainer.enable_progress_bar is not False else []
-        self.trainer_defaults["callbacks"] = [checkpoint, self._timer, *shown]
+        self.trainer_defaults["callbacks"] = [checkpoint, self._timer, self._interruptible, *shown]
         if SLURMEnvironment.detect() and not asks_for_several(arguments.trainer):
             if rank := int(os.environ.get("SLURM_PROCID", 0)):
                 raise ConfigError(
@@ -106,10 +113,21 @@ class TrainCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
-        """Make sure that there are frames, and keep what a stopped training logged: Lightning begins a new log."""
+        """Make sure that there are frames, and go on with a training that was interrupted in ``--output``.
+
+        What it logged is kept: Lightning begins a new log.
+        """
         self.datamodule.setup("fit")
-        log = Path(self.config.fit.output) / LOG
-        if self.config.fit.get("ckpt_path") is None:
+        arguments = self.config.fit
+        output = Path(arguments.output)
+        digest = self._interruptible.digest = run_digest(arguments.as_dict())
+        going_on = arguments.get("ckpt_path") is not None
+        if not (going_on or arguments.fresh) and (found := checkpoint_of_interrupted(output, digest)):
+            going_on, self.config_init.fit.ckpt_path = True, str(output / LAST)
+            epochs = found["epoch"] + 1
+            print(f"{output}: goes on with the interrupted training after epoch {epochs} of {self.trainer.max_epochs}")
+        log = output / LOG
+        if not going_on:
             log.with_name(EARLIER).unlink(missing_ok=True)
         elif self.trainer.is_global_zero:
             keep_rows(log)
@@ -146,7 +164,7 @@ def require_checkpoint(given: str | None, output: Path) -> None:
     """Raise ModelError where the checkpoint to go on with is missing or cut short."""
     if given is None or given in ("best", "hpc"):
         return
-    path = output / "last.ckpt" if given == "last" else Path(given)
+    path = output / LAST if given == "last" else Path(given)
     if (path.exists() or given != "last") and not zipfile.is_zipfile(path):
         raise ModelError(f"{path}: checkpoint missing or cut short; start again without --ckpt_path")
 

@@ -48,6 +48,8 @@ class FramesDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self._store, self._workers, self._rig_path, self._frames = store, workers, rig, frames
         self._train_split, self._val_split = train_split, val_split
+        self._training: LookStream | None = None
+        self._first_epoch = 0
 
     def setup(self, stage: str | None = None) -> None:
         """Check both splits before anything is trained.
@@ -62,9 +64,19 @@ class FramesDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> StreamLoader:
         """Shuffled batches of the training split, all of one size."""
-        stream = self._stream(self._train_split, shuffled=True)
+        stream = self._training = self._stream(self._train_split, shuffled=True)
         trainer = self.trainer
-        return StreamLoader(stream, self._workers, (lambda: trainer.current_epoch) if trainer else None)
+        # Lightning starts the first epoch after a resume before it knows its number.
+        epoch = (lambda: max(trainer.current_epoch, self._first_epoch)) if trainer else None
+        return StreamLoader(stream, self._workers, epoch)
+
+    def state_dict(self) -> dict[str, int]:
+        """Which epoch comes after the one that is under way, for a checkpoint."""
+        return {} if self._training is None else {"next_epoch": self._training.epoch + 1}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on with the epoch that a checkpoint names."""
+        self._first_epoch = state_dict["next_epoch"]
 
     def val_dataloader(self) -> StreamLoader:
         """Every frame of the validation split, in a fixed order."""

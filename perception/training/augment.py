@@ -6,6 +6,7 @@ looking elsewhere), so that the network learns to say when it cannot know.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import albumentations
 import numpy as np
@@ -48,6 +49,21 @@ class ColourChange:
             ],
             seed=seed,
         )
+        self._drawing = [self._change, *self._change.transforms]  # each has random numbers of its own
+
+    @property
+    def random_state(self) -> list[dict[str, Any]]:
+        """The state of all random numbers, in plain values; set it to draw the same changes again."""
+        return [
+            {"numpy": each.random_generator.bit_generator.state, "python": each.py_random.getstate()}
+            for each in self._drawing
+        ]
+
+    @random_state.setter
+    def random_state(self, state: list[dict[str, Any]]) -> None:
+        for each, its in zip(self._drawing, state, strict=True):
+            each.random_generator.bit_generator.state = its["numpy"]
+            each.py_random.setstate(its["python"])
 
     def __call__(self, rgb: Tensor) -> Tensor:
         """Frames ``(B, S, S, 3)`` uint8 with changed colours."""

@@ -95,7 +95,7 @@ class Regressor(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Settle the number format, and the seed of the colours."""
         self.locator.net.to(memory_format=torch.channels_last)
-        self._colour = ColourChange(self.augment, seed=torch.initial_seed() % 2**32)
+        self.colour = ColourChange(self.augment, seed=torch.initial_seed() % 2**32)
         self._autocast = self._autocast_wanted and self.device.type == "cpu" and bfloat16_is_fast()
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -103,7 +103,7 @@ class Regressor(pl.LightningModule):
         if not self.trainer.training:
             return batch
         rgb, depth, seen = corrupt(
-            self._colour(batch["rgb"]), batch["depth"], self._target_in_picture(batch), self.augment.spoilt
+            self.colour(batch["rgb"]), batch["depth"], self._target_in_picture(batch), self.augment.spoilt
         )
         seen = seen * self._in_image(batch) * self._near_picture(batch)
         return batch | {"rgb": rgb, "depth": punch_holes(depth, self.augment.holes), "seen": seen}

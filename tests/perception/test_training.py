@@ -7,14 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 
+from datasets.store.store import FrameStore
 from perception import baseline, evaluate, seeds, train
 from perception.evaluation import package
 from perception.networks.locator import Locator
+from perception.training import interruption
+from perception.training.regressor import Regressor
 
 LOOKS = ["glance", "fovea", "base"]
 FRAMES = {
@@ -123,6 +127,71 @@ def test_a_stopped_training_goes_on(store: Path, tmp_path: Path) -> None:
     assert summary["train_s"] > first["train_s"] > 0, "the time before the stop counts"
     rows = [line.split(",") for line in (tmp_path / "curves" / "glance.csv").read_text().splitlines()[1:]]
     assert [row[0] for row in rows if row[2]] == ["4", "9", "14"], "so does what was measured then"
+
+
+def weights(runs: Path) -> dict[str, torch.Tensor]:
+    return torch.load(runs / "glance" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, store: Path, runs: Path, *more: str, at: int = 7) -> None:
+    """Trains three epochs of five steps, and loses the process at one of the steps."""
+    learn = Regressor.training_step
+
+    def lost(regressor: Regressor, *given: Any) -> torch.Tensor:
+        if regressor.global_step == at:
+            raise RuntimeError("power cut")
+        return learn(regressor, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Regressor, "training_step", lost)
+        with pytest.raises(RuntimeError, match="power cut"):
+            fit(store, runs, "glance", "--trainer.max_epochs=3", *more)
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_ends_as_if_it_had_run_through(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(store, tmp_path / "whole", "glance", "--trainer.max_epochs=3")
+    for at in (7, 12):
+        interrupted(monkeypatch, store, tmp_path / "cut", at=at)
+    fit(store, tmp_path / "cut", "glance", "--trainer.max_epochs=3")
+    assert "goes on with the interrupted training after epoch 2 of 3" in capsys.readouterr().out
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert whole.keys() == cut.keys()
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    curves = [(tmp_path / runs / "curves" / "glance.csv").read_text() for runs in ("whole", "cut")]
+    assert curves[0] == curves[1]
+    assert json.loads((tmp_path / "cut" / "glance" / "training.json").read_text())["steps"] == 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["finished", "parameters", "frames", "code", "fresh", "cut short"])
+def test_a_training_begins_anew_where_something_differs_from_the_interrupted_one(
+    change: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if change == "finished":
+        fit(store, tmp_path, "glance", "--trainer.max_epochs=3")
+    else:
+        interrupted(monkeypatch, store, tmp_path)
+    if change == "frames":
+        attributes = FrameStore.__init__
+
+        def drawn_again(self: FrameStore, url: str, split: str) -> None:
+            attributes(self, url, split)
+            self.attributes["stored_bytes"] = self.attributes["stored_bytes"] | {"tcp": 1}
+
+        monkeypatch.setattr(FrameStore, "__init__", drawn_again)
+    if change == "code":
+        monkeypatch.setattr(interruption, "code_digest", lambda *modules: "another")
+    if change == "cut short":
+        (tmp_path / "glance" / "last.ckpt").write_bytes(b"PK")
+    more = {"parameters": ["--model.learning_rate=0.001"], "fresh": ["--fresh"]}.get(change, [])
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=3", *more)
+    assert "goes on" not in capsys.readouterr().out
+    rows = (tmp_path / "curves" / "glance.csv").read_text().splitlines()[1:]
+    assert len(rows) == len({row.split(",")[0] for row in rows}), "no row of the former training"
+    assert json.loads((tmp_path / "glance" / "training.json").read_text())["steps"] == 15
 
 
 @pytest.mark.slow

@@ -1,0 +1,83 @@
+"""Goes on with a training that was interrupted, where its parameters, frames and program are still the same."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from datasets.common.code_digest import code_digest, fingerprint
+from datasets.common.errors import ModelError
+from datasets.store.store import FrameStore
+from perception.training.regressor import Regressor
+from perception.training.summary import TrainingSummary
+
+LAST = "last.ckpt"
+WITHOUT_EFFECT = ("ckpt_path", "config", "curves", "fresh", "output", "threads")
+"""Arguments that change nothing in what is learnt."""
+
+
+def run_digest(arguments: Mapping[str, Any]) -> str:
+    """Digest of what decides what a training learns: its arguments, the frames that it reads, and the program.
+
+    Args:
+        arguments: of ``perception.train fit``, as plain values.
+
+    Raises:
+        DataError: a split is missing or unfinished.
+    """
+    values = {key: value for key, value in arguments.items() if key not in WITHOUT_EFFECT}
+    data = arguments["data"]
+    splits = [FrameStore(data["store"], data[key]).attributes for key in ("train_split", "val_split")]
+    start = arguments["model"]["warm_start"]
+    return fingerprint([values, splits, code_digest("perception.train")], *[Path(start)] if start else [])
+
+
+def checkpoint_of_interrupted(output: Path, digest: str) -> dict[str, Any] | None:
+    """The last checkpoint in ``output`` if a training of that digest did not finish there, else None."""
+    path = output / LAST
+    if not zipfile.is_zipfile(path):
+        return None
+    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if checkpoint["callbacks"].get(Interruptible.__name__, {}).get("digest") != digest:
+        return None
+    try:
+        finished = TrainingSummary.read(output).steps == checkpoint["global_step"]
+    except ModelError:
+        finished = False
+    return None if finished else checkpoint
+
+
+class Interruptible(Callback):
+    """Writes into every checkpoint what is needed to go on as if there had been no interruption.
+
+    That is the digest of the run and the state of the random numbers; Lightning keeps everything else.
+    """
+
+    def __init__(self) -> None:
+        self.digest = ""
+        self._model: Regressor | None = None
+        self._random: dict[str, Any] | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Continue the random numbers of the checkpoint, if there was one."""
+        assert isinstance(pl_module, Regressor)
+        self._model = pl_module
+        if self._random is not None:
+            torch.set_rng_state(self._random["torch"])
+            # The loader draws once at the start of an epoch; Lightning starts the first one before this is called.
+            torch.empty((), dtype=torch.int64).random_()
+            pl_module.colour.random_state = self._random["colour"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What Lightning keeps in a checkpoint."""
+        assert self._model is not None
+        random = {"torch": torch.get_rng_state(), "colour": self._model.colour.random_state}
+        return {"digest": self.digest, "random": random}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep what :meth:`on_train_start` continues with."""
+        self._random = state_dict["random"]
