@@ -84,7 +84,7 @@ class Film:
         return round(1e3 * ticks / self._setup.rig.rate_hz)
 
     def _drawn(self, tick: Tick, frame: Frame) -> Picture:
-        left = "frame seen before" if tick.held else f"{tick.error_m * 1e3:5.1f} mm to go"
+        left = tick.why_held if tick.held else f"{tick.error_m * 1e3:5.1f} mm to go"
         caption = f"goal {tick.goal_index + 1}/{self._goals}  step {tick.step:2d}  {left}"
         return draw_tick(frame.rgb, tick, self._setup.calibration.pose, self._setup.rig.camera, caption)
 

@@ -14,7 +14,7 @@ def step_line(tick: Tick, goals: int, shadow: bool = False) -> str:
     """The line of one step: estimate with largest sigma, error to the goal, command sent, frame's age, loop's work."""
     head = f"goal {tick.goal_index + 1}/{goals} step {tick.step:2d}"
     if tick.held:
-        return f"{head}  frame seen before ({tick.timing.age * MM:.0f} ms old): holding still"
+        return f"{head}  {tick.why_held}, frame {tick.timing.age * MM:.0f} ms old: holding still"
     verb = "would send" if shadow else "sent"
     cut = "" if np.allclose(tick.sent, tick.command, atol=1e-6) else " (cut)"
     return (

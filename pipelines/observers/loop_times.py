@@ -23,7 +23,7 @@ class LoopTimes:
         self._late = 0
 
     def __call__(self, tick: Tick, frame: Frame) -> None:
-        """Count one tick; held ticks are left out, because they acted on no frame."""
+        """Count one tick; held ticks are left out, because they acted on no estimate."""
         if tick.held:
             return
         for counts, value_s in ((self._ages, tick.timing.age), (self._reactions, tick.timing.reaction)):

@@ -119,7 +119,7 @@ class RunRecorder:
         if tick.step == 0:
             self.log.note("goal begun", tick.time_s, goal_index=tick.goal_index, goal=tick.goal.tolist())
         if tick.held and not stopped:
-            self.log.note("frame seen before, held still", tick.time_s, step=tick.step)
+            self.log.note(f"{tick.why_held}, held still", tick.time_s, step=tick.step)
         self._given += 1
         if self._failure is not None:
             return

@@ -40,8 +40,8 @@ class LoopSettings:
 class Runtime:
     """Reaches goals with devices that are already connected.
 
-    The loop never queries the controller: the encoders' TCP comes from its report stream. A tick without a new frame
-    commands the arm to stay at its last target.
+    The loop never queries the controller: the encoders' TCP comes from its report stream. A tick without a new frame,
+    or with an estimate that is too uncertain, commands the arm to stay at its last target.
 
     Args:
         estimator: the estimator, bound to the camera.
@@ -151,18 +151,20 @@ class Runtime:
             taken_s=taken_s,
         )
         self._under_way = tick, frame
-        tick.held = not self._monitor.frame.check(frame.timestamp, taken_s)
+        is_new = self._monitor.frame.check(frame.timestamp, taken_s)
         with faults_as(StopReason.ARM):
             tick.tcp = self._arm.tcp
         self._monitor.fence.check(tick.tcp)
         tick.estimated_s = taken_s
-        if tick.held:
-            tick.command = np.zeros(3)  # without a command the previous velocity (mode 5) would continue
+        if not is_new:
+            tick.hold()
             return tick, frame
         with faults_as(StopReason.NO_ESTIMATE, "{} (a network gave no number, or the picture does not fit)"):
             estimate = self._estimator.estimate(frame)
         tick.estimate, tick.sigma, tick.estimated_s = estimate.xyz, estimate.sigma, time.monotonic()
-        self._monitor.estimate.check(estimate, frame.timestamp)
+        if not self._monitor.estimate.check(estimate, frame.timestamp):
+            tick.hold()
+            return tick, frame
         with faults_as(StopReason.ARM):
             tick.tcp_at_frame = self._arm.tcp_at(frame.timestamp)
         self._monitor.encoders.check(estimate.xyz, tick.tcp_at_frame)

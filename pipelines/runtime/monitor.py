@@ -27,6 +27,7 @@ class LimitParams(Checked):
     max_frame_age_s: Annotated[float, Within(0.01, 2, "s")]
     repeats_held: Annotated[int, Within(0, 100)]
     max_sigma_m: Annotated[float, Within(1e-4, 0.2, "m")]
+    uncertain_held: Annotated[int, Within(0, 100)]
     max_jump_m: Annotated[float, Within(1e-4, 0.5, "m")]
     max_disagreement_m: Annotated[float, Within(1e-4, 0.2, "m")]
     max_drift_m: Annotated[float, Within(1e-4, 0.2, "m")]
@@ -75,18 +76,25 @@ class FrameCheck:
 
 
 class EstimateCheck:
-    """Checks that an estimate is finite, has a small positive sigma, and moved no farther than the arm can."""
+    """Checks that an estimate is finite, has a small positive sigma, and moved no farther than the arm can.
 
-    def __init__(self, max_sigma_m: float, max_jump_m: float, max_speed_m_s: float) -> None:
-        self._max_sigma_m, self._max_jump_m, self._max_speed_m_s = max_sigma_m, max_jump_m, max_speed_m_s
+    For at most ``uncertain_held`` estimates in a row whose sigma is too large the arm holds its target.
+    """
+
+    def __init__(self, max_sigma_m: float, uncertain_held: int, max_jump_m: float, max_speed_m_s: float) -> None:
+        self._max_sigma_m, self._uncertain_held = max_sigma_m, uncertain_held
+        self._max_jump_m, self._max_speed_m_s = max_jump_m, max_speed_m_s
         self.reset()
 
     def reset(self) -> None:
-        """Forget the previous estimate."""
+        """Forget the previous estimates."""
         self._last: tuple[Array, float] | None = None
+        self._uncertain = 0
 
-    def check(self, estimate: PositionEstimate, timestamp_s: float) -> None:
-        """Raise :class:`Stop` when the estimate of the frame taken at ``timestamp_s`` cannot be trusted.
+    def check(self, estimate: PositionEstimate, timestamp_s: float) -> bool:
+        """Whether the estimate of the frame taken at ``timestamp_s`` may be acted on; False: hold still.
+
+        Raises :class:`Stop` where it can never be trusted, or too many in a row were too uncertain.
 
         A jump is the distance that motion cannot explain: :math:`|x_k - x_{k-1}| - v_{max} (t_k - t_{k-1})`.
         """
@@ -101,10 +109,15 @@ class EstimateCheck:
             )
         worst = float(np.max(estimate.sigma))
         if worst > self._max_sigma_m:
-            raise Stop(
-                StopReason.UNCERTAIN,
-                f"sigma {worst * 1e3:.0f} mm, limit {self._max_sigma_m * 1e3:.0f} mm (gripper hidden? camera covered?)",
-            )
+            self._uncertain += 1
+            if self._uncertain > self._uncertain_held:
+                raise Stop(
+                    StopReason.UNCERTAIN,
+                    f"sigma {worst * 1e3:.0f} mm, limit {self._max_sigma_m * 1e3:.0f} mm, {self._uncertain} frames in "
+                    "a row (gripper hidden? camera covered?)",
+                )
+            return False
+        self._uncertain = 0
         if self._last is not None:
             position, time = self._last
             moved = float(np.linalg.norm(estimate.xyz - position))
@@ -116,6 +129,7 @@ class EstimateCheck:
                     f"limit {self._max_jump_m * 1e3:.0f} mm",
                 )
         self._last = (np.array(estimate.xyz, dtype=float), timestamp_s)
+        return True
 
 
 class EncoderCheck:
@@ -223,7 +237,7 @@ class Monitor:
         self, limits: LimitParams, low_m: ArrayLike, high_m: ArrayLike, max_speed_m_s: float, has_encoders: bool = True
     ) -> None:
         self.frame = FrameCheck(limits.max_frame_age_s, limits.repeats_held)
-        self.estimate = EstimateCheck(limits.max_sigma_m, limits.max_jump_m, max_speed_m_s)
+        self.estimate = EstimateCheck(limits.max_sigma_m, limits.uncertain_held, limits.max_jump_m, max_speed_m_s)
         self.encoders: EncoderCheck | NoCheck = NoCheck()
         self.fence: FenceCheck | NoCheck = NoCheck()
         if has_encoders:

@@ -21,6 +21,8 @@ most this share of its length."""
 class StepGate:
     """Asks before every command that moves the arm; if the frame is too old after the answer, it looks at a new one.
 
+    Where that look says to hold still, no step is sent, and none is asked for.
+
     Attributes:
         ask: shows the operator the step ``(3,)`` m that would be sent; raises :class:`Stop` when it is refused.
         preview: gives the step that the arm would make from a command and the step sent before; all ``(3,)`` m.
@@ -42,7 +44,7 @@ class StepGate:
                 return seen
             seen = look()  # at a new frame, because it refuses the previous one as too old
             change_m = float(np.linalg.norm(self._step(seen, last_sent) - shown))
-            if change_m <= max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))):
+            if seen[0].held or change_m <= max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))):
                 return seen
 
     def _step(self, seen: Seen, last_sent: Vector) -> Vector:

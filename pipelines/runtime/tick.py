@@ -49,8 +49,8 @@ class Tick:
     Attributes:
         time_s: when it began; ``due_s``: when it should have begun.
         frame_time_s: when the camera took its frame; ``taken_s``: when the loop took it.
-        held: the frame had been seen before, so nothing was estimated (``estimate`` is not a number).
-        command: the displacement that the policy asked for; when held it is zero, to stay at the last target.
+        held: the arm was told to stay at its last target, for the reason ``why_held``.
+        command: the displacement that the policy asked for; zero when held.
         sent: the displacement that the arm took after fence and limits (in shadow: that it would have taken).
         tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken; NaN without an arm.
         estimated_s, acted_s, done_s: when the estimate was known, the command was sent, and the arm had answered.
@@ -85,6 +85,17 @@ class Tick:
             reaction=self.done_s - self.taken_s,
             busy=self.done_s - self.due_s,
         )
+
+    def hold(self) -> None:
+        """Tell the arm to stay at its last target: without a command its previous velocity (mode 5) would continue."""
+        self.held, self.command = True, np.zeros(3)
+
+    @property
+    def why_held(self) -> str:
+        """Why the arm was told to stay: there was no new frame, or its estimate was too uncertain."""
+        if np.isnan(self.estimate).any():
+            return "frame seen before"
+        return f"uncertain estimate (sigma {1e3 * self.sigma.max():.0f} mm)"
 
     @property
     def error_m(self) -> float:

@@ -50,6 +50,7 @@ def test_the_values_are_those_of_the_parameter_files():
     said += [
         f"`max_frame_age_s` {limits.max_frame_age_s:g} s",
         f"`repeats_held` {limits.repeats_held}",
+        f"`uncertain_held` {limits.uncertain_held}",
         f"average of {limits.drift_ticks} frames",
         f"{1e3 * limits.max_outside_m:.0f} mm (loop), {1e3 * arm.controller_margin_m:.0f} mm (watch)",
         f"{limits.overruns_in_row} ticks in a row",

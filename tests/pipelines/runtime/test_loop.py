@@ -200,6 +200,22 @@ def test_at_a_repeated_frame_the_arm_is_told_to_stay_at_its_target(world):
     np.testing.assert_array_equal(world.policy.seen[6].last_command, world.arm.moves[5])
 
 
+def test_while_the_estimate_is_too_uncertain_the_arm_is_told_to_stay(world):
+    sure = world.estimator.sigma
+    world.at_step = {
+        4: lambda w: setattr(w.estimator, "sigma", np.full(3, 0.2)),
+        6: lambda w: setattr(w.estimator, "sigma", sure),
+    }
+    result = world.runtime().reach(GOAL)
+    assert result.stop is None
+    held = [tick for tick in result.ticks if tick.held]
+    assert [tick.step for tick in held] == [5, 6]
+    assert "uncertain estimate (sigma 200 mm)" in {tick.why_held for tick in held}
+    assert not np.any([world.arm.moves[tick.step] for tick in held])
+    assert len(world.policy.seen) == world.horizon - 2
+    assert result.last_seen.step == world.horizon - 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_policy_hears_of_all_that_was_sent_once(world, monkeypatch, seed):
     rng, last, move = np.random.default_rng(seed), [], world.arm.move

@@ -73,16 +73,28 @@ def test_a_stall_of_190_ms_is_held_through_whatever_its_phase(phase, into):
 
 @given(vectors, vectors)
 def test_what_is_not_finite_never_passes(xyz, sigma):
-    stopped = reason(EstimateCheck(0.03, 0.06, 0.25).check, PositionEstimate(xyz, sigma), 0.0)
+    stopped = reason(EstimateCheck(0.03, 0, 0.06, 0.25).check, PositionEstimate(xyz, sigma), 0.0)
     if not (np.isfinite(xyz).all() and np.isfinite(sigma).all()):
         assert stopped is StopReason.NOT_FINITE
     else:
         assert (stopped is None) == (sigma.min() > 0 and sigma.max() <= 0.03)
 
 
+@given(st.integers(0, 5), st.lists(st.booleans(), max_size=30))
+def test_uncertain_estimates_are_held_exactly_as_often_as_allowed_in_a_row(held, certain):
+    check, row = EstimateCheck(0.03, held, 0.06, 0.25), 0
+    for number, sure in enumerate(certain):
+        estimate = PositionEstimate(np.full(3, 0.0 if sure else 9.0), np.full(3, 0.001 if sure else 0.3))
+        row = 0 if sure else row + 1
+        if row > held:
+            assert reason(check.check, estimate, float(number)) is StopReason.UNCERTAIN
+            return
+        assert check.check(estimate, float(number)) == sure, "and nothing jumps from or to a held one"
+
+
 @given(points, points, st.floats(0.001, 1.0))
 def test_a_jump_is_motion_beyond_the_largest_speed(first, second, elapsed):
-    check = EstimateCheck(0.03, 0.06, 0.25)
+    check = EstimateCheck(0.03, 0, 0.06, 0.25)
     check.check(PositionEstimate(first, np.full(3, 0.001)), 10.0)
     stopped = reason(check.check, PositionEstimate(second, np.full(3, 0.001)), 10.0 + elapsed)
     excess = np.linalg.norm(second - first) - 0.25 * elapsed

@@ -56,9 +56,9 @@ def test_a_camera_that_was_covered_while_the_operator_thought_stops(impatient):
         impatient.estimator.sigma = np.full(3, 0.2)
         think_for_too_long()
 
-    impatient.ask = think
+    impatient.ask, impatient.horizon = think, 10
     assert impatient.runtime().reach(GOAL).stop.reason is StopReason.UNCERTAIN
-    assert not impatient.arm.moves
+    assert not np.any(impatient.arm.moves), "held still, then stopped"
 
 
 def test_in_shadow_an_old_picture_is_not_looked_at_again(impatient):

@@ -69,17 +69,18 @@ def test_the_frame_of_a_stop_is_kept_with_what_was_made_of_it(pictured, tmp_path
     pictured.at_step = {3: inject}
     result, recorder, stored = record(pictured, tmp_path)
     assert result.stop.reason is reason
-    assert (result.steps, stored.frames, recorder.dropped) == (4, 5, 0)
-    np.testing.assert_array_equal(stored.read(STOPPED), [0, 0, 0, 0, 1])
-    np.testing.assert_array_equal(stored.read("step"), range(5))
+    steps = 4 + (pictured.settings.limits.uncertain_held if reason is StopReason.UNCERTAIN else 0)
+    assert (result.steps, stored.frames, recorder.dropped) == (steps, steps + 1, 0)
+    np.testing.assert_array_equal(stored.read(STOPPED), [*np.zeros(steps), 1])
+    np.testing.assert_array_equal(stored.read("step"), range(steps + 1))
     tick, frame = result.broken_off
-    np.testing.assert_array_equal(stored.frame(4).rgb, frame.rgb)
-    assert stored.read("timestamp")[4] == frame.timestamp
+    np.testing.assert_array_equal(stored.frame(steps).rgb, frame.rgb)
+    assert stored.read("timestamp")[-1] == frame.timestamp
     for column in ("tcp", "joints", *known):
-        assert np.isfinite(stored.read(column)[4]).all(), column
-    np.testing.assert_array_equal(stored.read("estimate")[4], tick.estimate)
-    np.testing.assert_array_equal(stored.read("sent")[4], np.zeros(3))
-    assert np.isnan(stored.read("command")[4]).all()
+        assert np.isfinite(stored.read(column)[-1]).all(), column
+    np.testing.assert_array_equal(stored.read("estimate")[-1], tick.estimate)
+    np.testing.assert_array_equal(stored.read("sent")[-1], np.zeros(3))
+    assert np.isnan(stored.read("command")[-1]).all()
     assert result.without_ticks().broken_off is None
 
 
@@ -94,9 +95,11 @@ def test_what_a_faulty_arm_took_is_not_known(pictured, tmp_path):
 def test_a_goal_stopped_at_its_first_frame_is_told_and_recorded(pictured, tmp_path):
     pictured.estimator.sigma = np.full(3, 0.2)
     _, recorder, stored = record(pictured, tmp_path)
-    assert stored.frames == 1
+    held = pictured.settings.limits.uncertain_held
+    assert stored.frames == held + 1
     story = [json.loads(line)["event"] for line in recorder.log.path.read_text().splitlines()]
-    assert story == ["begun", "goal begun", "stopped", "ended"]
+    unsure = ["uncertain estimate (sigma 200 mm), held still"] * held
+    assert story == ["begun", "goal begun", *unsure, "stopped", "ended"]
 
 
 def test_without_a_frame_there_is_none_to_keep(pictured, tmp_path):
