@@ -90,7 +90,7 @@ def _evaluate(params: LocateParams, pool: Pool, packed: bool) -> dict[str, Any]:
     else:
         looks = {name: load_look(Path(getattr(params, name)), name).locator for name in names}
         training = _training(params, names)
-        pack(looks, rig, envelope, {name: np.ones(3) for name in names}, own_folder(part))
+        pack(looks, rig, envelope, own_folder(part))
     _calibrate(params, plans, names, part, pool)
     _install(part, estimator)
 

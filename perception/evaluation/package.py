@@ -6,6 +6,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -40,10 +41,8 @@ def load_look(run: Path, look: str | None = None) -> Regressor:
     return model.eval()
 
 
-def pack(
-    looks: dict[str, Locator], rig: Rig, envelope: CameraEnvelope, sigma_scale: Mapping[str, NDArray], folder: Path
-) -> None:
-    """Write graphs and description of an estimator; ``sigma_scale`` gives three factors per look."""
+def pack(looks: dict[str, Locator], rig: Rig, envelope: CameraEnvelope, folder: Path) -> None:
+    """Write graphs and description of an estimator whose sigma is not calibrated: its factors are 1."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, locator in looks.items():
         with torch.no_grad():
@@ -57,7 +56,7 @@ def pack(
         "versions": {name: version(name) for name in ("torch", "onnx")},
     }
     (folder / DESCRIPTION).write_text(json.dumps(description))
-    describe_sigma(folder, sigma_scale)
+    describe_sigma(folder, {name: np.ones(3) for name in looks})
 
 
 def describe_sigma(folder: Path, sigma_scale: Mapping[str, NDArray], doubt: Doubt | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -25,7 +24,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
         for name in GRAPHS
     }
-    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in GRAPHS}, folder)
+    pack(looks, rig, CameraEnvelope(), folder)
     return folder
 
 

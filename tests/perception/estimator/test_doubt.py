@@ -74,7 +74,7 @@ def finding(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig, name in ("glance", PARAFOVEA)))  # type: ignore[arg-type]
         for name in names
     }
-    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in names}, folder)
+    pack(looks, rig, CameraEnvelope(), folder)
     return folder
 
 

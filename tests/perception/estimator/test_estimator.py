@@ -35,7 +35,7 @@ def test_a_look_between_glance_and_fovea_chooses_where_the_fovea_looks(
     torch.manual_seed(1)
     rig, names = Rig.load(), (*GRAPHS, PARAFOVEA)
     looks = {name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig)) for name in names}
-    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in names}, tmp_path)
+    pack(looks, rig, CameraEnvelope(), tmp_path)
     estimator, plain = PositionEstimator.load(tmp_path), PositionEstimator.load(packed)
     for scene in scenes[:3]:
         camera = SceneCamera(photographer, scene)

@@ -53,6 +53,6 @@ def test_the_same_weights_give_the_same_bytes(packed: Path, tmp_path: Path) -> N
         name: Locator(LookSettings.for_rig(name, "voting:8x1", "rgbd", rig))  # type: ignore[arg-type]
         for name in GRAPHS
     }
-    pack(looks, rig, CameraEnvelope(), {name: np.ones(3) for name in GRAPHS}, tmp_path)
+    pack(looks, rig, CameraEnvelope(), tmp_path)
     for name in (*GRAPHS.values(), DESCRIPTION):
         assert (tmp_path / name).read_bytes() == (packed / name).read_bytes()
