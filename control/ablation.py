@@ -19,10 +19,8 @@ if __name__ == "__main__":  # checked before torch and the other training packag
 
     require_training("control.ablation")
 
-from control.learning.ddpg import BottleneckDDPG
-from control.learning.pretrained import ControlParams, tune
+from control.learning.params import AgentParams, ControlParams
 from control.learning.study import Rows, add_options, read_table, run_rows
-from control.learning.trainer import AgentParams, learn, run_agent
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy
 from control.task.dynamics import DynamicsParams
@@ -80,6 +78,9 @@ def make_env(params: ControlParams, rig: Rig, condition: str, learnt_from: Learn
 
 def learn_variant(params: ControlParams, rig: Rig, name: str, seed: int) -> dict[str, Any]:
     """Train a variant; returns its figures by condition, and ``train_s``."""
+    from control.learning.ddpg import BottleneckDDPG  # late, for a quick --help
+    from control.learning.trainer import learn, run_agent
+
     change, learnt_from = VARIANTS[name]
     agent = change(params.agent)
     learnt_on = partial(make_env, params, rig, IDEAL if learnt_from == IDEAL else str(LATENCIES_S[0]), learnt_from)
@@ -97,6 +98,8 @@ def learn_variant(params: ControlParams, rig: Rig, name: str, seed: int) -> dict
 
 def measure_baselines(params: ControlParams, rig: Rig) -> dict[str, Any]:
     """The plain controllers' figures, by name and condition."""
+    from control.learning.pretrained import tune  # late, for a quick --help
+
     found: dict[str, Any] = {}
     _, gains = measured(params)
     for condition in CONDITIONS:

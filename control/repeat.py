@@ -25,12 +25,8 @@ if __name__ == "__main__":  # checked before torch and the other training packag
 
     require_training("control.repeat")
 
-from control.learning.ddpg import BottleneckDDPG
-from control.learning.end_to_end import METRICS, EndToEndParams
-from control.learning.end_to_end import run as run_end_to_end
-from control.learning.pretrained import ControlParams, make_true_env, run
+from control.learning.params import ControlParams, EndToEndParams
 from control.learning.study import Rows, add_options, read_table, run_rows
-from control.learning.trainer import learn, run_agent
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, summarize
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
@@ -49,6 +45,10 @@ Job = Callable[[str, int, Path, Rig], dict[str, Any]]
 
 def true_state(file: str, seed: int, _: Path, rig: Rig) -> dict[str, Any]:
     """The control stage's agent on the true state alone: no pictures, no estimator."""
+    from control.learning.ddpg import BottleneckDDPG  # late, for a quick --help
+    from control.learning.pretrained import make_true_env
+    from control.learning.trainer import learn, run_agent
+
     params = load_params(file, ControlParams)
     env = partial(make_true_env, params.env, rig)
     agent = replace(params.agent, steps=params.true_state_steps)
@@ -64,6 +64,8 @@ def true_state(file: str, seed: int, _: Path, rig: Rig) -> dict[str, Any]:
 
 def default(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
     """The whole control stage, tested through the estimator."""
+    from control.learning.pretrained import run  # late, for a quick --help
+
     metrics = run(replace(load_params(file, ControlParams), seed=seed, **_places(folder)), rig)
     return {
         **metrics["default"],
@@ -75,6 +77,8 @@ def default(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
 
 def end_to_end(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
     """The whole end-to-end stage; for the stage's own seed, reads what the stage wrote."""
+    from control.learning.end_to_end import METRICS, run  # late, for a quick --help
+
     params = load_params(file, EndToEndParams)
     if seed == params.seed:
         written = Path(params.results) / METRICS
@@ -82,7 +86,7 @@ def end_to_end(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
             raise DataError(f"{written}: no such file; run `python -m control.train --config {file}` first")
         metrics = read_json(written)
     else:
-        metrics = run_end_to_end(replace(params, seed=seed, **_places(folder)), rig)
+        metrics = run(replace(params, seed=seed, **_places(folder)), rig)
     return {**metrics["default"], "replay_mb": metrics["replay_mb"], "train_s": metrics["train_s"]}
 
 

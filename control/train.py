@@ -8,9 +8,7 @@ if __name__ == "__main__":  # checked before torch and the other training packag
 
     require_training("control.train")
 
-from control.learning import end_to_end, pretrained
-from control.learning.end_to_end import EndToEndParams
-from control.learning.pretrained import ControlParams
+from control.learning.params import ControlParams, EndToEndParams
 from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.files import location
@@ -37,6 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
         params = read_params(options.config)
         for name in ("policy", "results", "runs"):
             require_writable_folder(getattr(params, name), name)
+        from control.learning import end_to_end, pretrained  # late, for a quick --help
+
         if isinstance(params, EndToEndParams):
             metrics = end_to_end.run(params, rig, options.fresh)
         else:

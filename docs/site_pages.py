@@ -28,8 +28,7 @@ from prose import docstring, formulas, graph
 from control.arms.params import ArmParams
 from control.arms.site import SiteParams
 from control.clearance.params import ClearanceParams
-from control.learning.end_to_end import EndToEndParams
-from control.learning.pretrained import ControlParams
+from control.learning.params import ControlParams, EndToEndParams
 from datasets.common.config import ranges
 from datasets.common.errors import Sim2RealError
 from datasets.generation.splits import FramesParams

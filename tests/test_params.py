@@ -11,9 +11,7 @@ import yaml
 from control.arms.params import ArmParams
 from control.arms.site import SiteParams
 from control.clearance.params import ClearanceParams
-from control.learning.end_to_end import EndToEndParams
-from control.learning.pretrained import ControlParams
-from control.learning.trainer import AgentParams
+from control.learning.params import AgentParams, ControlParams, EndToEndParams
 from control.policies.picture import PictureParams
 from control.task.dynamics import DynamicsParams
 from datasets.common.config import load_params, ranges

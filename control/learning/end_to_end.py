@@ -9,10 +9,10 @@ actor.
 import csv
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -25,62 +25,21 @@ from control.learning.buffers import FrameHerReplayBuffer, memory_bytes
 from control.learning.ddpg import BottleneckDDPG
 from control.learning.export import export_image_actor
 from control.learning.extractors import ActorExtractor, StateExtractor
-from control.learning.locators import Head
+from control.learning.params import AgentParams, EndToEndParams
 from control.learning.plots import draw_curves, draw_distances
-from control.learning.trainer import AgentParams, learn, make_agent
+from control.learning.trainer import learn, make_agent
 from control.policies.features import ESTIMATE
-from control.policies.picture import PictureParams
-from control.task.env import EnvParams, Observations, ReachEnv
+from control.task.env import Observations, ReachEnv
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import Episode, roll_out, summarize
 from control.task.image_env import ImageReachEnv
 from datasets.common.code_digest import code_digest, fingerprint
-from datasets.common.config import Checked, Within
-from datasets.common.errors import ConfigError
 from datasets.common.files import delete_own, own_folder, write_whole
 from datasets.generation.splits import scenes_digest
 from datasets.rig.rig import Rig
 from datasets.scene.renderer import require_gl
 
 METRICS = "metrics.json"
-
-
-@dataclass(frozen=True)
-class EndToEndParams(Checked):
-    """``params/end_to_end_*.yaml``; each value is explained there."""
-
-    kind: Literal["end_to_end"]
-    policy: str
-    results: str
-    seed: Annotated[int, Within(0)] = 0
-    env: EnvParams = field(default_factory=EnvParams)
-    frames: str = "params/frames.yaml"
-    train_split: str = "nominal"
-    test_split: str = "nominal"
-    picture: PictureParams = field(default_factory=PictureParams)
-    head: Head = "keypoints"
-    points: Annotated[int, Within(1)] = 32
-    shift_px: Annotated[int, Within(0)] = 4
-    sigma_m: Annotated[float, Within(0, unit="m", above=True)] = 0.006
-    learning_horizon: Annotated[int, Within(1)] = 15
-    bf16: bool = True
-    hindsight: Annotated[int, Within(0)] = 1
-    agent: AgentParams = field(default_factory=AgentParams)
-    interval: Annotated[int, Within(1)] = 6000
-    validation_episodes: Annotated[int, Within(1)] = 20
-    episodes: Annotated[int, Within(1)] = 100
-    runs: str = "runs/end_to_end"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.interval % self.learning_horizon:
-            raise ConfigError(f"interval must be a whole number of episodes of {self.learning_horizon} steps")
-        if self.interval % self.agent.train_freq:
-            raise ConfigError(f"interval must be a multiple of agent.train_freq, which is {self.agent.train_freq}")
-        if self.agent.warm_up < self.learning_horizon:
-            raise ConfigError(f"agent.warm_up must be a whole episode, {self.learning_horizon} steps, or more")
-        if self.head == "votes" and not self.picture.depth:
-            raise ConfigError("head: votes needs picture.depth, whose points vote")
 
 
 def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]:

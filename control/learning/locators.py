@@ -1,18 +1,15 @@
 """The end-to-end networks before their bottleneck: three convolutions, and a head that narrows to a position."""
 
-from typing import Literal
-
 import torch as th
 from gymnasium import spaces
 from torch import nn
 from torch.nn import functional
 
+from control.learning.params import Head
 from control.policies.picture import CAMERA_SIZE, DEPTH_STEP_M, NEAREST_M
 from perception.networks.bfloat16 import bfloat16_is_fast
 from perception.networks.regression import conv3
 from perception.networks.voting import FEWEST_VALID, STRIDE
-
-Head = Literal["flat", "keypoints", "votes"]
 
 MIDDLE_M = (0.4, 0.0, 0.25)
 """Middle of the usual workspace, m: the ``flat`` head's positions are relative to it."""

@@ -4,10 +4,10 @@ import csv
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -16,10 +16,11 @@ from tqdm import tqdm
 from control.arms.fence import Fence
 from control.learning.ddpg import BottleneckDDPG
 from control.learning.export import export_actor
+from control.learning.params import FUSED, PROPORTIONAL, AgentParams, ControlParams, EvaluationParams
 from control.learning.plots import draw_curves, draw_distances
-from control.learning.trainer import AgentParams, Curve, learn
+from control.learning.trainer import Curve, learn
 from control.policies.policy import Policy
-from control.policies.shipped import POLICY_FOLDER, FusedProportionalPolicy, ProportionalPolicy, load_policy
+from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.env import EnvParams, ReachEnv
 from control.task.episode_seeds import SCENES_SEED, TEST_SEED, TUNING_SEED, VALIDATION_SEED
 from control.task.episodes import Episode, paired_difference, run_episodes, summarize
@@ -27,8 +28,6 @@ from control.task.goals import GoalSampler
 from control.task.rendered import RenderedParams, RenderedSource, fit_error_model
 from control.task.sources import ErrorModel, Surrogate, TrueState
 from datasets.common.code_digest import code_digest, fingerprint
-from datasets.common.config import Checked, Within
-from datasets.common.errors import ConfigError
 from datasets.common.files import delete_own, own_folder, write_whole
 from datasets.common.workers import Workers
 from datasets.generation.splits import scenes_digest
@@ -36,65 +35,6 @@ from datasets.rig.rig import Rig
 from datasets.scene.renderer import require_gl
 
 TRUE_STATE = "ddpg_true_state"
-PROPORTIONAL = "proportional"
-FUSED = "proportional_fused"
-
-
-@dataclass(frozen=True)
-class EvaluationParams(Checked):
-    """Numbers of episodes on fixed seeds; the seeds of training, validation and test never overlap.
-
-    Attributes:
-        episodes: episodes of the test, through the estimator itself.
-        validation_episodes: episodes of each evaluation while learning.
-        tuning_episodes: episodes per gain of the proportional controllers.
-        gains: gains that are tried for the proportional controllers.
-        interval: steps between evaluations while learning; each evaluation saves a checkpoint.
-        rooms: number of scenes in which the estimator's errors are measured.
-        workers: number of processes that run episodes.
-    """
-
-    PART = "evaluation."
-
-    episodes: Annotated[int, Within(1)] = 100
-    validation_episodes: Annotated[int, Within(1)] = 20
-    tuning_episodes: Annotated[int, Within(1)] = 40
-    gains: Annotated[tuple[float, ...], Within(0, above=True)] = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7, 1.0)
-    interval: Annotated[int, Within(1)] = 1000
-    rooms: Annotated[int, Within(1)] = 100
-    workers: Annotated[int, Within(1)] = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.gains:
-            raise ConfigError("evaluation.gains is empty: name at least one gain")
-
-
-@dataclass(frozen=True)
-class ControlParams(Checked):
-    """``params/control.yaml``; each value is explained there."""
-
-    seed: Annotated[int, Within(0)] = 0
-    env: EnvParams = field(default_factory=EnvParams)
-    rooms: RenderedParams = field(default_factory=RenderedParams)
-    agent: AgentParams = field(default_factory=AgentParams)
-    true_state_steps: Annotated[int, Within(1)] = 3000
-    evaluation: EvaluationParams = field(default_factory=EvaluationParams)
-    policy: str = str(POLICY_FOLDER)
-    results: str = "results/control"
-    runs: str = "runs/control"
-    kind: Literal["pretrained"] = "pretrained"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.evaluation.interval % self.env.horizon:
-            raise ConfigError(
-                f"evaluation.interval must be a whole number of episodes of {self.env.horizon} steps, "
-                f"got {self.evaluation.interval}"
-            )
-        if self.agent.warm_up < self.env.horizon:
-            raise ConfigError(f"agent.warm_up must be a whole episode, {self.env.horizon} steps, or more")
-        self.agent.check_steps("true_state_steps", self.true_state_steps)
 
 
 def make_surrogate_env(params: EnvParams, model: ErrorModel, rig: Rig) -> ReachEnv:

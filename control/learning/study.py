@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch as th
-
 from datasets.common.errors import DataError
 from datasets.common.files import read_json, write_whole
 
@@ -40,6 +38,8 @@ def run_rows(options: argparse.Namespace, runs: Path, learn: Callable[[str, int]
     Raises:
         DataError: a row that ``--gather`` needs has not been learnt yet.
     """
+    import torch as th  # late, for a quick --help
+
     th.set_num_threads(1)
     seeds = options.seeds if options.seed is None else [options.seed]
     if not options.gather:

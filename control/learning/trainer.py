@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -20,67 +20,13 @@ from tqdm import tqdm
 from control.learning.asymmetric import AsymmetricPolicy
 from control.learning.ddpg import BottleneckDDPG, EpisodeNoise
 from control.learning.extractors import ActorExtractor, CriticExtractor
+from control.learning.params import AgentParams
 from control.task.env import ReachEnv
 from control.task.episode_seeds import TRAINING_SEED
 from control.task.episodes import Episode, roll_out
-from datasets.common.config import Checked, Within, one_line
-from datasets.common.errors import ConfigError, DataError
+from datasets.common.config import one_line
+from datasets.common.errors import DataError
 from datasets.common.files import write_whole
-
-
-@dataclass(frozen=True)
-class AgentParams(Checked):
-    """DDPG's settings; ``params/control.yaml`` and ``params/end_to_end_*.yaml`` give the values and the reasons.
-
-    Attributes:
-        steps: steps of the environment; each is followed by one update.
-        learning_rate: for actor and critic; falls linearly to a twentieth, so that the last actors differ little.
-        batch_size: transitions per update.
-        buffer_size: transitions kept.
-        warm_up: steps of uniformly random actions before the first update.
-        actor_starts: updates of only the critic before the actor's first.
-        tau: rate at which the target networks follow.
-        gamma: discount per step.
-        train_freq: steps of the environment per update.
-        bottleneck_weight: :math:`c` of :class:`control.learning.ddpg.BottleneckDDPG`; only for actors that see images.
-        hidden: width of the two hidden layers.
-        noise: smallest and largest standard deviation of an episode's exploration.
-        residual_gain: gain of the proportional controller that the actor corrects; 0: no such controller.
-        residual_scale: largest correction, in largest displacements.
-    """
-
-    PART = "agent."
-
-    steps: Annotated[int, Within(1)] = 5000
-    learning_rate: Annotated[float, Within(0, above=True)] = 1e-3
-    batch_size: Annotated[int, Within(1)] = 128
-    buffer_size: Annotated[int, Within(1)] = 20_000
-    warm_up: Annotated[int, Within(0)] = 200
-    actor_starts: Annotated[int, Within(0)] = 0
-    tau: Annotated[float, Within(0, 1, above=True)] = 0.05
-    gamma: Annotated[float, Within(0, 1, below=True)] = 0.9
-    hidden: Annotated[int, Within(1)] = 64
-    noise: Annotated[tuple[float, float], Within(0, above=True, rising=True)] = (0.02, 0.3)
-    train_freq: Annotated[int, Within(1)] = 1
-    bottleneck_weight: Annotated[float, Within(0)] = 0.0
-    residual_gain: Annotated[float, Within(0)] = 0.0
-    residual_scale: Annotated[float, Within(0, above=True)] = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_steps("steps", self.steps)
-
-    def check_steps(self, name: str, steps: int) -> None:
-        """Refuse a number of steps, given as the parameter ``name``, that is too small for any update of the actor.
-
-        Raises:
-            ConfigError: after ``steps`` steps the actor has never been updated.
-        """
-        if (steps - self.warm_up) // self.train_freq <= self.actor_starts:
-            raise ConfigError(
-                f"{name} must exceed warm_up by more than actor_starts updates of train_freq steps each, "
-                f"or nothing is learnt; got {steps}"
-            )
 
 
 @dataclass

@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from datasets.common.config import one_line
 from datasets.common.errors import DataError
@@ -116,6 +115,8 @@ class Loft:
         rows = np.concatenate([rows[:, :5], radii], axis=1)
         if len(rows) == 2:
             return np.stack([np.interp(places, rows[:, 0], column) for column in rows[:, 1:].T], axis=1)
+        from scipy.interpolate import PchipInterpolator  # late, for a quick --help
+
         return np.asarray(PchipInterpolator(rows[:, 0], rows[:, 1:])(places))
 
     def _outline(self, section: Array, inset: float) -> Array:

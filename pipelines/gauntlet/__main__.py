@@ -31,7 +31,6 @@ from datasets.rig.rig import Rig
 from datasets.scene.renderer import require_gl
 from pipelines.gauntlet.cells import Cache, run_cells
 from pipelines.gauntlet.gaps import Gap
-from pipelines.gauntlet.pictures import draw_camera_maps, draw_gaps, draw_heat_map
 from pipelines.gauntlet.plan import GauntletParams, Plan, make_plan
 from pipelines.gauntlet.scores import MEASURES, cell_metrics, compare
 
@@ -112,6 +111,8 @@ def metrics(params: GauntletParams, plan: Plan, found: Found) -> dict[str, Any]:
 
 def write(params: GauntletParams, rig: Rig, plan: Plan, found: Found) -> dict[str, Any]:
     """Write the metrics, every episode and the pictures; returns the metrics."""
+    from pipelines.gauntlet.pictures import draw_camera_maps, draw_gaps, draw_heat_map  # late, for a quick --help
+
     written = metrics(params, plan, found)
     folder = Path(params.results)
     try:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch as th
 
 from control.policies.image_locator import KIND as END_TO_END
 from control.policies.image_locator import ImageLocator
@@ -187,7 +186,6 @@ def run_cells(
 def _run_one(task: tuple[Cell, Sequence[int]]) -> tuple[list[Episode], float]:
     """The episodes of a cell, and the processor seconds that they took."""
     cell, seeds = task
-    th.set_num_threads(1)
     began = _cpu_s()
     try:
         episodes = cell.run(seeds)

@@ -23,10 +23,8 @@ if __name__ == "__main__":  # before torch and similar packages are imported
 import numpy as np
 
 from control.ablation import measured
-from control.learning.ddpg import BottleneckDDPG
-from control.learning.pretrained import FUSED, PROPORTIONAL, ControlParams, tune
+from control.learning.params import FUSED, PROPORTIONAL, AgentParams, ControlParams
 from control.learning.study import Rows, add_options, run_rows
-from control.learning.trainer import AgentParams, learn, run_agent
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.episode_seeds import VALIDATION_SEED
@@ -82,6 +80,9 @@ class Bench:
 
     def learnt(self, name: str, seed: int) -> dict[str, Any]:
         """Train an agent in a gap; returns its episodes and ``train_s``. Its rivals in that gap are measured first."""
+        from control.learning.ddpg import BottleneckDDPG  # late, for a quick --help
+        from control.learning.trainer import learn, run_agent
+
         gap, agent = name.split("-")
         if gap not in self._measured:
             write_whole(self._others_file(gap), json.dumps(self._others(gap)) + "\n")
@@ -112,6 +113,8 @@ class Bench:
         return self.folder / f"{gap}.json"
 
     def _others(self, gap: str) -> dict[str, dict[str, Any]]:
+        from control.learning.pretrained import tune  # late, for a quick --help
+
         make_env = partial(self.make_env, gap)
         tuning = replace(self.params.evaluation, gains=(*self.params.evaluation.gains, *FURTHER_GAINS))
         tuned = tune(tuning, make_env, self._rig)

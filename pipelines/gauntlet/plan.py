@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
-from control.learning.pretrained import ControlParams
+from control.learning.params import ControlParams
 from control.policies.shipped import DESCRIPTION
 from datasets.arm.official import menagerie_available
 from datasets.common.config import Checked, Within, load_params

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from control.task.episodes import SUCCESS_MM, Episode, summarize
 
@@ -39,7 +39,7 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"successes must lie in 0..n with n at least 1, got {successes} of {n}")
-    z = float(stats.norm.isf(level / 2))
+    z = -float(ndtri(level / 2))
     share = successes / n
     middle = share + z * z / (2 * n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -100,6 +100,8 @@ def compare(
 
 
 def _wilcoxon(difference: np.ndarray) -> float:
+    from scipy import stats  # late, for a quick --help
+
     if not np.any(difference):
         return 1.0
     # Rounded, so that equal differences are ties in spite of floating-point errors.
@@ -108,5 +110,7 @@ def _wilcoxon(difference: np.ndarray) -> float:
 
 def _signed_ranks(difference: np.ndarray) -> float:
     """The sum of signed ranks that Wilcoxon's test judges; negative when ours are better."""
+    from scipy import stats  # late, for a quick --help
+
     moved = np.round(difference[difference != 0], 6)
     return float(np.sum(np.sign(moved) * stats.rankdata(np.abs(moved))))

@@ -14,7 +14,8 @@ from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from control.learning.buffers import FrameHerReplayBuffer, memory_bytes
-from control.learning.pretrained import ControlParams, make_true_env
+from control.learning.params import ControlParams
+from control.learning.pretrained import make_true_env
 from control.learning.trainer import NumberedEpisodes, make_agent
 from datasets.arm.kinematics import Kinematics, ReachError, pointing_down
 from datasets.arm.model import arm_spec

@@ -9,7 +9,7 @@ import torch as th
 from stable_baselines3.common.policies import BasePolicy
 
 from control.learning.export import export_actor
-from control.learning.pretrained import ControlParams
+from control.learning.params import ControlParams
 from control.learning.trainer import make_agent
 from control.policies.picture import PictureParams
 from control.task.env import EnvParams, ReachEnv

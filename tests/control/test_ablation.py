@@ -5,7 +5,7 @@ import yaml
 
 from control import ablation
 from control.ablation import CONDITIONS
-from control.learning.pretrained import ControlParams
+from control.learning.params import ControlParams
 from datasets.common.config import load_params
 from small_agent import SMALL_AGENT
 

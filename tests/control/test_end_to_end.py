@@ -12,8 +12,8 @@ import yaml
 
 from control import train
 from control.learning.ddpg import relocated
-from control.learning.end_to_end import EndToEndParams
 from control.learning.end_to_end import _agent as make_image_agent  # untrained: run() trains for hours
+from control.learning.params import EndToEndParams
 from control.policies.features import ESTIMATE
 from control.policies.image_locator import KIND
 from control.policies.policy import Observation

@@ -87,7 +87,7 @@ def test_a_variants_own_stage_is_its_seeds_row(tmp_path, rig, monkeypatch):
     places = {key: str(tmp_path / key) for key in ("policy", "results")}
     file.write_text(yaml.safe_dump({"kind": "end_to_end", **places, "seed": 3}))
     written = {"default": ROW, "replay_mb": {"kept": 1.0}, "train_s": 9.0}
-    monkeypatch.setattr(repeat, "run_end_to_end", lambda params, _: written | {"train_s": float(params.seed)})
+    monkeypatch.setattr("control.learning.end_to_end.run", lambda params, _: written | {"train_s": float(params.seed)})
     with pytest.raises(DataError, match=r"results/metrics\.json: no such file; run `python -m control\.train"):
         end_to_end(str(file), 3, tmp_path, rig)
     (tmp_path / "results").mkdir()

@@ -6,7 +6,7 @@ import yaml
 
 from control import train
 from control.learning import pretrained
-from control.learning.pretrained import ControlParams
+from control.learning.params import ControlParams
 from control.policies.shipped import load_policy
 from control.task.sources import ErrorModel, Surrogate
 from small_agent import SMALL_AGENT

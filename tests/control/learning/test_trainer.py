@@ -8,7 +8,7 @@ import torch as th
 from torch import nn
 
 from control.learning.ddpg import BottleneckDDPG
-from control.learning.pretrained import ControlParams
+from control.learning.params import ControlParams
 from control.learning.trainer import EvaluationCallback, learn
 from control.task.env import ReachEnv
 from control.task.sources import ErrorModel, Surrogate

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from control.learning.end_to_end import EndToEndParams
 from control.learning.end_to_end import _agent as make_image_agent  # untrained: run() trains for hours
 from control.learning.end_to_end import _make_env as make_image_env
 from control.learning.export import export_image_actor
+from control.learning.params import EndToEndParams
 from control.policies.features import ESTIMATE
 from control.policies.image_locator import KIND, ImageLocator
 from control.policies.policy import Observation

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from control.arms.xarm.wire.sdk import wait_until
-from control.learning.end_to_end import EndToEndParams
 from control.learning.end_to_end import _agent as make_image_agent  # untrained: run() trains for hours
 from control.learning.export import export_image_actor
+from control.learning.params import EndToEndParams
 from control.task.env import EnvParams
 from control.task.episodes import Episode
 from control.task.image_env import ImageReachEnv

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from control.learning.pretrained import ControlParams
+from control.learning.params import ControlParams
 from control.task.env import EnvParams
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
