@@ -15,15 +15,14 @@ if __name__ == "__main__":  # before torch and the other training packages are i
         # By its name, not by an import: the stage that packs an estimator must not depend on what judges it.
         runpy.run_module("perception.real", run_name="__main__", alter_sys=True)
         raise SystemExit
-    from datasets.common.training_packages import require_training
+    from datasets.common.training_packages import PERCEPTION, require_training
 
-    require_training("perception.evaluate")
+    require_training("perception.evaluate", PERCEPTION)
 
 from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.common.workers import Workers, add_worker_options
-from perception.evaluation.measure import evaluate
 from perception.evaluation.params import LocateParams
 
 PROG = "python -m perception.evaluate"
@@ -63,6 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
             params = replace(params, frames_per_split=options.frames_per_split)
         for name in ("estimator", "results"):
             require_writable_folder(getattr(params, name), name)
+        from perception.evaluation.measure import evaluate  # late, for a quick --help
+
         metrics = evaluate(params, Workers.of(options, params.workers), options.packed)
         tell(metrics, table(metrics))
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # before torch and the other training packages are imported
-    from datasets.common.training_packages import require_training
+    from datasets.common.training_packages import PERCEPTION, require_training
 
-    require_training("perception.seeds")
+    require_training("perception.seeds", PERCEPTION)
 
 import numpy as np
 
@@ -29,12 +29,8 @@ from datasets.common.errors import ConfigError
 from datasets.common.files import write_whole
 from datasets.generation.splits import FramesParams
 from datasets.rig.rig import Rig
-from perception import train
 from perception.estimator.estimator import GRAPHS
-from perception.evaluation.comparison import frames_digest, read_figures
-from perception.evaluation.measure import evaluate
 from perception.evaluation.params import LocateParams
-from perception.training.summary import FILE, TrainingSummary
 
 PROG = "python -m perception.seeds"
 RUNS = "runs/perception/seeds"
@@ -53,6 +49,8 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
     Raises:
         ModelError: a seed has not been trained.
     """
+    from perception.evaluation.measure import evaluate  # late, for a quick --help
+
     measured = []
     for seed in seeds:
         shipped = _shipped(seed, params)
@@ -79,6 +77,8 @@ def measure(seeds: Sequence[int], params: LocateParams, runs: Path) -> dict[str,
 
 def _shipped(seed: int, params: LocateParams) -> dict[str, Any] | None:
     """What ``metrics.json`` says of this seed, where it is of these frames, and of as many of them."""
+    from perception.evaluation.comparison import frames_digest, read_figures  # late, for a quick --help
+
     path = Path(params.results) / METRICS
     if not path.is_file():
         return None
@@ -94,6 +94,8 @@ def _shipped(seed: int, params: LocateParams) -> dict[str, Any] | None:
 
 def _looks(seed: int, params: LocateParams, runs: Path) -> dict[str, Path]:
     """The folder of each look's training: those of ``params`` where they are of this seed."""
+    from perception.training.summary import FILE, TrainingSummary  # late, for a quick --help
+
     shipped = {name: Path(getattr(params, name)) for name in GRAPHS}
     if all((folder / FILE).is_file() and TrainingSummary.read(folder).seed == seed for folder in shipped.values()):
         return shipped
@@ -102,6 +104,8 @@ def _looks(seed: int, params: LocateParams, runs: Path) -> dict[str, Path]:
 
 def train_look(config: str, seed: int, folder: Path) -> None:
     """Train one look with a seed, by one thread, as studies/dvc.yaml does."""
+    from perception import train  # late, for a quick --help
+
     arguments = {"config": config, "seed_everything": seed, "output": folder, "curves": folder, "threads": 1}
     train.main(["fit", *(f"--{key}={value}" for key, value in arguments.items())])
 

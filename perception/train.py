@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # before torch and the other training packages are imported
-    from datasets.common.training_packages import require_training
+    from datasets.common.training_packages import PERCEPTION, require_training
 
-    require_training("perception.train")
+    require_training("perception.train", PERCEPTION)
 
 import pytorch_lightning as pl
 import torch

@@ -51,7 +51,6 @@ from perception.real.fattening import without_fattening
 from perception.real.frames import RealFrames
 from perception.real.judge import answer, figures, judge, load_estimator, references, seen_shares, shown
 from perception.real.likeness import compare, depth_figures, fit_outline, lay_on, summary
-from perception.real.overlays import draw_overlays, require_private
 
 PROG = "python -m perception.real"
 VARIABLE = "REAL_FRAMES"
@@ -124,6 +123,8 @@ def evaluate_frames(
         "pose": how if calibration is None else str(calibration.measured),
     }
     if overlays is not None:
+        from perception.real.overlays import draw_overlays  # late, for a quick --help
+
         estimates: list[tuple[Array, Array | None]] = [
             (
                 transform(invert(pose), answers[0].xyz[index]),
@@ -263,6 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.out is not None:
             require_writable(options.out, "--out")
         if options.overlays is not None:
+            from perception.real.overlays import require_private  # late, for a quick --help
+
             require_private(options.overlays)
         require_gl()
         rig = Rig.load(options.rig)

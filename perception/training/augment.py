@@ -8,7 +8,6 @@ looking elsewhere), so that the network learns to say when it cannot know.
 from dataclasses import dataclass
 from typing import Any
 
-import albumentations
 import numpy as np
 import torch
 from torch import Tensor
@@ -38,6 +37,8 @@ class ColourChange:
     """Brightness, contrast, hue, gamma, noise and blur that a camera of another make or setting would bring."""
 
     def __init__(self, settings: AugmentSettings, seed: int) -> None:
+        import albumentations  # late, for a quick --help
+
         self._settings = settings
         self._change = albumentations.Compose(
             [
