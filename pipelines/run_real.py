@@ -31,7 +31,6 @@ from datasets.rig.rig import RIG_PATH, Rig
 from pipelines.observers.console import result_table, rows, stop_words
 from pipelines.observers.loop_times import LoopTimes
 from pipelines.observers.output import unhurried_output
-from pipelines.observers.site_picture import draw_site
 from pipelines.runtime.stops import StopReason
 from pipelines.runtime.tick import GoalResult, Vector
 from pipelines.setup.assemble import RunOptions, run
@@ -182,6 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if names.is_live:
             setup = setup.with_measured_latency()
         if options.check is not None:
+            from pipelines.observers.site_picture import draw_site  # late, for a quick --help
+
             draw_site(setup.clearance_as_driven, setup.fence, Path(options.check))
             print(f"the site is drawn in {options.check}")
             verdicts = []

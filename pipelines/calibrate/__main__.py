@@ -46,7 +46,6 @@ from perception.calibration.calibration import Calibration
 from perception.calibration.captures import Captures
 from perception.calibration.depth_noise import measure_noise
 from perception.calibration.depth_noise import told as noise_told
-from perception.calibration.pictures import draw_outlines, draw_residuals
 from perception.calibration.registration.register import register
 from perception.calibration.report import difference, registered, told
 from pipelines.calibrate.delays import delays
@@ -123,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _by_frames(options: argparse.Namespace) -> Result:
     """Calibrate from captures, and write the calibration into the site file or a file of its own."""
+    from perception.calibration.pictures import draw_outlines, draw_residuals  # late, for a quick --help
+
     if options.arm is not None or options.camera is not None:
         raise ConfigError("--frames: the captures are there already; leave out --arm and --camera")
     rig, site_path = Rig.load(options.rig), Path(options.site or SITE_PATH)

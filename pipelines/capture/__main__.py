@@ -30,7 +30,6 @@ from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 from perception.calibration.captures import Setting
-from pipelines.capture.coverage import draw_coverage
 from pipelines.capture.postures import choose_postures
 from pipelines.capture.session import CaptureFolder, Tour, describe_camera, look_at_rest
 from pipelines.observers.output import unhurried_output
@@ -165,6 +164,8 @@ def _picture(out: Path) -> Path:
 
 
 def _draw(plan: Array, left: Sequence[int], options: argparse.Namespace, setup: Setup) -> None:
+    from pipelines.capture.coverage import draw_coverage  # late, for a quick --help
+
     out = options.out
     taken, tcp_offset_m = ~np.isin(np.arange(len(plan)), left), setup.rig.tool.tcp_offset_m
     draw_coverage(plan, taken, setup.fence, setup.site.keep_out, _picture(out), tcp_offset_m)

@@ -26,7 +26,6 @@ from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 from pipelines.observers.output import unhurried_output
 from pipelines.rehearse.cameras import draw_cameras
-from pipelines.rehearse.plots import plot_rehearsal
 from pipelines.rehearse.scores import contributions, outside_fence, scores, timings
 from pipelines.runtime.goals import run_goals
 from pipelines.runtime.interrupt import stop_on_signals
@@ -240,6 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rehearsal, cameras = rehearse(setup, goals, settings.baseline_goals, twin), {}
         found = metrics(rehearsal, setup, refused, settings.seed, time.monotonic() - began) | cameras
         write_whole(output / METRICS, json.dumps(found, indent=2) + "\n")
+        from pipelines.rehearse.plots import plot_rehearsal  # late, for a quick --help
+
         plot_rehearsal(rehearsal.runs, 1 / rig.rate_hz, output / PICTURE)
         shown = {name: found[name] for name in ("default", "baselines", "cameras") if name in found}
     tell(found, json.dumps(shown, indent=2))

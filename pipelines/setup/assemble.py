@@ -10,7 +10,6 @@ import numpy as np
 from control.arms.absent import AbsentArm
 from control.policies.policy import Policy
 from pipelines.observers.console import step_line
-from pipelines.observers.live import LiveView, require_live
 from pipelines.observers.recorder import RunRecorder, require_recordable
 from pipelines.observers.runlog import RunLog
 from pipelines.observers.step_prompt import StepPrompt
@@ -68,6 +67,8 @@ def run(
     if options.record is not None:
         require_recordable(options.record)
     if options.live:
+        from pipelines.observers.live import LiveView, require_live  # late, for a quick --help
+
         require_live(options.live_file)
     with ExitStack() as stack:
         firmware = OLD_FIRMWARE_VERSION if any(fault.name == OLD_FIRMWARE for fault in options.faults) else None
