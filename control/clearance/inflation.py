@@ -13,6 +13,7 @@ from scipy.spatial import ConvexHull
 
 from control.clearance.shapes import FLANGE, INFLATION_PATH, LINKS, OPENINGS, Piece, bare_pieces
 from datasets.arm.model import GRIPPER_CLOSED_RAD, GRIPPER_JOINTS, arm_spec, mesh_of
+from datasets.common.cli import CommandParser, command_line
 from datasets.common.errors import DataError
 from datasets.rig.projection import Array
 
@@ -93,16 +94,18 @@ def needed(pieces: list[Piece], triangles: Array) -> Array:
             return np.ceil(thickness / STEP_M) * STEP_M
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Write ``inflation.yaml``."""
-    official, bare = official_triangles(), bare_pieces()
-    inflation = {}
-    for link, triangles in official.items():
-        pieces = [piece for piece in bare if piece.link == link]
-        for piece, thickness in zip(pieces, needed(pieces, triangles), strict=True):
-            inflation[piece.key] = round(float(thickness) * 1000, 1)
-    lines = yaml.safe_dump({piece.key: inflation[piece.key] for piece in bare}, sort_keys=False)
-    INFLATION_PATH.write_text(HEADING + lines)
+    parser = CommandParser(prog="python -m control.clearance.inflation", description=(__doc__ or "").split("\n\n")[0])
+    with command_line(parser.prog, parser.parse_args(arguments)):
+        official, bare = official_triangles(), bare_pieces()
+        inflation = {}
+        for link, triangles in official.items():
+            pieces = [piece for piece in bare if piece.link == link]
+            for piece, thickness in zip(pieces, needed(pieces, triangles), strict=True):
+                inflation[piece.key] = round(float(thickness) * 1000, 1)
+        lines = yaml.safe_dump({piece.key: inflation[piece.key] for piece in bare}, sort_keys=False)
+        INFLATION_PATH.write_text(HEADING + lines)
 
 
 if __name__ == "__main__":
