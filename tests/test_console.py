@@ -82,6 +82,37 @@ def test_nothing_is_coloured_with_or_without_no_color(module):
         assert "\x1b" not in done.stdout + done.stderr
 
 
+ANSWERS = """
+import sys
+sys.path.append("tests/stand_ins")
+from pipelines.__main__ import commands
+from started_here import started_here
+
+for module in commands():
+    if module == "perception.train":
+        continue
+    code, told = started_here(module, "--help")
+    wrong = [started_here(module, "--no-such-option")[0]]
+    if "--config" in told:
+        needed = ["a_run"] if module == "perception.baseline" else []
+        wrong.append(started_here(module, "--config", "no/such.yaml", *needed)[0])
+    print(module, code, *sorted(set(wrong)), *sorted({*sys.argv[1:]} & sys.modules.keys()))
+"""
+SLOW_TO_IMPORT = (
+    *("torch", "torchvision", "pytorch_lightning", "stable_baselines3", "timm", "tensorboard", "albumentations"),
+    *("matplotlib.figure", "scipy.interpolate", "scipy.stats"),
+)
+"""Without MuJoCo: it takes a fifth of a second, and modules of the arm, below almost every command, need it."""
+
+
+@pytest.mark.slow
+def test_help_and_refusals_wait_for_no_slow_package():
+    # perception.train is left out: Lightning makes its options from the classes themselves, which need torch.
+    done = run("-c", ANSWERS, *SLOW_TO_IMPORT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{module} 0 2" for module in COMMANDS if module != "perception.train"]
+
+
 def exit_codes():
     """Every code that the four packages or the soak name, by the constant's name."""
     files = [
