@@ -37,12 +37,10 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
         raise ConfigError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(params_type, "params")
     try:
         if issubclass(params_type, Checked):
             content = params_type.renewed(content)
-        parsed = parser.parse_object(Namespace(params=Namespace(**content)).as_dict())
+        parser, parsed = _parsed(content, params_type)
         params: T = parser.instantiate(parsed).params
         if unknown := list(_unknown(content, params)):
             raise ConfigError(f"unknown key {', '.join(unknown)}")
@@ -51,6 +49,23 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:  # jsonargparse raises many types; each one means that the file does not fit
         raise ConfigError(f"{path}: {one_line(error).replace('params.', '')}") from error
+
+
+_PARSED: dict[tuple[type, str], tuple[ArgumentParser, Namespace]] = {}
+
+
+def _parsed(content: dict[str, Any], params_type: type) -> tuple[ArgumentParser, Namespace]:
+    """A file's content as its dataclass has it, and the parser that makes one.
+
+    Parsing takes up to a second, and a command may need the same file for each of a hundred cells.
+    """
+    key = (params_type, repr(content))
+    if key not in _PARSED:
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(params_type, "params")
+        _PARSED[key] = parser, parser.parse_object(Namespace(params=Namespace(**content)).as_dict())
+    parser, parsed = _PARSED[key]
+    return parser, parsed
 
 
 def _unknown(content: Any, params: Any, group: str = "") -> Iterator[str]:

@@ -29,6 +29,12 @@ class Params(Checked):
     perhaps: Annotated[float, Within(0, above=True)] | None = None
     folder: str = "here"
     inner: Inner = field(default_factory=Inner)
+    named: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Other:
+    count: float = 0.5
 
 
 @given(ends=ends, value=numbers, above=st.booleans(), below=st.booleans())
@@ -98,6 +104,20 @@ def load(tmp_path):
 
 def test_what_is_not_in_the_file_is_as_by_default(load):
     assert load("count: 7\ninner: {share: 0.25}") == Params(count=7, inner=Inner(0.25))
+
+
+def test_a_file_that_is_read_again_shares_nothing_with_the_first_time(load):
+    text = "named: {one: [1, 2]}\ninner: {share: 0.25}"
+    first = load(text)
+    first.named["one"].append(3)
+    first.named["two"] = []
+    assert load(text) == Params(named={"one": [1, 2]}, inner=Inner(0.25))
+    assert load(text).inner is not load(text).inner
+
+
+def test_a_file_that_has_changed_is_read_as_it_is_now(load):
+    assert [load(f"count: {count}").count for count in (1, 2, 1)] == [1, 2, 1]
+    assert isinstance(load("count: 1", Other), Other)
 
 
 def test_a_place_below_the_home_folder_is_meant_as_such(load, monkeypatch, tmp_path):
