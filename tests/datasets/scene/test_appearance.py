@@ -1,5 +1,7 @@
 """What stands about the arm: nothing of it hides the gripper but what is meant to."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,8 +16,11 @@ from datasets.scene.scene import sample_camera
 FULL = LookRandomization(furniture=1.0, occluder=0.0, open_room=0.0, pedestal=0.0)
 
 
+rig_once = cache(Rig.load)  # two thousand draws read one file
+
+
 def drawn(seed: int, ranges: LookRandomization = FULL):
-    rig, rng = Rig.load(), np.random.default_rng(seed)
+    rig, rng = rig_once(), np.random.default_rng(seed)
     tcp = rng.uniform(rig.workspace.low, rig.workspace.high)
     camera = sample_camera(rng, rig, CameraRandomization(envelope=CameraEnvelope()), tcp)[0][:3, 3]
     return tcp, camera, sample_appearance(rng, ranges, tcp, camera)
