@@ -25,8 +25,8 @@ FRAMES = {
     "shard_frames": 40,
     "splits": {
         "train": {"frames": 80, "seed": 1, "camera": {"envelope": {}}, "looks": LOOKS},
-        "val": {"frames": 40, "seed": 2, "camera": {"envelope": {}, "rig_share": 0.5}, "looks": LOOKS},
-        "nominal": {"frames": 40, "seed": 3, "camera": {}, "looks": ["glance"]},
+        "val": {"frames": 30, "seed": 2, "camera": {"envelope": {}, "rig_share": 0.5}, "looks": LOOKS},
+        "nominal": {"frames": 30, "seed": 3, "camera": {}, "looks": ["glance"]},
     },
 }
 
@@ -98,7 +98,7 @@ def locate_params(store: Path, runs: Path, out: Path) -> Path:
         "splits": ["nominal"],
         "mapped_split": "nominal",
         "workers": 1,
-        "bad_frames": 12,
+        "bad_frames": 6,
         "estimator": str(out / "estimator"),
         "results": str(out / "results"),
     }
@@ -228,9 +228,9 @@ def test_two_workers_measure_the_bytes_of_one(
 @pytest.mark.slow
 def test_the_pair_is_packed_calibrated_and_measured(measured: Path) -> None:
     metrics = json.loads((measured / "results" / "metrics.json").read_text())
-    assert metrics["default"]["nominal"]["n"] == 40
+    assert metrics["default"]["nominal"]["n"] == 30
     assert {"median_mm", "mean_mm", "p95_mm"} < set(metrics["default"]["nominal"])
-    assert metrics["bad_frames"]["n"] == 12
+    assert metrics["bad_frames"]["n"] == 6
     assert metrics["seed"] == 0
     assert metrics["train_s"] > 0
     for picture in ("errors.png", "error_map.png"):
@@ -264,7 +264,7 @@ def test_a_baseline_is_measured_alone_and_stands_in_the_table(
     baseline.main(arguments)
     evaluate.main(["--config", str(config), "--frames-per-split", "10"])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
-    assert metrics["baselines"]["glance"]["nominal"]["n"] == 40
+    assert metrics["baselines"]["glance"]["nominal"]["n"] == 30
     assert (tmp_path / "results" / "baselines.png").stat().st_size > 1000
 
     frames = yaml.safe_load((store / "frames.yaml").read_text())
@@ -293,40 +293,47 @@ def seeds_arguments(store: Path, runs: Path, out: Path) -> list[str]:
     return arguments
 
 
+@pytest.fixture(scope="module")
+def two_seeds(store: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """What the command leaves of a seed that is trained already and one that is not, and its arguments."""
+    folder = tmp_path_factory.mktemp("seeds")
+    arguments = ["--seeds", "0", "5", *seeds_arguments(store, runs, folder)]
+    seeds.main(arguments)
+    return folder, arguments
+
+
 @pytest.mark.slow
 def test_seeds_take_the_pair_at_hand_and_train_the_others(
-    store: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_seeds: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["--seeds", "0", "5", *seeds_arguments(store, runs, tmp_path)]
-    seeds.main(arguments)
-    table = json.loads((tmp_path / "results" / "seeds.json").read_text())
+    folder, arguments = two_seeds
+    table = json.loads((folder / "results" / "seeds.json").read_text())
     figures = table["default"]["nominal"]["median_mm"]
     assert table["seeds"] == [0, 5]
     assert [train["glance"]["seed"] for train in table["train"]] == [0, 5]
     assert figures["values"][0] != figures["values"][1]
     assert figures["mean"] == pytest.approx(sum(figures["values"]) / 2, abs=1e-3)
     assert figures["spread"] == pytest.approx(abs(figures["values"][0] - figures["values"][1]), abs=2e-3)
-    assert not (tmp_path / "seeds/0/glance").exists()
+    assert not (folder / "seeds/0/glance").exists()
 
-    evaluate.main(["--config", str(tmp_path / "locate.yaml"), "--frames-per-split", "10"])
-    metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
+    evaluate.main(["--config", str(folder / "locate.yaml"), "--frames-per-split", "10"])
+    metrics = json.loads((folder / "results" / "metrics.json").read_text())
     assert metrics["seeds"]["default"]["nominal"]["median_mm"] == figures
 
     monkeypatch.setattr(seeds, "train_look", None)
     seeds.main([*arguments, "--gather"])
-    assert json.loads((tmp_path / "results" / "seeds.json").read_text()) == table
+    assert json.loads((folder / "results" / "seeds.json").read_text()) == table
 
 
 @pytest.mark.slow
-def test_a_look_trained_after_another_is_as_if_trained_alone(store: Path, runs: Path, tmp_path: Path) -> None:
-    arguments = seeds_arguments(store, runs, tmp_path)
-    seeds.main(["--seeds", "5", *arguments])
-    options = {"config": tmp_path / "fovea.yaml", "seed_everything": 5, "output": tmp_path / "alone", "threads": 1}
+def test_a_look_trained_after_another_is_as_if_trained_alone(two_seeds: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, _ = two_seeds
+    options = {"config": folder / "fovea.yaml", "seed_everything": 5, "output": tmp_path / "alone", "threads": 1}
     command = [sys.executable, "-m", "perception.train", "fit", *(f"--{key}={value}" for key, value in options.items())]
     subprocess.run(command, check=True, capture_output=True)
     weights = [
-        torch.load(folder / "best.ckpt", weights_only=False)["state_dict"]
-        for folder in (tmp_path / "alone", tmp_path / "seeds/5/fovea")
+        torch.load(training / "best.ckpt", weights_only=False)["state_dict"]
+        for training in (tmp_path / "alone", folder / "seeds/5/fovea")
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
