@@ -14,14 +14,12 @@ has_models = pytest.mark.skipif(not (ROOT / "models/policy/policy.json").is_file
 pytestmark = pytest.mark.slow
 
 
-def doctor(*arguments, cwd=ROOT, python=(), before=None, **variables):
+def doctor(*arguments, cwd=ROOT, python=(), **variables):
     """Exit code and findings by their item."""
     line = [sys.executable, *python, "-m", "pipelines.doctor", "--json", *arguments]
     path = os.pathsep.join([*filter(None, [variables.pop("PYTHONPATH", "")]), str(ROOT)])
     environment = {**os.environ, "MUJOCO_GL": "egl", **variables, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        line, cwd=cwd, env=environment, preexec_fn=before, capture_output=True, text=True, timeout=200
-    )
+    done = subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=200)
     assert done.stderr == ""
     told = json.loads(done.stdout)
     found = {each["item"]: each for each in told["findings"]}
@@ -36,9 +34,26 @@ def faults(found):
 OF_THE_MACHINE = {"cores", "memory", "disk", "temporary files", "shared memory", "clock", "scheduling", "camera"}
 
 
+SECRET = "clara-schumann"
+
+
+@pytest.fixture(scope="module")
+def cloned(tmp_path_factory):
+    """The findings in a folder with all that a clone brings, in a user's home; and its files before and after."""
+    home = tmp_path_factory.mktemp("home") / SECRET
+    here = home / "clone"
+    here.mkdir(parents=True)
+    for part in ("params", "models"):
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, here / part)
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
+    _, found = doctor(cwd=here, HOME=str(home), USER=SECRET, XDG_CACHE_HOME="", XDG_CONFIG_HOME="")
+    return found, before, {path: path.stat().st_mtime_ns for path in home.rglob("*")}
+
+
 @has_models
-def test_what_a_clone_brings_is_healthy():
-    _, found = doctor()
+def test_what_a_clone_brings_is_healthy(cloned):
+    found = cloned[0]
     assert not faults(found) - OF_THE_MACHINE
     for item in ("Python", "packages", "training", "OpenGL", "estimator", "policy"):
         assert found[item]["state"] == "ok", found[item]
@@ -47,14 +62,36 @@ def test_what_a_clone_brings_is_healthy():
     assert "digest" in found["estimator"]["found"]
 
 
-def test_a_page_has_a_line_per_finding_and_the_remedy_below_it(tmp_path):
+def test_nothing_is_written(cloned):
+    _, before, after = cloned
+    assert after == before
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page for a user without models, one of whose libraries fails and says where it lies."""
+    home = tmp_path_factory.mktemp("home") / SECRET
+    home.mkdir()
+    (home / "onnxruntime.py").write_text(f"raise ImportError('{home}/lib of {SECRET}')")
     line = [sys.executable, "-m", "pipelines.doctor"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    environment = {**os.environ, "HOME": str(home), "USER": SECRET, "PYTHONPATH": f"{home}{os.pathsep}{ROOT}"}
+    return home, subprocess.run(line, cwd=home, env=environment, capture_output=True, text=True, timeout=200)
+
+
+def test_a_page_has_a_line_per_finding_and_the_remedy_below_it(page):
+    _, done = page
     assert done.returncode == 1
     assert "FAULT models" in done.stdout
     assert "-> run from the project's folder" in done.stdout
     assert "fault(s): " in done.stdout.splitlines()[-1]
+
+
+def test_names_and_folders_of_the_user_are_left_out(page, cloned):
+    home, done = page
+    assert "ImportError" in done.stdout
+    for told in (done.stdout, json.dumps(list(cloned[0].values()))):
+        for secret in (SECRET, str(home), str(ROOT)):
+            assert secret not in told
 
 
 @has_models
@@ -66,15 +103,6 @@ def test_a_back_end_that_does_not_work_is_a_fault_and_hides_nothing_else():
     assert "MUJOCO_GL=egl" in found["OpenGL"]["remedy"]
 
 
-@pytest.mark.parametrize(("ending", "told"), [("os.kill(os.getpid(), 11)", "crashed (SIGSEGV)"), ("exit(3)", "code 3")])
-def test_a_driver_that_takes_its_process_along_is_a_line(tmp_path, ending, told):
-    (tmp_path / "OpenGL").mkdir()
-    (tmp_path / "OpenGL/__init__.py").write_text(f"import os\n{ending}\n")
-    code, found = doctor(PYTHONPATH=str(tmp_path))
-    assert code == 1
-    assert told in found["OpenGL"]["found"]
-
-
 def test_missing_models_are_named_with_the_remedy(tmp_path):
     shutil.copytree(ROOT / "params", tmp_path / "params")
     code, found = doctor(cwd=tmp_path)
@@ -82,17 +110,6 @@ def test_missing_models_are_named_with_the_remedy(tmp_path):
     for item in ("estimator", "policy"):
         assert f"models/{item}" in found[item]["found"]
         assert "git checkout -- models" in found[item]["remedy"]
-
-
-@has_models
-def test_models_of_another_rig_are_a_fault(tmp_path):
-    for part in ("params", "models"):
-        shutil.copytree(ROOT / part, tmp_path / part)
-    rig = tmp_path / "params/rig.yaml"
-    rig.write_text(rig.read_text().replace("fovea_width_m: 0.1728", "fovea_width_m: 0.15"))
-    code, found = doctor(cwd=tmp_path)
-    assert code == 1
-    assert "trained for another rig: fovea_width_m" in found["estimator"]["found"]
 
 
 def test_a_missing_library_and_an_old_sdk_are_named_with_the_remedy(tmp_path):
@@ -109,41 +126,12 @@ def test_a_missing_library_and_an_old_sdk_are_named_with_the_remedy(tmp_path):
         assert "pip install -c constraints.txt" in found[item]["remedy"]
 
 
-def test_one_core_is_a_fault():
-    code, found = doctor(before=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}))
-    assert code == 1
-    assert found["cores"]["state"] == "fault"
-    assert found["cores"]["found"].startswith("1 usable of")
-
-
 def test_where_no_library_is_installed_the_page_still_comes():
     code, found = doctor(python=("-S",))
     assert code == 1
     assert "pip install -c constraints.txt" in found["cores"]["remedy"]
     assert found["memory"]["state"] in ("ok", "fault")
     assert {"disk", "clock", "OpenGL", "camera"} <= set(found)
-
-
-def test_names_and_folders_of_the_user_are_left_out(tmp_path):
-    home = tmp_path / "clara-schumann"
-    home.mkdir()
-    (home / "onnxruntime.py").write_text(f"raise ImportError('{home}/lib of clara-schumann')")
-    _, found = doctor(cwd=home, HOME=str(home), USER="clara-schumann", PYTHONPATH=str(home))
-    told = json.dumps(list(found.values()))
-    assert "ImportError" in told
-    for secret in ("clara-schumann", str(home), str(ROOT)):
-        assert secret not in told
-
-
-def test_nothing_is_written(tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    for part in ("params", "models"):
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, tmp_path / part)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    doctor(cwd=tmp_path, HOME=str(home), XDG_CACHE_HOME="", XDG_CONFIG_HOME="")
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.parametrize("address", ["xarm", "1.2.3", "192.168.1.203:502", ""])

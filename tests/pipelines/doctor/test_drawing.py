@@ -1,5 +1,8 @@
 """Whether pictures can be drawn is told with their speed, whatever becomes of the process that tries."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from pipelines.doctor import drawing
@@ -40,3 +43,13 @@ def test_a_driver_that_crashes_is_a_fault_with_the_other_back_ends(look):
     assert found.state is State.FAULT
     assert "MUJOCO_GL=egl: nothing is drawn: crashed (SIGSEGV)" in found.found
     assert "osmesa" in found.remedy
+
+
+@pytest.mark.parametrize(("ending", "told"), [("os.kill(os.getpid(), 11)", "crashed (SIGSEGV)"), ("exit(3)", "code 3")])
+def test_a_driver_that_takes_its_process_along_is_a_fault(tmp_path, monkeypatch, ending, told):
+    (tmp_path / "OpenGL").mkdir()
+    (tmp_path / "OpenGL/__init__.py").write_text(f"import os\n{ending}\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[3]}")
+    (found,) = drawing.look("egl")
+    assert (found.item, found.state) == ("OpenGL", State.FAULT)
+    assert told in found.found

@@ -1,5 +1,6 @@
 """What is found of the machine, with what to do about it."""
 
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -33,6 +34,17 @@ def test_a_run_needs_two_cores(monkeypatch, cores, state):
     assert found.state is state
     assert found.found.startswith(f"{cores} usable of ")
     assert bool(found.remedy) == (state is State.FAULT)
+
+
+def test_a_core_that_this_process_may_not_use_does_not_count():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        found = machine.parts()["cores"]()
+    finally:
+        os.sched_setaffinity(0, before)
+    assert found.state is State.FAULT
+    assert found.found.startswith("1 usable of ")
 
 
 def test_a_folder_that_cannot_be_written_is_a_fault_though_there_is_room(monkeypatch):

@@ -1,11 +1,14 @@
 """The networks of a run are told apart by a digest, and one that cannot be used says why."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from pipelines.doctor import models
 from pipelines.doctor.finding import Broken, State
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -57,3 +60,16 @@ def test_a_process_that_ends_badly_is_one_fault(monkeypatch):
     assert found.state is State.FAULT
     assert "SIGSEGV" in found.found
     assert found.remedy
+
+
+@pytest.mark.skipif(not (ROOT / "models/policy/policy.json").is_file(), reason="no trained models yet")
+def test_models_of_another_rig_are_a_fault(tmp_path, monkeypatch):
+    for part in ("params", "models"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    rig = tmp_path / "params/rig.yaml"
+    rig.write_text(rig.read_text().replace("fovea_width_m: 0.1728", "fovea_width_m: 0.15"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    found = {each.item: each for each in models.look()}
+    assert found["estimator"].state is State.FAULT
+    assert "trained for another rig: fovea_width_m" in found["estimator"].found
