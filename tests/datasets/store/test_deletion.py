@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -30,13 +31,22 @@ def here(tmp_path, monkeypatch):
     return lambda *more: main(["--config=few.yaml", f"--rig={rig}", "--workers=1", *more])
 
 
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """Finished frames of those parameters, drawn once; each test takes a copy."""
+    folder = tmp_path_factory.mktemp("drawn")
+    (folder / "few.yaml").write_text(yaml.safe_dump({"shard_frames": 4, "splits": SPLITS}))
+    main([f"--config={folder}/few.yaml", f"--out={folder}/frames", "--workers=1"])
+    return lambda place: shutil.copytree(folder / "frames", place)
+
+
 def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("out", ["--out=~/frames", "--out=file://{home}/frames", "--out=../home/frames"])
-def test_every_way_to_name_a_place_means_the_same(here, tmp_path, capsys, out):
-    here(f"--out={tmp_path}/home/frames")
+def test_every_way_to_name_a_place_means_the_same(here, frames, tmp_path, capsys, out):
+    frames(tmp_path / "home/frames")
     before = contents(tmp_path / "home/frames")
     here(out.format(home=tmp_path / "home"), "--fresh")
     told = capsys.readouterr().out
@@ -106,9 +116,9 @@ def test_what_others_wrote_is_refused_whole_and_stays(here, tmp_path, capsys, th
 
 
 @pytest.mark.parametrize("name", ["note.txt", "tcp/note.txt", "mine/zarr.json", "mine/c.0", "zarr.json.old", ".hidden"])
-def test_one_file_more_among_frames_keeps_them_all(here, tmp_path, capsys, name):
+def test_one_file_more_among_frames_keeps_them_all(here, frames, tmp_path, capsys, name):
     folder = tmp_path / "frames"
-    here(f"--out={folder}")
+    frames(folder)
     (folder / "val" / name).parent.mkdir(exist_ok=True)
     (folder / "val" / name).write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
     before = contents(folder)
@@ -131,8 +141,8 @@ def test_files_beside_the_splits_are_none_of_our_business(here, tmp_path):
     assert contents(folder).items() >= theirs.items()
 
 
-def test_frames_behind_a_link_are_drawn_again_behind_it(here, tmp_path):
-    here(f"--out={tmp_path}/frames")
+def test_frames_behind_a_link_are_drawn_again_behind_it(here, frames, tmp_path):
+    frames(tmp_path / "frames")
     (tmp_path / "frames/train").rename(tmp_path / "large_disk")
     (tmp_path / "frames/train").symlink_to(tmp_path / "large_disk")
     before = contents(tmp_path / "large_disk")
