@@ -14,7 +14,7 @@ from perception.evaluation.package import pack
 from perception.networks.locator import Locator, LookSettings
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An estimator of small, untrained networks."""
     torch.manual_seed(0)
