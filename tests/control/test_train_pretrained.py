@@ -52,29 +52,32 @@ def without_times(metrics: dict) -> dict:
     return {key: value for key, value in metrics.items() if not key.endswith("_s")}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What the stage leaves."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrained, "RenderedSource", StandIn)
+        train.main(["--config", str(write(folder))])
+    return folder
+
+
 @pytest.mark.slow
-def test_the_stage_leaves_all_that_it_promises_and_the_same_for_the_same_seed(tmp_path, monkeypatch, rig):
-    monkeypatch.setattr(pretrained, "RenderedSource", StandIn)
-    train.main(["--config", str(write(tmp_path))])
-    metrics = json.loads((tmp_path / "results/metrics.json").read_text())
+def test_the_stage_leaves_all_that_it_promises(whole, rig):
+    metrics = json.loads((whole / "results/metrics.json").read_text())
     keys = {"n", "success_5mm", "success_10mm", "success_20mm", "success_50mm", "median_mm", "p95_mm"}
     assert metrics["default"].keys() >= keys
     assert set(metrics["baselines"]) == {"ddpg_true_state", "proportional", "proportional_fused"}
     assert all(entry.keys() >= keys and entry["n"] == 6 for entry in metrics["baselines"].values())
-    assert {path.name for path in (tmp_path / "results").iterdir()} == {
+    assert {path.name for path in (whole / "results").iterdir()} == {
         "metrics.json",
         "curve.csv",
         "curve.png",
         "episodes.csv",
         "final.png",
     }
-    load_policy(tmp_path / "policy", rig)
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tensorboard"], "no checkpoints are left"
-
-    again = tmp_path / "again"
-    again.mkdir()
-    train.main(["--config", str(write(again))])
-    assert without_times(json.loads((again / "results/metrics.json").read_text())) == without_times(metrics)
+    load_policy(whole / "policy", rig)
+    assert [path.name for path in (whole / "runs").iterdir()] == ["tensorboard"], "no checkpoints are left"
 
 
 def test_the_shipped_parameters_fit():
@@ -105,7 +108,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(tmp_path, changes
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_says_so_and_goes_on_later_to_the_same(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "RenderedSource", StandIn)
 
     def interrupt(*_: object) -> None:
@@ -125,4 +128,5 @@ def test_an_interrupted_run_says_so_and_goes_on_later(tmp_path, monkeypatch, cap
     monkeypatch.setattr(pretrained, "fit_error_model", never)
     monkeypatch.setattr("control.learning.trainer.make_agent", never)
     train.main(["--config", str(write(tmp_path))])
-    assert (tmp_path / "results/metrics.json").is_file()
+    once, again = (json.loads((folder / "results/metrics.json").read_text()) for folder in (whole, tmp_path))
+    assert without_times(again) == without_times(once), "the same seed learns and measures the same"
