@@ -77,9 +77,18 @@ def test_a_command_completes_its_options_and_can_be_quiet(module):
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["pipelines.demo", "pipelines.report"])
 def test_nothing_is_coloured_with_or_without_no_color(module):
-    for arguments in (["--help"], ["--no-such-option"]):
-        done = run("-m", module, *arguments, env={"FORCE_COLOR": "1", "PATH": "/usr/bin", "HOME": "/tmp"})
-        assert "\x1b" not in done.stdout + done.stderr
+    code = f"""
+import runpy, sys
+for argument in ("--help", "--no-such-option"):
+    sys.argv[:] = ["command", argument]
+    try:
+        runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        print("code", end.code)
+"""
+    done = run("-c", code, env={"FORCE_COLOR": "1", "PATH": "/usr/bin", "HOME": "/tmp"})
+    assert re.findall(r"^code (.*)", done.stdout, re.MULTILINE) == ["0", "2"], done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
 
 
 ANSWERS = """
