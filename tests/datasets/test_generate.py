@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,10 +86,22 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, rig) -> Path:
+    """A finished store, drawn once; who changes one takes a copy."""
+    folder = tmp_path_factory.mktemp("finished") / "store"
+    draw(folder, rig)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(finished) -> str:
+    return digest(finished)
+
+
 @pytest.fixture
-def uninterrupted(tmp_path, rig) -> str:
-    draw(tmp_path / "reference", rig)
-    return digest(tmp_path / "reference")
+def reference(finished, tmp_path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "reference"))
 
 
 def test_same_bytes_for_any_number_of_workers(tmp_path, rig, uninterrupted):
@@ -101,9 +114,9 @@ def test_another_seed_gives_other_frames(tmp_path, rig, uninterrupted):
     assert digest(tmp_path / "other") != uninterrupted
 
 
-def test_finished_store_is_left_as_it_is(tmp_path, rig, uninterrupted):
-    assert draw(tmp_path / "reference", rig) == (0, 36)
-    assert digest(tmp_path / "reference") == uninterrupted
+def test_finished_store_is_left_as_it_is(rig, uninterrupted, reference):
+    assert draw(reference, rig) == (0, 36)
+    assert digest(reference) == uninterrupted
 
 
 def test_worker_killed_is_told_and_the_next_run_resumes(tmp_path, rig, uninterrupted, monkeypatch):
@@ -155,13 +168,15 @@ def test_full_disk_is_one_line_and_leaves_the_store_unfinished(tmp_path, rig, un
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_disk_too_small_is_told_before_anything_is_touched(tmp_path, rig, uninterrupted, monkeypatch, fresh):
+def test_a_disk_too_small_is_told_before_anything_is_touched(
+    tmp_path, rig, uninterrupted, reference, monkeypatch, fresh
+):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=10_000))
     with pytest.raises(DataError, match=r"take 0\.\d GB or more and 0\.0 GB are free"):
         draw(tmp_path / "new" / "out", rig)
     assert not (tmp_path / "new").exists()
-    draw(tmp_path / "reference", rig, fresh=fresh)  # what is there is enough, or makes room
-    assert digest(tmp_path / "reference") == uninterrupted
+    draw(reference, rig, fresh=fresh)  # what is there is enough, or makes room
+    assert digest(reference) == uninterrupted
 
 
 def test_full_disk_while_a_file_is_written(tmp_path, rig, monkeypatch):
@@ -179,18 +194,18 @@ def test_full_disk_while_a_file_is_written(tmp_path, rig, monkeypatch):
     assert writer.pending() == [0]
 
 
-def test_other_parameters_are_refused_and_nothing_is_touched(tmp_path, rig, uninterrupted):
+def test_other_parameters_are_refused_and_nothing_is_touched(rig, uninterrupted, reference):
     with pytest.raises(DataError, match=r"other parameters \(seed\).*--existing redraw"):
-        draw(tmp_path / "reference", rig, seed=9)
+        draw(reference, rig, seed=9)
     with pytest.raises(DataError, match=r"other parameters \(frames\)"):
-        draw(tmp_path / "reference", rig, frames=31)
-    assert digest(tmp_path / "reference") == uninterrupted
-    assert draw(tmp_path / "reference", rig) == (0, 36)
-    assert digest(tmp_path / "reference") == uninterrupted
+        draw(reference, rig, frames=31)
+    assert digest(reference) == uninterrupted
+    assert draw(reference, rig) == (0, 36)
+    assert digest(reference) == uninterrupted
 
 
-def test_redraw_draws_finished_frames_anew_and_goes_on_with_interrupted_ones(tmp_path, rig, uninterrupted):
-    out = tmp_path / "reference"
+def test_redraw_draws_finished_frames_anew_and_goes_on_with_interrupted_ones(rig, uninterrupted, reference):
+    out = reference
     assert draw(out, rig, existing="redraw") == (36, 36)
     assert draw(out, rig, existing="redraw", seed=9) == (36, 36)
     with pytest.raises(DataError):
@@ -199,9 +214,9 @@ def test_redraw_draws_finished_frames_anew_and_goes_on_with_interrupted_ones(tmp
     assert digest(out) == uninterrupted
 
 
-def test_fresh_deletes_first(tmp_path, rig, uninterrupted):
-    assert draw(tmp_path / "reference", rig, fresh=True) == (36, 36)
-    assert digest(tmp_path / "reference") == uninterrupted
+def test_fresh_deletes_first(rig, uninterrupted, reference):
+    assert draw(reference, rig, fresh=True) == (36, 36)
+    assert digest(reference) == uninterrupted
 
 
 def test_fresh_deletes_no_folder_that_is_not_a_store(tmp_path, rig):
@@ -212,11 +227,11 @@ def test_fresh_deletes_no_folder_that_is_not_a_store(tmp_path, rig):
     assert (tmp_path / "train" / "holiday.jpg").exists()
 
 
-def test_store_cut_short_is_drawn_again(tmp_path, rig, uninterrupted, capsys):
-    (tmp_path / "reference/train/tcp/c.1.0").unlink()
-    draw(tmp_path / "reference", rig)
+def test_store_cut_short_is_drawn_again(rig, uninterrupted, reference, capsys):
+    (reference / "train/tcp/c.1.0").unlink()
+    draw(reference, rig)
     assert "cut short" in capsys.readouterr().out
-    assert digest(tmp_path / "reference") == uninterrupted
+    assert digest(reference) == uninterrupted
 
 
 def test_frames_go_to_any_fsspec_url(rig):
@@ -240,11 +255,22 @@ def test_another_program_may_not_go_on_with_an_interrupted_run(tmp_path, rig, mo
     assert draw(tmp_path, rig, existing="redraw") == (36, 36)
 
 
+LONG = 200
+"""Frames whose drawing is still under way when the first have been seen."""
+
+
+@pytest.fixture(scope="module")
+def long_digest(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("long")
+    main(["--config", write_config(folder, LONG), "--out", str(folder / "whole"), "--workers", "1"])
+    return digest(folder / "whole")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_stopping_the_command_leaves_it_resumable(tmp_path, how):
+def test_stopping_the_command_leaves_it_resumable(tmp_path, long_digest, how):
     """Ctrl-C reaches the whole process group, as in a terminal; a kill the command alone, whose workers must follow."""
-    config = write_config(tmp_path, frames=200)
+    config = write_config(tmp_path, LONG)
     command = [sys.executable, "-m", "datasets.generate", "--config", config, "--out", str(tmp_path / "out")]
     process = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert wait_until(lambda: any(tmp_path.glob("out/train/written/c.*")) or process.poll() is not None, 200.0, 0.02)
@@ -260,8 +286,7 @@ def test_stopping_the_command_leaves_it_resumable(tmp_path, how):
     with pytest.raises(DataError, match="interrupted"):
         FrameStore(str(tmp_path / "out"), "train")
     main(["--config", config, "--out", str(tmp_path / "out"), "--workers", "1"])
-    main(["--config", config, "--out", str(tmp_path / "whole"), "--workers", "1"])
-    assert digest(tmp_path / "out") == digest(tmp_path / "whole")
+    assert digest(tmp_path / "out") == long_digest
 
 
 def test_official_arm_is_drawn_once_it_is_at_hand_and_kept_after(tmp_path, rig, monkeypatch, capsys):
