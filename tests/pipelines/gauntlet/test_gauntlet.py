@@ -14,11 +14,9 @@ import pytest
 import yaml
 
 from control.arms.xarm.wire.sdk import wait_until
-from datasets.common.config import load_params
 from pipelines.gauntlet import __main__ as gauntlet
 from pipelines.gauntlet.cells import Cell
 from pipelines.gauntlet.gaps import Gap
-from pipelines.gauntlet.plan import GauntletParams
 from pipelines.report import __main__ as report
 
 PARAMS = Path("params/gauntlet.yaml")
@@ -29,34 +27,33 @@ has_models = pytest.mark.skipif(
 
 
 @pytest.fixture
-def params():
-    return load_params(PARAMS, GauntletParams)
+def small(tmp_path):
+    return write_small(tmp_path)
 
 
-@pytest.fixture
-def small(tmp_path, params):
+def write_small(folder):
     """A gauntlet of two gaps and three methods, one of them not trained, in a folder of its own."""
     control = yaml.safe_load(Path("params/control.yaml").read_text())
     control["env"]["horizon"] = 4
     control["evaluation"]["interval"] = 1000
-    (tmp_path / "control.yaml").write_text(yaml.safe_dump(control))
+    (folder / "control.yaml").write_text(yaml.safe_dump(control))
     gains = {"baselines": {"proportional": {"gain": 0.2}, "proportional_fused": {"gain": 0.7}}}
-    (tmp_path / "gains.json").write_text(json.dumps(gains))
+    (folder / "gains.json").write_text(json.dumps(gains))
     whole = yaml.safe_load(PARAMS.read_text())
     whole["methods"] = {name: whole["methods"][name] for name in ("end_to_end_rgb", "default", "proportional")}
-    whole["methods"]["end_to_end_rgb"]["model"] = str(tmp_path / "none")
+    whole["methods"]["end_to_end_rgb"]["model"] = str(folder / "none")
     whole["gaps"] = {name: whole["gaps"][name] for name in ("nominal", "camera_30mm")}
     whole["camera_map"] = {"offsets_mm": [30], "rotations_deg": [3], "methods": ["default"]}
     whole |= {
         "episodes": 2,
         "workers": 1,
-        "control": str(tmp_path / "control.yaml"),
-        "gains": str(tmp_path / "gains.json"),
-        "results": str(tmp_path / "results"),
-        "runs": str(tmp_path / "runs"),
+        "control": str(folder / "control.yaml"),
+        "gains": str(folder / "gains.json"),
+        "results": str(folder / "results"),
+        "runs": str(folder / "runs"),
     }
-    (tmp_path / "gauntlet.yaml").write_text(yaml.safe_dump(whole))
-    return tmp_path
+    (folder / "gauntlet.yaml").write_text(yaml.safe_dump(whole))
+    return folder
 
 
 class Sources(HTMLParser):
@@ -102,20 +99,30 @@ def test_a_whole_gauntlet_leaves_its_files_and_the_second_time_runs_nothing(smal
     assert (small / "results/metrics.json").read_text() == text
 
 
+@pytest.fixture(scope="module")
+def selection(tmp_path_factory):
+    """What one worker leaves of a selection, and where."""
+    folder = write_small(tmp_path_factory.mktemp("selection"))
+    gauntlet.main(["--config", str(folder / "gauntlet.yaml"), "--methods", "proportional"])
+    return folder
+
+
+@has_models
+@pytest.mark.slow
+def test_a_selection_is_kept_apart(selection):
+    assert not (selection / "results").exists()
+    assert {path.name for path in (selection / "runs/selection").iterdir()} >= {"metrics.json", "episodes.csv"}
+
+
 @has_models
 @pytest.mark.slow
 @pytest.mark.parametrize("where", [[], ["--backend", "ray"]], ids=["local", "ray"])
-def test_two_workers_give_the_bytes_of_one_and_a_selection_is_kept_apart(small, where):
+def test_two_workers_give_the_bytes_of_one(small, selection, where):
     pytest.importorskip("ray", reason="the project's extra 'ray' is not installed")
-    config = ["--config", str(small / "gauntlet.yaml"), "--methods", "proportional"]
-    gauntlet.main(config)
-    assert not (small / "results").exists()
-    one = (small / "runs/selection/metrics.json").read_text()
-    for file in (small / "runs").glob("*.json"):
-        file.unlink()
-    gauntlet.main([*config, "--workers", "2", *where, "--output", str(small / "two")])
-    assert (small / "two/metrics.json").read_text() == one
-    assert (small / "two/episodes.csv").read_bytes() == (small / "runs/selection/episodes.csv").read_bytes()
+    more = ["--methods", "proportional", "--workers", "2", *where, "--output", str(small / "two")]
+    gauntlet.main(["--config", str(small / "gauntlet.yaml"), *more])
+    for name in ("metrics.json", "episodes.csv"):
+        assert (small / "two" / name).read_bytes() == (selection / "runs/selection" / name).read_bytes()
 
 
 @has_models
