@@ -117,7 +117,8 @@ class PathTracer:
             pose[:3, 3] = self._data.geom_xpos[geom]
             parts[f"mesh{geom}"] = link  # an instance finds only meshes that stand in the scene before it
             parts[f"link{geom}"] = {"type": "instance", "to_world": mi.ScalarTransform4f(pose), "group": link}
-        self._drawn = mi.load_dict({"type": "scene", **parts}, parallel=False)
+        # Mitsuba's merging of equal parts orders the lamps by their addresses, and so draws other noise in each process.
+        self._drawn = mi.load_dict({"type": "scene", **parts}, parallel=False, optimize=False)
         self._scene = scene
         whole = Window.central_square(scene.intrinsics, scene.intrinsics.height)
         k = window_intrinsics(scene.intrinsics, whole, _METER_PX)

@@ -89,9 +89,10 @@ def test_same_seed_same_bytes_and_a_later_picture_has_other_noise(tracer, scenes
     window = glance(scenes[0], rig)
     first = tracer.photograph(scenes[0], window, 84)
     tracer.photograph(scenes[1], window, 84)
-    again = PathTracer().photograph(scenes[0], window, 84)
+    for _ in range(5):  # one alone came out the same eleven times of twelve when the lamps' order was left to chance
+        again = PathTracer().photograph(scenes[0], window, 84)
+        assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     later = tracer.photograph(scenes[0], window, 84, noise_seed=1)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(np.array_equal(a, b) for a, b in zip(first, later, strict=True))
     assert [(picture.shape, picture.dtype) for picture in first] == [((84, 84, 3), np.uint8), ((84, 84), np.float32)]
 
