@@ -117,7 +117,7 @@ class PathTracer:
             pose[:3, 3] = self._data.geom_xpos[geom]
             parts[f"mesh{geom}"] = link  # an instance finds only meshes that stand in the scene before it
             parts[f"link{geom}"] = {"type": "instance", "to_world": mi.ScalarTransform4f(pose), "group": link}
-        # Mitsuba's merging of equal parts orders the lamps by their addresses, and so draws other noise in each process.
+        # Where Mitsuba merges equal parts, it orders lamps by address, and so draws other noise in each process.
         self._drawn = mi.load_dict({"type": "scene", **parts}, parallel=False, optimize=False)
         self._scene = scene
         whole = Window.central_square(scene.intrinsics, scene.intrinsics.height)
