@@ -37,7 +37,7 @@ from datasets.common.errors import ConfigError, ModelError
 from datasets.common.files import holds_others, location
 from datasets.store.datamodule import FramesDataModule
 from perception.training.curves import EARLIER, keep_rows, write_curves
-from perception.training.interruption import LAST, Interruptible, checkpoint_of_interrupted, run_digest
+from perception.training.interruption import LAST, Interruptible, digest_of, run_digest, unfinished
 from perception.training.regressor import Regressor
 from perception.training.summary import FILE, TrainingSummary
 
@@ -122,10 +122,13 @@ class TrainCLI(LightningCLI):
         output = Path(arguments.output)
         digest = self._interruptible.digest = run_digest(arguments.as_dict())
         going_on = arguments.get("ckpt_path") is not None
-        if not (going_on or arguments.fresh) and (found := checkpoint_of_interrupted(output, digest)):
-            going_on, self.config_init.fit.ckpt_path = True, str(output / LAST)
-            epochs = found["epoch"] + 1
-            print(f"{output}: goes on with the interrupted training after epoch {epochs} of {self.trainer.max_epochs}")
+        if not (going_on or arguments.fresh) and (found := unfinished(output)) is not None:
+            if digest_of(found) == digest:
+                going_on, self.config_init.fit.ckpt_path = True, str(output / LAST)
+                epochs = f"{found['epoch'] + 1} of {self.trainer.max_epochs}"
+                print(f"{output}: goes on with the interrupted training after epoch {epochs}")
+            else:
+                print(f"{output}: begins anew, since the interrupted training had other parameters, frames or code")
         log = output / LOG
         if not going_on:
             log.with_name(EARLIER).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from datasets.common.code_digest import code_digest, fingerprint
+from datasets.common.config import one_line
 from datasets.common.errors import ModelError
 from datasets.store.store import FrameStore
 from perception.training.regressor import Regressor
@@ -36,19 +37,33 @@ def run_digest(arguments: Mapping[str, Any]) -> str:
     return fingerprint([values, splits, code_digest("perception.train")], *[Path(start)] if start else [])
 
 
-def checkpoint_of_interrupted(output: Path, digest: str) -> dict[str, Any] | None:
-    """The last checkpoint in ``output`` if a training of that digest did not finish there, else None."""
+def unfinished(output: Path) -> dict[str, Any] | None:
+    """The last checkpoint in ``output`` if the training there did not finish, else None.
+
+    Raises:
+        ModelError: it is not a checkpoint of Lightning's.
+    """
     path = output / LAST
     if not zipfile.is_zipfile(path):
         return None
-    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if checkpoint["callbacks"].get(Interruptible.__name__, {}).get("digest") != digest:
-        return None
     try:
-        finished = TrainingSummary.read(output).steps == checkpoint["global_step"]
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        steps, _ = checkpoint["global_step"], checkpoint["callbacks"]
+    except Exception as error:  # pickle and torch raise many types; each one means an unusable file
+        raise ModelError(
+            f"{path}: not a checkpoint with which a training could go on ({one_line(error)}); begin anew with --fresh"
+        ) from error
+    try:
+        finished = TrainingSummary.read(output).steps == steps
     except ModelError:
         finished = False
     return None if finished else checkpoint
+
+
+def digest_of(checkpoint: Mapping[str, Any]) -> str | None:
+    """The :func:`run_digest` of the training that wrote a checkpoint; None for one of an earlier version."""
+    digest: str | None = checkpoint["callbacks"].get(Interruptible.__name__, {}).get("digest")
+    return digest
 
 
 class Interruptible(Callback):

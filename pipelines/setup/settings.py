@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from control.arms.site import SITE_EXAMPLE_PATH, SITE_PATH
 from datasets.common.config import Checked, Within, load_params
@@ -39,6 +39,12 @@ class RuntimeParams(Checked):
                 f"limits.drift_ticks ({self.limits.drift_ticks}) must not exceed horizon_steps ({self.horizon_steps}): "
                 "no goal would last long enough for the average"
             )
+
+    @classmethod
+    def renewed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Let a file of an earlier version, without ``uncertain_held``, stop at the first uncertain estimate."""
+        limits = values.get("limits")
+        return {**values, "limits": {"uncertain_held": 0, **limits}} if isinstance(limits, dict) else values
 
     @classmethod
     def load(cls, path: str | Path = RUNTIME_PATH) -> "RuntimeParams":

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -188,10 +189,30 @@ def test_a_training_begins_anew_where_something_differs_from_the_interrupted_one
         (tmp_path / "glance" / "last.ckpt").write_bytes(b"PK")
     more = {"parameters": ["--model.learning_rate=0.001"], "fresh": ["--fresh"]}.get(change, [])
     fit(store, tmp_path, "glance", "--trainer.max_epochs=3", *more)
-    assert "goes on" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "goes on" not in said
+    assert ("begins anew" in said) == (change in ("parameters", "frames", "code"))
     rows = (tmp_path / "curves" / "glance.csv").read_text().splitlines()[1:]
     assert len(rows) == len({row.split(",")[0] for row in rows}), "no row of the former training"
     assert json.loads((tmp_path / "glance" / "training.json").read_text())["steps"] == 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], zipfile])
+def test_a_last_checkpoint_that_is_none_is_refused(
+    content: Any, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=1")
+    last = tmp_path / "glance" / "last.ckpt"
+    if content is zipfile:
+        with zipfile.ZipFile(last, "w") as file:
+            file.writestr("agent", "of another kind")
+    else:
+        torch.save(content, last)
+    with pytest.raises(SystemExit):
+        fit(store, tmp_path, "glance", "--trainer.max_epochs=1")
+    assert "not a checkpoint with which a training could go on" in capsys.readouterr().err
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=1", "--fresh")
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from datasets.common.errors import ConfigError
-from pipelines.setup.settings import RuntimeParams
+from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
 from pipelines.setup.setup import Setup
 
 GOOD = RuntimeParams.load()
@@ -25,6 +25,12 @@ def test_every_limit_has_a_largest_value():
     for name in vars(GOOD.limits):
         with pytest.raises(ConfigError, match=f"{name} must lie in"):
             replace(GOOD.limits, **{name: 1_000_000})
+
+
+def test_a_file_of_an_earlier_version_holds_through_no_uncertain_estimate(tmp_path):
+    old = "".join(line for line in RUNTIME_PATH.read_text().splitlines(True) if "uncertain_held" not in line)
+    (tmp_path / "runtime.yaml").write_text(old)
+    assert RuntimeParams.load(tmp_path / "runtime.yaml").limits == replace(GOOD.limits, uncertain_held=0)
 
 
 def test_drift_must_have_the_time_to_be_averaged():
