@@ -3,8 +3,9 @@
 A LightningCLI: every value of the parameter file is an argument of :class:`perception.training.regressor.Regressor`, of
 :class:`datasets.store.datamodule.FramesDataModule` or of Lightning's ``Trainer``, and can be given on the command line
 too (``--model.learning_rate 1e-3 --trainer.max_epochs 2``). A training that was interrupted goes on after its last
-whole epoch when it is called again with the same parameters, frames and code, and ends as if it had run through;
-``--fresh`` begins anew. With other parameters, such as more epochs, ``--ckpt_path last`` goes on from what is there.
+whole epoch when it is called again with the same parameters, frames and code, and ends as if it had run through (to the
+last bit with the same ``--threads``); ``--fresh`` begins anew. With other parameters, such as more epochs,
+``--ckpt_path last`` goes on from what is there.
 """
 
 import logging
@@ -79,6 +80,8 @@ class TrainCLI(LightningCLI):
             if arguments.curves is not None:
                 require_writable(Path(arguments.curves) / f"{output.name}.csv", "--curves")
         require_checkpoint(arguments.get("ckpt_path"), Path(arguments.output))
+        if subcommand == "fit" and arguments.fresh and arguments.ckpt_path is not None:
+            raise ConfigError("--fresh begins anew and --ckpt_path goes on; give one of the two")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A trainer that logs to CSV and keeps the best and the last checkpoint in ``--output``."""
@@ -96,7 +99,7 @@ class TrainCLI(LightningCLI):
             auto_insert_metric_name=False,
         )
         self._timer = Timer()  # counts on where a stopped training goes on
-        self._interruptible = Interruptible()
+        self._interruptible = Interruptible(output)
         shown = [TQDMProgressBar(refresh_rate=20)] if arguments.trainer.enable_progress_bar is not False else []
         self.trainer_defaults["callbacks"] = [checkpoint, self._timer, self._interruptible, *shown]
         if SLURMEnvironment.detect() and not asks_for_several(arguments.trainer):

@@ -6,8 +6,8 @@ Metrics (``results/perception/metrics.json``; distances in mm, see :mod:`percept
     glance.<split>       the same after the first look alone; base.<split>: of where the base appears
     sigma.<split>        within_1_sigma, within_2_sigma (shares of errors per axis), median_sigma_mm
     axes.<split>         per axis x, y, z: bias_mm, median_mm, p95_mm
-    confessed.<split>    share of frames with a sigma above max_sigma_m, at which the runtime stops; of the others,
-                         as default
+    confessed.<split>    share of frames with a sigma above max_sigma_m, on which the runtime does not act; of the
+                         others, as default
     conditions.<split>   as default, by thirds of the frames in distance, angle to the side, elevation, focal length
     moved.<split>        share of frames whose camera is taken to be away from the given pose
     visible.<split>      where asked for. Of frames that show at least SHOWN of the tool's surface: pair, glance and

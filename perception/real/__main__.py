@@ -13,8 +13,8 @@ the frames. No reference is exact, so each frame is judged twice:
   fitted    with the pose fitted to the estimates and joints of the OTHER frames: an error that all share cancels
 
 Sigma's coverage is the share of errors per axis within one and two sigma (68 and 95 % of a Gaussian's). A frame is
-confessed where its largest sigma exceeds --max-sigma: the runtime would stop there. Frames that do not show the end of
-the arm are listed, and left out of the figures. Likeness compares the drawn arm with masks and depth, by link. Onto
+confessed where its largest sigma exceeds --max-sigma: the runtime would not act on it. Frames that do not show the end
+of the arm are listed, and left out of the figures. Likeness compares the drawn arm with masks and depth, by link. Onto
 frames of a bare flange the simulated gripper is drawn besides, for estimators of the gripper (semi_real). The same
 pictures are also drawn in simulated rooms: how far the estimator errs there, and what an error of pose, joints,
 intrinsics or depth adds to it (simulated). Two more figures say what a camera adds: "calibrated" has the pose, depth

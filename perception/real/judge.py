@@ -175,7 +175,7 @@ def judge(
         pose: of the camera as given (4x4).
         table_z_m: of the table in the base frame.
         seen: ``(N,)`` of :func:`seen_shares`; hidden frames have rows and no part in the figures.
-        max_sigma_m: a larger sigma is confessed: the runtime would stop.
+        max_sigma_m: a larger sigma is confessed: the runtime would not act on it.
 
     Raises:
         DataError: no frame shows the TCP.

@@ -14,23 +14,25 @@ from datasets.common.config import one_line
 from datasets.common.errors import ModelError
 from datasets.store.store import FrameStore
 from perception.training.regressor import Regressor
-from perception.training.summary import TrainingSummary
+from perception.training.summary import FILE
 
 LAST = "last.ckpt"
-WITHOUT_EFFECT = ("ckpt_path", "config", "curves", "fresh", "output", "threads")
-"""Arguments that change nothing in what is learnt."""
+WITHOUT_EFFECT = ("ckpt_path", "config", "curves", "fresh", "threads")
+"""Arguments that change nothing in what is learnt, except that threads may change the last bit."""
 
 
 def run_digest(arguments: Mapping[str, Any]) -> str:
     """Digest of what decides what a training learns: its arguments, the frames that it reads, and the program.
 
     Args:
-        arguments: of ``perception.train fit``, as plain values.
+        arguments: of ``perception.train fit``, as plain values. ``output`` counts as the whole path: Lightning forgets
+            how good the best checkpoint was when its folder has moved.
 
     Raises:
         DataError: a split is missing or unfinished.
     """
     values = {key: value for key, value in arguments.items() if key not in WITHOUT_EFFECT}
+    values["output"] = str(Path(arguments["output"]).resolve())
     data = arguments["data"]
     splits = [FrameStore(data["store"], data[key]).attributes for key in ("train_split", "val_split")]
     start = arguments["model"]["warm_start"]
@@ -44,20 +46,16 @@ def unfinished(output: Path) -> dict[str, Any] | None:
         ModelError: it is not a checkpoint of Lightning's.
     """
     path = output / LAST
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(path) or (output / FILE).is_file():
         return None
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        steps, _ = checkpoint["global_step"], checkpoint["callbacks"]
+        _ = checkpoint["epoch"], checkpoint["callbacks"]
     except Exception as error:  # pickle and torch raise many types; each one means an unusable file
         raise ModelError(
             f"{path}: not a checkpoint with which a training could go on ({one_line(error)}); begin anew with --fresh"
         ) from error
-    try:
-        finished = TrainingSummary.read(output).steps == steps
-    except ModelError:
-        finished = False
-    return None if finished else checkpoint
+    return checkpoint
 
 
 def digest_of(checkpoint: Mapping[str, Any]) -> str | None:
@@ -72,17 +70,24 @@ class Interruptible(Callback):
     That is the digest of the run and the state of the random numbers; Lightning keeps everything else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, output: Path) -> None:
         self.digest = ""
+        self._output = output
         self._model: Regressor | None = None
         self._random: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Continue the random numbers of the checkpoint, if there was one."""
+        """Continue the random numbers of the checkpoint, if there was one; the folder has no finished training now."""
         assert isinstance(pl_module, Regressor)
         self._model = pl_module
+        if trainer.is_global_zero:
+            (self._output / FILE).unlink(missing_ok=True)
+        if trainer.ckpt_path is not None and self._random is None:
+            self.digest = ""  # it goes on with a checkpoint that does not say of what
         if self._random is not None:
             torch.set_rng_state(self._random["torch"])
+            if len(self._random["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all(self._random["cuda"])
             # The loader draws once at the start of an epoch; Lightning starts the first one before this is called.
             torch.empty((), dtype=torch.int64).random_()
             pl_module.colour.random_state = self._random["colour"]
@@ -90,9 +95,15 @@ class Interruptible(Callback):
     def state_dict(self) -> dict[str, Any]:
         """What Lightning keeps in a checkpoint."""
         assert self._model is not None
-        random = {"torch": torch.get_rng_state(), "colour": self._model.colour.random_state}
+        random = {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),
+            "colour": self._model.colour.random_state,
+        }
         return {"digest": self.digest, "random": random}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep what :meth:`on_train_start` continues with."""
+        """Keep what :meth:`on_train_start` continues with; of another run, this one is neither of the two."""
+        if state_dict["digest"] != self.digest:
+            self.digest = ""
         self._random = state_dict["random"]

@@ -172,8 +172,8 @@ def real_row(metrics: Metrics) -> str:
     return (
         f"**On frames of a real arm** (tool: `{told['frames_show']}`; the estimator was trained for `{told['tool']}`): "
         f"{found['n']} frames, median {found['given']['median_mm']:.0f} mm, worst {found['given']['worst_mm']:.0f} mm, "
-        f"in {beyond} of {len(seen)} sigma is so large that the arm would stop; the drawn arm covers the real one with "
-        f"an IoU of {_or_dash(alike['iou'], '.2f')}, and its depth differs by "
+        f"in {beyond} of {len(seen)} sigma is so large that the arm would hold still; the drawn arm covers the real "
+        f"one with an IoU of {_or_dash(alike['iou'], '.2f')}, and its depth differs by "
         f"{_or_dash(alike['depth_median_mm'], '.1f')} mm."
     )
 

@@ -21,7 +21,7 @@ most this share of its length."""
 class StepGate:
     """Asks before every command that moves the arm; if the frame is too old after the answer, it looks at a new one.
 
-    Where that look says to hold still, no step is sent, and none is asked for.
+    Where that look says to hold still and the arm would stay, none is asked for.
 
     Attributes:
         ask: shows the operator the step ``(3,)`` m that would be sent; raises :class:`Stop` when it is refused.
@@ -43,8 +43,11 @@ class StepGate:
             if time.monotonic() - seen[1].timestamp <= self.max_frame_age_s:
                 return seen
             seen = look()  # at a new frame, because it refuses the previous one as too old
-            change_m = float(np.linalg.norm(self._step(seen, last_sent) - shown))
-            if seen[0].held or change_m <= max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))):
+            step = self._step(seen, last_sent)
+            change_m = float(np.linalg.norm(step - shown))
+            if (seen[0].held and not step.any()) or change_m <= max(
+                _SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))
+            ):
                 return seen
 
     def _step(self, seen: Seen, last_sent: Vector) -> Vector:

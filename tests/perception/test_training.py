@@ -167,7 +167,7 @@ def test_an_interrupted_training_ends_as_if_it_had_run_through(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", ["finished", "parameters", "frames", "code", "fresh", "cut short"])
+@pytest.mark.parametrize("change", ["finished", "parameters", "frames", "code", "fresh", "cut short", "moved"])
 def test_a_training_begins_anew_where_something_differs_from_the_interrupted_one(
     change: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +175,11 @@ def test_a_training_begins_anew_where_something_differs_from_the_interrupted_one
         fit(store, tmp_path, "glance", "--trainer.max_epochs=3")
     else:
         interrupted(monkeypatch, store, tmp_path)
+    if change == "moved":
+        (tmp_path / "glance").rename(tmp_path / "elsewhere")
+        tmp_path.joinpath("moved").mkdir()
+        (tmp_path / "elsewhere").rename(tmp_path / "moved" / "glance")
+        tmp_path = tmp_path / "moved"
     if change == "frames":
         attributes = FrameStore.__init__
 
@@ -191,7 +196,7 @@ def test_a_training_begins_anew_where_something_differs_from_the_interrupted_one
     fit(store, tmp_path, "glance", "--trainer.max_epochs=3", *more)
     said = capsys.readouterr().out
     assert "goes on" not in said
-    assert ("begins anew" in said) == (change in ("parameters", "frames", "code"))
+    assert ("begins anew" in said) == (change in ("parameters", "frames", "code", "moved"))
     rows = (tmp_path / "curves" / "glance.csv").read_text().splitlines()[1:]
     assert len(rows) == len({row.split(",")[0] for row in rows}), "no row of the former training"
     assert json.loads((tmp_path / "glance" / "training.json").read_text())["steps"] == 15
@@ -203,6 +208,7 @@ def test_a_last_checkpoint_that_is_none_is_refused(
     content: Any, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit(store, tmp_path, "glance", "--trainer.max_epochs=1")
+    (tmp_path / "glance" / "training.json").unlink()
     last = tmp_path / "glance" / "last.ckpt"
     if content is zipfile:
         with zipfile.ZipFile(last, "w") as file:
@@ -213,6 +219,20 @@ def test_a_last_checkpoint_that_is_none_is_refused(
         fit(store, tmp_path, "glance", "--trainer.max_epochs=1")
     assert "not a checkpoint with which a training could go on" in capsys.readouterr().err
     fit(store, tmp_path, "glance", "--trainer.max_epochs=1", "--fresh")
+
+
+@pytest.mark.slow
+def test_what_went_on_with_a_given_checkpoint_is_not_taken_for_a_whole_training(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=1")
+    assert (tmp_path / "glance" / "training.json").is_file()
+    interrupted(monkeypatch, store, tmp_path, f"--ckpt_path={tmp_path / 'glance' / 'last.ckpt'}", at=12)
+    assert not (tmp_path / "glance" / "training.json").is_file(), "nor for a finished one"
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=3")
+    assert "begins anew" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        fit(store, tmp_path, "glance", "--fresh", "--ckpt_path=last")
 
 
 @pytest.mark.slow

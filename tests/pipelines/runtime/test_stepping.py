@@ -52,13 +52,17 @@ def test_the_same_step_on_a_newer_picture_is_not_asked_for_again(impatient):
 
 
 def test_a_camera_that_was_covered_while_the_operator_thought_stops(impatient):
+    shown = []
+
     def think(step):
+        shown.append(step)
         impatient.estimator.sigma = np.full(3, 0.2)
         think_for_too_long()
 
     impatient.ask, impatient.horizon = think, 10
     assert impatient.runtime().reach(GOAL).stop.reason is StopReason.UNCERTAIN
     assert not np.any(impatient.arm.moves), "held still, then stopped"
+    assert len(shown) == 1
 
 
 def test_in_shadow_an_old_picture_is_not_looked_at_again(impatient):
