@@ -4,6 +4,7 @@
 ``file`` contains one of the words. Exit code 1 where a mutant survives.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -65,4 +66,6 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(bool(main(sys.argv[1:])))
+    parser = argparse.ArgumentParser(prog="python tests/mutants", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("words", nargs="*", help="take the mutants whose what or file has one of them (default: all)")
+    sys.exit(bool(main(parser.parse_args().words)))
