@@ -64,8 +64,7 @@ def _parsed(content: dict[str, Any], params_type: type) -> tuple[ArgumentParser,
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(params_type, "params")
         _PARSED[key] = parser, parser.parse_object(Namespace(params=Namespace(**content)).as_dict())
-    parser, parsed = _PARSED[key]
-    return parser, parsed
+    return _PARSED[key]
 
 
 def _unknown(content: Any, params: Any, group: str = "") -> Iterator[str]:

@@ -17,6 +17,7 @@ from perception.training.regressor import Regressor
 from perception.training.summary import FILE
 
 LAST = "last.ckpt"
+_KEY = "run"
 WITHOUT_EFFECT = ("ckpt_path", "config", "curves", "fresh", "threads")
 """Arguments that change nothing in what is learnt, except that threads may change the last bit."""
 
@@ -36,7 +37,8 @@ def run_digest(arguments: Mapping[str, Any]) -> str:
     data = arguments["data"]
     splits = [FrameStore(data["store"], data[key]).attributes for key in ("train_split", "val_split")]
     start = arguments["model"]["warm_start"]
-    return fingerprint([values, splits, code_digest("perception.train")], *[Path(start)] if start else [])
+    files = [] if start is None else [Path(start)]
+    return fingerprint([values, splits, code_digest("perception.train")], *files)
 
 
 def unfinished(output: Path) -> dict[str, Any] | None:
@@ -50,7 +52,7 @@ def unfinished(output: Path) -> dict[str, Any] | None:
         return None
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        _ = checkpoint["epoch"], checkpoint["callbacks"]
+        _ = checkpoint["epoch"]
     except Exception as error:  # pickle and torch raise many types; each one means an unusable file
         raise ModelError(
             f"{path}: not a checkpoint with which a training could go on ({one_line(error)}); begin anew with --fresh"
@@ -60,7 +62,7 @@ def unfinished(output: Path) -> dict[str, Any] | None:
 
 def digest_of(checkpoint: Mapping[str, Any]) -> str | None:
     """The :func:`run_digest` of the training that wrote a checkpoint; None for one of an earlier version."""
-    digest: str | None = checkpoint["callbacks"].get(Interruptible.__name__, {}).get("digest")
+    digest: str | None = checkpoint.get(_KEY, {}).get("digest")
     return digest
 
 
@@ -73,17 +75,33 @@ class Interruptible(Callback):
     def __init__(self, output: Path) -> None:
         self.digest = ""
         self._output = output
-        self._model: Regressor | None = None
         self._random: dict[str, Any] | None = None
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add digest and random numbers."""
+        assert isinstance(pl_module, Regressor)
+        random = {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),
+            "colour": pl_module.colour.random_state,
+        }
+        checkpoint[_KEY] = {"digest": self.digest, "random": random}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep what :meth:`on_train_start` continues with; after a part of another run, this one is neither of both."""
+        if digest_of(checkpoint) != self.digest:
+            self.digest = ""
+        self._random = checkpoint.get(_KEY, {}).get("random")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Continue the random numbers of the checkpoint, if there was one; the folder has no finished training now."""
         assert isinstance(pl_module, Regressor)
-        self._model = pl_module
         if trainer.is_global_zero:
             (self._output / FILE).unlink(missing_ok=True)
-        if trainer.ckpt_path is not None and self._random is None:
-            self.digest = ""  # it goes on with a checkpoint that does not say of what
         if self._random is not None:
             torch.set_rng_state(self._random["torch"])
             if len(self._random["cuda"]) == torch.cuda.device_count():
@@ -91,19 +109,3 @@ class Interruptible(Callback):
             # The loader draws once at the start of an epoch; Lightning starts the first one before this is called.
             torch.empty((), dtype=torch.int64).random_()
             pl_module.colour.random_state = self._random["colour"]
-
-    def state_dict(self) -> dict[str, Any]:
-        """What Lightning keeps in a checkpoint."""
-        assert self._model is not None
-        random = {
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all(),
-            "colour": self._model.colour.random_state,
-        }
-        return {"digest": self.digest, "random": random}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep what :meth:`on_train_start` continues with; of another run, this one is neither of the two."""
-        if state_dict["digest"] != self.digest:
-            self.digest = ""
-        self._random = state_dict["random"]

@@ -44,10 +44,9 @@ class StepGate:
                 return seen
             seen = look()  # at a new frame, because it refuses the previous one as too old
             step = self._step(seen, last_sent)
-            change_m = float(np.linalg.norm(step - shown))
-            if (seen[0].held and not step.any()) or change_m <= max(
-                _SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown))
-            ):
+            stays = seen[0].held and not step.any()
+            same_m = max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown)))
+            if stays or np.linalg.norm(step - shown) <= same_m:
                 return seen
 
     def _step(self, seen: Seen, last_sent: Vector) -> Vector:
