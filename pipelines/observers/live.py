@@ -23,7 +23,7 @@ from datasets.common.cli import require_writable
 from datasets.common.errors import ConfigError, DeviceError
 from datasets.rig.frame import Frame
 from datasets.rig.projection import Array, Intrinsics
-from pipelines.observers.overlay import ESTIMATE, GOAL, draw_tick
+from pipelines.observers.overlay import DOUBTED, ESTIMATE, GOAL, draw_tick
 from pipelines.observers.site_picture import ARM, FREE, KEEP_OUT, free_boxes, outward_triangles
 from pipelines.runtime.tick import Tick, Vector
 
@@ -160,7 +160,8 @@ class LiveView:
         """Show one tick."""
         rerun = self._rerun
         rerun.set_time("run", duration=tick.time_s)
-        picture = draw_tick(frame.rgb, tick, self._t_base_camera, self._intrinsics)
+        caption = f"{tick.why_held}: holding still" if tick.held else ""
+        picture = draw_tick(frame.rgb, tick, self._t_base_camera, self._intrinsics, caption)
         rerun.log("picture", rerun.Image(picture).compress(jpeg_quality=80))
         rerun.log("space/goal", rerun.Points3D([tick.goal], colors=[GOAL], radii=[0.006]))
         with contextlib.suppress(DeviceError):  # the arm's oldest report is younger than this frame
@@ -169,10 +170,11 @@ class LiveView:
         if has_encoders:
             rerun.log("space/encoders", rerun.Points3D([tick.tcp], colors=[(128, 128, 128)], radii=[0.004]))
         self._scalars("latency_ms", frame_age=1e3 * tick.timing.age, frame_to_command=1e3 * tick.timing.reaction)
+        if tick.is_estimated:
+            half, colour = np.maximum(_ELLIPSOID_SIGMAS * tick.sigma, 1e-4), DOUBTED if tick.held else ESTIMATE
+            rerun.log("space/estimate", rerun.Ellipsoids3D(centers=[tick.estimate], half_sizes=[half], colors=[colour]))
         if tick.held:
             return
-        half = np.maximum(_ELLIPSOID_SIGMAS * tick.sigma, 1e-4)
-        rerun.log("space/estimate", rerun.Ellipsoids3D(centers=[tick.estimate], half_sizes=[half], colors=[ESTIMATE]))
         rerun.log("space/sent", rerun.Arrows3D(origins=[tick.estimate], vectors=[tick.sent], colors=[SENT]))
         self._scalars("error_mm", goal_by_camera=1e3 * tick.error_m)
         if has_encoders:

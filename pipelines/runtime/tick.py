@@ -49,7 +49,7 @@ class Tick:
     Attributes:
         time_s: when it began; ``due_s``: when it should have begun.
         frame_time_s: when the camera took its frame; ``taken_s``: when the loop took it.
-        held: the arm was told to stay at its last target, for the reason ``why_held``.
+        held: the arm was commanded to stay at its last target, for the reason ``why_held``.
         command: the displacement that the policy asked for; zero when held.
         sent: the displacement that the arm took after fence and limits (in shadow: that it would have taken).
         tcp: the encoders' position now; ``tcp_at_frame``: when the frame was taken; NaN without an arm.
@@ -87,13 +87,18 @@ class Tick:
         )
 
     def hold(self) -> None:
-        """Tell the arm to stay at its last target: without a command its previous velocity (mode 5) would continue."""
+        """Keep the arm at its last target: without a command its previous velocity (mode 5) would continue."""
         self.held, self.command = True, np.zeros(3)
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether the frame's estimate is known, and finite; it may be too uncertain to act on."""
+        return bool(np.all(np.isfinite([self.estimate, self.sigma])))
+
+    @property
     def why_held(self) -> str:
-        """Why the arm was told to stay: there was no new frame, or its estimate was too uncertain."""
-        if np.isnan(self.estimate).any():
+        """Why the arm was commanded to stay: there was no new frame, or its estimate was too uncertain."""
+        if not self.is_estimated:
             return "frame seen before"
         return f"uncertain estimate (sigma {1e3 * self.sigma.max():.0f} mm)"
 

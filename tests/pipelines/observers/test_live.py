@@ -63,8 +63,10 @@ def test_the_site_is_shown_with_the_names_of_its_boxes_and_the_arm_where_it_is(r
     np.testing.assert_allclose(places, expected, atol=1e-6)
 
 
-def test_a_run_is_written_for_the_viewer(rig, tmp_path):
-    pytest.importorskip("rerun")
+def test_a_run_is_written_for_the_viewer(rig, tmp_path, monkeypatch):
+    rerun = pytest.importorskip("rerun")
+    shown, log = [], rerun.log
+    monkeypatch.setattr(rerun, "log", lambda path, *what, **how: (shown.append((path, what)), log(path, *what, **how)))
     view = make_view(rig, str(tmp_path / "run.rrd"))
     picture = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     frame = Frame(picture, np.ones((480, 640), np.float32), 1.0)
@@ -72,6 +74,9 @@ def test_a_run_is_written_for_the_viewer(rig, tmp_path):
         view(make_tick(rig, step, held=step == 1), frame)
     view.close()
     assert (tmp_path / "run.rrd").stat().st_size > 100_000
+    found = [what[0].colors.as_arrow_array().to_pylist() for path, what in shown if path == "space/estimate"]
+    assert len(found) == 3
+    assert found[0] == found[2] != found[1], "an estimate that the arm does not act on is shown as doubted"
 
 
 def test_without_rerun_it_says_what_to_install(rig, monkeypatch):
