@@ -328,7 +328,7 @@ def results_page() -> str:
     shown = "\n\n".join(f"![{title}](results/{path})\n\n*{title}.*" for path, title in pictures)
     return (
         "# Results\n\nAll of it in simulation; nothing here was measured on a real arm. The tables are read from "
-        "`results/*/metrics.json`, [one page](results/report.html) tells the gauntlet.\n\n"
+        "`results/*/metrics.json`, [one page](results/report.html) shows the gauntlet.\n\n"
         f"{tables(ROOT / 'results')}\n\n{shown}\n"
     )
 
@@ -340,7 +340,7 @@ def messages_page() -> str:
         "comes from. Find yours by the site's search, with a few of its words; `…` stands for what a run fills in. A "
         "message says itself what to do. For each *stop* of a real arm, the page on "
         "[the first day](first_day.md#every-stop-what-it-means-what-to-do) also explains its meaning.\n\n"
-        "The kind tells the exit code: `Stop`, and `SafetyStop` while the arm runs, end with 3, all others with 2 "
+        "The kind decides the exit code: `Stop`, and `SafetyStop` while the arm runs, end with 3, all others with 2 "
         "([exit codes](commands.md#exit-codes)). *Also printed* are parts of a stop, warnings and findings.\n"
     ]
     for module, found in messages().items():

@@ -131,7 +131,8 @@ class TrainCLI(LightningCLI):
                 epochs = f"{found['epoch'] + 1} of {self.trainer.max_epochs}"
                 print(f"{output}: goes on with the interrupted training after epoch {epochs}")
             else:
-                print(f"{output}: begins anew, since the interrupted training had other parameters, frames or code")
+                why = "had other parameters, frames or code" if found else "left a checkpoint that is cut short"
+                print(f"{output}: begins anew, since the interrupted training {why}")
         log = output / LOG
         if not going_on:
             log.with_name(EARLIER).unlink(missing_ok=True)

@@ -163,7 +163,7 @@ def table(metrics: dict[str, Any]) -> str:
     found, told, alike = metrics[point], metrics["estimator"], metrics["likeness"]
     lines = [f"{point}: {found['n']} of {len(metrics['frames'])} frames show it; camera pose: {metrics['pose']}"]
     if told["tool"] != told["frames_show"] and {told["tool"], told["frames_show"]} != {"none", "flange"}:
-        lines.append(f"the estimator knows the tool {told['tool']}, the frames show {told['frames_show']}")
+        lines.append(f"the estimator was trained for the tool {told['tool']}, the frames show {told['frames_show']}")
     for way in ("given", "fitted"):
         row = found[way]
         lines.append(

@@ -42,14 +42,16 @@ def run_digest(arguments: Mapping[str, Any]) -> str:
 
 
 def unfinished(output: Path) -> dict[str, Any] | None:
-    """The last checkpoint in ``output`` if the training there did not finish, else None.
+    """The last checkpoint in ``output`` if the training there did not finish, else None; empty if it is cut short.
 
     Raises:
         ModelError: it is not a checkpoint of Lightning's.
     """
     path = output / LAST
-    if not zipfile.is_zipfile(path) or (output / FILE).is_file():
+    if not path.is_file() or (output / FILE).is_file():
         return None
+    if not zipfile.is_zipfile(path):
+        return {}
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         _ = checkpoint["epoch"]

@@ -12,10 +12,10 @@ from pipelines.runtime.stops import Stop, StopReason
 
 _WORDS: dict[int, str] = {
     signal.SIGINT: "interrupted (Ctrl-C)",
-    signal.SIGTERM: "the program was told to end (SIGTERM)",
+    signal.SIGTERM: "the program was asked to end (SIGTERM)",
     signal.SIGHUP: "the terminal is gone (SIGHUP)",
-    signal.SIGQUIT: "the program was told to quit (Ctrl-\\, SIGQUIT)",
-    signal.SIGTSTP: "the program was told to pause (Ctrl-Z, SIGTSTP), and nobody would watch the arm",
+    signal.SIGQUIT: "the program was asked to quit (Ctrl-\\, SIGQUIT)",
+    signal.SIGTSTP: "the program was asked to pause (Ctrl-Z, SIGTSTP), and then no program would watch the arm",
     signal.SIGTTIN: "the program was to read while in the background (SIGTTIN)",
     signal.SIGTTOU: "the program was to write while in the background (SIGTTOU)",
     signal.SIGXCPU: "the program used up its processor time (SIGXCPU)",
@@ -50,7 +50,7 @@ class Interruption:
 
     def __str__(self) -> str:
         name = next((each.name for each in signal.Signals if each == self.number), f"signal {self.number}")
-        return _WORDS.get(self.number, f"the program was told to end ({name})")
+        return _WORDS.get(self.number, f"the program was asked to end ({name})")
 
     def is_set(self) -> bool:
         """Whether a signal came."""

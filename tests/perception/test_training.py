@@ -196,7 +196,7 @@ def test_a_training_begins_anew_where_something_differs_from_the_interrupted_one
     fit(store, tmp_path, "glance", "--trainer.max_epochs=3", *more)
     said = capsys.readouterr().out
     assert "goes on" not in said
-    assert ("begins anew" in said) == (change in ("parameters", "frames", "code", "moved"))
+    assert ("begins anew" in said) == (change in ("parameters", "frames", "code", "cut short", "moved"))
     rows = (tmp_path / "curves" / "glance.csv").read_text().splitlines()[1:]
     assert len(rows) == len({row.split(",")[0] for row in rows}), "no row of the former training"
     assert json.loads((tmp_path / "glance" / "training.json").read_text())["steps"] == 15

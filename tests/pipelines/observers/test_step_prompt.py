@@ -84,7 +84,7 @@ def hang_up(terminal):
     ("end", "words"),
     [
         (press_ctrl_c, ["operator: interrupted (Ctrl-C)"]),
-        (terminate, ["operator: the program was told to end (SIGTERM)"]),
+        (terminate, ["operator: the program was asked to end (SIGTERM)"]),
         (hang_up, ["operator: the terminal is gone (SIGHUP)", "operator: refused at --step: no answer comes any more"]),
     ],
 )
