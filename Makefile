@@ -75,7 +75,7 @@ BASELINE_TRAININGS := $(BASELINES:%=studies/dvc.yaml:baseline_training@%)
 VARIANTS := end_to_end@rgb end_to_end@rgb_camera end_to_end@rgbd
 SIDE_BY_SIDE = printf '%s\n' $(1) | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -P 2 -I{} $(BIN)/python -m dvc repro --force --single-item {}
 
-reproduce-all: repository setup ## rebuild every stage of dvc.yaml, variants, gauntlet and baselines included; after a kill: resume, baselines
+reproduce-all: repository setup ## rebuild every stage of dvc.yaml, variants, gauntlet and baselines included; if it was interrupted: dvc repro, then make baselines
 	$(DVC) repro --force gallery rehearsal
 	@# The gauntlet needs the variants, which are first, and fills the core that five trainings on two would leave idle.
 	$(call SIDE_BY_SIDE,$(VARIANTS) $(BASELINE_TRAININGS) gauntlet)
@@ -83,7 +83,7 @@ reproduce-all: repository setup ## rebuild every stage of dvc.yaml, variants, ga
 	$(DVC) repro --force --single-item locate report
 	@$(BIN)/python -m pipelines.report
 
-baselines: repository setup ## train and measure the estimator's baselines (about 40 minutes), and put them into its table
+baselines: repository setup ## train and measure the estimator's baselines (an hour or more), and put them into its table
 	$(call SIDE_BY_SIDE,$(BASELINE_TRAININGS))
 	$(call SIDE_BY_SIDE,$(BASELINES:%=studies/dvc.yaml:baseline@%))
 	$(DVC) repro --force --single-item locate report
@@ -92,8 +92,8 @@ studies: repository setup ## run what is out of date in studies/dvc.yaml: baseli
 	$(DVC) repro studies/dvc.yaml
 	$(DVC) repro --force --single-item locate report
 
-resume: repository setup ## continue an interrupted rebuild: finished stages, drawn frames and finished epochs of a training are kept
-	$(DVC) repro
+resume: repository setup ## continue an interrupted make reproduce: finished stages, drawn frames and finished epochs of a training are kept
+	$(DVC) repro gallery rehearsal
 	@$(BIN)/python -m pipelines.report
 
 doctor: setup-runtime ## one page on this machine, with the remedy beside each fault (make doctor ARM=IP: the controller, too)

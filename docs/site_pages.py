@@ -327,7 +327,8 @@ def results_page() -> str:
     )
     shown = "\n\n".join(f"![{title}](results/{path})\n\n*{title}.*" for path, title in pictures)
     return (
-        "# Results\n\nAll of it in simulation; nothing here was measured on a real arm. The tables are read from "
+        "# Results\n\nEverything was measured in simulation, except for the rows on frames of a real arm; no real arm "
+        "was moved. The tables are read from "
         "`results/*/metrics.json`, [one page](results/report.html) shows the gauntlet.\n\n"
         f"{tables(ROOT / 'results')}\n\n{shown}\n"
     )
