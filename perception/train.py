@@ -38,7 +38,7 @@ from datasets.common.errors import ConfigError, ModelError
 from datasets.common.files import holds_others, location
 from datasets.store.datamodule import FramesDataModule
 from perception.training.curves import EARLIER, keep_rows, write_curves
-from perception.training.interruption import LAST, Interruptible, digest_of, run_digest, unfinished
+from perception.training.interruption import LAST, Interruptible, run_digest, unfinished, why_not_resumed
 from perception.training.regressor import Regressor
 from perception.training.summary import FILE, TrainingSummary
 
@@ -126,12 +126,11 @@ class TrainCLI(LightningCLI):
         digest = self._interruptible.digest = run_digest(arguments.as_dict())
         going_on = arguments.get("ckpt_path") is not None
         if not (going_on or arguments.fresh) and (found := unfinished(output)) is not None:
-            if digest_of(found) == digest:
+            if (why := why_not_resumed(found, digest)) is None:
                 going_on, self.config_init.fit.ckpt_path = True, str(output / LAST)
                 epochs = f"{found['epoch'] + 1} of {self.trainer.max_epochs}"
                 print(f"{output}: goes on with the interrupted training after epoch {epochs}")
             else:
-                why = "had other parameters, frames or code" if found else "left a checkpoint that is cut short"
                 print(f"{output}: begins anew, since the interrupted training {why}")
         log = output / LOG
         if not going_on:

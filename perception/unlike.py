@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+from datasets.arm.tools import tool_digest
 from datasets.common.cli import CommandParser, command_line, require_writable_folder
 from datasets.common.code_digest import code_digest, fingerprint
 from datasets.common.config import Checked, Within, load_params
@@ -78,7 +79,8 @@ def measure(params: UnlikeParams, workers: Workers) -> dict[str, Any]:
 
 def _digest(plan: SplitPlan, params: UnlikeParams) -> str:
     """Digest of all that the parts depend on; without the number of frames, so that more frames add to them."""
-    values = [replace(plan, frames=0).description(), code_digest("perception.unlike"), version("mitsuba")]
+    drawn = [replace(plan, frames=0).description(), tool_digest(plan.rig.tool)]
+    values = [*drawn, code_digest("perception.unlike"), version("mitsuba")]
     return fingerprint(values, *sorted(Path(params.estimator).glob("*")))
 
 

@@ -72,12 +72,10 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers |
     surrogate = partial(make_surrogate_env, params.env, model, rig)
     truth = partial(make_true_env, params.env, rig)
     true_agent = replace(params.agent, steps=params.true_state_steps)
-    curves, seconds = {}, {}
+    curves = {}
     for name, make_env, agent in (("ddpg", surrogate, params.agent), (TRUE_STATE, truth, true_agent)):
-        began = time.monotonic()
         curves[name] = _learn(name, make_env, agent, params, folder)
         _export(folder / name, rig)
-        seconds[name] = round(time.monotonic() - began, 1)
     gains = tune(params.evaluation, surrogate, rig)
     found = _test(params, rig, folder, gains, truth, workers or Workers(params.evaluation.workers))
     metrics = {
@@ -91,7 +89,7 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers |
         "minus_proportional_fused": paired_difference(found["ddpg"], found[FUSED]),
         "error_model": asdict(model),
         "best_step": {name: best_step(curve) for name, curve in curves.items()},
-        "train_s": seconds,
+        "train_s": {name: round(curve.seconds, 1) for name, curve in curves.items()},
         "stage_s": round(time.monotonic() - started, 1),
         "seed": params.seed,
     }

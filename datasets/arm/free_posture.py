@@ -15,6 +15,7 @@ from datasets.arm.kinematics import Kinematics
 from datasets.arm.model import ARM_JOINTS, FLANGE, GRIPPER_LINKS, add_surface, arm_spec, gripper_joints
 from datasets.arm.shapes import load_shapes, mirrored
 from datasets.arm.tools import ToolParams
+from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array
 from datasets.rig.rig import Tool, Workspace
 
@@ -22,6 +23,7 @@ LINKS = ("link_base", *(f"link{index}" for index in range(1, 8)))
 MARGIN_M = 0.01
 """Least distance between links, and above the table, m."""
 _ARM, _HAND = 1, 2
+_MOST_DRAWS = 100_000
 
 
 class FreePostures:
@@ -79,9 +81,14 @@ class FreePostures:
         return self._data.ncon == 0
 
     def sample(self, rng: np.random.Generator, workspace: Workspace) -> tuple[Array, Array]:
-        """Joints ``(7,)``, uniform between their limits, and TCP ``(3,)`` m; drawn until the TCP is in the box."""
-        while True:
+        """Joints ``(7,)``, uniform between their limits, and TCP ``(3,)`` m; drawn until the TCP is in the box.
+
+        Raises:
+            ConfigError: none of very many postures has its TCP there.
+        """
+        for _ in range(_MOST_DRAWS):
             joints = rng.uniform(self._low, self._high)
             tcp = self._kinematics.tcp(joints)
             if workspace.contains(tcp) and self.holds(joints):
                 return joints, tcp
+        raise ConfigError(f"none of {_MOST_DRAWS} random postures brings the TCP into the workspace; widen workspace")

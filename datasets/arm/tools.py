@@ -5,7 +5,7 @@ on that axis. ``docs/your_own_tool.md`` leads through a tool of one's own.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 
 from datasets.arm.shapes import Colour, Loft, Triangles
-from datasets.common.code_digest import ROOT
+from datasets.common.code_digest import ROOT, fingerprint
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Box, Interval, Tool
@@ -136,6 +136,19 @@ class ToolParams(Checked):
             yield name, Loft("z", stations, sides=_SIDES).triangles()
         if self.mesh is not None:
             yield Path(self.mesh.file).stem, _stl(self.mesh)
+
+
+def tool_digest(tool: Tool) -> str:
+    """Twelve hexadecimal digits of all that the file of a rig's tool decides, the content of its mesh included.
+
+    Raises:
+        ConfigError: as :meth:`ToolParams.load`.
+    """
+    params = ToolParams.load(tool)
+    mesh = params.mesh
+    files = [] if mesh is None else [Path(mesh.file)]
+    values = asdict(replace(params, mesh=None))
+    return fingerprint([values, None if mesh is None else mesh.unit_m], *files)
 
 
 def known_tools() -> list[str]:

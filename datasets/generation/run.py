@@ -12,7 +12,8 @@ import zarr
 from tqdm import tqdm
 
 from datasets.arm.official import menagerie_available
-from datasets.common.code_digest import code_digest
+from datasets.arm.tools import tool_digest
+from datasets.common.code_digest import code_digest, fingerprint
 from datasets.common.errors import DataError
 from datasets.common.files import location
 from datasets.common.workers import Pool
@@ -25,8 +26,9 @@ from datasets.store.writer import SplitWriter, changed_keys, found_description
 Existing = Literal["resume", "redraw"]
 _LEAST_SHARE = 0.3
 """Least share of a frame's bytes that remains after compression; 0.42 was measured."""
-_ROOT_KEYS = {"complete", "program"}
-"""Attributes that this command keeps for a whole store."""
+_ROOT_KEYS = {"complete", "program", "splits"}
+"""Attributes that this command keeps for a whole store: while a run is under way, also by which program it draws, and
+which splits are that program's."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,21 @@ class Run:
 
     def _begin(self) -> dict[str, SplitWriter]:
         """Delete outdated frames and open all splits; everything is checked before anything is changed."""
-        program = code_digest("datasets.generation.labelled_frame")
+        tools = {plan.name: tool_digest(plan.rig.tool) for plan in self.plans}
+        program = fingerprint([code_digest("datasets.generation.labelled_frame"), *sorted(set(tools.values()))])
         with storage_errors(f"writing {self.url}"):
             attributes = self._attributes()
             interrupted = attributes.get("complete") is False
             same_program = attributes.get("program") == program
             if interrupted and not same_program and self.existing == "resume" and not self.fresh:
                 raise DataError(
-                    f"{self.url}: an interrupted run was drawn by other code than today's; start again with --fresh"
+                    f"{self.url}: an interrupted run was drawn by other code, or another tool, than today's; start again with "
+                    "--fresh"
                 )
-            anew = self.fresh or (self.existing == "redraw" and not (interrupted and same_program))
-            descriptions = {plan.name: self._description(plan, anew) for plan in self.plans}
-            unfit = [name for name, wanted in descriptions.items() if anew or self._unfit(name, wanted)]
+            its = set(attributes.get("splits", [])) if interrupted and same_program else set()
+            anew = {p.name for p in self.plans if self.fresh or (self.existing == "redraw" and p.name not in its)}
+            descriptions = {plan.name: self._description(plan, plan.name in anew) for plan in self.plans}
+            unfit = [name for name, wanted in descriptions.items() if name in anew or self._unfit(name, wanted)]
             for name in descriptions:
                 if name in unfit or found_description(self.url, name) is None:
                     StoredFiles(self.url, name).require_own()
@@ -94,7 +99,8 @@ class Run:
             for plan in self.plans:
                 columns = schema(plan.looks, plan.rig.input_px)
                 writers[plan.name] = SplitWriter.begin(self.url, plan.name, columns, descriptions[plan.name])
-            self._root().attrs.put({"complete": False, "program": program})
+            its.update(name for name, writer in writers.items() if not writer.complete)
+            self._root().attrs.put({"complete": False, "program": program, "splits": sorted(its)})
         return writers
 
     def _require_room(self, descriptions: Mapping[str, Mapping[str, Any]]) -> None:

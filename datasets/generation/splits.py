@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from datasets.arm.model import ArmName
+from datasets.arm.tools import tool_digest
 from datasets.common.code_digest import fingerprint
 from datasets.common.config import Checked, Within, load_params
 from datasets.common.errors import ConfigError
@@ -105,6 +106,13 @@ class FramesParams(Checked):
         super().__post_init__()
         if not self.splits:
             raise ConfigError("splits is empty: name at least one split to draw")
+        by_seed: dict[int, str] = {}
+        for name, split in self.splits.items():
+            if (other := by_seed.setdefault(split.seed, name)) != name:
+                raise ConfigError(
+                    f"splits.{name}.seed is that of {other}, {split.seed}: both would show the same scenes; "
+                    "give each a seed of its own"
+                )
 
 
 @dataclass(frozen=True)
@@ -158,9 +166,10 @@ class SplitPlan:
 
 @cache
 def scenes_digest(frames: str, split: str, rig: Rig) -> str:
-    """Twelve hexadecimal digits of how ``split`` of the parameter file ``frames`` randomizes scenes.
+    """Twelve hexadecimal digits of how ``split`` of the parameter file ``frames`` randomizes scenes, and of the tool.
 
     Raises:
         ConfigError: as :func:`datasets.common.config.load_params`; or the split is missing.
     """
-    return fingerprint([SplitPlan.of(load_params(frames, FramesParams), split, rig).randomization.as_plain()])
+    plan = SplitPlan.of(load_params(frames, FramesParams), split, rig)
+    return fingerprint([plan.randomization.as_plain(), tool_digest(rig.tool)])

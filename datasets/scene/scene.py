@@ -9,6 +9,7 @@ import numpy as np
 from datasets.arm.free_posture import FreePostures
 from datasets.arm.kinematics import TILT_TOLERANCE_RAD, Kinematics, pointing_down
 from datasets.arm.tools import ToolParams
+from datasets.common.errors import ConfigError
 from datasets.rig.envelope import CameraEnvelope
 from datasets.rig.projection import Array, Intrinsics, invert, look_at, project, transform
 from datasets.rig.rig import Rig
@@ -28,6 +29,8 @@ _INSET = 0.06
 _NEAREST_M = 0.3
 _LOWEST_M = -0.35
 """Cameras stand above the floor, which is 0.5 to 0.9 m below the table."""
+_MOST_DRAWS = 10_000
+"""Postures or cameras drawn for one scene before the randomization is refused."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class SceneSampler:
 
     def _pointing_down(self, rng: np.random.Generator) -> tuple[Array, Array]:
         home = np.array(self._rig.home_joints_rad)
-        while True:
+        for _ in range(_MOST_DRAWS):
             goal = rng.uniform(self._rig.workspace.low, self._rig.workspace.high)
             yaw = rng.uniform(-np.pi, np.pi)
             tilt = np.radians(self._ranges.tilt_deg) * rng.uniform(-1, 1, 2)
@@ -117,6 +120,10 @@ class SceneSampler:
             upright = pose[:3, 2] @ wanted[:, 2] > np.cos(TILT_TOLERANCE_RAD)
             if upright and self._rig.workspace.contains(pose[:3, 3]):
                 return joints, pose[:3, 3]
+        raise ConfigError(
+            f"{_MOST_DRAWS} draws gave no posture that points down within the workspace; widen workspace, or tilt_deg "
+            "and elbow_rad of the randomization"
+        )
 
 
 def sample_camera(
@@ -159,7 +166,7 @@ def _anywhere(
     focal = scale * float(np.exp(rng.uniform(*np.log(ranges.focal_px))))
     centre = np.array([width, height]) / 2 + scale * rng.uniform(-_OFF_CENTRE_PX, _OFF_CENTRE_PX, 2)
     intrinsics = Intrinsics(width, height, focal, focal * (1 + rng.uniform(-0.005, 0.005)), *centre)
-    while True:
+    for _ in range(_MOST_DRAWS):
         side = np.radians(rng.uniform(-ranges.side_deg, ranges.side_deg))
         elevation = np.radians(rng.uniform(*ranges.elevation_deg))
         towards = [np.cos(elevation) * np.cos(side), np.cos(elevation) * np.sin(side), np.sin(elevation)]
@@ -174,6 +181,10 @@ def _anywhere(
         size = np.array([width, height])
         if np.all(uv > inset) and np.all(uv < size - inset) if within else np.any(uv < -0.5) or np.any(uv > size - 0.5):
             return pose, intrinsics
+    raise ConfigError(
+        f"{_MOST_DRAWS} cameras of the envelope were drawn, and none sees the TCP from above the floor; change "
+        "elevation_deg, distance_m or focal_px of the split's camera.envelope"
+    )
 
 
 def _moved(pose: Array, offset_m: Array, rotation_rad: Array) -> Array:

@@ -194,7 +194,7 @@ class StoredFiles:
         totals: dict[str, int] = {}
         for path, size in self.sizes().items():
             array, _, file = path.rpartition("/")
-            if file.startswith("c"):
+            if file.startswith("c") and not _is_partial(file):
                 totals[array] = totals.get(array, 0) + size
         return dict(sorted(totals.items()))
 

@@ -98,6 +98,8 @@ def _evaluate(params: LocateParams, pool: Pool, packed: bool) -> dict[str, Any]:
     measured: dict[str, Predictions] = {}
     for split in params.splits:
         reason = menagerie_available() if plans[split].randomization.arm == "menagerie" else None
+        if plans[split].frames == 0:
+            reason = "the split is empty"
         if reason is not None:
             metrics["default"][split] = {"n": 0, "reason": reason}
             continue
@@ -168,6 +170,12 @@ def _plans(params: LocateParams, rig: Rig) -> dict[str, SplitPlan]:
     frames = load_params(params.frames, FramesParams)
     fitted = [params.calibration_split, *([params.doubt_split] if params.doubt_split else [])]
     plans = {name: SplitPlan.of(frames, name, rig) for name in (*fitted, *params.splits)}
+    for name in (*fitted, params.mapped_split):
+        if plans[name].frames == 0:
+            raise ConfigError(
+                f"split {name} of {params.frames} has no frames, and {params.estimator} is fitted to it "
+                "or mapped by it; give it some"
+            )
     most = params.frames_per_split
     if most is None:
         return plans

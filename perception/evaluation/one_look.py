@@ -61,6 +61,6 @@ def _errors(model: Regressor, data: FramesDataModule, split: str) -> Array:
         pixels = Pixels(batch["rgb"], batch["depth"], columns, rows, batch["intrinsics"])
         told = batch["T_base_camera_told"]
         answer = model.locator.answer(model.locator.view(pixels, told, batch["tcp"]))
-        camera = glance_to_camera(answer.xyz, told)[:, 0]
+        camera = glance_to_camera(answer.xyz, told, within_reach=model.settings.landmarks)[:, 0]
         errors.append((transform(told, camera) - batch["tcp"]).numpy())
     return np.concatenate(errors)

@@ -62,6 +62,22 @@ def unfinished(output: Path) -> dict[str, Any] | None:
     return checkpoint
 
 
+def why_not_resumed(checkpoint: Mapping[str, Any], digest: str) -> str | None:
+    """Why the training that left a checkpoint cannot go on as the run of ``digest``; None where it can.
+
+    Args:
+        checkpoint: from :func:`unfinished`.
+        digest: the :func:`run_digest` of the training that is to go on.
+    """
+    if not checkpoint:
+        return "left a checkpoint that is cut short"
+    if digest_of(checkpoint) != digest:
+        return "had other parameters, frames or code"
+    if not checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]:
+        return "left a checkpoint from the middle of an epoch (val_check_interval), whose batches would not follow"
+    return None
+
+
 def digest_of(checkpoint: Mapping[str, Any]) -> str | None:
     """The :func:`run_digest` of the training that wrote a checkpoint; None for one of an earlier version."""
     digest: str | None = checkpoint.get(_KEY, {}).get("digest")
@@ -100,10 +116,15 @@ class Interruptible(Callback):
         self._random = checkpoint.get(_KEY, {}).get("random")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Continue the random numbers of the checkpoint, if there was one; the folder has no finished training now."""
+        """Continue the random numbers of the checkpoint, if there was one; the folder has no finished training now.
+
+        A training that begins anew also deletes the last checkpoint of the former one, with which it must not go on.
+        """
         assert isinstance(pl_module, Regressor)
         if trainer.is_global_zero:
             (self._output / FILE).unlink(missing_ok=True)
+            if trainer.ckpt_path is None:
+                (self._output / LAST).unlink(missing_ok=True)
         if self._random is not None:
             torch.set_rng_state(self._random["torch"])
             if len(self._random["cuda"]) == torch.cuda.device_count():

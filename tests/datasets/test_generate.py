@@ -18,6 +18,8 @@ import pytest
 import yaml
 
 from control.arms.xarm.wire.sdk import wait_until
+from datasets.arm.tools import TOOLS_PATH
+from datasets.common.code_digest import ROOT
 from datasets.common.errors import DataError
 from datasets.common.workers import LocalProcesses, ThisProcess
 from datasets.generate import main
@@ -130,7 +132,7 @@ def test_worker_killed_is_told_and_the_next_run_resumes(tmp_path, rig, uninterru
     assert digest(tmp_path / "out") == uninterrupted
 
 
-@pytest.mark.parametrize("after", [0, 3, 17, 40, 75])
+@pytest.mark.parametrize("after", [0, 3, 17, 40, 75, 113, 121, 140])
 def test_killed_between_any_two_writes_nothing_is_lost_or_doubled(tmp_path, rig, uninterrupted, after):
     """The process dies at its n-th file, leaving that file half written; the next run ends in the same bytes."""
     killer = f"""
@@ -250,9 +252,37 @@ def test_another_program_may_not_go_on_with_an_interrupted_run(tmp_path, rig, mo
     with pytest.raises(DataError):
         draw(tmp_path, rig, FullDisk)
     monkeypatch.setattr("datasets.generation.run.code_digest", lambda *modules: "another")
-    with pytest.raises(DataError, match=r"other code .* --fresh"):
+    with pytest.raises(DataError, match=r"other code.* --fresh"):
         draw(tmp_path, rig)
     assert draw(tmp_path, rig, existing="redraw") == (36, 36)
+
+
+def test_a_tool_that_was_changed_may_not_go_on_with_an_interrupted_run(tmp_path, rig, monkeypatch):
+    with pytest.raises(DataError):
+        draw(tmp_path / "out", rig, FullDisk)
+    tools = tmp_path / "params" / "tools"
+    tools.mkdir(parents=True)
+    text = (ROOT / TOOLS_PATH / "xarm_gripper.yaml").read_text()
+    (tools / "xarm_gripper.yaml").write_text(re.sub(r"mass_kg: [\d.]+", "mass_kg: 0.5", text))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"another tool.* --fresh"):
+        draw(tmp_path / "out", rig)
+
+
+def test_a_split_of_another_program_is_not_kept_because_a_part_of_the_store_was_begun_by_this_one(
+    tmp_path, rig, monkeypatch
+):
+    draw(tmp_path, rig)
+    monkeypatch.setattr("datasets.generation.run.code_digest", lambda *modules: "another")
+    val = plans(rig)[1]
+    with pytest.raises(KeyboardInterrupt):
+        Run(str(tmp_path), [val], "redraw", make_drawer=Interrupted).draw(ThisProcess(), quiet=True)
+    assert draw(tmp_path, rig, existing="redraw") == (36, 36)
+
+
+class Interrupted(FakeDrawer):
+    def draw(self, index):
+        raise KeyboardInterrupt
 
 
 LONG = 200

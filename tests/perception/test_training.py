@@ -203,6 +203,28 @@ def test_a_training_begins_anew_where_something_differs_from_the_interrupted_one
 
 
 @pytest.mark.slow
+def test_a_training_begun_anew_does_not_go_on_with_the_one_before_it(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=3")
+    interrupted(monkeypatch, store, tmp_path, "--fresh", at=2)  # before its first checkpoint
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=3")
+    assert "goes on" not in capsys.readouterr().out
+    rows = [line.split(",") for line in (tmp_path / "curves" / "glance.csv").read_text().splitlines()[1:]]
+    assert [row[0] for row in rows if row[2]] == ["4", "9", "14"]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_from_the_middle_of_an_epoch_is_not_gone_on_with(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    often = "--trainer.val_check_interval=2"
+    interrupted(monkeypatch, store, tmp_path, often, at=8)
+    fit(store, tmp_path, "glance", "--trainer.max_epochs=3", often)
+    assert "begins anew, since the interrupted training left a checkpoint from the middle" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], zipfile])
 def test_a_last_checkpoint_that_is_none_is_refused(
     content: Any, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

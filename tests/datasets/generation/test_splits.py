@@ -22,6 +22,12 @@ def test_scene_seeds_differ_between_frames_and_splits(rig):
     assert len(set(seeds)) == len(seeds)
 
 
+def test_two_splits_of_one_seed_are_refused():
+    split = SplitParams(30, 5, CameraRandomization())
+    with pytest.raises(ConfigError, match=r"splits\.val\.seed is that of train, 5"):
+        FramesParams({"train": split, "val": replace(split, frames=6)})
+
+
 def test_windows_astray_are_as_many_and_as_far_as_asked_and_none_by_default():
     rng = np.random.default_rng(4)
     assert all(WindowJitter().astray(rng) is None for _ in range(100))

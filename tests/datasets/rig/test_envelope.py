@@ -59,3 +59,9 @@ def test_roll_is_the_turn_about_the_optical_axis(angle):
 def test_an_empty_range_is_refused():
     with pytest.raises(ConfigError, match=r"envelope\.distance_m"):
         CameraEnvelope(distance_m=(1.8, 0.6))
+
+
+def test_an_envelope_from_which_no_camera_sees_the_tcp_is_refused_instead_of_drawn_for_ever():
+    below = CameraRandomization(envelope=CameraEnvelope(elevation_deg=(-80.0, -70.0), distance_m=(1.5, 1.8)))
+    with pytest.raises(ConfigError, match="none sees the TCP"):
+        sample_camera(np.random.default_rng(0), Rig.load(), below, POINT)
