@@ -66,6 +66,14 @@ def test_a_stage_depends_on_all_the_code_it_runs_and_on_no_other(name):
     assert [dep for dep in deps if not (ROOT / dep).exists()] == []
 
 
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "control_seeds"])  # which gathers what others drew
+def test_a_stage_that_draws_the_arm_depends_on_the_tool_that_it_draws(name):
+    stage = STAGES[name]
+    if "datasets/scene/photographer.py" in needed(stage):
+        params = [next(iter(each)) if isinstance(each, dict) else each for each in stage.get("params", [])]
+        assert [file for file in params if file.startswith("params/tools/")]
+
+
 @pytest.mark.parametrize(
     "file", ["control/arms/xarm/driver.py", "pipelines/observers/recorder.py", "pipelines/twin/twin.py"]
 )
