@@ -105,10 +105,12 @@ def _labelled(recording: Recording, labels: Columns) -> np.ndarray:
     labelled = np.isfinite(labels["tcp"]).all(axis=1) & np.isfinite(labels["joints"]).all(axis=1)
     if STOPPED in recording.arrays:
         labelled &= recording.read(STOPPED) == 0
+    if {"held", "estimate"} <= {*recording.arrays}:  # doubted: a hand before the gripper, a camera just knocked
+        labelled &= ~((recording.read("held") > 0) & np.isfinite(recording.read("estimate")).all(axis=1))
     if not labelled.any():
         raise DataError(
-            f"{recording.where}: no step has a TCP and joints recorded, besides one that a stop came at; "
-            "nothing to learn from"
+            f"{recording.where}: no step has a TCP and joints recorded, besides those at which a stop came or an "
+            "estimate was too uncertain; nothing to learn from"
         )
     return np.flatnonzero(labelled)
 

@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.camera,
             options.arm,
             options.shadow or options.check is not None,
-            options.take_over and (options.yes or agrees_to_take_over),
+            options.take_over and agrees_to_take_over,
             options.reports_are_commands,
         )
         if options.check is not None:
@@ -178,6 +178,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             max_speed_m_s=options.max_speed,
             site=site,
         )
+        if options.step and setup.arm.mode == "velocity":
+            raise ConfigError(
+                "--step: in mode velocity (5) the arm goes on after the step that was agreed to; set mode: online_line "
+                "in params/arm.yaml"
+            )
         if names.is_live:
             setup = setup.with_measured_latency()
         if options.check is not None:
@@ -217,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = exit_code(results, moved=names.arm != NO_ARM and not names.shadow)
     for error in dict.fromkeys(errors):  # logged when it occurred, and printed again where the operator looks
         print(f"{PROG}: {error}", file=sys.stderr)
-    raise SystemExit(code)
+    raise SystemExit(code or (EXIT_STOPPED if errors else 0))
 
 
 @contextmanager
@@ -242,7 +247,8 @@ def add_consents(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -
     options.add_argument(
         "--take-over",
         action="store_true",
-        help="take an arm over that manual mode, another program or a killed run holds, after showing what was found",
+        help="take an arm over that manual mode, another program or a killed run holds, after showing what was found "
+        "and asking, even with --yes",
     )
     options.add_argument(
         "--reports-are-commands",
@@ -262,7 +268,7 @@ def names_of_moved_arm(options: argparse.Namespace) -> DeviceNames:
     return DeviceNames.of(
         options.camera,
         options.arm,
-        take_over=options.take_over and (options.yes or agrees_to_take_over),
+        take_over=options.take_over and agrees_to_take_over,
         reports_are_commands=options.reports_are_commands,
     )
 

@@ -87,7 +87,8 @@ class Fence:
         Args:
             target_m: the last target, inside the box.
             displacement_m: the displacement requested, ``(3,)``.
-            last_m: the displacement sent before, for the limit on its change.
+            last_m: the displacement sent before, for the limit on its change. A displacement of zero is not limited:
+                whoever asks the arm to stay must not get another step.
 
         Raises:
             SafetyStop: a displacement is not three finite numbers, or the last target is not inside.
@@ -97,7 +98,7 @@ class Fence:
             raise SafetyStop(f"the commanded displacement {wished.tolist()} is not three finite numbers; the arm stops")
         if not self.contains(target_m):
             raise SafetyStop(f"the last target {_point(target_m)} lies outside the fence; home the arm first")
-        if self.max_change_m is not None and last_m is not None:
+        if self.max_change_m is not None and last_m is not None and wished.any():
             last = np.asarray(last_m, dtype=float)
             if last.shape != (3,) or not np.isfinite(last).all():
                 raise SafetyStop(f"the displacement sent before, {last.tolist()}, is not three finite numbers")

@@ -82,8 +82,8 @@ class Run:
             same_program = attributes.get("program") == program
             if interrupted and not same_program and self.existing == "resume" and not self.fresh:
                 raise DataError(
-                    f"{self.url}: an interrupted run was drawn by other code, or another tool, than today's; start again with "
-                    "--fresh"
+                    f"{self.url}: an interrupted run was drawn by other code, or another tool, than today's; "
+                    "start again with --fresh"
                 )
             its = set(attributes.get("splits", [])) if interrupted and same_program else set()
             anew = {p.name for p in self.plans if self.fresh or (self.existing == "redraw" and p.name not in its)}

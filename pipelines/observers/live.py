@@ -174,6 +174,7 @@ class LiveView:
             half, colour = np.maximum(_ELLIPSOID_SIGMAS * tick.sigma, 1e-4), DOUBTED if tick.held else ESTIMATE
             rerun.log("space/estimate", rerun.Ellipsoids3D(centers=[tick.estimate], half_sizes=[half], colors=[colour]))
         if tick.held:
+            rerun.log("space/sent", rerun.Clear(recursive=False))
             return
         rerun.log("space/sent", rerun.Arrows3D(origins=[tick.estimate], vectors=[tick.sent], colors=[SENT]))
         self._scalars("error_mm", goal_by_camera=1e3 * tick.error_m)

@@ -86,6 +86,7 @@ def run(
             view = LiveView(setup.fence, setup.clearance, *seen, devices.arm.joints_at, options.live_file)
             stack.callback(view.close)
             watching.append(view)
+        stack.callback(devices.arm.stop)  # first: closing the others may take as long as a disk or a viewer does
         if devices.twin is not None and options.faults:
             schedule = stack.enter_context(FaultSchedule(devices.twin, options.faults, injected))
             watching.insert(0, lambda tick, frame: schedule.begin())

@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,16 @@ from control.arms.site import SITE_EXAMPLE_PATH, SiteParams
 from control.task.goal_check import check_goals
 from datasets.common.errors import ConfigError, DeviceError, SafetyStop
 from datasets.rig.rig import Box
-from pipelines.run_real import ask_operator, choose_goals, exit_code, parser
+from pipelines import run_real
+from pipelines.run_real import (
+    agrees_to_take_over,
+    arm_log,
+    ask_operator,
+    choose_goals,
+    exit_code,
+    names_of_moved_arm,
+    parser,
+)
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import GoalResult
 from pipelines.setup.devices import DeviceNames
@@ -284,6 +294,28 @@ def test_a_real_arm_needs_a_goal_and_a_word(rig, monkeypatch):
         ask_operator("192.168.1.203", [np.zeros(3)])
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     ask_operator("192.168.1.203", [np.zeros(3)])
+
+
+def test_a_held_arm_is_taken_over_only_after_the_question(rig):
+    options = parser().parse_args(["--arm", "192.168.1.203", "--camera", "realsense", "--take-over", "--yes"])
+    assert names_of_moved_arm(options).take_over is agrees_to_take_over
+
+
+def test_steps_that_are_agreed_to_are_refused_where_the_arm_would_go_on_after_them(patient_folder):
+    arm = patient_folder / "params" / "arm.yaml"
+    arm.write_text(re.sub(r"(?m)^mode: \w+", "mode: velocity", arm.read_text()))
+    assert_refused(command(*GOOD, "--step", cwd=patient_folder), "--step", "online_line")
+
+
+def test_a_run_whose_last_stop_was_not_confirmed_does_not_end_as_done(monkeypatch):
+    def run(*given):
+        arm_log.error("the stop is NOT confirmed")
+        return [GoalResult(np.zeros(3), [], np.zeros(3), 0.001, np.zeros(3), steps=20)]
+
+    monkeypatch.setattr(run_real, "run", run)
+    done = command(*GOOD)
+    assert done.returncode == run_real.EXIT_STOPPED
+    assert done.stderr.splitlines()[-1] == "pipelines.run_real: the stop is NOT confirmed"
 
 
 def test_random_goals_are_the_seeds_and_reachable(rig):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -74,9 +74,16 @@ def test_a_command_within_the_limits_is_sent_as_it_is(target: np.ndarray, wish: 
 
 @given(last=arrays(float, 3, elements=st.floats(-0.014, 0.014)), wish=arrays(float, 3, elements=st.floats(-1, 1)))
 def test_successive_displacements_change_no_more_than_allowed(last: np.ndarray, wish: np.ndarray) -> None:
+    assume(wish.any())
     fence = Fence(np.full(3, -1.0), np.full(3, 1.0), 0.025, max_change_m=0.01)
     sent = fence.next_target(np.zeros(3), wish, last)
     assert np.linalg.norm(sent - last) <= 0.01 + ROUNDING_M
+
+
+@given(last=arrays(float, 3, elements=st.floats(-0.014, 0.014)))
+def test_an_arm_that_is_asked_to_stay_gets_no_further_step(last: np.ndarray) -> None:
+    fence = Fence(np.full(3, -1.0), np.full(3, 1.0), 0.025, max_change_m=0.001)
+    np.testing.assert_array_equal(fence.next_target(np.zeros(3), np.zeros(3), last), np.zeros(3))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -86,7 +93,7 @@ def test_a_state_that_is_no_number_is_refused(bad: float) -> None:
     with pytest.raises(SafetyStop, match="outside the fence"):
         fence.next_target(state, np.zeros(3), np.zeros(3))
     with pytest.raises(SafetyStop, match="sent before"):
-        fence.next_target(np.array([0.4, 0.0, 0.3]), np.zeros(3), state)
+        fence.next_target(np.array([0.4, 0.0, 0.3]), np.full(3, 0.01), state)
 
 
 def test_a_long_command_keeps_its_direction(fence: Fence) -> None:

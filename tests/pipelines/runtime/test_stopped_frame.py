@@ -154,6 +154,15 @@ def test_the_frame_of_a_stop_is_not_learnt_from(pictured, tmp_path):
     assert cut_recordings([stored], str(tmp_path), "train", pictured.rig) == stored.frames - 1 == 4
 
 
+def test_frames_whose_estimate_was_doubted_are_not_learnt_from(pictured, tmp_path):
+    """Something stood before the gripper, or the camera was just knocked, so that the label is wrong."""
+    pictured.at_step = {3: STOPS["unsure"][0]}
+    _, _, stored = record(pictured, tmp_path / "runs")
+    held = pictured.settings.limits.uncertain_held
+    assert held > 0
+    assert cut_recordings([stored], str(tmp_path), "train", pictured.rig) == stored.frames - 1 - held == 4
+
+
 def test_a_network_that_gives_no_number_is_not_the_camera_s_fault(pictured):
     """What the estimator does with a pixel that is none: the picture refuses the window about it."""
 

@@ -16,6 +16,7 @@ import pytest
 
 from control.arms.params import ArmParams
 from control.arms.site import SiteParams
+from control.arms.xarm.driver import XArm
 from datasets.common.errors import DataError, DeviceError, SafetyStop
 from datasets.rig.frame import Frame
 from datasets.rig.rig import Box
@@ -97,6 +98,14 @@ def test_a_run_is_recorded_told_scored_and_can_be_learnt_from(knowing_setup, tmp
     assert outside_fence(results, knowing_setup.fence) == 0
     assert set(contributions(results)) == {"perception", "control", "arm"}
     assert timings(results)["frame_to_command"]["p50_ms"] > 0
+
+
+def test_the_arm_is_stopped_before_the_disk_and_the_viewer_are_waited_for(knowing_setup, tmp_path, monkeypatch):
+    happened, stop, close = [], XArm.stop, RunRecorder.__exit__
+    monkeypatch.setattr(XArm, "stop", lambda arm: (happened.append("stopped"), stop(arm))[1])
+    monkeypatch.setattr(RunRecorder, "__exit__", lambda *given: (happened.append("closed"), close(*given))[1])
+    run(short(knowing_setup, 3), DeviceNames(), GOALS[:1], TWIN, RunOptions(record=tmp_path / "runs"))
+    assert happened[:2] == ["stopped", "closed"]
 
 
 def test_a_disk_that_fails_ends_the_recording_and_not_the_run(world, tmp_path, monkeypatch):
