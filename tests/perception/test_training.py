@@ -483,3 +483,16 @@ def test_bad_parameters_of_the_evaluation_are_named(
         evaluate.main(["--config", str(path)])
     assert stopped.value.code == 2
     fails(capsys, words)
+
+
+@pytest.mark.parametrize("split", ["val", "nominal"])
+def test_a_split_that_is_fitted_or_mapped_needs_frames(
+    split: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = FRAMES["splits"] | {split: FRAMES["splits"][split] | {"frames": 0}}
+    (tmp_path / "frames.yaml").write_text(yaml.safe_dump(FRAMES | {"splits": splits}))
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main(["--config", str(locate_params(tmp_path, tmp_path, tmp_path))])
+    assert stopped.value.code == 2
+    fails(capsys, f"split {split}", "has no frames")
+    assert not (tmp_path / "estimator").exists()
