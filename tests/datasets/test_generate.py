@@ -269,9 +269,7 @@ def test_a_tool_that_was_changed_may_not_go_on_with_an_interrupted_run(tmp_path,
         draw(tmp_path / "out", rig)
 
 
-def test_a_split_of_another_program_is_not_kept_because_a_part_of_the_store_was_begun_by_this_one(
-    tmp_path, rig, monkeypatch
-):
+def test_a_split_of_another_program_is_not_kept_where_this_one_began_another_split(tmp_path, rig, monkeypatch):
     draw(tmp_path, rig)
     monkeypatch.setattr("datasets.generation.run.code_digest", lambda *modules: "another")
     val = plans(rig)[1]

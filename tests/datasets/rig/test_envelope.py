@@ -61,7 +61,7 @@ def test_an_empty_range_is_refused():
         CameraEnvelope(distance_m=(1.8, 0.6))
 
 
-def test_an_envelope_from_which_no_camera_sees_the_tcp_is_refused_instead_of_drawn_for_ever():
+def test_an_envelope_without_a_camera_that_sees_the_tcp_is_refused():
     below = CameraRandomization(envelope=CameraEnvelope(elevation_deg=(-80.0, -70.0), distance_m=(1.5, 1.8)))
     with pytest.raises(ConfigError, match="none sees the TCP"):
         sample_camera(np.random.default_rng(0), Rig.load(), below, POINT)
