@@ -11,7 +11,7 @@ these signals, a terminal that is gone, or an answer other than Enter at --step)
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.camera,
             options.arm,
             options.shadow or options.check is not None,
-            options.take_over and agrees_to_take_over,
+            take_over_of(options),
             options.reports_are_commands,
         )
         if options.check is not None:
@@ -268,9 +268,14 @@ def names_of_moved_arm(options: argparse.Namespace) -> DeviceNames:
     return DeviceNames.of(
         options.camera,
         options.arm,
-        take_over=options.take_over and agrees_to_take_over,
+        take_over=take_over_of(options),
         reports_are_commands=options.reports_are_commands,
     )
+
+
+def take_over_of(options: argparse.Namespace) -> bool | Callable[[str], bool]:
+    """Whether a held arm may be taken over: only after the question, whatever ``--yes`` answers beforehand."""
+    return agrees_to_take_over if options.take_over else False
 
 
 def agrees_to_take_over(found: str) -> bool:

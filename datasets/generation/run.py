@@ -74,8 +74,8 @@ class Run:
 
     def _begin(self) -> dict[str, SplitWriter]:
         """Delete outdated frames and open all splits; everything is checked before anything is changed."""
-        tools = {plan.name: tool_digest(plan.rig.tool) for plan in self.plans}
-        program = fingerprint([code_digest("datasets.generation.labelled_frame"), *sorted(set(tools.values()))])
+        tools = {tool_digest(plan.rig.tool) for plan in self.plans}
+        program = fingerprint([code_digest("datasets.generation.labelled_frame"), *sorted(tools)])
         with storage_errors(f"writing {self.url}"):
             attributes = self._attributes()
             interrupted = attributes.get("complete") is False

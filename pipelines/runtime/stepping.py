@@ -21,7 +21,7 @@ most this share of its length."""
 class StepGate:
     """Asks before every command that moves the arm; if the frame is too old after the answer, it looks at a new one.
 
-    Where that look says to hold still and the arm would stay, none is asked for.
+    Where that look says to hold still, the arm stays, and no step is asked for.
 
     Attributes:
         ask: shows the operator the step ``(3,)`` m that would be sent; raises :class:`Stop` when it is refused.
@@ -44,9 +44,8 @@ class StepGate:
                 return seen
             seen = look()  # at a new frame, because it refuses the previous one as too old
             step = self._step(seen, last_sent)
-            stays = seen[0].held and not step.any()
             same_m = max(_SAME_STEP_M, _SAME_STEP_SHARE * float(np.linalg.norm(shown)))
-            if stays or np.linalg.norm(step - shown) <= same_m:
+            if seen[0].held or np.linalg.norm(step - shown) <= same_m:
                 return seen
 
     def _step(self, seen: Seen, last_sent: Vector) -> Vector:
