@@ -44,10 +44,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = CommandParser(prog=PROG, description=(__doc__ or "").split("\n")[0], result=True)
     parser.add_argument("--config", default="params/locate.yaml", help="parameter file (default: params/locate.yaml)")
     add_worker_options(parser, "the parameter file's")
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--packed",
         action="store_true",
         help="calibrate and measure the networks in the estimator's folder as they are, without packing training runs",
+    )
+    how.add_argument(
+        "--compare",
+        action="store_true",
+        help="measure nothing: put the figures that baselines and further seeds have left into the results",
     )
     parser.add_argument("--frames-per-split", type=int, metavar="N", help="measure only N frames of each split")
     parser.add_argument(
@@ -62,9 +68,12 @@ def main(arguments: list[str] | None = None) -> None:
             params = replace(params, frames_per_split=options.frames_per_split)
         for name in ("estimator", "results"):
             require_writable_folder(getattr(params, name), name)
-        from perception.evaluation.measure import evaluate  # late, for a quick --help
+        from perception.evaluation.measure import compare, evaluate  # late, for a quick --help
 
-        metrics = evaluate(params, Workers.of(options, params.workers), options.packed)
+        if options.compare:
+            metrics = compare(params)
+        else:
+            metrics = evaluate(params, Workers.of(options, params.workers), options.packed)
         tell(metrics, table(metrics))
 
 

@@ -73,6 +73,28 @@ def evaluate(params: LocateParams, workers: Workers | None = None, packed: bool 
         return _evaluate(params, pool, packed)
 
 
+def compare(params: LocateParams) -> dict[str, Any]:
+    """Put the figures of baselines and further seeds, as they stand now, into the results; nothing is measured.
+
+    Returns what is written as ``metrics.json``; ``baselines.png`` is drawn anew with it.
+
+    Raises:
+        DataError: the results or the figures beside them are missing or damaged, or the results are of other frames
+            than the parameters'.
+    """
+    results = Path(params.results)
+    file = results / "metrics.json"
+    digest = frames_digest(load_params(params.frames, FramesParams), Rig.load(params.rig))
+    metrics: dict[str, Any] = read_json(file)
+    if not isinstance(metrics, dict) or not {"default", "glance", "train", "frames"} <= metrics.keys():
+        raise DataError(f"{file}: not what perception.evaluate writes; measure without --compare")
+    if metrics["frames"] != digest:
+        raise DataError(f"{file}: measured on other frames than {params.frames} describes; measure without --compare")
+    metrics |= beside(results, digest)
+    _write(metrics, results)
+    return metrics
+
+
 def _evaluate(params: LocateParams, pool: Pool, packed: bool) -> dict[str, Any]:
     rig = Rig.load(params.rig)
     plans = _plans(params, rig)
@@ -116,9 +138,13 @@ def _evaluate(params: LocateParams, pool: Pool, packed: bool) -> dict[str, Any]:
     results = Path(params.results)
     draw_histogram(measured, results / "errors.png")
     draw_map(measured[params.mapped_split], params.mapped_split, rig, results / "error_map.png")
+    _write(metrics, results)
+    return metrics
+
+
+def _write(metrics: dict[str, Any], results: Path) -> None:
     draw_comparison(metrics, results / "baselines.png")
     write_whole(results / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    return metrics
 
 
 def _training(params: LocateParams, names: list[str]) -> dict[str, Any]:

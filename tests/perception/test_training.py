@@ -328,7 +328,16 @@ def test_a_baseline_is_measured_alone_and_stands_in_the_table(
     evaluate.main(["--config", str(config), "--frames-per-split", "10"])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
     assert metrics["baselines"]["glance"]["nominal"]["n"] == 30
-    assert (tmp_path / "results" / "baselines.png").stat().st_size > 1000
+    picture = (tmp_path / "results" / "baselines.png").read_bytes()
+    assert len(picture) > 1000
+
+    file = tmp_path / "results" / "baselines" / "glance.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"nominal": {"n": 1, "median_mm": 7.0, "p95_mm": 9.0}}))
+    evaluate.main(["--config", str(config), "--compare"])
+    compared = json.loads((tmp_path / "results" / "metrics.json").read_text())
+    metrics["baselines"]["glance"]["nominal"] = {"n": 1, "median_mm": 7.0, "p95_mm": 9.0}
+    assert compared == metrics
+    assert (tmp_path / "results" / "baselines.png").read_bytes() != picture
 
     frames = yaml.safe_load((store / "frames.yaml").read_text())
     frames["splits"]["nominal"]["seed"] = 4
@@ -338,9 +347,17 @@ def test_a_baseline_is_measured_alone_and_stands_in_the_table(
     with pytest.raises(SystemExit):
         baseline.main(arguments)
     fails(capsys, "nominal", "seed", "dvc repro frames")
+    with pytest.raises(SystemExit):
+        evaluate.main(["--config", str(config), "--compare"])
+    fails(capsys, "measured on other frames", "without --compare")
+    assert json.loads((tmp_path / "results" / "metrics.json").read_text()) == compared
     evaluate.main(["--config", str(config), "--frames-per-split", "10"])
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
     assert "make baselines" in metrics["baselines"]["glance"]["reason"]
+    (tmp_path / "results" / "metrics.json").write_text("{}")
+    with pytest.raises(SystemExit):
+        evaluate.main(["--config", str(config), "--compare"])
+    fails(capsys, "not what perception.evaluate writes", "without --compare")
 
 
 def seeds_arguments(store: Path, runs: Path, out: Path) -> list[str]:
