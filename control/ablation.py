@@ -9,7 +9,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ if __name__ == "__main__":  # checked before torch and the other training packag
     require_training("control.ablation")
 
 from control.learning.params import AgentParams, ControlParams
-from control.learning.study import Rows, add_options, read_table, run_rows
+from control.learning.study import Rows, add_options, comparable, read_table, run_rows
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy
 from control.task.dynamics import DynamicsParams
@@ -29,6 +29,7 @@ from control.task.episode_seeds import VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, run_episodes, summarize
 from control.task.sources import ErrorModel, Surrogate, TrueState
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
+from datasets.common.code_digest import fingerprint
 from datasets.common.config import load_params
 from datasets.common.errors import DataError
 from datasets.common.files import read_json, write_whole
@@ -156,6 +157,12 @@ def measured(params: ControlParams) -> tuple[ErrorModel, tuple[float, float]]:
     return ErrorModel(**model), gains
 
 
+def given_digest(params: ControlParams, rig: Rig) -> str:
+    """Names what all rows depend on, the program apart: parameters, rig, and what the control stage measured."""
+    model, gains = measured(params)
+    return fingerprint([asdict(params), rig.to_json(), asdict(model), gains])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the comparison."""
     parser = CommandParser(prog="python -m control.ablation", description=__doc__, result=True)
@@ -167,10 +174,12 @@ def main(arguments: list[str] | None = None) -> None:
         runs, table = Path(params.runs) / "ablation", Path(params.results) / "ablation.json"
         require_writable_folder(runs, "runs")
         require_writable(table, "results")
-        rows = run_rows(options, runs, partial(learn_variant, params, rig))
+        digest = given_digest(params, rig)
+        rows = run_rows(options, runs, partial(learn_variant, params, rig), lambda _: digest)
         if rows is None:
             return
-        learnt = read_table(table).get("variants", {}) | rows
+        others = {name: seeds for name, seeds in read_table(table).get("variants", {}).items() if name not in rows}
+        learnt = comparable(others, lambda _: digest) | rows
         found = {"variants": learnt, "baselines": measure_baselines(params, rig), "summary": _summary(learnt)}
         write_whole(table, json.dumps(found, indent=2) + "\n")
         titles = [*(f"+{latency} s" for latency in LATENCIES_S), "ideal arm"]

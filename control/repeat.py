@@ -26,7 +26,7 @@ if __name__ == "__main__":  # checked before torch and the other training packag
     require_training("control.repeat")
 
 from control.learning.params import ControlParams, EndToEndParams
-from control.learning.study import Rows, add_options, read_table, run_rows
+from control.learning.study import Rows, add_options, comparable, read_table, run_rows
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, summarize
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
@@ -99,6 +99,17 @@ METHODS: dict[str, tuple[Job, str]] = {
 }
 
 
+def given(name: str) -> str:
+    """Digest of what a method's rows depend on now, the program apart."""
+    from control.learning import end_to_end as images  # late, for a quick --help
+    from control.learning import pretrained
+
+    job, file = METHODS[name]
+    if job is end_to_end:
+        return images.given_digest(load_params(file, EndToEndParams), Rig.load())
+    return pretrained.given_digest(load_params(file, ControlParams), Rig.load())
+
+
 def summarize_rows(rows: Rows) -> dict[str, Any]:
     """Each method's rows by seed, and the interval over them for each key of ``SUMMARIZED``."""
     return {
@@ -135,11 +146,12 @@ def main(arguments: list[str] | None = None) -> None:
     with command_line(parser.prog, options) as tell:
         require_writable(TABLE, "the table")
         require_writable_folder(RUNS, "the rows")
-        rows = run_rows(options, RUNS, row)
+        rows = run_rows(options, RUNS, row, given)
         if rows is None:
             return
         found = summarize_rows(rows)
-        write_whole(TABLE, json.dumps(read_table(TABLE) | found, indent=2) + "\n")
+        others = {name: part["seeds"] for name, part in read_table(TABLE).items() if name not in found}
+        write_whole(TABLE, json.dumps(summarize_rows(comparable(others, given)) | found, indent=2) + "\n")
         table = [f"{'method (seeds)':30}" + "".join(f"{key:>18}" for key in SUMMARIZED[:-1])]
         for name, part in found.items():
             text = "".join(f"{_cell(part['summary'][key]):>18}" for key in SUMMARIZED[:-1])

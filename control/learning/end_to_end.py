@@ -102,13 +102,22 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
 
 
 def run_digest(params: EndToEndParams, rig: Rig) -> str:
-    """Names a run by everything that its figures depend on: parameters, rig, scenes and program.
+    """Names a run by everything that its figures depend on: what :func:`given_digest` names, and the program.
+
+    Raises:
+        ConfigError: the parameters of the scenes are wrong.
+    """
+    return fingerprint([given_digest(params, rig), code_digest("control.learning.end_to_end")])
+
+
+def given_digest(params: EndToEndParams, rig: Rig) -> str:
+    """Names what a run is given: parameters, rig and scenes.
 
     Raises:
         ConfigError: the parameters of the scenes are wrong.
     """
     scenes = [scenes_digest(params.frames, split, rig) for split in (params.train_split, params.test_split)]
-    return fingerprint([asdict(params), rig.to_json(), scenes, code_digest("control.learning.end_to_end")])
+    return fingerprint([asdict(params), rig.to_json(), scenes])
 
 
 def _make_env(params: EndToEndParams, rig: Rig, split: str = "", learning: bool = True) -> ImageReachEnv:

@@ -99,14 +99,23 @@ def run(params: ControlParams, rig: Rig, fresh: bool = False, workers: Workers |
 
 
 def run_digest(params: ControlParams, rig: Rig) -> str:
-    """Names a run by everything that its figures depend on: parameters, rig, scenes, networks and program.
+    """Names a run by everything that its figures depend on: what :func:`given_digest` names, and the program.
+
+    Raises:
+        ConfigError: the parameters of the scenes are wrong.
+    """
+    return fingerprint([given_digest(params, rig), code_digest("control.learning.pretrained")])
+
+
+def given_digest(params: ControlParams, rig: Rig) -> str:
+    """Names what a run is given: parameters, rig, scenes and networks.
 
     Raises:
         ConfigError: the parameters of the scenes are wrong.
     """
     networks = [path for path in sorted(Path(params.rooms.estimator).glob("*")) if path.is_file()]
     scenes = scenes_digest(params.rooms.frames, params.rooms.split, rig)
-    return fingerprint([asdict(params), rig.to_json(), scenes, code_digest("control.learning.pretrained")], *networks)
+    return fingerprint([asdict(params), rig.to_json(), scenes], *networks)
 
 
 def measured_errors(source: RenderedSource, params: ControlParams, rig: Rig, folder: Path) -> ErrorModel:

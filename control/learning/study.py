@@ -1,10 +1,12 @@
 """Studies over several seeds: one row of figures per name and seed, each in its own file, and the table of all rows.
 
-``studies/dvc.yaml`` has a stage for each row: DVC keeps finished rows and knows which ones are out of date.
+``studies/dvc.yaml`` has a stage for each row: DVC keeps finished rows and knows which ones are out of date. Every row
+also names what it was given (parameters, rig, scenes, networks), so that no table holds rows that cannot be compared.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from datasets.common.files import read_json, write_whole
 
 Rows = dict[str, dict[str, Any]]
 """Rows of figures by name, then by seed."""
+GIVEN = "given"
+"""Key of a row's digest of what its figures depend on, the program apart."""
 
 
 def add_options(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
@@ -27,16 +31,19 @@ def add_options(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     half.add_argument("--gather", action="store_true", help="learn nothing: put what is learnt already into the table")
 
 
-def run_rows(options: argparse.Namespace, runs: Path, learn: Callable[[str, int], dict[str, Any]]) -> Rows | None:
+def run_rows(
+    options: argparse.Namespace, runs: Path, learn: Callable[[str, int], dict[str, Any]], given: Callable[[str], str]
+) -> Rows | None:
     """Learns the rows that the options choose and returns all of them; None with ``--seed``, which only learns.
 
     Args:
         options: the parsed options of :func:`add_options`.
         runs: folder of the rows' files, ``<name>_<seed>.json``.
         learn: function that makes one row from its name and seed.
+        given: function that returns a digest of what the rows of a name depend on now.
 
     Raises:
-        DataError: a row that ``--gather`` needs has not been learnt yet.
+        DataError: a row that ``--gather`` needs has not been learnt yet, or not with what is given now.
     """
     import torch as th  # late, for a quick --help
 
@@ -45,21 +52,38 @@ def run_rows(options: argparse.Namespace, runs: Path, learn: Callable[[str, int]
     if not options.gather:
         for name in options.only:
             for seed in seeds:
-                write_whole(runs / f"{name}_{seed}.json", json.dumps(learn(name, seed), indent=2) + "\n")
+                row = {GIVEN: given(name)} | learn(name, seed)
+                write_whole(runs / f"{name}_{seed}.json", json.dumps(row, indent=2) + "\n")
     if options.seed is not None:
         return None
-    return {name: {str(seed): _row(runs, name, seed) for seed in seeds} for name in options.only}
+    return {name: {str(seed): _row(runs, name, seed, given(name)) for seed in seeds} for name in options.only}
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """Reads the existing table, so that rows that are not chosen stay in it; empty if there is none."""
+    """Reads the existing table, so that rows that are not chosen can stay in it; empty if there is none."""
     found: dict[str, Any] = read_json(path) if path.is_file() else {}
     return found
 
 
-def _row(runs: Path, name: str, seed: int) -> Any:
+def comparable(rows: Rows, given: Callable[[str], str]) -> Rows:
+    """The names of a former table whose rows all depend on what is given now; says on stderr which it leaves out."""
+    kept: Rows = {}
+    for name, seeds in rows.items():
+        if all(row.get(GIVEN) == given(name) for row in seeds.values()):
+            kept[name] = seeds
+        else:
+            print(f"{name} leaves the table: learnt with other parameters, rig, scenes or networks", file=sys.stderr)
+    return kept
+
+
+def _row(runs: Path, name: str, seed: int, given: str) -> dict[str, Any]:
     file = runs / f"{name}_{seed}.json"
+    again = f"learn it with --only {name} --seed {seed}"
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: no row ({error}); learn it with --only {name} --seed {seed}") from error
+        row: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        learnt_with = row.get(GIVEN)
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{file}: no row ({error}); {again}") from error
+    if learnt_with != given:
+        raise DataError(f"{file}: learnt with other parameters, rig, scenes or networks than today's; {again}")
+    return row

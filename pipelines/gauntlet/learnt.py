@@ -10,7 +10,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,16 @@ if __name__ == "__main__":  # before torch and similar packages are imported
 
 import numpy as np
 
-from control.ablation import measured
+from control.ablation import given_digest, measured
 from control.learning.params import FUSED, PROPORTIONAL, AgentParams, ControlParams
-from control.learning.study import Rows, add_options, run_rows
+from control.learning.study import GIVEN, Rows, add_options, run_rows
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.episode_seeds import VALIDATION_SEED
 from control.task.episodes import Episode, run_episodes, summarize
 from control.task.sources import Surrogate
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
+from datasets.common.code_digest import fingerprint
 from datasets.common.config import load_params
 from datasets.common.errors import DataError
 from datasets.common.files import read_json, write_whole
@@ -85,7 +86,8 @@ class Bench:
 
         gap, agent = name.split("-")
         if gap not in self._measured:
-            write_whole(self._others_file(gap), json.dumps(self._others(gap)) + "\n")
+            others = {GIVEN: self.given(name), "methods": self._others(gap)}
+            write_whole(self._others_file(gap), json.dumps(others) + "\n")
             self._measured.add(gap)
         make_env = partial(self.make_env, gap)
         evaluation = self.params.evaluation
@@ -101,13 +103,23 @@ class Bench:
         """The shipped policy and the proportional controllers in a gap: ``episodes`` of each, and its ``gain`` if any.
 
         Raises:
-            DataError: they have not been measured, because nothing has been learnt in this gap.
+            DataError: they have not been measured with what is given now, because nothing has been learnt so in this
+                gap.
         """
-        file = self._others_file(gap)
+        file, again = self._others_file(gap), f"learn in the gap first, with --only {gap}-{BOUNDED}"
         if not file.is_file():
-            raise DataError(f"{file}: no such file; learn in the gap first, with --only {gap}-{BOUNDED}")
-        found: dict[str, dict[str, Any]] = read_json(file)
-        return found
+            raise DataError(f"{file}: no such file; {again}")
+        found = read_json(file)
+        if found.get(GIVEN) != self.given(gap):
+            raise DataError(f"{file}: measured with other parameters, rig, errors or policy than today's; {again}")
+        methods: dict[str, dict[str, Any]] = found["methods"]
+        return methods
+
+    def given(self, name: str) -> str:
+        """Names what the rows of a gap depend on, the program apart: the study's values, gap and shipped policy."""
+        gap = asdict(self._gaps[name.split("-")[0]]) | {"title": "", "group": ""}
+        policy = [file for file in sorted(Path(self.params.policy).glob("*")) if file.is_file()]
+        return fingerprint([given_digest(self.params, self._rig), gap], *policy)
 
     def _others_file(self, gap: str) -> Path:
         return self.folder / f"{gap}.json"
@@ -199,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = (Path(bench.params.results) if whole else bench.folder / "selection") / "gaps.json"
         require_writable_folder(bench.folder, "runs")
         require_writable(table, "the table")
-        rows = run_rows(options, bench.folder, bench.learnt)
+        rows = run_rows(options, bench.folder, bench.learnt, bench.given)
         if rows is None:
             return
         found = make_table(bench, rows)

@@ -50,6 +50,14 @@ def test_variants_are_learnt_row_by_row_and_gathered_with_the_baselines(config, 
     ablation.main(["--config", str(config), "--only", "short_sighted", "--seeds", "0"])
     assert json.loads((tmp_path / "ablation.json").read_text())["variants"]["ddpg"] == table["variants"]["ddpg"]
 
+    worse = {**METRICS, "error_model": {**METRICS["error_model"], "severity": 0.5}}
+    (tmp_path / "metrics.json").write_text(json.dumps(worse))
+    with pytest.raises(SystemExit):
+        ablation.main([*arguments, "--gather", "--seeds", "0"])
+    assert "ddpg_0.json: learnt with other parameters" in capsys.readouterr().err
+    ablation.main(["--config", str(config), "--only", "short_sighted", "--seeds", "0"])
+    assert set(json.loads((tmp_path / "ablation.json").read_text())["variants"]) == {"short_sighted"}
+
 
 def test_a_row_is_the_same_whenever_it_is_learnt(rig, config, tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -27,6 +28,7 @@ def table(tmp_path, monkeypatch):
         return ROW | {"median_mm": float(seed), "file": file}
 
     monkeypatch.setattr(repeat, "METHODS", {"one": (learns, "one.yaml"), "other": (learns, "other.yaml")})
+    monkeypatch.setattr(repeat, "given", lambda name: f"{name}'s parameters")
     return tmp_path / "seeds.json"
 
 
@@ -80,6 +82,31 @@ def test_methods_that_are_not_chosen_stay_as_they_are(table):
     after = json.loads(table.read_text())
     assert after["one"] == before["one"]
     assert set(after["other"]["seeds"]) == {"5"}
+
+
+def test_rows_of_other_parameters_are_neither_kept_nor_gathered(table, monkeypatch, capsys):
+    repeat.main(["--seeds", "0"])
+    monkeypatch.setattr(repeat, "given", {"one": "new", "other": "other's parameters"}.__getitem__)
+    repeat.main(["--gather", "--only", "other", "--seeds", "0"])
+    assert set(json.loads(table.read_text())) == {"other"}
+    assert "one leaves the table: learnt with other parameters" in capsys.readouterr().err
+    before = table.read_text()
+    with pytest.raises(SystemExit):
+        repeat.main(["--gather", "--seeds", "0"])
+    assert "one_0.json: learnt with other parameters" in capsys.readouterr().err
+    assert table.read_text() == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_row_depends_on_follows_the_parameters(method, monkeypatch, tmp_path):
+    job, file = METHODS[method]
+    before = repeat.given(method)
+    assert repeat.given(method) == before
+    changed = yaml.safe_load(Path(file).read_text())
+    changed["agent"]["gamma"] = 0.123
+    (tmp_path / "changed.yaml").write_text(yaml.safe_dump(changed))
+    monkeypatch.setitem(METHODS, method, (job, str(tmp_path / "changed.yaml")))
+    assert repeat.given(method) != before
 
 
 def test_a_variants_own_stage_is_its_seeds_row(tmp_path, rig, monkeypatch):

@@ -59,13 +59,22 @@ def test_rows_are_learnt_one_by_one_and_part_of_them_never_passes_for_the_whole(
     assert set(table[GAPS[0]]) == {SHIPPED, *RIVALS, BOUNDED, "comparison"}
     assert f"{GAPS[0]:16}{BOUNDED}" in capsys.readouterr().out
 
+    gauntlet = yaml.safe_load(Path(config).read_text())
+    gauntlet["gaps"][GAPS[0]] = gauntlet["gaps"][GAPS[1]]
+    Path(config).write_text(yaml.safe_dump(gauntlet))
+    with pytest.raises(SystemExit):
+        learnt.main(["--config", config, "--only", name, "--seeds", "0", "--gather"])
+    assert f"{name}_0.json: learnt with other parameters" in capsys.readouterr().err
+    with pytest.raises(DataError, match=f"{GAPS[0]}.json: measured with other parameters"):
+        Bench(load_params(config, GauntletParams), Rig.load()).others(GAPS[0])
+
 
 def test_a_method_that_ends_nearer_in_every_episode_is_ahead_in_the_table(config):
     bench = Bench(load_params(config, GauntletParams), Rig.load())
     far = [list(vars(Episode(TEST_SEED + i, 0.01 + 0.001 * i, 2.0, -9.0)).values()) for i in range(3)]
     for gap in GAPS:
         others = {name: {"episodes": far, "gain": 0.2} for name in (SHIPPED, *RIVALS)}
-        write_whole(bench.folder / f"{gap}.json", json.dumps(others))
+        write_whole(bench.folder / f"{gap}.json", json.dumps({"given": bench.given(gap), "methods": others}))
     near = [list(vars(Episode(TEST_SEED + i, 0.0, 0.1, -1.0)).values()) for i in range(3)]
     rows = {name: {"0": {"episodes": near, "train_s": 1.0}} for name in NAMES if name.endswith(BOUNDED)}
     table = make_table(bench, rows)
