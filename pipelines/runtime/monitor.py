@@ -135,17 +135,13 @@ class EstimateCheck:
 class EncoderCheck:
     """Checks that each estimate agrees with the encoders' TCP at the frame's time, and their average more closely.
 
-    The average of the difference over ``drift_ticks`` frames shows that a camera was moved, which noise hides in one
-    frame.
+    The average of the difference over the last ``drift_ticks`` frames, whatever goal they belong to, shows that a
+    camera was moved, which noise hides in one frame. A stop for it begins the average anew.
     """
 
     def __init__(self, max_disagreement_m: float, max_drift_m: float, drift_ticks: int) -> None:
         self._max_disagreement_m, self._max_drift_m = max_disagreement_m, max_drift_m
         self._differences: deque[Array] = deque(maxlen=drift_ticks)
-
-    def reset(self) -> None:
-        """Forget the differences seen."""
-        self._differences.clear()
 
     def check(self, estimate_m: ArrayLike, encoders_m: ArrayLike) -> float:
         """The length of the difference, m; raises :class:`Stop` if it or the average is too long."""
@@ -161,9 +157,10 @@ class EncoderCheck:
         if len(self._differences) == self._differences.maxlen:
             drift = float(np.linalg.norm(np.mean(self._differences, axis=0)))
             if drift > self._max_drift_m:
+                self._differences.clear()
                 raise Stop(
                     StopReason.DRIFT,
-                    f"{drift * 1e3:.0f} mm on average over {len(self._differences)} frames, limit "
+                    f"{drift * 1e3:.0f} mm on average over {self._differences.maxlen} frames, limit "
                     f"{self._max_drift_m * 1e3:.0f} mm (has the camera been moved? calibrate it again)",
                 )
         return distance
@@ -185,9 +182,6 @@ class FenceCheck:
 
 class NoCheck:
     """The check of an arm without encoders, which accepts everything."""
-
-    def reset(self) -> None:
-        """Do nothing: there is nothing to forget."""
 
     def check(self, *values: ArrayLike) -> None:
         """Accept any values."""
@@ -247,6 +241,6 @@ class Monitor:
         self.overruns = OverrunCheck(limits.overruns_in_row)
 
     def reset(self) -> None:
-        """Begin another goal: forget all earlier values, except the total of overruns."""
-        for check in (self.frame, self.estimate, self.encoders, self.overruns):
+        """Begin another goal: forget all earlier values, except the total of overruns and what the encoders say."""
+        for check in (self.frame, self.estimate, self.overruns):
             check.reset()

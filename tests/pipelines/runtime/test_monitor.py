@@ -1,5 +1,7 @@
 """Laws of the checks that stop the arm."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -14,6 +16,7 @@ from pipelines.runtime.monitor import (
     FenceCheck,
     FrameCheck,
     LimitParams,
+    Monitor,
     OverrunCheck,
 )
 from pipelines.runtime.stops import Stop, StopReason
@@ -124,6 +127,19 @@ def test_drift_is_the_average_over_the_last_frames(moved, noise, at):
         assert (stopped is StopReason.DRIFT) == (len(seen) >= 5 and average > 0.015)
         if stopped:
             return
+
+
+@given(st.lists(st.integers(1, 4), min_size=10, max_size=10), points)
+def test_drift_is_found_however_few_frames_a_goal_has(frames_of_goals, at):
+    limits = replace(RuntimeParams.load().limits, max_drift_m=0.015, drift_ticks=10)
+    monitor = Monitor(limits, np.zeros(3), np.ones(3), 0.25)
+    frames = 0
+    for of_goal in frames_of_goals:
+        monitor.reset()
+        for _ in range(of_goal):
+            frames += 1
+            stopped = reason(monitor.encoders.check, at + np.array([0.02, 0.0, 0.0]), at)
+            assert (stopped is StopReason.DRIFT) == (frames % 10 == 0), "a stop begins the average anew"
 
 
 def test_noise_around_zero_is_no_drift():
