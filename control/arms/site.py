@@ -1,6 +1,7 @@
 """What is true of one laboratory (``params/site.yaml``): free box, things to stay clear of, tool, table and camera."""
 
 import re
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -171,18 +172,33 @@ def write_measured(path: str | Path, measured: Calibration | LatencyParams | Noi
         The path where the previous file is kept; None if there was no file before.
 
     Raises:
-        ConfigError: the existing file is not a site file.
+        ConfigError: the existing file is not a site file, or is written in a way that the values cannot be put into; it
+            stays as it is.
     """
     path, key = Path(path), _KEYS[type(measured)]
-    text = ""
+    text, before = "", SiteParams()
     if path.exists():
-        SiteParams.load(path)
+        before = SiteParams.load(path)
         text = path.read_text(encoding="utf-8")
         text = text if text.endswith("\n") else f"{text}\n"
     block = yaml.safe_dump({key: measured.as_plain()}, sort_keys=False, default_flow_style=None, width=120)
     # Matches the key with everything that is indented below it.
     found = re.search(rf"^{key}:.*\n(?:(?:[ \t]*\n)*[ \t-].*\n)*", text, re.MULTILINE)
     content = text + block if found is None else text[: found.start()] + block + text[found.end() :]
+    with tempfile.TemporaryDirectory() as folder:
+        alone, whole = Path(folder) / "alone.yaml", Path(folder) / "whole.yaml"
+        alone.write_text(block, encoding="utf-8")
+        whole.write_text(content, encoding="utf-8")
+        expected = replace(before, **{key: getattr(SiteParams.load(alone), key)})
+        try:
+            fits = SiteParams.load(whole) == expected
+        except ConfigError:
+            fits = False
+    if not fits:
+        raise ConfigError(
+            f"{path}: {key} cannot be put into it without changing something else; write each key of the file once, at "
+            f"the beginning of a line, then measure again, or add this yourself: {block.strip()}"
+        )
     kept = keep_previous(path)
     write_whole(path, content)
     return kept

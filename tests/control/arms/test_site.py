@@ -125,6 +125,36 @@ def test_a_camera_is_written_into_a_copy_of_the_example(tmp_path, rig: Rig) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{table_z_m: 0.0}",
+        "{}",
+        "  table_z_m: 0.0\n  tool: xarm_gripper",
+        "table_z_m: 0.0\n...",
+        "keep_within: {\n  x_m: [0.3, 0.5], y_m: [-0.2, 0.1],\n  z_m: [0.12, 0.45]\n}",
+        "latency:\n  camera_s: [0.1, 0.2]\n# ours\n  stamp_s: [0.0, 0.01]\n  command_s: [0.0, 0.1]\n  measured: then",
+        "latency:\ntable_z_m: 0.0\nlatency:",
+        '"latency": null',
+        "table_z_m: 0.0  # no newline at the end",
+    ],
+)
+def test_what_is_measured_is_written_and_all_else_stays_or_nothing_changes(tmp_path, text: str) -> None:
+    path = written(tmp_path, text)
+    before, bytes_before = SiteParams.load(path), path.read_bytes()
+    latency = LatencyParams((0.11, 0.12), (0.0, 0.002), (0.01, 0.02), "now")
+    refused = False
+    try:
+        write_measured(path, latency)
+    except ConfigError:
+        refused = True
+    if refused:
+        assert path.read_bytes() == bytes_before
+        assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    else:
+        assert SiteParams.load(path) == replace(before, latency=latency)
+
+
 @pytest.mark.parametrize("text", ["screws: 4\n", "keep_out: [1]\n", "a letter\n"])
 def test_a_camera_is_written_into_nothing_but_a_site_file(tmp_path, rig: Rig, text: str) -> None:
     path = written(tmp_path, text)
