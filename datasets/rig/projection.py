@@ -40,6 +40,8 @@ class Intrinsics:
             raise ConfigError(f"camera image must have a positive size, got {self.width}x{self.height} px")
         if not (self.fx > 0 and self.fy > 0):
             raise ConfigError(f"camera focal lengths must be positive px, got fx={self.fx}, fy={self.fy}")
+        if not np.isfinite([self.fx, self.fy, self.cx, self.cy]).all():
+            raise ConfigError(f"camera intrinsics must be finite px, got {self.as_array().tolist()}")
 
     @classmethod
     def from_array(cls, fxfycxcy: ArrayLike, width: int, height: int) -> "Intrinsics":

@@ -37,6 +37,8 @@ IMAGES = "frames.json"
 POSTURE = "posture"
 """The further column with the number of the posture that a frame belongs to."""
 FARTHEST_M = 20.0
+MOST_MOVED_RAD = 2e-3
+"""Frames of one posture whose joints differ by more, rad, are not of one posture: 2 mm at full reach."""
 """A depth camera of this kind reads no farther: larger values are not in metres."""
 NO_TOOL = "none"
 
@@ -78,13 +80,13 @@ class Setting:
         """
         kinds: dict[str, Callable[[Any], Any]] = {
             "depth_unit_m": float,
-            "planned": int,
+            "planned": _whole,
             "distortion": lambda given: tuple(map(float, given)),
         }
         known = {each.name for each in fields(cls)} & values.keys()
         try:
             return cls(**{name: kinds.get(name, str)(values[name]) for name in known})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ConfigError(f"the description of the captures does not fit: {error}") from error
 
 
@@ -140,6 +142,13 @@ class Captures:
             raise DataError(
                 f"captures.joints reach {np.abs(self.joints).max():.0f}, beyond a whole turn; give radians, not degrees"
             )
+        for number in np.unique(self.postures):
+            moved_rad = np.ptp(self.joints[self.postures == number], axis=0).max()
+            if moved_rad > MOST_MOVED_RAD:
+                raise DataError(
+                    f"frames of posture {number} have joints that differ by {1e3 * moved_rad:.0f} mrad; number the "
+                    "postures apart, or leave their numbers out"
+                )
         if not np.isfinite(self.depth).all() or self.depth.min() < 0:
             raise DataError("captures.depth holds negative values or no numbers; give metres, 0 where nothing was read")
         if float(np.median(self.depth)) > FARTHEST_M:
@@ -238,10 +247,14 @@ class Captures:
                 parts.append({name: recording.read(column) for name, column in _COLUMNS.items()})
         if not parts:
             raise DataError(f"{path}: capturing ended before the first frame was kept; start it again")
+        settings = {str(_setting(path, each.attributes["captures"])) for each in recordings if each.frames}
+        shapes = {part["rgb"].shape[1:] for part in parts}
+        if len(settings) > 1 or len(shapes) > 1 or np.ptp(np.concatenate([p["intrinsics"] for p in parts]), 0).any():
+            raise DataError(
+                f"{path}: taken with different cameras, resolutions or tools; capture anew into another folder"
+            )
         rows = {name: np.concatenate([part[name] for part in parts]) for name in _COLUMNS}
         intrinsics = rows.pop("intrinsics")
-        if np.ptp(intrinsics, axis=0).max() > 0:
-            raise DataError(f"{path}: taken with different cameras or resolutions; capture anew into another folder")
         height, width = rows["rgb"].shape[1:3]
         return cls(
             **{**rows, "depth": depth_to_metres(rows["depth"]), "postures": rows["postures"].astype(np.int64)},
@@ -256,15 +269,17 @@ class Captures:
             told = json.loads(file.read_text())
             given, frames = told["intrinsics"], told["frames"]
             intrinsics = Intrinsics(
-                int(given["width"]), int(given["height"]), *(float(given[key]) for key in ("fx", "fy", "cx", "cy"))
+                _whole(given["width"]),
+                _whole(given["height"]),
+                *(float(given[key]) for key in ("fx", "fy", "cx", "cy")),
             )
             joints = np.array([frame["joints_rad"] for frame in frames], dtype=np.float64).reshape(
                 len(frames), -1 if frames else 7
             )
             tcp = np.array([frame.get("tcp_m", (np.nan,) * 3) for frame in frames], dtype=float).reshape(-1, 3)
             times = np.array([frame.get("timestamp", i) for i, frame in enumerate(frames)], dtype=float)
-            postures = np.array([frame.get(POSTURE, i) for i, frame in enumerate(frames)], dtype=int)
-        except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+            postures = np.array([_whole(frame.get(POSTURE, i)) for i, frame in enumerate(frames)], dtype=int)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, ConfigError) as error:
             raise DataError(
                 f"{file}: does not describe frames ({type(error).__name__}: {error}); it needs intrinsics and, of each "
                 "frame, joints_rad"
@@ -333,6 +348,14 @@ def sessions(path: Path) -> list[str]:
 def session(number: int) -> str:
     """The name of the group that capturing writes when it is started for the ``number``-th time, from 0."""
     return f"{FRAMES}{number or ''}"
+
+
+def _whole(value: Any) -> int:
+    """A value as a whole number; raises ValueError for a fraction, OverflowError for what is not finite."""
+    number = int(value)
+    if number != float(value):
+        raise ValueError(f"{value} is no whole number")
+    return number
 
 
 def _setting(where: Path, values: Mapping[str, Any]) -> Setting:

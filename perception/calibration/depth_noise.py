@@ -100,7 +100,14 @@ def measure_noise(depth_m: NDArray[np.float32], scenes: ArrayLike, focal_px: flo
     seen, used = counts.any(axis=1), counts.any(axis=0)
     if not seen.any():
         raise DataError(f"depth is read on fewer than {FEWEST} smooth pixels of every range; look at the camera")
+    if any(np.array_equal(depth_m[first], depth_m[second]) for first, second in pairs):
+        raise DataError(
+            "two frames of a scene have the same depth in every pixel: a copy, or a filter that holds pictures back; "
+            "switch temporal filters off and capture anew"
+        )
     level = _level(counts, squares, plain, middles)
+    if not level > 0:
+        raise DataError("depth scatters no more than its unit's steps; switch temporal filters off and capture anew")
     without = []
     for row in range(len(pairs)):
         kept = np.arange(len(pairs)) != row

@@ -27,7 +27,7 @@ def made(count: int = 4, camera: Intrinsics = SMALL, planned: int = 0, **changes
     values = {
         "rgb": rng.integers(0, 256, (count, *size, 3)).astype(np.uint8),
         "depth": (rng.integers(0, 3000, (count, *size)) * np.float32(1e-3)).astype(np.float32),
-        "joints": rng.uniform(-2, 2, (count, 7)),
+        "joints": rng.uniform(-2, 2, (count, 7))[np.arange(count) // 2],
         "tcp": rng.uniform(0, 0.5, (count, 3)),
         "timestamps": np.arange(count) / 10,
         "postures": np.arange(count) // 2,
@@ -112,6 +112,7 @@ def test_distortion_is_taken_out(tmp_path):
         ({"joints": np.full((4, 7), np.nan)}, "seven joints"),
         ({"joints": np.zeros((4, 6))}, "joints must be"),
         ({"masks": np.zeros((3, 12, 16), bool)}, "masks must be"),
+        ({"postures": np.zeros(4, int)}, "posture 0 have joints that differ"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(changes, words):
@@ -132,6 +133,10 @@ def edited(folder: Path, **changes) -> Path:
     return folder
 
 
+FRAME = {"joints_rad": [0.0] * 7}
+SIZE = {"width": 16, "height": 12, "fx": 20.0, "fy": 20.0, "cx": 8.0, "cy": 6.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -144,6 +149,10 @@ def edited(folder: Path, **changes) -> Path:
         ({"depth_unit_m": "thin"}, "does not fit"),
         ({"frames": [{"joints_rad": [0.0] * 7}] * 5}, "no such image"),
         ({"frames": []}, "no frame"),
+        *(({"frames": [FRAME | {"posture": bad}]}, "does not describe") for bad in (float("inf"), 10**30, 1.7, "one")),
+        *(({"intrinsics": SIZE | {"width": bad}}, "does not describe frames") for bad in (float("inf"), 16.9)),
+        *(({"intrinsics": SIZE | {"cx": bad}}, "must be finite") for bad in (float("nan"), float("-inf"))),
+        ({"planned": float("inf")}, "does not fit"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(tmp_path, changes, words):
@@ -211,6 +220,16 @@ def test_two_cameras_in_one_folder_are_refused(rig, tmp_path):
     record(tmp_path, rig, captures)
     record(tmp_path, replace(rig, camera=replace(rig.camera, fx=600.0)), captures, 1)
     with pytest.raises(DataError, match="different cameras"):
+        Captures.load(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["size", "tool"])
+def test_sessions_of_another_image_size_or_tool_are_refused(rig, tmp_path, what):
+    record(tmp_path, rig, made(camera=rig.camera))
+    camera = replace(rig.camera, width=848) if what == "size" else rig.camera
+    tool = {"setting": Setting(tool="flange")} if what == "tool" else {}
+    record(tmp_path, replace(rig, camera=camera), made(camera=camera, **tool), 1)
+    with pytest.raises(DataError, match="resolutions or tools"):
         Captures.load(tmp_path)
 
 

@@ -49,6 +49,8 @@ def test_frames_of_different_scenes_are_not_compared():
     [
         (np.ones((2, 48, 64), np.float32), [0, 1], "two frames or more"),
         (np.zeros((2, 240, 320), np.float32), [0, 0], "fewer than 2000 smooth pixels"),
+        (np.stack([SLOPE, SLOPE]), [0, 0], "same depth in every pixel"),
+        (np.stack([SLOPE, SLOPE + 1e-6]), [0, 0], "no more than its unit's steps"),
         (np.stack([SLOPE, SLOPE + 0.1 * (SLOPE > 1.2) + 0.05]), [0, 0], "something moved"),
     ],
 )
