@@ -146,7 +146,7 @@ def choose_goals(options: argparse.Namespace, names: DeviceNames, rig: Rig, fenc
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = parser().parse_args(arguments)
-    with command_line(PROG, options) as tell, errors_of_the_arm() as errors:
+    with unconfirmed_stops_told_last(PROG), command_line(PROG, options) as tell:
         names = DeviceNames.of(
             options.camera,
             options.arm,
@@ -217,17 +217,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ),
             (times,),
         )
-    result = {"goals": rows(results), "asked": len(goals), "loop": str(times)}
-    tell(result, f"{result_table(results, len(goals))}\n{times}")
-    code = exit_code(results, moved=names.arm != NO_ARM and not names.shadow)
-    for error in dict.fromkeys(errors):  # logged when it occurred, and printed again where the operator looks
-        print(f"{PROG}: {error}", file=sys.stderr)
-    raise SystemExit(code or (EXIT_STOPPED if errors else 0))
+        result = {"goals": rows(results), "asked": len(goals), "loop": str(times)}
+        tell(result, f"{result_table(results, len(goals))}\n{times}")
+        raise SystemExit(exit_code(results, moved=names.arm != NO_ARM and not names.shadow))
 
 
 @contextmanager
-def errors_of_the_arm() -> Iterator[list[str]]:
-    """Collect what the arm's driver logs as errors within this context: a stop that no controller confirmed."""
+def unconfirmed_stops_told_last(prog: str) -> Iterator[None]:
+    """Print what the arm's driver logged as errors once more where the operator looks, and end with no exit code of 0.
+
+    Such an error is a stop that no controller confirmed. The context of a command's whole work.
+    """
     errors: list[str] = []
 
     def keep(record: logging.LogRecord) -> bool:
@@ -237,9 +237,17 @@ def errors_of_the_arm() -> Iterator[list[str]]:
 
     arm_log.addFilter(keep)
     try:
-        yield errors
+        yield
+        if errors:
+            raise SystemExit(EXIT_STOPPED)
+    except SystemExit as end:
+        if end.code or not errors:
+            raise
+        raise SystemExit(EXIT_STOPPED) from end
     finally:
         arm_log.removeFilter(keep)
+        for error in dict.fromkeys(errors):
+            print(f"{prog}: {error}", file=sys.stderr)
 
 
 def add_consents(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:

@@ -43,6 +43,7 @@ class Calibration:
         depth_scale: ratio of the depth camera's readings to the true depth.
         depth_offset_m: constant error of its readings.
         depth_warp_m: coefficients of the slow warp, in the order of ``WARP_ORDERS``; empty: none.
+        table_seen: whether the table's height was measured; False: it was not seen, and ``table_z_m`` says nothing.
     """
 
     t_base_camera: tuple[Row, Row, Row, Row]
@@ -55,6 +56,7 @@ class Calibration:
     depth_scale: float = 1.0
     depth_offset_m: float = 0.0
     depth_warp_m: tuple[float, ...] = ()
+    table_seen: bool = True
 
     def __post_init__(self) -> None:
         pose = self.pose
@@ -65,6 +67,8 @@ class Calibration:
             raise ConfigError("t_base_camera's upper left 3x3 is no rotation; calibrate again instead of editing it")
         if np.max(np.abs(pose[:3, 3])) > 10:
             raise ConfigError(f"t_base_camera places the camera at {pose[:3, 3].tolist()}: values are metres")
+        if not (np.isfinite(self.residual_mm) and self.residual_mm >= 0):
+            raise ConfigError(f"residual_mm must be a number of at least 0, got {self.residual_mm}")
         if self.table_z_m is None or not abs(self.table_z_m) <= MOST_TABLE_Z_M:  # an empty key is read as None
             raise ConfigError(
                 f"table_z_m is {self.table_z_m}: the table's height in the base frame must lie in "
@@ -106,10 +110,8 @@ class Calibration:
     def __str__(self) -> str:
         if self.measured == NOT_MEASURED:
             return self.measured
-        return (
-            f"{self.measured}: {self.poses} poses, residual {self.residual_mm:.1f} mm, "
-            f"table at z = {1e3 * self.table_z_m:.1f} mm"
-        )
+        table = f"table at z = {1e3 * self.table_z_m:.1f} mm" + ("" if self.table_seen else ", not measured")
+        return f"{self.measured}: {self.poses} poses, residual {self.residual_mm:.1f} mm, {table}"
 
     @classmethod
     def of_pose(
@@ -173,6 +175,8 @@ class Calibration:
         for name in ("t_base_camera", "covariance"):
             values[name] = values[name] and [[float(f"{value:.9g}") for value in row] for row in values[name]]
         values["depth_warp_m"] = list(self.depth_warp_m)
+        if self.table_seen:
+            del values["table_seen"]
         return {name: value for name, value in values.items() if name not in _OPTIONAL or value}
 
 

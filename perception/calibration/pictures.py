@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from datasets.rig.projection import Array
-from perception.calibration.captures import NO_TOOL, Captures
+from perception.calibration.captures import Captures
 from perception.calibration.registration.arm_view import LINKS, ArmView
+from perception.calibration.registration.register import KNOWN_TOOL
 from perception.calibration.registration.result import Registration
 
 COLUMNS = 4
@@ -27,11 +28,11 @@ def draw_outlines(captures: Captures, found: Registration, path: Path) -> None:
     figure = Figure(figsize=(4 * COLUMNS, 3.1 * rows), layout="constrained")
     every = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     k = found.intrinsics
-    view = ArmView((k.width, k.height), tool=captures.setting.tool != NO_TOOL)
+    view = ArmView((k.width, k.height), tool=captures.setting.tool == KNOWN_TOOL)
     try:
         for axes, posture in zip(every, postures, strict=False):
             first = int(np.flatnonzero(captures.postures == posture)[0])
-            view.place(captures.joints[first] + found.joint_offsets_rad)
+            view.place(captures.joints[first] + found.joint_offsets_rad, found.gripper_rad)
             drawn = view.draw(found.t_base_camera, k)[0] > 0
             axes.imshow(outlined(captures.rgb[first], drawn))
             disagrees = posture in found.disagreeing

@@ -7,6 +7,7 @@ from datasets.rig.projection import invert
 from datasets.rig.rig import Rig
 from perception.calibration.calibration import Calibration
 from perception.calibration.registration.arm_view import LINKS
+from perception.calibration.registration.fit import JOINTS_SD_RAD
 from perception.calibration.registration.motion import places, standard_deviation
 from perception.calibration.registration.result import Registration
 
@@ -23,6 +24,7 @@ def registered(found: Registration, rig: Rig, words: str) -> Calibration:
         poses=len(found.postures),
         residual_mm=round(float(np.sqrt(np.nanmean(found.residuals_mm**2))), 3),
         table_z_m=round(table_z_m, 4),
+        table_seen=found.table is not None,
         covariance=tuple(tuple(row) for row in found.covariance.tolist()),
         intrinsics=found.intrinsics,
         depth_scale=round(float(found.depth_scale), 6),
@@ -49,11 +51,18 @@ def told(found: Registration, calibration: Calibration, rig: Rig) -> str:
         f"from where the rig says: {difference(found.t_base_camera, rig.t_base_camera)}",
         f"depth: scale {100 * (found.depth_scale - 1):+.2f} %, offset {1e3 * found.depth_offset_m:+.1f} mm, warp over "
         f"the image {warp_mm:.1f} mm",
-        "table: not seen, z = 0 is kept"
+        "table: not seen, the site file's height or z = 0 is kept"
         if found.table is None
         else f"table: z = {1e3 * calibration.table_z_m:+.1f} mm in the base frame",
         f"left unexplained, mm: {', '.join(by_link)}",
     ]
+    if found.by_joints.any():
+        more_mm = 1e3 * standard_deviation(found.by_joints, places(rig.workspace))
+        lines.insert(
+            1,
+            f"that holds if the joints stand where their encoders say; offsets of {1e3 * JOINTS_SD_RAD:g} mrad, as a "
+            f"factory leaves them, would add {more_mm:.1f} mm (one standard deviation; see --fit-joints)",
+        )
     if offsets.any():
         lines.append(f"joints stand off from their encoders by {', '.join(f'{each:+.3f}' for each in offsets)} deg")
     if found.disagreeing:

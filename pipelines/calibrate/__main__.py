@@ -38,8 +38,9 @@ from typing import Any
 import numpy as np
 
 from control.arms.site import SITE_PATH, LatencyParams, NoiseParams, SiteParams, write_measured
+from control.arms.xarm.driver import XArm
 from datasets.common.cli import CommandParser, command_line, require_writable, seed
-from datasets.common.errors import ConfigError, SafetyStop
+from datasets.common.errors import ConfigError, DataError, SafetyStop
 from datasets.common.files import keep_previous
 from datasets.rig.rig import Rig
 from perception.calibration.calibration import Calibration
@@ -52,7 +53,7 @@ from pipelines.calibrate.delays import delays
 from pipelines.calibrate.networks import choose_places, locate_camera_and_table, look_around, measured
 from pipelines.capture.moves import film_moves
 from pipelines.observers.output import unhurried_output
-from pipelines.run_real import add_consents, ask_operator, names_of_moved_arm
+from pipelines.run_real import add_consents, ask_operator, names_of_moved_arm, unconfirmed_stops_told_last
 from pipelines.runtime.interrupt import stop_on_signals
 from pipelines.setup.devices import open_devices
 from pipelines.setup.moved import add_files, load_setup
@@ -61,6 +62,7 @@ from pipelines.setup.setup import require_ways
 PROG = "pipelines.calibrate"
 LEAST_POSES = 8
 LEAST_ROUNDS = 3
+LEAST_PAIRS = 3
 
 
 def require_no_other_file(path: Path) -> None:
@@ -114,7 +116,7 @@ def parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = parser().parse_args(arguments)
-    with command_line(PROG, options) as tell:
+    with unconfirmed_stops_told_last(PROG), command_line(PROG, options) as tell:
         measure = _by_networks if options.frames is None else _by_frames
         result, told = (_noise if options.depth else _latency if options.latency else measure)(options)
         tell(result, "\n".join(told))
@@ -134,6 +136,10 @@ def _by_frames(options: argparse.Namespace) -> Result:
         require_writable(site_path, "--site")
         if site_path.exists():
             SiteParams.load(site_path)
+    folder = options.frames.resolve()
+    pictures = [folder.with_name(f"{folder.name}.{what}.png") for what in ("outline", "residuals")]
+    for picture in pictures:
+        require_writable(picture, "the picture beside --frames,")
     captures = Captures.load(options.frames)
     if options.out is None and _of_twin(captures):
         raise ConfigError(
@@ -143,8 +149,6 @@ def _by_frames(options: argparse.Namespace) -> Result:
         captures, fit_intrinsics=options.fit_intrinsics, fit_joints=options.fit_joints, workspace=rig.workspace
     )
     calibration = registered(found, rig, f"{time.strftime('%Y-%m-%d %H:%M')}, {captures.setting.camera}")
-    folder = options.frames.resolve()
-    pictures = [folder.with_name(f"{folder.name}.{what}.png") for what in ("outline", "residuals")]
     draw_outlines(captures, found, pictures[0])
     draw_residuals(found, pictures[1])
     if options.out is None:
@@ -164,13 +168,19 @@ def _noise(options: argparse.Namespace) -> Result:
     """Measure the noise of depth from captures; that of a real camera goes into the site file."""
     if options.frames is None or options.out is not None or options.latency:
         raise ConfigError("--depth: give --frames DIR, whose noise is written into the site file; leave out --out")
-    site_path, captures = Path(options.site or SITE_PATH), Captures.load(options.frames)
+    site_path = Path(options.site or SITE_PATH)
+    require_writable(site_path, "--site")
+    captures = Captures.load(options.frames)
     found = measure_noise(captures.depth, captures.postures, captures.intrinsics.fx, captures.setting.depth_unit_m)
     result = {"level": found.level, "interval": found.interval, "stretch": found.stretch}
     result |= {"by_range": found.by_range, "correlation": found.correlation}
     if _of_twin(captures):
         return result, [noise_told(found), "of the twin, so that nothing is written"]
-    require_writable(site_path, "--site")
+    if found.pairs < LEAST_PAIRS:
+        raise DataError(
+            f"--frames {options.frames}: {found.pairs} pairs of frames say nothing of how much noise differs, "
+            f"{LEAST_PAIRS} are needed; capture more postures, or more --frames of each"
+        )
     words = f"{time.strftime('%Y-%m-%d %H:%M')}, {captures.setting.camera}"
     kept = write_measured(site_path, NoiseParams(found.interval, found.stretch, words))
     return {**result, "written": site_path, "kept": kept}, [noise_told(found), *_written(f"{site_path}, noise", kept)]
@@ -188,7 +198,8 @@ def _latency(options: argparse.Namespace) -> Result:
         )
     if not LEAST_ROUNDS <= options.rounds <= 100:
         raise ConfigError(f"--rounds {options.rounds}: give {LEAST_ROUNDS} to 100")
-    names, (setup, twin) = names_of_moved_arm(options), load_setup(options)
+    names = names_of_moved_arm(options)
+    setup, twin = load_setup(options, names)
     site_path = Path(options.site or SITE_PATH)
     if not names.is_twin:
         require_writable(site_path, "--site")
@@ -202,12 +213,15 @@ def _latency(options: argparse.Namespace) -> Result:
     ):
         try:
             devices.arm.home()
-            filmed = film_moves(devices.camera, devices.arm, options.rounds, options.seed)  # type: ignore[arg-type]  # it is an XArm
+            arm: XArm = devices.arm  # type: ignore[assignment]  # it is an XArm
+            filmed = film_moves(devices.camera, arm, options.rounds, options.seed)
         except SafetyStop as stop:
             if interrupted.is_set():
                 raise KeyboardInterrupt from stop
             raise
-    found = delays(filmed, setup.fence.max_displacement_m * setup.rig.rate_hz, setup.arm)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+    found = delays(filmed, arm.speed_m_s, setup.arm)
     said = [f"{name} {delay} (two standard errors)" for name, delay in found.items()]
     result = {name: delay.interval_s for name, delay in found.items()}
     if names.is_twin:
@@ -229,7 +243,8 @@ def _by_networks(options: argparse.Namespace) -> Result:
         raise ConfigError(f"--poses {options.poses}: at least {LEAST_POSES} are needed for a pose one can trust")
     require_writable(options.out, "--out")
     require_no_other_file(options.out)
-    names, (setup, twin) = names_of_moved_arm(options), load_setup(options)
+    names = names_of_moved_arm(options)
+    setup, twin = load_setup(options, names)
     rig = setup.rig
     places = choose_places(rig, setup.fence, options.poses, options.seed)
     require_ways(setup, places, from_home=False)
@@ -243,6 +258,8 @@ def _by_networks(options: argparse.Namespace) -> Result:
             devices.arm.home()
             sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]  # it is an XArm
             devices.arm.home()
+            if interrupted.is_set():
+                raise KeyboardInterrupt
         except SafetyStop as stop:
             if interrupted.is_set():
                 raise KeyboardInterrupt from stop
@@ -265,7 +282,7 @@ def _by_networks(options: argparse.Namespace) -> Result:
         said.append(f"from where the twin's camera truly is: {difference(pose, true_pose)}")
     said += _written(f"{options.out}; use it with --calibration {options.out}", kept)
     result = {"written": options.out, "kept": kept, "residual_mm": calibration.residual_mm, "per_axis_mm": per_axis}
-    return {**result, "T_base_camera": pose, "table_z_m": table_z_m}, said
+    return {**result, "T_base_camera": pose, "table_z_m": calibration.table_z_m}, said
 
 
 def _written(where: str, kept: Path | None) -> list[str]:

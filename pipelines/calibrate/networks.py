@@ -121,8 +121,8 @@ def locate_camera(
 
 def locate_camera_and_table(
     sightings: Sequence[Sighting], estimator: PositionEstimator, intrinsics: Intrinsics
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float, str]:
-    """As :func:`locate_camera`, with the table's height (m, base frame) and a description of it.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float | None, str]:
+    """As :func:`locate_camera`, with the table's height (m, base frame; None: it is not seen well) and a description.
 
     A table that is not seen well is taken to lie at z = 0.
     """
@@ -134,18 +134,19 @@ def locate_camera_and_table(
             pose, residuals = locate_camera(sightings, estimator, intrinsics, table.z_m)
             table = measure_table(frames, pose, intrinsics, estimator.rig)
     except DataError as error:
-        return pose, residuals, 0.0, f"not measured, z = 0 is kept: {error}"
+        return pose, residuals, None, f"not measured, the site file's height or z = 0 is kept: {error}"
     height = round(table.z_m, 4)
     said = f"z = {1e3 * height:+.1f} mm in the base frame (spread {1e3 * table.spread_m:.1f} mm, {table.frames} frames)"
     return pose, residuals, height, said
 
 
 def measured(
-    pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str, table_z_m: float = 0.0
+    pose: NDArray[np.float64], residuals: NDArray[np.float64], poses: int, words: str, table_z_m: float | None = None
 ) -> Calibration:
-    """The content of the calibration file."""
+    """The content of the calibration file; ``table_z_m`` is None where the table was not seen."""
     residual_mm = round(1e3 * _rms(residuals), 3)
-    return Calibration.of_pose(pose, words, poses=poses, residual_mm=residual_mm, table_z_m=table_z_m)
+    table = {"table_z_m": table_z_m or 0.0, "table_seen": table_z_m is not None}
+    return Calibration.of_pose(pose, words, poses=poses, residual_mm=residual_mm, **table)
 
 
 def _rms(residuals: NDArray[np.floating]) -> float:

@@ -16,7 +16,9 @@ kept), 130 stopped by the operator.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,15 +28,17 @@ from tqdm import tqdm
 from control.arms.joint_band import BAND_MARGIN_RAD, JointBand, needed_band
 from control.arms.xarm.driver import XArm
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder, seed
-from datasets.common.errors import ConfigError, SafetyStop
+from datasets.common.errors import ConfigError, SafetyStop, Sim2RealError
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 from perception.calibration.captures import Setting
+from perception.calibration.registration.posture import apart
+from perception.calibration.registration.register import LEAST_APART_M, LEAST_POSTURES
 from pipelines.capture.postures import choose_postures
 from pipelines.capture.session import CaptureFolder, Tour, describe_camera, look_at_rest
 from pipelines.observers.output import unhurried_output
 from pipelines.observers.step_prompt import StepPrompt
-from pipelines.run_real import add_consents, ask_operator, names_of_moved_arm
+from pipelines.run_real import add_consents, ask_operator, names_of_moved_arm, unconfirmed_stops_told_last
 from pipelines.runtime.interrupt import Interruption, stop_on_signals
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import Vector
@@ -44,7 +48,6 @@ from pipelines.setup.moved import add_files, load_setup
 from pipelines.setup.setup import Setup
 
 PROG = "pipelines.capture"
-LEAST_POSTURES = 4
 
 
 def parser() -> CommandParser:
@@ -73,14 +76,19 @@ def parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = parser().parse_args(arguments)
-    with command_line(PROG, options):
+    with unconfirmed_stops_told_last(PROG), command_line(PROG, options):
         names = _check(options)
-        setup, twin = load_setup(options)
+        setup, twin = load_setup(options, names)
         rig = setup.rig
         # Any camera may be calibrated: its own intrinsics are kept, however far they are from the rig's.
         camera = replace(setup.camera, focal_tolerance=1.0, principal_point_tolerance_px=1000.0)
         setup = replace(setup, camera=camera)
         plan = choose_postures(rig, setup.fence, setup.clearance, options.postures, options.seed)
+        if (apart_m := apart([*plan], LEAST_POSTURES)) < LEAST_APART_M:
+            raise ConfigError(
+                f"the postures would differ by {1e3 * apart_m:.0f} mm, and a calibration needs "
+                f"{1e3 * LEAST_APART_M:.0f} mm; widen keep_within, or ask for more --postures"
+            )
         band = needed_band(setup.site_rig, setup.fence).joined(JointBand.of(plan)).widened(BAND_MARGIN_RAD)
         setup = replace(setup, joint_band=band)
         folder = CaptureFolder(options.out, plan, options.frames)
@@ -91,18 +99,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if folder.left and not names.is_twin and not options.yes:
             ask_operator(options.arm, [np.asarray(plan[posture]) for posture in folder.left])
         if folder.left:
-            with (
-                open_devices(names, setup, twin, hidden=truth) as devices,
-                stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
-            ):
-                try:
-                    capture(devices, rig, plan, folder, options.frames, interrupted, options.step)
-                except SafetyStop as stop:
-                    if interrupted.is_set() or (isinstance(stop, Stop) and stop.reason is StopReason.OPERATOR):
-                        raise KeyboardInterrupt from stop
-                    raise
-                finally:
-                    _draw(plan, CaptureFolder(options.out, plan, options.frames).left, options, setup)
+            try:
+                with (
+                    open_devices(names, setup, twin, hidden=truth) as devices,
+                    stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
+                ):
+                    try:
+                        capture(devices, rig, plan, folder, options.frames, interrupted, options.step)
+                    except SafetyStop as stop:
+                        if interrupted.is_set() or (isinstance(stop, Stop) and stop.reason is StopReason.OPERATOR):
+                            raise KeyboardInterrupt from stop
+                        raise
+            finally:
+                _draw_taken(plan, options, setup)
         further = " --out FILE" if names.is_twin else ""
         print(f"all {len(plan)} postures are in {options.out}; calibrate with --frames {options.out}{further}")
 
@@ -135,7 +144,8 @@ def capture(
 
     setting = Setting(camera=describe_camera(getattr(camera, "description", "unknown")), tool=rig.tool.name)
     tour = Tour(arm, np.asarray(rig.home_joints_rad, dtype=float), plan, allow)
-    with folder.writer(replace(rig, camera=camera.intrinsics), setting) as keep:
+    with folder.writer(replace(rig, camera=camera.intrinsics), setting) as keep, ExitStack() as stack:
+        stack.callback(arm.stop)  # before the folder is closed, which may take as long as a disk does
         tour.begin()
         for posture in tqdm(folder.left, unit="posture", desc="capturing"):
             tour.go(posture)
@@ -161,6 +171,14 @@ def _picture(out: Path) -> Path:
     """The path of the picture: beside the folder, because everything inside it belongs to its frames."""
     out = out.resolve()
     return out.with_name(f"{out.name}.png")
+
+
+def _draw_taken(plan: Array, options: argparse.Namespace, setup: Setup) -> None:
+    """Draw what was taken; what keeps the picture from being written must not hide how the capturing ended."""
+    try:
+        _draw(plan, CaptureFolder(options.out, plan, options.frames).left, options, setup)
+    except (OSError, Sim2RealError) as error:
+        print(f"{PROG}: no picture of the postures: {error}", file=sys.stderr)
 
 
 def _draw(plan: Array, left: Sequence[int], options: argparse.Namespace, setup: Setup) -> None:

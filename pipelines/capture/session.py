@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from datasets.common.errors import ConfigError, DeviceError, SafetyStop
 from datasets.rig.frame import Frame
-from datasets.rig.projection import Array
+from datasets.rig.projection import Array, Intrinsics
 from datasets.rig.rig import Rig
 from datasets.store.recording import FRAMES, Recording, RecordingWriter
 from perception.calibration.captures import POSTURE, Setting, session, sessions
@@ -87,6 +87,7 @@ class Tour:
         except SafetyStop:
             if self._arm.why_stopped() is not None:
                 raise
+            self._allow(self._arm.tcp_after(home) - self._arm.tcp)  # it is another motion
             self._arm.take_posture(home)
 
     def go(self, posture: int) -> None:
@@ -147,7 +148,12 @@ class CaptureFolder:
         """Yield a function that keeps a frame with its posture's number, joints ``(7,)`` and TCP ``(3,)``.
 
         All frames are on the disk when the context ends.
+
+        Raises:
+            ConfigError: the folder was begun with another camera, image size or tool.
         """
+        for name in self._begun:
+            _require_same(Recording(str(self._path), name), rig, setting)
         number = max((int(name.removeprefix(FRAMES) or 0) for name in self._begun), default=-1) + 1
         unknown = np.full((4, 4), np.nan)  # the captures are taken to find the camera's pose
         attributes = {"captures": asdict(replace(setting, planned=len(self._plan))), _PLAN: self._plan.tolist()}
@@ -163,6 +169,19 @@ class CaptureFolder:
                 recording.append(frame, labels)
 
             yield keep
+
+
+def _require_same(begun: Recording, rig: Rig, setting: Setting) -> None:
+    if not begun.frames:
+        return
+    height, width = begun.read("native/rgb", 0, 1).shape[1:3]
+    before = Intrinsics.from_array(begun.read("intrinsics", 0, 1)[0], width, height)
+    told = Setting.of_json(begun.attributes["captures"])
+    if before != rig.camera or (told.camera, told.tool) != (setting.camera, setting.tool):
+        raise ConfigError(
+            f"{begun.where}: begun with {told.camera} ({before}), tool {told.tool}; now it is {setting.camera} "
+            f"({rig.camera}), tool {setting.tool}: capture anew into another folder"
+        )
 
 
 def look_at_rest(camera: Camera, arm: TurningArm, frames: int) -> list[tuple[Frame, Array, Array]]:

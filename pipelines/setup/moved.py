@@ -4,6 +4,7 @@ import argparse
 
 from control.arms.site import SITE_EXAMPLE_PATH, SITE_PATH, SiteParams
 from datasets.rig.rig import RIG_PATH, Rig
+from pipelines.setup.devices import DeviceNames
 from pipelines.setup.settings import RUNTIME_PATH, RuntimeParams
 from pipelines.setup.setup import PROPORTIONAL, Setup
 from pipelines.twin.settings import TWIN_PATH, TwinParams
@@ -27,18 +28,20 @@ def add_site(options: "argparse._ArgumentGroup | argparse.ArgumentParser") -> No
     )
 
 
-def load_setup(options: argparse.Namespace) -> tuple[Setup, TwinParams]:
+def load_setup(options: argparse.Namespace, names: DeviceNames) -> tuple[Setup, TwinParams]:
     """Load the files named by the options of :func:`add_files`; use ``max_speed`` and, if present, ``estimator``.
 
-    No trained policy is loaded. Raises as :meth:`Setup.load` does.
+    The table lies where the site's calibration measured it, also while a new one is made. No trained policy is loaded.
+    Raises as :meth:`Setup.load` does.
     """
-    rig, twin = Rig.load(options.rig), TwinParams.load(options.twin)
+    rig, twin, site = Rig.load(options.rig), TwinParams.load(options.twin), SiteParams.load(options.site)
     setup = Setup.load(
         rig,
         RuntimeParams.load(options.runtime),
         estimator=getattr(options, "estimator", None),
         policy=PROPORTIONAL,
+        calibration=names.known_calibration(rig, site),
         max_speed_m_s=options.max_speed,
-        site=SiteParams.load(options.site),
+        site=site,
     )
     return setup, twin

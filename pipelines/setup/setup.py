@@ -214,7 +214,7 @@ def with_table(calibration: Calibration, site: SiteParams) -> Calibration:
     told, measured = site.table_z_m, calibration.table_z_m
     if told is None:
         return calibration
-    if calibration.measured == NOT_MEASURED:
+    if calibration.measured == NOT_MEASURED or not calibration.table_seen:
         return replace(calibration, table_z_m=told)
     if abs(told - measured) > TABLE_AGREES_M:
         raise ConfigError(

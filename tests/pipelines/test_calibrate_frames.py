@@ -138,9 +138,19 @@ def test_bad_input_is_refused_before_the_work(folder, rig_file, monkeypatch, cap
 def test_what_was_not_seen_is_said(hidden, rig):
     found = replace(hidden[1], table=None, joint_offsets_rad=np.array([0, 1e-3, 0, 0, 0, 0, 0]), disagreeing=())
     words = told(found, registered(found, rig, "today"), rig)
-    assert "table: not seen, z = 0 is kept" in words
+    assert "table: not seen, the site file's height or z = 0 is kept" in words
     assert "+0.057" in words
     assert "do not fit" not in words
+    assert "factory" not in words
+    lines = told(replace(found, by_joints=np.diag([4e-6] * 3 + [0.0] * 3)), registered(found, rig, "today"), rig)
+    assert "would add 2.0 mm" in lines
+
+
+@pytest.mark.parametrize("picture", ["captures.outline.png", "captures.residuals.png"])
+def test_pictures_that_cannot_be_written_are_told_before_the_work(folder, rig_file, monkeypatch, capsys, picture):
+    monkeypatch.setattr(calibrate, "register", lambda *_, **__: pytest.fail("registered"))
+    (folder / picture).mkdir()
+    assert "is a folder" in refused(capsys, line(rig_file))
 
 
 def test_a_leaning_table_s_height_is_told_below_the_workspace(hidden, rig):
@@ -193,6 +203,13 @@ def test_the_noise_of_a_real_camera_goes_into_the_site_file(noisy, tmp_path, mon
     assert "D435" in noise.measured
     assert "# ours" in (tmp_path / "params/site.yaml").read_text()
     assert "measured and model" in capsys.readouterr().out
+
+
+def test_two_pairs_of_frames_are_too_few_for_the_site_file(noisy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    noisy[0].select([0, 1, 2, 3]).save("captures")
+    assert "2 pairs of frames say nothing" in refused(capsys, ["--depth", "--frames", "captures"])
+    assert not (tmp_path / "params").exists()
 
 
 def test_the_noise_of_a_twin_is_told_and_written_nowhere(noisy, tmp_path, monkeypatch, capsys):

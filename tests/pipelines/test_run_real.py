@@ -23,6 +23,8 @@ from control.task.goal_check import check_goals
 from datasets.common.errors import ConfigError, DeviceError, SafetyStop
 from datasets.rig.rig import Box
 from pipelines import run_real
+from pipelines.calibrate.__main__ import main as calibrate_main
+from pipelines.capture.__main__ import main as capture_main
 from pipelines.run_real import (
     agrees_to_take_over,
     arm_log,
@@ -31,6 +33,7 @@ from pipelines.run_real import (
     exit_code,
     names_of_moved_arm,
     parser,
+    unconfirmed_stops_told_last,
 )
 from pipelines.runtime.stops import Stop, StopReason
 from pipelines.runtime.tick import GoalResult
@@ -305,6 +308,35 @@ def test_steps_that_are_agreed_to_are_refused_where_the_arm_would_go_on_after_th
     arm = patient_folder / "params" / "arm.yaml"
     arm.write_text(re.sub(r"(?m)^mode: \w+", "mode: velocity", arm.read_text()))
     assert_refused(command(*GOOD, "--step", cwd=patient_folder), "--step", "online_line")
+
+
+@pytest.mark.parametrize(("end", "code"), [(None, 3), (SystemExit(0), 3), (SystemExit(2), 2), (SystemExit(130), 130)])
+def test_a_stop_that_was_not_confirmed_is_told_last_and_never_ends_as_done(capsys, end, code):
+    @unconfirmed_stops_told_last("prog")
+    def work():
+        arm_log.error("the stop is NOT confirmed")
+        print("something else", file=sys.stderr)
+        if end is not None:
+            raise end
+
+    with pytest.raises(SystemExit) as exit_:
+        work()
+    assert exit_.value.code == code
+    assert capsys.readouterr().err.splitlines()[-1] == "prog: the stop is NOT confirmed"
+    with unconfirmed_stops_told_last("prog"):
+        pass  # as it was where nothing is wrong
+
+
+@pytest.mark.parametrize("main", [capture_main, calibrate_main])
+def test_commands_that_move_the_arm_tell_of_stops_that_were_not_confirmed(monkeypatch, capsys, tmp_path, main):
+    def not_confirmed(*_, **__):
+        arm_log.error("the stop is NOT confirmed")
+        raise DeviceError("unplugged")
+
+    monkeypatch.setattr(sys.modules[main.__module__], "open_devices", not_confirmed)
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path / "new")])
+    assert capsys.readouterr().err.splitlines()[-1].endswith(": the stop is NOT confirmed")
 
 
 def test_a_run_whose_last_stop_was_not_confirmed_does_not_end_as_done(monkeypatch):

@@ -112,7 +112,7 @@ class XArm(Arm):
         check_tcp(self.fence, self._home)
         self._host = host
         self._link, self._run_lock = ControllerLink(host, self._params, self.fence), ControllerLock(host)
-        self._proof = ReportProof(rig.tool.tcp_offset_m, self._speed_m_s, 0.0)
+        self._proof = ReportProof(rig.tool.tcp_offset_m, self.speed_m_s, 0.0)
         self._target: Vector | None = None
         self._last_sent = np.zeros(3)
         self._last_velocity: Vector = np.zeros(3)
@@ -192,7 +192,7 @@ class XArm(Arm):
             self._target, self._last_sent, self._last_velocity = self.tcp, np.zeros(3), np.zeros(3)
             self._halts = 0
             repeats_s = self._params.command_deadline_s + _MOTION_BEGINS_S
-            self._proof = ReportProof(self._rig.tool.tcp_offset_m, self._speed_m_s, repeats_s)
+            self._proof = ReportProof(self._rig.tool.tcp_offset_m, self.speed_m_s, repeats_s)
             self._watch_loop(link.history.latest.joints)
             link.proof, link.checks = self._proof, (lambda: self._proof.fault, SettingsWatch(link.guard, wanted))
             link.arm(mode)
@@ -229,7 +229,7 @@ class XArm(Arm):
         goal = np.asarray(xyz_m, dtype=float)
         if not self.fence.contains(goal):
             raise SafetyStop(f"the point {goal.tolist()} m lies outside the fence; the arm does not go there")
-        speed = min(self._params.slow_speed_m_s, self._speed_m_s)
+        speed = min(self._params.slow_speed_m_s, self.speed_m_s)
         way = self._clearance.way(self._link.history.latest.joints, goal)
         self._watch_way(way)
         self._link.expected = None
@@ -287,7 +287,7 @@ class XArm(Arm):
                 raise
             sent = target - last
             self._link.expected = target, max(_MAX_LAG_STEPS * self.fence.max_displacement_m, _LEAST_LAG_M)
-            self._post(target, sent, self._speed_m_s * scale)
+            self._post(target, sent, self.speed_m_s * scale)
             self._last_sent = sent
             return sent.copy()
 
@@ -312,13 +312,14 @@ class XArm(Arm):
         self._run_lock.release()
 
     @property
-    def _speed_m_s(self) -> float:
+    def speed_m_s(self) -> float:
+        """Largest speed of the TCP, m/s: the rig's, or a lower one of site or controller."""
         return self.fence.max_displacement_m * self._rig.rate_hz
 
     @property
     def _posture_speed_rad_s(self) -> float:
         """Speed of a joint, rad/s, at which every point within the arm's reach keeps to the speed limit."""
-        return min(_MAX_POSTURE_SPEED_RAD_S, self._speed_m_s / REACH_M)
+        return min(_MAX_POSTURE_SPEED_RAD_S, self.speed_m_s / REACH_M)
 
     def _require_free(self) -> None:
         """Refuse an arm that may not be taken over; this only reads reports and changes nothing."""
@@ -449,7 +450,7 @@ class XArm(Arm):
     def _slow_turn(self, start: Vector, joints: Vector, way: Vector) -> float:
         """Speed of the joint that turns most, rad/s, at which the TCP keeps to the slow speed on its way ``(N, 3)``."""
         longest_m = float(np.linalg.norm(np.diff(way, axis=0), axis=1).max()) * (len(way) - 1)
-        slow_m_s = min(self._params.slow_speed_m_s, self._speed_m_s)
+        slow_m_s = min(self._params.slow_speed_m_s, self.speed_m_s)
         turn_rad = float(np.max(np.abs(joints - start)))
         return min(self._posture_speed_rad_s, slow_m_s * turn_rad / max(longest_m, 1e-6))
 

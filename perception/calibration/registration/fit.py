@@ -115,7 +115,9 @@ class Fit:
 
     ``widths`` are the scatter of depth and outline residuals, in units of what they were whitened with; ``together``
     is how many of either kind count as one, since they err alike. ``by_noise`` ``(6, 6)`` is the pose's covariance that
-    follows from these alone, if no posture and no link were wrong as a whole.
+    follows from these alone, if no posture and no link were wrong as a whole. ``by_joints`` ``(6, 6)`` is what offsets
+    of joints 2 to 7 with ``JOINTS_SD_RAD`` would add where they are not fitted: they are the same at every posture, so
+    that the jackknife cannot see them (a consider covariance: Tapley, Schutz & Born 2004, chapter 6).
     """
 
     model: Model
@@ -124,6 +126,7 @@ class Fit:
     widths: tuple[float, float]
     together: tuple[float, float]
     by_noise: Array
+    by_joints: Array
 
 
 def fit(
@@ -179,8 +182,12 @@ def fit(
             break
     covariance = np.zeros((UNKNOWNS, UNKNOWNS))
     covariance[np.ix_(free, free)] = _jackknife(hessians[..., free, :][..., free], scores[..., free], prior[free])
-    by_noise = np.linalg.pinv(whole[np.ix_(free, free)])[:6, :6]
-    return Fit(model, covariance, rows, widths, together, by_noise)
+    inverse = np.linalg.pinv(whole[np.ix_(free, free)])
+    by_joints = np.zeros((6, 6))
+    if not joints:
+        follows = inverse @ whole[free][:, _JOINTS][:, 1:] * JOINTS_SD_RAD
+        by_joints = (follows @ follows.T)[:6, :6]
+    return Fit(model, covariance, rows, widths, together, inverse[:6, :6], by_joints)
 
 
 def residuals(

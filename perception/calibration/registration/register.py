@@ -143,8 +143,9 @@ def _check_captures(captures: Captures, postures: Sequence[Posture], tool: str, 
         raise CalibrationError(
             Cause.NO_DEPTH, f"{100 * share:.0f} % of the pixels have a reading; see python -m pipelines.doctor"
         )
-    if tool == KNOWN_TOOL and np.isfinite(captures.tcp).all():
-        away = captures.tcp - Kinematics().tcps(captures.joints)
+    given = np.isfinite(captures.tcp).all(axis=1)
+    if tool == KNOWN_TOOL and given.any():
+        away = captures.tcp[given] - Kinematics().tcps(captures.joints[given])
         far = float(np.median(np.linalg.norm(away, axis=1)))
         if far > MOST_TCP_M:
             raise CalibrationError(
@@ -254,6 +255,8 @@ def _registration(view: ArmView, sights: Sequence[Sight], result: Fit, captures:
         spread_mm=1e3 * spread,
         disagreeing=tuple(int(numbers[index]) for index in disagreeing_postures(result)),
         inside=float(seen / max(drawn, 1.0)),
+        gripper_rad=model.gripper_rad,
+        by_joints=result.by_joints,
     )
     return found
 

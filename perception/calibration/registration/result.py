@@ -4,7 +4,7 @@ The depth camera is described as reading :math:`z_r = s\, z + o + \sum_k c_k\, B
 scale, an offset and a slow warp of products of Legendre polynomials over the image.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
@@ -66,6 +66,8 @@ class Registration:
         spread_mm: ``(P, 9)`` median absolute distance, likewise.
         disagreeing: numbers of the postures that the others do not fit.
         inside: share of the drawn arm that the captures see as arm, by evidence of colour and depth or by the masks.
+        gripper_rad: how far the gripper is closed, as it was fitted; 0 is open.
+        by_joints: ``(6, 6)`` what usual offsets of the joints would add to ``covariance``; 0 where they were fitted.
     """
 
     t_base_camera: Array
@@ -81,6 +83,8 @@ class Registration:
     spread_mm: Array
     disagreeing: tuple[int, ...]
     inside: float
+    gripper_rad: float = 0.0
+    by_joints: Array = field(default_factory=lambda: np.zeros((6, 6)))
 
     def true_depth(self, read_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """A depth image ``(H, W)`` m of this camera without its scale, offset and warp; 0 stays 0."""

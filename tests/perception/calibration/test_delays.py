@@ -7,8 +7,9 @@ from datasets.common.errors import DataError
 from perception.calibration.delays import Delay, arrival_delay, motion_delay, picture_delay, planned_mean_s
 
 SPEED, ACCELERATION, MOVE = 0.25, 2.0, 0.012
-EVERY_S = 0.5
 ENCODER_S = np.arange(0, 24, 0.005)
+RESTS_S = 0.45 + 0.2 * np.random.default_rng(5).random(42)
+BEGINS_S = 0.2 + np.cumsum(RESTS_S) - RESTS_S
 
 
 def planned(since_s, distance_m=MOVE):
@@ -19,10 +20,10 @@ def planned(since_s, distance_m=MOVE):
 
 
 def path(times_s, delay_s=0.0, lag_s=0.0):
-    """To and fro along each axis, begun every half second; where the TCP is, ``(N, 3)``."""
+    """To and fro along each axis, with rests that differ as in a film; where the TCP is, ``(N, 3)``."""
     fine = np.arange(-0.5, 25, 0.001)
     along = np.zeros((len(fine), 3))
-    for number, begin_s in enumerate(np.arange(0.2, 23.5, EVERY_S)):
+    for number, begin_s in enumerate(BEGINS_S):
         along[:, number // 2 % 3] += (1 - 2 * (number % 2)) * planned(fine - begin_s - delay_s)
     if lag_s:
         share = 1 - np.exp(-0.001 / lag_s)
@@ -48,13 +49,20 @@ def filmed():
     return captured_s, film(captured_s, rng)
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.06, 0.137, -0.02])
+@pytest.mark.parametrize("delay_s", [0.0, 0.06, 0.137, -0.02, 0.55, 0.8, 1.2, 1.5, -0.4, -1.1])
 def test_the_delay_of_pictures_is_found(filmed, delay_s):
     captured_s, pictures = filmed
     found = picture_delay(pictures, captured_s + delay_s, ENCODER_S, path(ENCODER_S))
     assert found.mean_s == pytest.approx(delay_s, abs=2e-3)
     assert found.interval_s[0] - 1e-3 < delay_s < found.interval_s[1] + 1e-3
     assert found.error_s < 3e-3
+
+
+@pytest.mark.parametrize("delay_s", [-3.0, -1.25, 1.65, 2.5, 6.0])
+def test_a_delay_that_was_not_looked_for_is_no_measurement(filmed, delay_s):
+    captured_s, pictures = filmed
+    with pytest.raises(DataError, match=r"late|disagree|pictures explain"):
+        picture_delay(pictures, captured_s + delay_s, ENCODER_S, path(ENCODER_S))
 
 
 def test_the_typical_arrival_is_told_however_late_a_few_are(filmed):
@@ -77,16 +85,25 @@ def test_pictures_that_do_not_follow_the_arm_are_refused(filmed):
 
 
 def moves(tcp_m):
-    begins_s = np.arange(0.2, 23, EVERY_S)
-    sent = np.array([(1 - 2 * (n % 2)) * MOVE * np.eye(3)[n // 2 % 3] for n in range(len(begins_s))])
-    planned_s = planned_mean_s(MOVE, SPEED, ACCELERATION)
-    return motion_delay(begins_s, sent, begins_s + EVERY_S - 0.01, ENCODER_S, tcp_m, planned_s)
+    sent = np.array([(1 - 2 * (n % 2)) * MOVE * np.eye(3)[n // 2 % 3] for n in range(len(BEGINS_S))])
+    planned_s = np.full(len(sent), planned_mean_s(MOVE, SPEED, ACCELERATION))
+    return motion_delay(BEGINS_S, sent, BEGINS_S + RESTS_S - 0.01, ENCODER_S, tcp_m, planned_s)
 
 
 @pytest.mark.parametrize(("delay_s", "lag_s"), [(0.0, 0.0), (0.02, 0.0), (0.0, 0.03), (0.015, 0.04)])
 def test_pure_delay_and_lag_of_the_motion_add(delay_s, lag_s):
     found = moves(path(ENCODER_S, delay_s, lag_s))
     assert found.mean_s == pytest.approx(delay_s + lag_s, abs=1.5e-3)
+
+
+def test_a_move_that_was_shortened_is_compared_with_its_own_plan():
+    begins_s, lengths_m = np.arange(0.2, 20, 0.5), np.tile([0.012, 0.005, 0.003], 14)[:40]
+    fine = np.arange(0, 24, 0.001)
+    along = np.sum([planned(fine - at - 0.02, far) for at, far in zip(begins_s, lengths_m, strict=True)], axis=0)
+    tcp_m = np.column_stack([np.interp(ENCODER_S, fine, along), np.zeros((len(ENCODER_S), 2))])
+    planned_s = np.array([planned_mean_s(length_m, SPEED, ACCELERATION) for length_m in lengths_m])
+    found = motion_delay(begins_s, lengths_m[:, None] * np.eye(3)[0], begins_s + 0.49, ENCODER_S, tcp_m, planned_s)
+    assert found.mean_s == pytest.approx(0.02, abs=1.5e-3)
 
 
 def test_an_arm_that_does_not_follow_is_refused():

@@ -138,14 +138,14 @@ def test_a_table_that_is_not_seen_is_said_and_left_at_zero(looks, monkeypatch):
     monkeypatch.setattr(networks, "measure_table", blind)
     estimator = PositionEstimator.load("models/estimator", RIG)
     pose, _, table_z_m, said = locate_camera_and_table(raised(looks, 0.01), estimator, RIG.camera)
-    assert table_z_m == 0.0
-    assert said == "not measured, z = 0 is kept: no table is seen"
+    assert table_z_m is None
+    assert said == "not measured, the site file's height or z = 0 is kept: no table is seen"
     assert np.all(np.isfinite(pose))
 
 
 def written(tmp_path, **values) -> str:
     path = tmp_path / "c.yaml"
-    measured(RIG.t_base_camera, np.full((4, 3), 0.001), 20, "today").save(path)
+    measured(RIG.t_base_camera, np.full((4, 3), 0.001), 20, "today", 0.0).save(path)
     content = yaml.safe_load(path.read_text())
     del content["table_z_m"]
     path.write_text(yaml.safe_dump(content | values))
@@ -199,8 +199,20 @@ def test_the_site_s_table_counts_until_it_is_measured_and_must_agree_then():
     assert with_table(guessed, SiteParams(table_z_m=0.03)).table_z_m == 0.03
     assert with_table(guessed, SiteParams()) == guessed
     assert with_table(found, SiteParams(table_z_m=0.005)) == found
+    unseen = Calibration.of_pose(RIG.t_base_camera, "today", table_seen=False)
+    assert with_table(unseen, SiteParams(table_z_m=0.03)).table_z_m == 0.03
+    assert with_table(unseen, SiteParams()) == unseen
     with pytest.raises(ConfigError, match=r"0\.050 m in the site file, and was measured at -0\.010 m"):
         with_table(found, SiteParams(table_z_m=0.05))
+
+
+@pytest.mark.parametrize("table_z_m", [None, 0.0, -0.02])
+def test_whether_the_table_was_seen_is_kept_in_the_file(tmp_path, table_z_m):
+    found = measured(RIG.t_base_camera, np.full((4, 3), 0.001), 20, "today", table_z_m)
+    found.save(tmp_path / "c.yaml")
+    read = Calibration.load(tmp_path / "c.yaml")
+    assert (read.table_seen, read.table_z_m) == (table_z_m is not None, table_z_m or 0.0)
+    assert ("not measured" in str(read)) == (table_z_m is None)
 
 
 def test_the_check_tells_the_height(tmp_path):

@@ -6,9 +6,11 @@ import time
 import numpy as np
 import pytest
 
-from datasets.common.errors import DeviceError
+from control.arms.params import ArmParams
+from datasets.common.errors import DataError, DeviceError
 from datasets.rig.frame import Frame
 from pipelines.calibrate import __main__ as calibrate
+from pipelines.calibrate.delays import delays
 from pipelines.capture import moves
 from pipelines.capture.moves import MOVE_M, film_moves
 
@@ -56,6 +58,16 @@ def test_all_of_a_film_belongs_together():
     assert all(command < end for command, end in zip(filmed.commands_s, filmed.ends_s, strict=True))
     assert len(filmed.pictures) == len(filmed.stamps_s) == len(filmed.arrivals_s) > 20
     assert filmed.pictures[0].shape == moves.PICTURE_PX[::-1]
+
+
+def test_moves_that_were_shortened_to_nearly_nothing_give_no_delays(monkeypatch):
+    class Slow(Arm):
+        def move(self, displacement_m):
+            return super().move(np.asarray(displacement_m) / 10)
+
+    filmed = film_moves(Camera(), Slow(), 1)
+    with pytest.raises(DataError, match=r"shortened to 1\.2 mm, 3 mm are needed"):
+        delays(filmed, 0.02, ArmParams.load())
 
 
 def test_a_camera_that_fails_meanwhile_ends_it(monkeypatch):

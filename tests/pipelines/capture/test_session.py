@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,10 +103,11 @@ def test_what_is_left_is_reached_at_once_or_by_way_of_the_others(most, been):
     assert arm.been == been
 
 
-def test_an_arm_whose_line_home_is_not_clear_turns_home():
-    arm = Turner(has_line=False)
-    Tour(arm, np.zeros(7), TOUR, lambda step_m: None).begin()
+def test_an_arm_whose_line_home_is_not_clear_turns_home_when_that_is_allowed_too():
+    arm, asked = Turner(has_line=False), []
+    Tour(arm, np.zeros(7), TOUR, asked.append).begin()
     assert arm.been == [0.0]
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("stage", ["begin", "go"])
@@ -206,7 +208,7 @@ def test_a_camera_is_described_without_its_serial_number():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--postures", "3"], "--postures 3"),
+        (["--postures", "4"], "at least 5 are needed"),
         (["--frames", "0"], "--frames 0"),
         (["--camera", "realsense"], "without --arm"),
         (["--arm", "192.168.1.9"], "twin's camera"),
@@ -230,8 +232,8 @@ def test_bad_input_is_refused_before_anything_is_opened(tmp_path, capsys, monkey
 
 def test_a_plan_is_drawn_and_moves_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "open_devices", lambda *_, **__: pytest.fail("opened"))
-    command.main(["--out", str(tmp_path / "new"), "--postures", "4", "--plan"])
-    assert "0 of 4 postures taken" in capsys.readouterr().out
+    command.main(["--out", str(tmp_path / "new"), "--postures", "5", "--plan"])
+    assert "0 of 5 postures taken" in capsys.readouterr().out
     assert (tmp_path / "new.png").is_file()
     assert not (tmp_path / "new").exists()
 
@@ -240,9 +242,39 @@ def test_a_real_arm_is_not_moved_without_a_yes(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "open_devices", lambda *_, **__: pytest.fail("opened"))
     monkeypatch.setattr("builtins.input", lambda _: "no")
     with pytest.raises(SystemExit) as exit_:
-        command.main(["--out", str(tmp_path), "--postures", "4", "--arm", "192.168.1.9", "--camera", "realsense"])
+        command.main(["--out", str(tmp_path), "--postures", "5", "--arm", "192.168.1.9", "--camera", "realsense"])
     assert exit_.value.code == 2
     assert "did not agree" in capsys.readouterr().err
+
+
+def test_postures_that_no_camera_can_be_calibrated_from_are_not_taken(tmp_path, rig, capsys, monkeypatch):
+    near = np.array(rig.home_joints_rad) + 0.03 * np.random.default_rng(0).normal(size=(20, 7))
+    monkeypatch.setattr(command, "choose_postures", lambda *_: near)
+    with pytest.raises(SystemExit) as exit_:
+        command.main(["--out", str(tmp_path / "new"), "--plan"])
+    assert exit_.value.code == 2
+    assert "175 mm; widen keep_within" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["camera", "size", "tool"])
+def test_another_camera_or_tool_does_not_go_on_with_a_folder(rig, tmp_path, what):
+    keep_all(CaptureFolder(tmp_path, PLAN, 2), rig, [0])
+    begun = Captures.load(tmp_path)
+    camera = {"camera": replace(rig.camera, fx=600.0), "size": replace(rig.camera, width=848)}.get(what, rig.camera)
+    setting = Setting(camera="test", tool="flange" if what == "tool" else "none")
+    folder = CaptureFolder(tmp_path, PLAN, 2)
+    with pytest.raises(ConfigError, match="capture anew"), folder.writer(replace(rig, camera=camera), setting):
+        pytest.fail("begun")
+    assert len(Captures.load(tmp_path)) == len(begun)
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_hide_a_stop(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "_draw", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(command, "open_devices", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(SystemExit) as exit_:
+        command.main(["--out", str(tmp_path / "new"), "--postures", "5"])
+    assert exit_.value.code == 130
+    assert "no picture of the postures: disk full" in capsys.readouterr().err
 
 
 def test_an_arm_that_is_only_listened_to_takes_no_postures(rig, tmp_path):
@@ -256,7 +288,7 @@ def test_an_arm_that_is_only_listened_to_takes_no_postures(rig, tmp_path):
 def test_the_hidden_twin_is_captured_stopped_and_gone_on_with(patient_folder, monkeypatch, capsys):
     """Over the real SDK and librealsense: a stop in the middle keeps what there is, the next start takes the rest."""
     monkeypatch.chdir(patient_folder)
-    line = ["--out", "found", "--postures", "4", "--frames", "1", "--hidden", "3", "--truth", "truth.json"]
+    line = ["--out", "found", "--postures", "5", "--frames", "1", "--hidden", "3", "--truth", "truth.json"]
     take, turns = XArm.take_posture, []
 
     def take_and_press_ctrl_c(arm, joints):

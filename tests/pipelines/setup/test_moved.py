@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from control.arms.site import SITE_EXAMPLE_PATH
+from control.arms.site import SITE_EXAMPLE_PATH, write_measured
 from control.policies.shipped import ProportionalPolicy
-from datasets.common.errors import ConfigError
+from datasets.common.errors import ConfigError, SafetyStop
 from datasets.rig.rig import Rig
+from perception.calibration.calibration import Calibration
 from perception.estimator.estimator import PositionEstimator
+from pipelines.setup.devices import DeviceNames
 from pipelines.setup.moved import add_files, load_setup
 from pipelines.setup.settings import RuntimeParams
 from pipelines.twin.settings import TwinParams
@@ -21,11 +23,11 @@ def loaded(monkeypatch):
     folders = []
     monkeypatch.setattr(PositionEstimator, "load", lambda folder, rig: folders.append(folder))
 
-    def load(*arguments, **more):
+    def load(*arguments, names=DeviceNames(), **more):  # noqa: B008  (frozen)
         parser = argparse.ArgumentParser()
         add_files(parser)
         options = argparse.Namespace(**{"max_speed": None, **vars(parser.parse_args(arguments)), **more})
-        return (*load_setup(options), folders)
+        return (*load_setup(options, names), folders)
 
     return load
 
@@ -66,6 +68,17 @@ def test_the_site_that_is_named_narrows_the_box(loaded, tmp_path):
     site.write_text("keep_within: {x_m: [0.30, 0.50], y_m: [-0.20, 0.08], z_m: [0.12, 0.45]}")
     assert list(loaded("--site", str(site))[0].fence.high_m) == [0.50, 0.08, 0.45]
     assert loaded("--site", str(SITE_EXAMPLE_PATH))[0].site is not None
+
+
+def test_a_real_arm_is_moved_above_the_table_that_was_measured(loaded, rig, tmp_path):
+    site = tmp_path / "site.yaml"
+    write_measured(site, Calibration.of_pose(rig.t_base_camera, "today", table_z_m=0.07))
+    real = DeviceNames.of("realsense", "192.168.1.9")
+    with pytest.raises(SafetyStop, match=r"table lies at 0\.070 m; raise keep_within"):
+        loaded("--site", str(site), names=real)
+    assert loaded("--site", str(site))[0].clearance.table_z_m == 0.0, "the twin has its own table"
+    write_measured(site, Calibration.of_pose(rig.t_base_camera, "today", table_z_m=0.015))
+    assert loaded("--site", str(site), names=real)[0].clearance.table_z_m == 0.015
 
 
 def test_a_file_that_is_not_there_is_refused_by_name(loaded):
