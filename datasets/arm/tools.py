@@ -14,13 +14,14 @@ import numpy as np
 
 from datasets.arm.shapes import Colour, Loft, Triangles
 from datasets.common.code_digest import ROOT, fingerprint
-from datasets.common.config import Checked, Within, load_params
+from datasets.common.config import Checked, Within, load_params, one_line
 from datasets.common.errors import ConfigError
 from datasets.rig.rig import Box, Interval, Tool
 
 TOOLS_PATH = Path("params/tools")
 OFFSET_TOLERANCE_M = 0.001
 GRIPPER_CLOSED_RAD = 0.85
+LEAST_PART_M, MOST_REACH_M = 0.005, 1.0
 _SIDES = 24
 
 
@@ -88,6 +89,14 @@ class ToolParams(Checked):
             box.check(f"boxes.{name}")
         for name, cylinder in self.cylinders.items():
             Box((0.0, 1.0), (0.0, 1.0), cylinder.z_m).check(f"cylinders.{name}")
+        names = [*self.boxes, *self.cylinders, *([Path(self.mesh.file).stem] if self.mesh is not None else [])]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"two parts are called {', '.join(twice)}; rename one (a mesh has its file's name)")
+        if self.tcp_m > 0 and not names and self.opening_rad is None:
+            raise ConfigError(
+                f"tcp_m is {self.tcp_m}, but there is no part that reaches there, which is drawn and kept clear of "
+                "things; describe it by boxes, cylinders or mesh, or give opening_rad for an xArm gripper"
+            )
 
     @classmethod
     def load(cls, tool: Tool | str) -> "ToolParams":
@@ -109,12 +118,32 @@ class ToolParams(Checked):
             if not Path(mesh.file).is_file():
                 raise ConfigError(f"{path}: mesh.file {mesh.file}: no such file; put the STL beside the tool's file")
             found = replace(found, mesh=mesh)
+        found.check_parts(path)
         if isinstance(tool, Tool) and not abs(found.tcp_m - tool.tcp_offset_m) <= OFFSET_TOLERANCE_M:
             raise ConfigError(
                 f"tool.tcp_offset_m is {tool.tcp_offset_m}, but the TCP of {name} lies {found.tcp_m} m along flange z "
                 f"({path}); correct the rig"
             )
         return found
+
+    def check_parts(self, path: Path) -> None:
+        """Refuse parts of the wrong unit or in the wrong place, as an STL in another unit gives them.
+
+        Raises:
+            ConfigError: a part is smaller than ``LEAST_PART_M``, reaches beyond ``MOST_REACH_M``, or lies behind the
+                flange; the message names ``path``, the tool's file.
+        """
+        for name, (vertices, _) in self.parts():
+            size_m, reach_m = float(np.ptp(vertices, axis=0).max()), float(np.abs(vertices).max())
+            if size_m < LEAST_PART_M or reach_m > MOST_REACH_M:
+                raise ConfigError(
+                    f"{path}: {name} is {size_m:.4g} m long and reaches {reach_m:.4g} m from the flange, where a part "
+                    f"has {LEAST_PART_M} to {MOST_REACH_M} m; values are metres, those of an STL times mesh.unit_m"
+                )
+            if vertices[:, 2].max() <= 0:
+                raise ConfigError(
+                    f"{path}: {name} ends at z = {vertices[:, 2].max():.4g} m, behind the flange; z points away from it"
+                )
 
     @property
     def below_m(self) -> float:
@@ -170,7 +199,7 @@ def _stl(mesh: Mesh) -> Triangles:
     try:
         model = spec.compile()
     except ValueError as error:
-        raise ConfigError(f"{mesh.file}: no STL file that MuJoCo can read: {error}") from error
+        raise ConfigError(f"{mesh.file}: no binary STL file ({one_line(error)}); export it as a binary STL") from error
     turn = np.zeros(9)
     mujoco.mju_quat2Mat(turn, model.mesh_quat[0])  # MuJoCo keeps a mesh about its centre, along its inertia's axes
     return model.mesh_vert @ turn.reshape(3, 3).T + model.mesh_pos[0], model.mesh_face.copy()

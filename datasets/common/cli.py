@@ -201,7 +201,7 @@ def _require_folder(folder: Path, told: str, make_folders: bool) -> None:
     while make_folders and not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
-        raise ConfigError(f"{told}: {folder} is not a folder; name a file in an existing folder")
+        raise ConfigError(f"{told}: {folder} is not a folder; name a place in an existing folder")
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_TRIED_BYTES))

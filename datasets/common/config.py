@@ -30,7 +30,7 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
             f"{path}: no such parameter file; run from the project's folder or name an existing YAML file"
         )
     try:
-        content = _at_home(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content = _at_home(yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, ValueError) as error:
@@ -49,6 +49,19 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:  # jsonargparse raises many types; each one means that the file does not fit
         raise ConfigError(f"{path}: {one_line(error).replace('params.', '')}") from error
+
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A loader that refuses a key given twice, of which YAML's own silently takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"{', '.join(twice)} given twice; leave one out")
+        return super().construct_mapping(node, deep)
 
 
 _PARSED: dict[tuple[type, str], tuple[ArgumentParser, Namespace]] = {}
@@ -117,8 +130,8 @@ class Within:
             return "must be positive" if self.above else "must not be negative"
         if math.isinf(self.high):
             return f"must be {'above' if self.above else 'at least'} {self.low:g}{unit}"
-        ends = f"{'above ' if self.above else ''}{self.low:g}..{'below ' if self.below else ''}{self.high:g}"
-        return f"must lie in {ends}{unit}"
+        ends = [f"above {self.low:g}"] * self.above + [f"below {self.high:g}"] * self.below
+        return f"must lie in {self.low:g}..{self.high:g}{unit}" + (f", {' and '.join(ends)}" if ends else "")
 
     def holds(self, value: Any) -> bool:
         """Whether a value lies in the range."""

@@ -367,9 +367,12 @@ def _setting(where: Path, values: Mapping[str, Any]) -> Setting:
 
 def _image(path: Path, how: int, shape: tuple[int, ...], kind: str) -> NDArray[Any]:
     """An image file of that shape and type."""
-    image = cv2.imread(str(path), how) if path.is_file() else None
+    if not path.is_file():
+        raise DataError(f"{path}: no such image; the frames are colour_0.png, depth_0.png, colour_1.png, and so on")
+    image = cv2.imread(str(path), how)
     if image is None:
-        raise DataError(f"{path}: no such image, or a damaged one; copy the folder again")
+        raise DataError(f"{path}: a damaged image; copy the folder again")
     if image.shape != shape or image.dtype != kind:
-        raise DataError(f"{path}: must be {shape} {kind} to fit {IMAGES}, got {image.shape} {image.dtype}")
+        unit = ", in units of depth_unit_m" if kind == "uint16" else ""
+        raise DataError(f"{path}: must be {shape} {kind}{unit} to fit {IMAGES}, got {image.shape} {image.dtype}")
     return image

@@ -48,15 +48,18 @@ from perception.estimator.estimator import MODEL_FOLDER, PositionEstimator
 from perception.real import semi_real, simulated
 from perception.real.calibrated import judge_calibrated
 from perception.real.fattening import without_fattening
-from perception.real.frames import RealFrames
+from perception.real.frames import BARE, RealFrames
 from perception.real.judge import answer, figures, judge, load_estimator, references, seen_shares, shown
-from perception.real.likeness import compare, depth_figures, fit_outline, lay_on, summary
+from perception.real.likeness import compare, depth_figures, fit_outline, found_share, lay_on, summary
 
 PROG = "python -m perception.real"
 VARIABLE = "REAL_FRAMES"
 MAX_SIGMA_M = 0.03
 """As in :class:`perception.evaluation.params.LocateParams`."""
 MOST_FRAMES = 200
+LEAST_IOU, LEAST_FOUND = 0.6, 0.5
+"""Below these the drawn arm is not the one in the pictures: 0.9 and 0.9 on five real frames, 0.34 at most with joints,
+pose or intrinsics of something else."""
 FLANGE_FOLDER = Path("models/estimator_flange")
 """The estimator of the studies' stage ``flange``; judged by default where frames show a bare flange."""
 
@@ -87,7 +90,7 @@ def evaluate_frames(
         ModelError: the estimator is missing or damaged.
     """
     estimator = load_estimator(estimator_folder, rig)
-    captures, bare = frames.captures, frames.is_bare
+    captures, bare = frames.captures, not frames.shows_gripper
     laid, how = lay_on(frames)
     if frames.calibration is None and laid is None:
         raise DataError(f"no pose of the camera is given, and it could not be found: {how}; give --calibration")
@@ -112,7 +115,7 @@ def evaluate_frames(
         likeness["iou_by_outline"] = summary(outline)["iou"]
     mounted, trained = captures.setting.tool, estimator.rig.tool.name
     metrics: dict[str, Any] = {
-        "flange" if bare else "tcp": found,
+        "flange" if frames.is_bare else "tcp": found,
         "calibrated": judge_calibrated(estimator, frames, truth, best.pose, table_z_m, visible),
         "without_fattening": figures((clean.xyz - truth)[visible], clean.sigma[visible]),
         "frames": rows,
@@ -122,6 +125,8 @@ def evaluate_frames(
         "estimator": {"folder": str(estimator_folder), "tool": trained, "frames_show": mounted},
         "pose": how if calibration is None else str(calibration.measured),
     }
+    if doubts := _doubts(likeness["iou"], found_share(captures, best, bare=bare)):
+        metrics["doubts"] = doubts
     if overlays is not None:
         from perception.real.overlays import draw_overlays  # late, for a quick --help
 
@@ -134,6 +139,21 @@ def evaluate_frames(
         ]
         draw_overlays(captures, best.pose, truth, estimates, rows, overlays, bare=bare)
     return metrics
+
+
+def _doubts(iou: float | None, share: float) -> str | None:
+    """Why the frames' description cannot be true, in words; None where nothing speaks against it."""
+    against = []
+    if share < LEAST_FOUND:
+        against.append(f"depth is read near {100 * share:.0f} % of the drawn arm")
+    if iou is not None and iou < LEAST_IOU:
+        against.append(f"the drawn arm and the masks share {100 * iou:.0f} %")
+    if not against:
+        return None
+    return (
+        f"{' and '.join(against)}: joints, pose, intrinsics, depth_unit_m or masks do not belong to these pictures, "
+        "and the errors below say nothing of the estimator"
+    )
 
 
 def _model(laid: Registration) -> Model:
@@ -161,7 +181,10 @@ def table(metrics: dict[str, Any]) -> str:
     """The figures as lines."""
     point = "flange" if "flange" in metrics else "tcp"
     found, told, alike = metrics[point], metrics["estimator"], metrics["likeness"]
-    lines = [f"{point}: {found['n']} of {len(metrics['frames'])} frames show it; camera pose: {metrics['pose']}"]
+    lines = [metrics["doubts"]] if "doubts" in metrics else []
+    lines.append(f"{point}: {found['n']} of {len(metrics['frames'])} frames show it; camera pose: {metrics['pose']}")
+    if told["frames_show"] not in (KNOWN_TOOL, *BARE):
+        lines.append(f"the tool {told['frames_show']} is not drawn: likeness and what is seen are the bare arm's")
     if told["tool"] != told["frames_show"] and {told["tool"], told["frames_show"]} != {"none", "flange"}:
         lines.append(f"the estimator was trained for the tool {told['tool']}, the frames show {told['frames_show']}")
     for way in ("given", "fitted"):

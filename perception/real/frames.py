@@ -12,6 +12,7 @@ from datasets.rig.rig import Rig
 from datasets.store.recording import FRAMES, STOPPED, Recording
 from perception.calibration.calibration import Calibration
 from perception.calibration.captures import IMAGES, NO_TOOL, Captures, Setting, sessions
+from perception.calibration.registration.register import KNOWN_TOOL
 
 POSES = ("T_base_camera", "T_base_camera_published")
 """Keys under which ``frames.json`` may state the camera's pose, as rows of a 4x4 matrix."""
@@ -36,6 +37,11 @@ class RealFrames:
     def is_bare(self) -> bool:
         """Whether the arm has nothing on its flange."""
         return self.captures.setting.tool in BARE
+
+    @property
+    def shows_gripper(self) -> bool:
+        """Whether the xArm gripper is mounted, the only tool that is drawn to compare frames with."""
+        return self.captures.setting.tool == KNOWN_TOOL
 
     @classmethod
     def load(cls, path: str | Path, rig: Rig, most: int, calibration: Calibration | None = None) -> "RealFrames":
@@ -74,7 +80,10 @@ class RealFrames:
             return 0.0
         if tool == rig.tool.name:
             return rig.tool.tcp_offset_m
-        raise DataError(f"the frames show the tool {tool!r}, whose TCP is not known here; {rig.tool.name!r} is")
+        raise DataError(
+            f"the frames show the tool {tool!r}, and this estimator was trained for {rig.tool.name!r}; give the "
+            "estimator of that tool by --estimator, or correct tool in the frames' description"
+        )
 
 
 def _only_folder(path: Path) -> Path:

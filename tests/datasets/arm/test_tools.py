@@ -16,6 +16,7 @@ from datasets.common.errors import ConfigError
 from datasets.rig.rig import Tool, Workspace
 
 PAGE = Path(__file__).parents[3] / "docs/your_own_tool.md"
+PLATE = "{x_m: [-0.1, 0.1], y_m: [-0.1, 0.1], z_m: [0, 0.1]}"
 LEAST = "tcp_m: 0.1\nmass_kg: 0.3\ncentre_m: 0.05\n"
 ANYWHERE = Workspace((-0.1, 0.7), (-0.5, 0.5), (0.03, 0.85))
 
@@ -78,13 +79,37 @@ def test_the_tool_of_the_page_is_drawn_and_kept_clear_as_measured(described) -> 
     assert tool.below_m == 0
 
 
-def test_an_stl_is_drawn_where_its_numbers_say(described, tmp_path) -> None:
-    corners = np.array([[0, 0, 0], [40, 0, 0], [0, 20, 0], [0, 0, 60]], dtype="<f4")
+def write_stl(path: Path, unit_m: float = 0.001) -> None:
+    """A pyramid of 40 x 20 x 60 mm, in units of ``unit_m``."""
+    corners = np.array([[0, 0, 0], [0.04, 0, 0], [0, 0.02, 0], [0, 0, 0.06]], dtype="<f4") / unit_m
     faces = [(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)]
     record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("more", "<u2")])
     triangles = np.zeros(len(faces), record)
     triangles["corners"] = corners[np.array(faces)]
-    (tmp_path / "own.stl").write_bytes(bytes(80) + np.uint32(len(faces)).tobytes() + triangles.tobytes())
+    path.write_bytes(bytes(80) + np.uint32(len(faces)).tobytes() + triangles.tobytes())
+
+
+@pytest.mark.parametrize("unit_m", [1.0, 0.001])
+@pytest.mark.parametrize("said_m", [1.0, 0.001])
+def test_an_stl_in_another_unit_than_it_is_said_to_be_is_refused(described, tmp_path, unit_m, said_m) -> None:
+    write_stl(tmp_path / "own.stl", unit_m)
+    name = described(LEAST + f"mesh: {{file: own.stl, unit_m: {said_m}}}")
+    if said_m == unit_m:
+        ToolParams.load(name)
+    else:
+        with pytest.raises(ConfigError, match=r"own is .* those of an STL times mesh\.unit_m"):
+            ToolParams.load(name)
+
+
+@pytest.mark.parametrize("content", [b"", b"solid own\nendsolid own\n", bytes(84)])
+def test_what_is_no_binary_stl_is_refused_when_the_tool_is_read(described, tmp_path, content) -> None:
+    (tmp_path / "own.stl").write_bytes(content)
+    with pytest.raises(ConfigError, match="export it as a binary STL"):
+        ToolParams.load(described(LEAST + "mesh: {file: own.stl}"))
+
+
+def test_an_stl_is_drawn_where_its_numbers_say(described, tmp_path) -> None:
+    write_stl(tmp_path / "own.stl")
     tool = ToolParams.load(described(LEAST + "mesh: {file: own.stl}"))
     ((_, (vertices, _)),) = tool.parts()
     np.testing.assert_allclose(vertices.max(axis=0), [0.04, 0.02, 0.06], atol=1e-6)
@@ -106,6 +131,13 @@ def test_an_stl_is_drawn_where_its_numbers_say(described, tmp_path) -> None:
         (LEAST + "cylinders: {rod: {radius_m: 0.01, z_m: [0.1, .nan]}}", r"cylinders\.rod\.z_m is empty"),
         (LEAST + "opening_rad: [0.5, 0.1]", "opening_rad must lie in"),
         (LEAST + "colour: red", "colour"),
+        (LEAST, "no part that reaches there"),
+        (LEAST + "tcp_m: 0.2", "tcp_m given twice"),
+        (LEAST + f"boxes: {{a: {PLATE}, a: {PLATE}}}", "a given twice"),
+        (LEAST + f"boxes: {{a: {PLATE}}}\ncylinders: {{a: {{radius_m: 0.1, z_m: [0, 1]}}}}", "two parts are called a"),
+        (LEAST + "cylinders: {rod: {radius_m: 0.01, z_m: [-0.1, -0.05]}}", "rod ends at z = -0.05 m, behind"),
+        (LEAST + "cylinders: {rod: {radius_m: 0.01, z_m: [0, 1.2]}}", r"reaches 1\.2 m"),
+        (LEAST + "cylinders: {rod: {radius_m: 0.0001, z_m: [0, 0.0002]}}", r"is 0\.0002\d* m long"),
         (LEAST + "box: {}", "unknown key box|box"),
         ("tcp_m: 0.1", "mass_kg|centre_m"),
     ],

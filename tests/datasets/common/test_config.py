@@ -65,7 +65,7 @@ def test_what_is_no_number_lies_in_no_range(within):
         (Within(2, unit="s"), "must be at least 2 s"),
         (Within(2, above=True), "must be above 2"),
         (Within(0, 2, "s"), "must lie in 0..2 s"),
-        (Within(0, 2, above=True, below=True), "must lie in above 0..below 2"),
+        (Within(0, 2, above=True, below=True), "must lie in 0..2, above 0 and below 2"),
     ],
 )
 def test_a_range_is_told_in_words(within, words):

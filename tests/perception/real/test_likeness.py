@@ -9,8 +9,9 @@ from datasets.common.errors import DataError
 from perception.calibration.registration.arm_view import LINKS, ArmView
 from perception.calibration.registration.fit import Model
 from perception.calibration.registration.motion import displacement, moved
+from perception.real.__main__ import LEAST_FOUND
 from perception.real.frames import RealFrames
-from perception.real.likeness import compare, fit_outline, lay_on, summary
+from perception.real.likeness import compare, fit_outline, found_share, lay_on, summary
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,20 @@ def test_the_arm_is_like_itself(alike):
     assert found["depth_median_mm"] < 6
     assert all(row["iou"] > 0.9 for name, row in found["by_link"].items() if name != "tool")
     assert set(found["by_link"]) <= set(LINKS)
+
+
+def test_depth_is_read_where_the_arm_is_drawn_unless_it_is_of_another(drawn):
+    captures, pose = drawn
+    right = Model.of_pose(pose, captures.intrinsics)
+    assert found_share(captures, right, bare=False) > 0.85
+    for wrong in (
+        replace(captures, depth=np.zeros_like(captures.depth)),
+        replace(captures, depth=10 * captures.depth),
+        replace(captures, joints=captures.joints + np.eye(7)[0] * np.pi / 2),
+    ):
+        assert found_share(wrong, right, bare=False) < LEAST_FOUND
+    aside = Model.of_pose(moved(pose, [0, 0, 0.12, 0, 0, 0]), captures.intrinsics)
+    assert found_share(captures, aside, bare=False) < found_share(captures, right, bare=False) - 0.2
 
 
 def test_what_a_mask_lacks_is_told_of_that_link_alone(drawn, alike):

@@ -11,7 +11,7 @@ import pytest
 
 from perception import evaluate
 from perception.calibration.registration.fit import Model
-from perception.real.__main__ import VARIABLE, main
+from perception.real.__main__ import VARIABLE, _doubts, main
 from perception.real.frames import RealFrames
 from perception.real.likeness import compare, summary
 
@@ -46,6 +46,24 @@ def test_a_folder_is_judged_from_end_to_end(metrics):
     assert {"base", "link4", "tool"} <= set(found["likeness"]["by_link"])
     assert 0 < found["simulated"]["n"] <= 5
     assert found["semi_real"] == {"n": 0, "reason": "drawn onto bare flanges with a known pose only"}
+    assert "doubts" not in found
+
+
+@pytest.mark.parametrize(
+    ("iou", "share", "words"),
+    [
+        (0.92, 0.97, None),
+        (None, 0.97, None),
+        (0.34, 0.97, "masks share 34 %: joints, pose"),
+        (0.92, 0.1, "near 10 % of the drawn arm: joints"),
+        (None, 0.0, "near 0 % of the drawn arm"),
+        (0.3, 0.3, "near 30 % of the drawn arm and the drawn arm and the masks share 30 %"),
+    ],
+)
+def test_figures_of_frames_whose_description_cannot_be_true_are_not_the_estimators(iou, share, words):
+    told = _doubts(iou, share)
+    assert (told is None) == (words is None)
+    assert words is None or (words in told and "say nothing of the estimator" in told)
 
 
 def test_every_frame_has_its_overlay(metrics):

@@ -60,8 +60,11 @@ def test_a_bare_flange_is_found_at_the_flange_and_an_unknown_tool_refused(spoilt
     rewrite(spoilt, lambda told: told.update(tool="none"))
     assert RealFrames.load(spoilt, rig, 1).tcp_offset_m(rig) == 0
     rewrite(spoilt, lambda told: told.update(tool="hook"))
-    with pytest.raises(DataError, match="'hook', whose TCP is not known"):
+    with pytest.raises(DataError, match=r"'hook', .* give the estimator of that tool"):
         RealFrames.load(spoilt, rig, 1).tcp_offset_m(rig)
+    assert not RealFrames.load(spoilt, rig, 1).shows_gripper
+    rewrite(spoilt, lambda told: told.update(tool="xarm_gripper"))
+    assert RealFrames.load(spoilt, rig, 1).shows_gripper
 
 
 def cut(path):
@@ -72,8 +75,8 @@ SPOILS = {
     "a missing picture": (lambda f: (f / "colour_1.png").unlink(), "colour_1.png: no such image"),
     "a missing depth": (lambda f: (f / "depth_4.png").unlink(), "depth_4.png: no such image"),
     "a missing mask": (lambda f: (f / "mask_2.png").unlink(), "4 of 5 frames have a mask"),
-    "a cut picture": (lambda f: cut(f / "colour_0.png"), "colour_0.png: no such image, or a damaged one"),
-    "a cut depth": (lambda f: cut(f / "depth_0.png"), "depth_0.png: no such image, or a damaged one"),
+    "a cut picture": (lambda f: cut(f / "colour_0.png"), "colour_0.png: a damaged image"),
+    "a cut depth": (lambda f: cut(f / "depth_0.png"), "depth_0.png: a damaged image"),
     "a cut description": (lambda f: cut(f / IMAGES), "does not describe frames"),
     "six joints": (lambda f: rewrite(f, lambda t: t["frames"][2].update(joints_rad=[0.0] * 6)), "joints_rad"),
     "no joints": (lambda f: rewrite(f, lambda t: t["frames"][2].pop("joints_rad")), "joints_rad"),
