@@ -26,7 +26,7 @@ if __name__ == "__main__":  # checked before torch and the other training packag
     require_training("control.repeat")
 
 from control.learning.params import ControlParams, EndToEndParams
-from control.learning.study import Rows, add_options, comparable, read_table, run_rows
+from control.learning.study import GIVEN, Rows, add_options, comparable, read_table, run_rows
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, summarize
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
@@ -76,15 +76,24 @@ def default(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
 
 
 def end_to_end(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
-    """The whole end-to-end stage; for the stage's own seed, reads what the stage wrote."""
-    from control.learning.end_to_end import METRICS, run  # late, for a quick --help
+    """The whole end-to-end stage; for the stage's own seed, reads what the stage wrote.
+
+    Raises:
+        DataError: the stage wrote nothing, or was not given today's parameters, rig and scenes.
+    """
+    from control.learning.end_to_end import METRICS, given_digest, run  # late, for a quick --help
 
     params = load_params(file, EndToEndParams)
     if seed == params.seed:
-        written = Path(params.results) / METRICS
+        written, remedy = Path(params.results) / METRICS, f"run `python -m control.train --config {file}` first"
         if not written.is_file():
-            raise DataError(f"{written}: no such file; run `python -m control.train --config {file}` first")
+            raise DataError(f"{written}: no such file; {remedy}")
         metrics = read_json(written)
+        if not isinstance(metrics, dict) or metrics.get(GIVEN) != given_digest(params, rig):
+            raise DataError(
+                f"{written}: of other parameters, rig or scenes than today's, or from before metrics named theirs; "
+                f"{remedy}"
+            )
     else:
         metrics = run(replace(params, seed=seed, **_places(folder)), rig)
     return {**metrics["default"], "replay_mb": metrics["replay_mb"], "train_s": metrics["train_s"]}

@@ -27,6 +27,7 @@ from control.learning.export import export_image_actor
 from control.learning.extractors import ActorExtractor, StateExtractor
 from control.learning.params import AgentParams, EndToEndParams
 from control.learning.plots import draw_curves, draw_distances
+from control.learning.study import GIVEN
 from control.learning.trainer import learn, make_agent
 from control.policies.features import ESTIMATE
 from control.task.env import Observations, ReachEnv
@@ -47,6 +48,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
     th.set_num_threads(1)
     started = time.monotonic()
     require_gl()
+    given = given_digest(params, rig)  # before hours of learning, in which the files of the scenes may be edited
     folder = Path(params.runs) / run_digest(params, rig)
     if fresh and delete_own(folder):
         print(f"{folder}: deleted the interrupted run")
@@ -85,6 +87,7 @@ def run(params: EndToEndParams, rig: Rig, fresh: bool = False) -> dict[str, Any]
         "stage_s": round(time.monotonic() - started, 1),
         "seed": params.seed,
         "parameters": run_digest(params, rig),
+        GIVEN: given,
     }
     env.close()
     results = Path(params.results)

@@ -13,6 +13,7 @@ import yaml
 from control import train
 from control.learning.ddpg import relocated
 from control.learning.end_to_end import _agent as make_image_agent  # untrained: run() trains for hours
+from control.learning.end_to_end import given_digest
 from control.learning.params import EndToEndParams
 from control.policies.features import ESTIMATE
 from control.policies.image_locator import KIND
@@ -84,10 +85,11 @@ train.main(sys.argv[1:])
 
 @pytest.mark.slow
 def test_the_stage_learns_and_after_a_kill_goes_on_with_nothing_lost(tmp_path, rig):
-    train.main(["--config", str(write(tmp_path / "whole"))])
     whole = tmp_path / "whole"
+    train.main(["--config", str(write(whole))])
     metrics = json.loads((whole / "results/metrics.json").read_text())
     assert metrics["default"]["n"] == 2
+    assert metrics["given"] == given_digest(load_params(whole / "end_to_end.yaml", EndToEndParams), rig)
     assert metrics["replay_mb"]["kept"] <= 0.5 * metrics["replay_mb"]["dict_replay_buffer"]
     assert list((whole / "runs/tensorboard").rglob("events.*")), "TensorBoard's log"
     policy = load_policy(whole / "policy", rig, KIND)

@@ -5,8 +5,11 @@ import pytest
 import yaml
 
 from control import repeat
+from control.learning.end_to_end import given_digest
+from control.learning.params import EndToEndParams
 from control.repeat import METHODS, SUMMARIZED, end_to_end, true_state
 from control.train import read_params
+from datasets.common.config import load_params
 from datasets.common.errors import DataError
 
 ROW = dict.fromkeys(SUMMARIZED, 1.0)
@@ -113,7 +116,8 @@ def test_a_variants_own_stage_is_its_seeds_row(tmp_path, rig, monkeypatch):
     file = tmp_path / "variant.yaml"
     places = {key: str(tmp_path / key) for key in ("policy", "results")}
     file.write_text(yaml.safe_dump({"kind": "end_to_end", **places, "seed": 3}))
-    written = {"default": ROW, "replay_mb": {"kept": 1.0}, "train_s": 9.0}
+    given = given_digest(load_params(file, EndToEndParams), rig)
+    written = {"default": ROW, "replay_mb": {"kept": 1.0}, "train_s": 9.0, "given": given}
     monkeypatch.setattr("control.learning.end_to_end.run", lambda params, _: written | {"train_s": float(params.seed)})
     with pytest.raises(DataError, match=r"results/metrics\.json: no such file; run `python -m control\.train"):
         end_to_end(str(file), 3, tmp_path, rig)
@@ -121,6 +125,20 @@ def test_a_variants_own_stage_is_its_seeds_row(tmp_path, rig, monkeypatch):
     (tmp_path / "results/metrics.json").write_text(json.dumps(written))
     assert end_to_end(str(file), 3, tmp_path, rig)["train_s"] == 9.0
     assert end_to_end(str(file), 4, tmp_path, rig)["train_s"] == 4.0, "another seed"
+
+
+@pytest.mark.parametrize("given", [{}, {"given": "other"}], ids=["of before", "of other parameters"])
+def test_a_stage_that_was_not_given_todays_parameters_is_no_row(tmp_path, rig, given):
+    file = tmp_path / "variant.yaml"
+    places = {key: str(tmp_path / key) for key in ("policy", "results")}
+    file.write_text(yaml.safe_dump({"kind": "end_to_end", **places}))
+    (tmp_path / "results").mkdir()
+    written = {"default": ROW, "replay_mb": {"kept": 1.0}, "train_s": 9.0} | given
+    (tmp_path / "results/metrics.json").write_text(json.dumps(written))
+    with pytest.raises(
+        DataError, match=r"of other parameters.*run `python -m control\.train --config .*variant\.yaml`"
+    ):
+        end_to_end(str(file), 0, tmp_path, rig)
 
 
 def test_every_method_of_the_repository_has_parameters():
