@@ -6,6 +6,7 @@ import numpy as np
 from control.task.dynamics import SUBSTEP_S, ArmDynamics, DynamicsParams, KinematicArm, PlannedArm, ResponseArm
 from datasets.arm.kinematics import Kinematics
 from datasets.arm.model import ARM_ACTUATORS, ARM_JOINTS, TCP_SITE, arm_spec
+from datasets.common.errors import ConfigError
 from datasets.rig.projection import Array
 from datasets.rig.rig import Rig
 
@@ -64,9 +65,11 @@ class PhysicsArm(PlannedArm):
 
 
 def make_dynamics(params: DynamicsParams, rig: Rig) -> ArmDynamics:
-    """The arm that ``params.model`` names."""
+    """The arm that ``params.model`` names; raises ConfigError if there is none of that name."""
     if params.model == "kinematic":
         return KinematicArm(params, 1 / rig.rate_hz)
     if params.model == "response":
         return ResponseArm(params, 1 / rig.rate_hz)
-    return PhysicsArm(params, rig)
+    if params.model == "physics":
+        return PhysicsArm(params, rig)
+    raise ConfigError(f"dynamics.model must be kinematic, response or physics, got {params.model}")

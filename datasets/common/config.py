@@ -38,6 +38,18 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}")
     try:
+        return make_params(content, params_type)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def make_params(content: dict[str, Any], params_type: type[T]) -> T:
+    """The dataclass ``params_type`` with a file's content, or a part of it, refusing unknown keys and wrong types.
+
+    Raises:
+        ConfigError: the content does not fit; the message names the key.
+    """
+    try:
         if issubclass(params_type, Checked):
             content = params_type.renewed(content)
         parser, parsed = _parsed(content, params_type)
@@ -45,10 +57,10 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
         if unknown := list(_unknown(content, params)):
             raise ConfigError(f"unknown key {', '.join(unknown)}")
         return params
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    except Exception as error:  # jsonargparse raises many types; each one means that the file does not fit
-        raise ConfigError(f"{path}: {one_line(error).replace('params.', '')}") from error
+    except ConfigError:
+        raise
+    except Exception as error:  # jsonargparse raises many types; each one means that the content does not fit
+        raise ConfigError(one_line(error).replace("params.", "")) from error
 
 
 _MERGE = "tag:yaml.org,2002:merge"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams
 from datasets.arm.model import ArmName
-from datasets.common.config import Checked, Within
+from datasets.common.config import Checked, Within, make_params
 from datasets.common.errors import ConfigError
 from datasets.scene.randomization import CameraRandomization, Randomization, Range
 
@@ -129,14 +129,17 @@ def changed(nominal: T, values: Mapping[str, Any], name: str) -> T:
     """A dataclass with some values replaced.
 
     Raises:
-        ConfigError: it has no such key, or the value is of another kind.
+        ConfigError: it has no such key, or a value is of another type or out of its range.
     """
     known = {one.name for one in fields(nominal)}  # type: ignore[arg-type]  # T is one of three dataclasses
     for key in values:
         if key not in known:
             raise ConfigError(f"{name} has no key {key!r}; it has {', '.join(sorted(known))}")
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        if values[key] is None and getattr(nominal, key) is not None:  # which the parser lets pass
+            raise ConfigError(f"{name}.{key} is empty: give a value, or leave the key out")
     try:
-        return replace(nominal, **plain)  # type: ignore[type-var]  # as above
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{name}: {error}; each value must be of the kind that the nominal one is") from error
+        read = make_params(dict(values), type(nominal))
+    except ConfigError as error:
+        prefix = "" if str(error).startswith(f"{name}.") else f"{name}: "
+        raise ConfigError(f"{prefix}{error}") from error
+    return replace(nominal, **{key: getattr(read, key) for key in values})  # type: ignore[type-var]  # as above

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from control.task.dynamics import DynamicsParams
-from control.task.physics import PhysicsArm
+from control.task.physics import PhysicsArm, make_dynamics
 from datasets.arm.kinematics import Kinematics
+from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 
 
@@ -46,3 +47,8 @@ def test_speed_and_acceleration_stay_within_limits(rig):
         arm.advance(start + np.array([0.0, 0.2, 0.0]))
         speeds.append(np.linalg.norm(arm.velocity))
     assert max(speeds) == pytest.approx(0.1, rel=0.15)
+
+
+def test_an_arm_of_no_known_model_is_refused(rig):
+    with pytest.raises(ConfigError, match=r"dynamics\.model must be kinematic, response or physics, got respons"):
+        make_dynamics(DynamicsParams(model="respons"), rig)

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from control.learning.params import ControlParams
+from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
-from pipelines.gauntlet.gaps import Gap, MotionChange
+from datasets.scene.randomization import CameraRandomization
+from pipelines.gauntlet.gaps import Gap, MotionChange, changed
 from pipelines.gauntlet.plan import GauntletParams
 
 PARAMS = Path("params/gauntlet.yaml")
@@ -51,6 +53,33 @@ def test_a_gap_that_changes_what_there_is_not_is_refused():
         Gap("x", "dynamics", dynamics={"camera_delay_s": [3.0, 1.0]}).check(EnvParams())
     with pytest.raises(ConfigError, match="depth_holes"):
         Gap("x", "picture", depth_holes=1.0)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "message"),
+    [
+        ("dynamics", {"model": "respons"}, r"dynamics: .*model.*kinematic.*respons"),
+        ("dynamics", {"lag_s": 0.2}, r"dynamics: .*lag_s"),
+        ("dynamics", {"lag_s": None}, r"dynamics\.lag_s is empty"),
+        ("dynamics", {"lag_s": [0.2, 0.2, 0.2]}, r"dynamics: .*lag_s"),
+        ("camera", {"told_rig": "nope"}, r"camera: .*told_rig"),
+        ("camera", {"offset_m": True}, r"camera: .*offset_m"),
+        ("look", {"clutter": [0.5, 2]}, r"look: .*clutter"),
+        ("look", {"wild_arm": 1.5}, r"^look\.wild_arm must lie in 0\.\.1, got 1\.5"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_before_anything_runs(part, values, message):
+    with pytest.raises(ConfigError, match=message) as refused:
+        Gap("x", "dynamics", **{part: values}).check(EnvParams())
+    assert "\n" not in str(refused.value)
+
+
+def test_a_gap_is_read_as_a_file_of_parameters_is():
+    read = changed(CameraRandomization(), {"told_rig": "no", "offset_m": "0.02"}, "camera")
+    assert read == CameraRandomization(told_rig=False, offset_m=0.02)
+    assert changed(DynamicsParams(servo_gain=(0.5, 0.5)), {"lag_s": [0.1, 0.2]}, "dynamics") == DynamicsParams(
+        servo_gain=(0.5, 0.5), lag_s=(0.1, 0.2)
+    )
 
 
 @pytest.mark.parametrize(
