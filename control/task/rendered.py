@@ -157,7 +157,7 @@ def fit_error_model(
     error = np.clip(error, -limit, limit)
     noise = np.mean((error[:, 0] - error[:, 1]) ** 2, axis=0) / 2
     total = np.mean(error**2, axis=(0, 1))
-    bias = np.clip(np.mean(error[:, 0] * error[:, 3], axis=0), 0, total - noise)
+    bias = np.clip(np.mean(error[:, 0] * error[:, 3], axis=0), 0, np.maximum(total - noise, 0))
     field = np.maximum(total - noise - bias, 0)
     near_share = np.mean(error[:, 0] * error[:, 2] - bias) / max(float(np.mean(field)), 1e-12)
     length = step_m / np.sqrt(-2 * np.log(np.clip(near_share, 0.05, 0.95)))

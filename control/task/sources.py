@@ -1,5 +1,6 @@
 """Where the policy's position comes from: the true state, or a model of the estimator's errors."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,8 +58,12 @@ class ErrorModel:
     severity: float = 0.3
 
     def __post_init__(self) -> None:
-        if min(*self.bias_m, *self.field_m, *self.noise_m, self.severity) < 0 or self.length_m <= 0:
-            raise ConfigError("surrogate: standard deviations must not be negative and length_m must be positive")
+        spreads = *self.bias_m, *self.field_m, *self.noise_m, self.severity
+        if not (all(0 <= one < math.inf for one in spreads) and 0 < self.length_m < math.inf):  # NaN fails these
+            raise ConfigError(
+                "surrogate: standard deviations must not be negative and length_m must be positive, all of them "
+                f"finite; got {self}"
+            )
 
 
 class Surrogate:

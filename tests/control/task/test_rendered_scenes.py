@@ -5,8 +5,9 @@ import pytest
 
 from control.arms.fence import Fence
 from control.task.goals import GoalSampler
-from control.task.rendered import EpisodeScenes
+from control.task.rendered import EpisodeScenes, fit_error_model
 from datasets.arm.kinematics import Kinematics
+from perception.estimator.estimate import PositionEstimate
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +43,21 @@ def test_a_far_look_has_the_posture_that_the_task_s_own_steps_lead_to(scenes, pl
             joints = kinematics.step(joints, start + share * (place - start))
         scenes.camera(place)
         assert np.abs(scenes.scene.joints_rad - joints).max() < 0.05
+
+
+class Alternating:
+    """Errors of one axis that are opposite in two looks at one place, and none elsewhere: noise alone, and more."""
+
+    def reset(self, seed):
+        self._looks = 0
+
+    def estimate(self, tcp):
+        self._looks += 1
+        error = {1: 0.001, 2: -0.001}.get(self._looks, 0.0)
+        return PositionEstimate(tcp + np.array([error, 1e-3, 1e-3]), np.full(3, 0.001))
+
+
+def test_an_axis_with_more_noise_than_error_has_no_bias_and_no_field(places):
+    model = fit_error_model(Alternating(), places[:4], 0)
+    assert model.bias_m[0] == model.field_m[0] == 0.0
+    assert model.noise_m[0] > 0

@@ -75,7 +75,17 @@ def test_a_difficult_episode_says_so():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"bias_m": (-1e-3, 0, 0)}, {"noise_m": (0, 0, -1e-3)}, {"length_m": 0.0}, {"severity": -0.1}]
+    "wrong",
+    [
+        {"bias_m": (-1e-3, 0, 0)},
+        {"noise_m": (0, 0, -1e-3)},
+        {"length_m": 0.0},
+        {"severity": -0.1},
+        {"field_m": (0, np.nan, 0)},
+        {"bias_m": (np.inf, 0, 0)},
+        {"length_m": np.nan},
+        {"severity": np.nan},
+    ],
 )
 def test_spreads_that_are_none_are_refused(wrong):
     with pytest.raises(ConfigError, match="standard deviations must not be negative and length_m must be positive"):
