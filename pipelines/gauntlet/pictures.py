@@ -53,9 +53,10 @@ def draw_heat_map(metrics: Metrics, path: Path) -> None:
 def draw_camera_maps(metrics: Metrics, path: Path) -> None:
     """Draw success over how far the camera was moved and turned, unnoticed: a line per method, and the grid of both.
 
-    Draws nothing if no gap moves the camera unnoticed.
+    Draws nothing, and deletes the picture of an earlier run, if no gap moves the camera unnoticed.
     """
     if not any(any(gap.get("camera_off", ())) for gap in metrics["about"]["gaps"].values()):
+        path.unlink(missing_ok=True)  # the page would show it beside other figures
         return
     mapped = [name for name in method_names(metrics) if len(_grid(metrics, name)[0]) > 1]
     figure, every = plt.subplots(
@@ -74,9 +75,13 @@ def draw_camera_maps(metrics: Metrics, path: Path) -> None:
 
 
 def draw_gaps(cells: Sequence[Cell], seed: int, rig: Rig, path: Path) -> None:
-    """Draw the glance's view of home in each gap that changes the picture, all of one seed, if there are any."""
+    """Draw the glance's view of home in each gap that changes the picture, all of one seed.
+
+    Draws nothing, and deletes the picture of an earlier run, if there are no such gaps.
+    """
     shown = [cell for cell in cells if cell.gap.group in ("nominal", "camera", "picture")]
     if not shown:
+        path.unlink(missing_ok=True)  # the page would show it beside other figures
         return
     rows = -(-len(shown) // PER_ROW)
     figure, every = plt.subplots(

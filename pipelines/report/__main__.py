@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.common.cli import CommandParser, command_line, require_writable
+from datasets.common.errors import DataError
 from datasets.common.files import write_whole
 from pipelines.report.page import write_page
 from pipelines.report.tables import RESULTS, summary, tables, update_readme
@@ -27,12 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name, row in summary().items():
                 write_whole(SUMMARY / f"{name}.json", json.dumps(row, indent=2) + "\n")
             print(f"{SUMMARY}: `dvc metrics show` prints it")
-        elif options.page or options.gauntlet:
+        if options.page or options.gauntlet:
+            if options.gauntlet and not (options.gauntlet / "metrics.json").is_file():
+                raise DataError(
+                    f"--gauntlet {options.gauntlet}: holds no metrics.json; name a folder that "
+                    "`python -m pipelines.gauntlet` wrote"
+                )
             path = (options.gauntlet or RESULTS) / "report.html"
             require_writable(path, "--page")
             write_page(path, gauntlet=options.gauntlet)
             print(f"{path}: open it in a browser")
-        else:
+        elif not options.summary:
             print(tables())
         if options.readme:
             update_readme()

@@ -16,6 +16,7 @@ from pipelines.report.tables import (
     RESULTS,
     STAGES,
     UNLIKE,
+    WRITTEN_BY,
     ablation_table,
     baselines_table,
     read,
@@ -247,7 +248,7 @@ def _stages(results: Path) -> str:
     sections = []
     for stage, build in STAGES.items():
         table = read(results / stage / "metrics.json", build)
-        sections.append(table.html() if table else _missing(stage, f"dvc repro {stage}"))
+        sections.append(table.html() if table else _missing(stage, f"dvc repro {WRITTEN_BY.get(stage, stage)}"))
     baselines = read(results / "perception/metrics.json", baselines_table)
     ablation = read(results / "control/ablation.json", ablation_table, "python -m control.ablation")
     unlike = read(results / "unlike/metrics.json", unlike_table, UNLIKE)

@@ -226,7 +226,9 @@ STAGES: dict[str, Callable[[Metrics], Table]] = {
     ),
     "rehearsal": partial(reaching_table, "The whole runtime on the twin, through the real SDK and librealsense"),
 }
-"""The table of each stage of the default path, from its ``metrics.json``."""
+"""The table of each folder of results of the default path, from its ``metrics.json``."""
+WRITTEN_BY = {"perception": "locate"}
+"""The stage that writes a folder's metrics, where it has another name than the folder."""
 
 
 def variants_table(results: Path = RESULTS) -> Table | None:
@@ -326,9 +328,7 @@ def summary(results: Path = RESULTS) -> dict[str, Metrics]:
         path = results / stage / "metrics.json"
         row = read(path, partial(_row_named, name))
         if row is None:
-            raise DataError(
-                f"{path}: no such file; run `dvc repro {'locate' if stage == 'perception' else stage}` first"
-            )
+            raise DataError(f"{path}: no such file; run `dvc repro {WRITTEN_BY.get(stage, stage)}` first")
         found[f"{stage}_{name}"] = {key: row[key] for key in ("n", "median_mm", "p95_mm", "success_5mm") if key in row}
     return found
 

@@ -1,13 +1,16 @@
 """The page that tells the results: what it says, and what it refuses."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from control.task.episodes import Episode
 from datasets.common.errors import DataError
-from pipelines.gauntlet.pictures import draw_camera_maps, draw_heat_map
+from pipelines.gauntlet.pictures import draw_camera_maps, draw_gaps, draw_heat_map
 from pipelines.gauntlet.reading import camera_tolerance
 from pipelines.gauntlet.scores import cell_metrics
 from pipelines.report import __main__ as report
@@ -26,6 +29,31 @@ def test_the_command_writes_the_page_beside_the_results(tmp_path, monkeypatch, c
     report.main(["--page"])
     assert capsys.readouterr().out == "results/report.html: open it in a browser\n"
     assert "Not measured yet" in (tmp_path / "results/report.html").read_text()
+
+
+def test_a_folder_without_a_gauntlet_is_refused_and_not_made(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        report.main(["--page", "--gauntlet", str(tmp_path / "typo")])
+    assert stopped.value.code == 2
+    assert "typo: holds no metrics.json; name a folder that `python -m pipelines.gauntlet` wrote" in (
+        capsys.readouterr().err
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_figures_and_page_are_both_written_where_both_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "summary", lambda: {"control_default": {"n": 1}})
+    report.main(["--summary", "--page"])
+    assert (tmp_path / "results/report.html").is_file()
+    assert json.loads((tmp_path / "results/summary/control_default.json").read_text()) == {"n": 1}
+
+
+def test_what_is_missing_is_told_with_a_stage_that_exists(tmp_path):
+    write_page(tmp_path / "report.html", results=tmp_path)
+    named = set(re.findall(r"`dvc repro (\w+)`", (tmp_path / "report.html").read_text()))
+    assert named == {"locate", "control", "rehearsal"}
+    assert named <= set(yaml.safe_load(Path("dvc.yaml").read_text())["stages"])
 
 
 def test_damaged_metrics_are_an_error_that_names_them(tmp_path):
@@ -72,6 +100,15 @@ def test_the_page_tells_who_is_ahead_and_how_far_the_camera_may_be_off(tmp_path)
     assert "<1>" not in text
     assert "1 of 2 gaps held" in text
     assert "Default &lt;1&gt; 100 %, there after 0.8 s" in text
+
+
+def test_a_picture_of_an_earlier_run_does_not_stay_beside_new_figures(tmp_path, rig):
+    for name in ("camera.png", "gaps.png"):
+        (tmp_path / name).write_bytes(b"old")
+    draw_camera_maps({"about": {"gaps": {"nominal": {"camera_off": [0.0, 0.0]}}}}, tmp_path / "camera.png")
+    draw_gaps([], 0, rig, tmp_path / "gaps.png")
+    assert not list(tmp_path.iterdir())
+    draw_gaps([], 0, rig, tmp_path / "gaps.png")
 
 
 def test_a_time_to_the_goal_is_told_only_where_most_settle_there(tmp_path):
