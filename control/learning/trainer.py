@@ -1,6 +1,5 @@
 """One agent's learning: evaluation on fixed goals, best checkpoint, learning curve, and resuming after a kill."""
 
-import json
 import pickle
 import random
 import time
@@ -273,5 +272,4 @@ def learn(
         remaining = params.steps - agent.num_timesteps
         if remaining > 0:
             agent.learn(remaining, callback=callback, reset_num_timesteps=not resumed, tb_log_name="tensorboard")
-    (folder / "curve.json").write_text(json.dumps(callback.curve.rows, indent=1))
     return callback.curve

@@ -2,13 +2,16 @@
 
 Looks at Python and the libraries, OpenGL, cores, memory, disk, clocks, camera, models and, with --arm, the controller,
 and says what to do beside each fault. Writes nothing, sends nothing, opens no camera and commands no arm. Names of
-users and hosts, their folders and serial numbers are left out. Exit codes: 0 healthy, 1 a fault was found, 2 refused.
+users and hosts, their folders and serial numbers are left out. Exit codes: 0 healthy, 1 a fault was found, 2 refused,
+130 interrupted.
 """
 
 import argparse
 import ipaddress
 import json
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -19,6 +22,7 @@ from pipelines.doctor.finding import INSTALL, Finding, State, findings_of
 
 PROG = "pipelines.doctor"
 EXIT_FAULT = 1
+EXIT_INTERRUPTED = 128 + signal.SIGINT  # not of datasets.common.cli, whose packages may be missing here
 
 
 def _address(text: str) -> str:
@@ -61,10 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     os.environ["MUJOCO_GL"] = "disable"  # only the pictures need OpenGL, which may be broken
     found = []
-    for finding in examine(options.arm, GL_ASKED):
-        found.append(finding)
-        if not options.json:
-            print(finding, flush=True)
+    try:
+        for finding in examine(options.arm, GL_ASKED):
+            found.append(finding)
+            if not options.json:
+                print(finding, flush=True)
+    except KeyboardInterrupt as interrupt:
+        print(f"{PROG}: interrupted", file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from interrupt
     faults = [finding.item for finding in found if finding.state is State.FAULT]
     if options.json:
         print(json.dumps({"healthy": not faults, "findings": [asdict(finding) for finding in found]}, indent=2))

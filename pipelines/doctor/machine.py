@@ -107,9 +107,7 @@ def _punctuality() -> Finding:
 
 
 def _real_time() -> Finding:
-    policies = {
-        getattr(os, name): name for name in ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR")
-    }
+    policies = {getattr(os, name): name for name in _POLICIES}
     policy = policies.get(os.sched_getscheduler(0), "another policy")
     priority, files = (_limit(kind) for kind in (resource.RLIMIT_RTPRIO, resource.RLIMIT_NOFILE))
     realtime = Path("/sys/kernel/realtime")

@@ -1,4 +1,3 @@
-import json
 import shutil
 from dataclasses import replace
 
@@ -60,7 +59,6 @@ def test_a_finished_run_is_not_learnt_again(tmp_path):
     before = (tmp_path / "best.zip").stat().st_mtime_ns
     assert run(tmp_path).rows == curve.rows
     assert (tmp_path / "best.zip").stat().st_mtime_ns == before
-    assert json.loads((tmp_path / "curve.json").read_text()) == curve.rows
     assert list((tmp_path / "tensorboard_1").iterdir()), "TensorBoard's log"
     assert len(list(tmp_path.glob("agent_*"))) == 1, "old checkpoints are removed"
 

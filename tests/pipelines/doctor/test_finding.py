@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipelines.doctor import __main__ as doctor
 from pipelines.doctor.finding import Broken, Finding, State, findings_of, look_apart, private
 
 
@@ -46,3 +47,18 @@ def test_folders_of_other_users_are_shortened(folder):
 def test_names_of_the_host_are_left_out_as_whole_words(monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "ceres.lab.example")
     assert private("on ceres.lab.example, ceres and cereson") == "on HOST, HOST and cereson"
+
+
+def test_ctrl_c_ends_the_page_without_a_traceback(monkeypatch, capsys):
+    def looks():
+        yield Finding("one", State.OK, "good")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "examine", lambda arm, gl: looks())
+    monkeypatch.setenv("MUJOCO_GL", "egl")  # which main() changes
+    with pytest.raises(SystemExit) as stopped:
+        doctor.main([])
+    assert stopped.value.code == 130
+    out, err = capsys.readouterr()
+    assert "one" in out
+    assert err == "pipelines.doctor: interrupted\n"
