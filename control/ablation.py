@@ -19,20 +19,20 @@ if __name__ == "__main__":  # checked before torch and the other training packag
 
     require_training("control.ablation")
 
-from control.learning.params import AgentParams, ControlParams
-from control.learning.study import Rows, add_options, comparable, read_table, run_rows
+from control.learning.params import FUSED, PROPORTIONAL, AgentParams, ControlParams
+from control.learning.study import Rows, add_options, merged, read_table, run_rows
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy
 from control.task.dynamics import DynamicsParams
 from control.task.env import EnvParams, ReachEnv
 from control.task.episode_seeds import VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, run_episodes, summarize
+from control.task.measured import error_model, tuned_gain
 from control.task.sources import ErrorModel, Surrogate, TrueState
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
 from datasets.common.code_digest import fingerprint
 from datasets.common.config import load_params
-from datasets.common.errors import DataError
-from datasets.common.files import read_json, write_whole
+from datasets.common.files import write_whole
 from datasets.rig.rig import Rig
 
 LearntOn = Literal["estimates", "true_state", "ideal_arm"]
@@ -146,15 +146,7 @@ def _later(params: EnvParams, latency_s: float) -> EnvParams:
 def measured(params: ControlParams) -> tuple[ErrorModel, tuple[float, float]]:
     """The estimator's errors and the two tuned gains, as the control stage found them."""
     metrics = Path(params.results) / "metrics.json"
-    if not metrics.is_file():
-        raise DataError(f"{metrics}: no such file; run `python -m control.train` first, which measures the estimator")
-    values = read_json(metrics)
-    baselines = values["baselines"]
-    gains = baselines["proportional"]["gain"], baselines["proportional_fused"]["gain"]
-    model: dict[str, Any] = {
-        key: tuple(one) if isinstance(one, list) else one for key, one in values["error_model"].items()
-    }
-    return ErrorModel(**model), gains
+    return error_model(metrics), (tuned_gain(metrics, PROPORTIONAL), tuned_gain(metrics, FUSED))
 
 
 def given_digest(params: ControlParams, rig: Rig) -> str:
@@ -178,8 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows = run_rows(options, runs, partial(learn_variant, params, rig), lambda _: digest)
         if rows is None:
             return
-        others = {name: seeds for name, seeds in read_table(table).get("variants", {}).items() if name not in rows}
-        learnt = comparable(others, lambda _: digest) | rows
+        learnt = merged(read_table(table).get("variants", {}), rows, lambda _: digest)
         found = {"variants": learnt, "baselines": measure_baselines(params, rig), "summary": _summary(learnt)}
         write_whole(table, json.dumps(found, indent=2) + "\n")
         titles = [*(f"+{latency} s" for latency in LATENCIES_S), "ideal arm"]

@@ -26,7 +26,7 @@ if __name__ == "__main__":  # checked before torch and the other training packag
     require_training("control.repeat")
 
 from control.learning.params import ControlParams, EndToEndParams
-from control.learning.study import GIVEN, Rows, add_options, comparable, read_table, run_rows
+from control.learning.study import GIVEN, Rows, add_options, merged, read_table, run_rows
 from control.task.episode_seeds import TEST_SEED, VALIDATION_SEED
 from control.task.episodes import mean_and_half_width, summarize
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
@@ -158,9 +158,10 @@ def main(arguments: list[str] | None = None) -> None:
         rows = run_rows(options, RUNS, row, given)
         if rows is None:
             return
-        found = summarize_rows(rows)
-        others = {name: part["seeds"] for name, part in read_table(TABLE).items() if name not in found}
-        write_whole(TABLE, json.dumps(summarize_rows(comparable(others, given)) | found, indent=2) + "\n")
+        former = {name: part["seeds"] for name, part in read_table(TABLE).items()}
+        whole = summarize_rows(merged(former, rows, given))
+        write_whole(TABLE, json.dumps(whole, indent=2) + "\n")
+        found = {name: whole[name] for name in rows}
         table = [f"{'method (seeds)':30}" + "".join(f"{key:>18}" for key in SUMMARIZED[:-1])]
         for name, part in found.items():
             text = "".join(f"{_cell(part['summary'][key]):>18}" for key in SUMMARIZED[:-1])

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from control.policies.picture import PictureParams
 from control.policies.shipped import POLICY_FOLDER
 from control.task.env import EnvParams
+from control.task.episode_seeds import LARGEST_SEED
 from control.task.rendered import RenderedParams
 from datasets.common.config import Checked, Within
 from datasets.common.errors import ConfigError
@@ -58,6 +59,20 @@ class AgentParams(Checked):
         super().__post_init__()
         self.check_steps("steps", self.steps)
 
+    def check_episodes(self, name: str, interval: int, horizon: int) -> None:
+        """Refuse evaluations, every ``interval`` steps as the parameter ``name`` says, that episodes do not suit.
+
+        Raises:
+            ConfigError: an evaluation would fall within an episode of ``horizon`` steps or between two updates, or the
+                warm-up ends before the first episode does.
+        """
+        if interval % horizon:
+            raise ConfigError(f"{name} must be a whole number of episodes of {horizon} steps, got {interval}")
+        if interval % self.train_freq:
+            raise ConfigError(f"{name} must be a multiple of agent.train_freq, {self.train_freq}, got {interval}")
+        if self.warm_up < horizon:
+            raise ConfigError(f"agent.warm_up must be a whole episode, {horizon} steps, or more, got {self.warm_up}")
+
     def check_steps(self, name: str, steps: int) -> None:
         """Refuse a number of steps, given as the parameter ``name``, that is too small for any update of the actor.
 
@@ -105,7 +120,7 @@ class EvaluationParams(Checked):
 class ControlParams(Checked):
     """``params/control.yaml``; each value is explained there."""
 
-    seed: Annotated[int, Within(0)] = 0
+    seed: Annotated[int, Within(0, LARGEST_SEED)] = 0
     env: EnvParams = field(default_factory=EnvParams)
     rooms: RenderedParams = field(default_factory=RenderedParams)
     agent: AgentParams = field(default_factory=AgentParams)
@@ -118,13 +133,7 @@ class ControlParams(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.evaluation.interval % self.env.horizon:
-            raise ConfigError(
-                f"evaluation.interval must be a whole number of episodes of {self.env.horizon} steps, "
-                f"got {self.evaluation.interval}"
-            )
-        if self.agent.warm_up < self.env.horizon:
-            raise ConfigError(f"agent.warm_up must be a whole episode, {self.env.horizon} steps, or more")
+        self.agent.check_episodes("evaluation.interval", self.evaluation.interval, self.env.horizon)
         self.agent.check_steps("true_state_steps", self.true_state_steps)
 
 
@@ -135,7 +144,7 @@ class EndToEndParams(Checked):
     kind: Literal["end_to_end"]
     policy: str
     results: str
-    seed: Annotated[int, Within(0)] = 0
+    seed: Annotated[int, Within(0, LARGEST_SEED)] = 0
     env: EnvParams = field(default_factory=EnvParams)
     frames: str = "params/frames.yaml"
     train_split: str = "nominal"
@@ -156,11 +165,6 @@ class EndToEndParams(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.interval % self.learning_horizon:
-            raise ConfigError(f"interval must be a whole number of episodes of {self.learning_horizon} steps")
-        if self.interval % self.agent.train_freq:
-            raise ConfigError(f"interval must be a multiple of agent.train_freq, which is {self.agent.train_freq}")
-        if self.agent.warm_up < self.learning_horizon:
-            raise ConfigError(f"agent.warm_up must be a whole episode, {self.learning_horizon} steps, or more")
+        self.agent.check_episodes("interval", self.interval, self.learning_horizon)
         if self.head == "votes" and not self.picture.depth:
             raise ConfigError("head: votes needs picture.depth, whose points vote")

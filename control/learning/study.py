@@ -2,6 +2,7 @@
 
 ``studies/dvc.yaml`` has a stage for each row: DVC keeps finished rows and knows which ones are out of date. Every row
 also names what it was given (parameters, rig, scenes, networks), so that no table holds rows that cannot be compared.
+The program is not part of that: rows of two versions of the code may stand side by side, which only DVC notices.
 """
 
 import argparse
@@ -11,24 +12,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from control.task.episode_seeds import LARGEST_SEED
+from datasets.common.cli import seed as a_seed
 from datasets.common.errors import DataError
 from datasets.common.files import read_json, write_whole
 
 Rows = dict[str, dict[str, Any]]
 """Rows of figures by name, then by seed."""
+SEEDS = (0, 1, 2)
+"""Seeds of the rows of a whole table."""
 GIVEN = "given"
 """Key of a row's digest of what its figures depend on, the program apart."""
 
 
 def add_options(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """Adds options: ``--only`` and ``--seeds`` choose rows; ``--seed`` and ``--gather`` each do half of the work."""
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of learning (default: 0 1 2)")
+    parser.add_argument("--seeds", type=_seed, nargs="+", default=[*SEEDS], help="of learning (default: 0 1 2)")
     parser.add_argument(
         "--only", nargs="+", default=list(names), choices=list(names), metavar="NAME", help="%(choices)s"
     )
     half = parser.add_mutually_exclusive_group()
-    half.add_argument("--seed", type=int, help="learn with this seed alone, and leave the table to --gather")
-    half.add_argument("--gather", action="store_true", help="learn nothing: put what is learnt already into the table")
+    half.add_argument("--seed", type=_seed, help="learn with this seed alone, and leave the table to --gather")
+    half.add_argument(
+        "--gather",
+        action="store_true",
+        help="learn nothing: put what is learnt already into the table, if it was learnt with today's parameters, rig, "
+        "scenes and networks; whether by today's program is not checked (`dvc repro` does)",
+    )
 
 
 def run_rows(
@@ -65,15 +75,26 @@ def read_table(path: Path) -> dict[str, Any]:
     return found
 
 
-def comparable(rows: Rows, given: Callable[[str], str]) -> Rows:
-    """The names of a former table whose rows all depend on what is given now; says on stderr which it leaves out."""
-    kept: Rows = {}
-    for name, seeds in rows.items():
-        if all(row.get(GIVEN) == given(name) for row in seeds.values()):
-            kept[name] = seeds
-        else:
-            print(f"{name} leaves the table: learnt with other parameters, rig, scenes or networks", file=sys.stderr)
-    return kept
+def merged(table: Rows, rows: Rows, given: Callable[[str], str]) -> Rows:
+    """A former table's rows with new ones put in; those that do not depend on what is given now are left out.
+
+    Says on stderr which are left out.
+    """
+    found: Rows = {}
+    for name in dict.fromkeys([*table, *rows]):
+        new = rows.get(name, {})
+        others = {seed: row for seed, row in table.get(name, {}).items() if seed not in new}
+        kept = {seed: row for seed, row in others.items() if row.get(GIVEN) == given(name)}
+        if gone := [seed for seed in others if seed not in kept]:
+            told = f"{name} ({', '.join(gone)}) leaves the table"
+            print(f"{told}: learnt with other parameters, rig, scenes or networks", file=sys.stderr)
+        if seeds := kept | new:
+            found[name] = dict(sorted(seeds.items(), key=lambda item: int(item[0])))
+    return found
+
+
+def _seed(text: str) -> int:
+    return a_seed(text, LARGEST_SEED)
 
 
 def _row(runs: Path, name: str, seed: int, given: str) -> dict[str, Any]:

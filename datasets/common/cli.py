@@ -167,14 +167,15 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def seed(text: str) -> int:
-    """A seed, for ``argparse``'s ``type``."""
+def seed(text: str, largest: float = math.inf) -> int:
+    """A seed of at most ``largest``, for ``argparse``'s ``type``."""
     try:
         value = int(text)
     except ValueError:
         value = -1
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"give a whole number of 0 or more, got {text}")
+    if not 0 <= value <= largest:
+        wanted = "0 or more" if math.isinf(largest) else f"0..{largest}"
+        raise argparse.ArgumentTypeError(f"give a whole number of {wanted}, got {text}")
     return value
 
 

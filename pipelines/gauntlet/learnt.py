@@ -3,7 +3,7 @@
 In each gap of arm or goal, agents learn on the estimator's measured errors with the same gap in every episode. They are
 tested on other episodes and compared with the shipped policy and with the proportional controllers, which use the gains
 of the control stage and gains tuned in the gap. No picture is drawn. ``dvc repro studies/dvc.yaml:learnt_in_gaps`` does
-the same. With ``--only`` the table goes to a separate folder in ``runs``.
+the same. With ``--only``, or with other seeds than 0, 1 and 2, the table goes to a separate folder in ``runs``.
 """
 
 import json
@@ -24,7 +24,7 @@ import numpy as np
 
 from control.ablation import given_digest, measured
 from control.learning.params import FUSED, PROPORTIONAL, AgentParams, ControlParams
-from control.learning.study import GIVEN, Rows, add_options, run_rows
+from control.learning.study import GIVEN, SEEDS, Rows, add_options, run_rows
 from control.policies.policy import Policy
 from control.policies.shipped import FusedProportionalPolicy, ProportionalPolicy, load_policy
 from control.task.episode_seeds import VALIDATION_SEED
@@ -33,7 +33,7 @@ from control.task.sources import Surrogate
 from datasets.common.cli import CommandParser, command_line, require_writable, require_writable_folder
 from datasets.common.code_digest import fingerprint
 from datasets.common.config import load_params
-from datasets.common.errors import DataError
+from datasets.common.errors import ConfigError, DataError
 from datasets.common.files import read_json, write_whole
 from datasets.rig.rig import Rig
 from pipelines.gauntlet.gap_env import GapEnv
@@ -70,6 +70,12 @@ class Bench:
     def __init__(self, gauntlet: GauntletParams, rig: Rig) -> None:
         self._gaps, self._rig = gauntlet.gaps, rig
         self.params = load_params(gauntlet.control, ControlParams)
+        if missing := [gap for gap in GAPS if gap not in gauntlet.gaps]:
+            raise ConfigError(
+                f"gaps lacks {', '.join(missing)}, which this study needs; copy from params/gauntlet.yaml"
+            )
+        for gap in GAPS:
+            gauntlet.gaps[gap].check(self.params.env)  # a wrong value is reported before anything is learnt
         self.folder = Path(self.params.runs) / "gaps"
         self._errors, self._gains = measured(self.params)
         self._tests = range(TEST_SEED, TEST_SEED + self.params.evaluation.episodes)
@@ -207,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line(parser.prog, options) as tell:
         bench = Bench(load_params(options.config, GauntletParams), Rig.load())
         # A part of the rows must not be taken for the whole table.
-        whole = set(options.only) == {*NAMES}
+        whole = {*options.only} == {*NAMES} and {*options.seeds} == {*SEEDS}
         table = (Path(bench.params.results) if whole else bench.folder / "selection") / "gaps.json"
         require_writable_folder(bench.folder, "runs")
         require_writable(table, "the table")

@@ -1,6 +1,5 @@
 """The plan of the gauntlet: its parameters, the cells to run, and the reasons why others cannot be run."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Annotated
 
 from control.learning.params import ControlParams
 from control.policies.shipped import DESCRIPTION
+from control.task.measured import tuned_gain
 from datasets.arm.official import menagerie_available
 from datasets.common.config import Checked, Within, load_params
-from datasets.common.errors import ConfigError, DataError
+from datasets.common.errors import ConfigError
 from datasets.rig.rig import Rig
 from pipelines.gauntlet.cells import Cell, Method
 from pipelines.gauntlet.gaps import Gap
@@ -103,16 +103,6 @@ def make_plan(params: GauntletParams, rig: Rig, methods: Sequence[str] = (), gap
             else:
                 plan.cells[name, gap_name] = cell
     return plan
-
-
-def tuned_gain(path: str | Path, kind: str) -> float:
-    """The gain that the control stage tuned for a proportional controller; raises DataError if it is missing."""
-    try:
-        return float(json.loads(Path(path).read_text(encoding="utf-8"))["baselines"][kind]["gain"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: no gain of {kind!r} ({error!r}); `python -m control.train` tunes it and writes the file"
-        ) from error
 
 
 def _check_names(option: str, names: Sequence[str], known: Mapping[str, object]) -> None:

@@ -59,6 +59,18 @@ def test_variants_are_learnt_row_by_row_and_gathered_with_the_baselines(config, 
     assert set(json.loads((tmp_path / "ablation.json").read_text())["variants"]) == {"short_sighted"}
 
 
+def test_seeds_that_are_not_chosen_stay_in_the_table(config, tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
+    arguments = ["--config", str(config), "--only", "ddpg", "--seeds"]
+    ablation.main([*arguments, "0"])
+    before = json.loads((tmp_path / "ablation.json").read_text())["variants"]["ddpg"]
+    ablation.main([*arguments, "1"])
+    table = json.loads((tmp_path / "ablation.json").read_text())
+    assert set(table["variants"]["ddpg"]) == {"0", "1"}
+    assert table["variants"]["ddpg"]["0"] == before["0"]
+    assert table["summary"]["ddpg"]["0.0"]["seeds"] == 2
+
+
 def test_a_row_is_the_same_whenever_it_is_learnt(rig, config, tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
     params = load_params(config, ControlParams)
@@ -66,7 +78,12 @@ def test_a_row_is_the_same_whenever_it_is_learnt(rig, config, tmp_path):
     assert rows[0] | {"train_s": 0} == rows[1] | {"train_s": 0}
 
 
-def test_it_needs_the_stage_to_have_run(config, capsys):
+@pytest.mark.parametrize(
+    "found", [None, "{", "{}", "[]", '{"error_model": []}', json.dumps({**METRICS, "baselines": {}})]
+)
+def test_it_needs_the_stage_to_have_run(config, tmp_path, capsys, found):
+    if found is not None:
+        (tmp_path / "metrics.json").write_text(found)
     with pytest.raises(SystemExit) as stopped:
         ablation.main(["--config", str(config)])
     assert stopped.value.code == 2

@@ -129,7 +129,12 @@ def test_what_would_miss_checkpoints_or_sample_from_nothing_is_refused(tmp_path,
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"head": "votes"}, "picture.depth"), ({"learning_horizon": 40}, "whole number"), ({"sigma_m": 0}, "sigma_m")],
+    [
+        ({"head": "votes"}, "picture.depth"),
+        ({"learning_horizon": 40}, "whole number"),
+        ({"sigma_m": 0}, "sigma_m"),
+        ({"seed": 1999}, "seed must lie in 0..1998"),
+    ],
 )
 def test_parameters_that_do_not_go_together_are_refused(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):

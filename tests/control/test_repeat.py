@@ -78,13 +78,34 @@ def test_a_row_that_was_not_learnt_is_named(table, capsys):
     assert not table.exists()
 
 
-def test_methods_that_are_not_chosen_stay_as_they_are(table):
-    repeat.main(["--seeds", "0", "1"])
+def test_rows_that_are_not_chosen_stay_as_they_are(table):
+    repeat.main(["--seeds", "0", "5"])
     before = json.loads(table.read_text())
-    repeat.main(["--only", "other", "--seeds", "5"])
+    repeat.main(["--only", "other", "--seeds", "1"])
     after = json.loads(table.read_text())
     assert after["one"] == before["one"]
-    assert set(after["other"]["seeds"]) == {"5"}
+    assert list(after["other"]["seeds"]) == ["0", "1", "5"]
+    assert {seed: after["other"]["seeds"][seed] for seed in "05"} == before["other"]["seeds"]
+    assert after["other"]["summary"]["median_mm"]["mean"] == pytest.approx(2.0), "over all of its seeds"
+
+
+def test_a_row_of_other_parameters_leaves_and_the_others_of_its_method_stay(table, capsys):
+    repeat.main(["--seeds", "0", "1"])
+    former = json.loads(table.read_text())
+    former["one"]["seeds"]["1"]["given"] = "old"
+    table.write_text(json.dumps(former))
+    repeat.main(["--only", "other", "--seeds", "0"])
+    assert set(json.loads(table.read_text())["one"]["seeds"]) == {"0"}
+    assert "one (1) leaves the table: learnt with other parameters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--seed", "--seeds"])
+@pytest.mark.parametrize("seed", ["-1", "1999", "many"])
+def test_a_seed_whose_episodes_are_no_training_episodes_is_refused(table, capsys, option, seed):
+    with pytest.raises(SystemExit) as stopped:
+        repeat.main([option, seed])
+    assert stopped.value.code == 2
+    assert f"give a whole number of 0..1998, got {seed}" in capsys.readouterr().err
 
 
 def test_rows_of_other_parameters_are_neither_kept_nor_gathered(table, monkeypatch, capsys):
@@ -92,7 +113,7 @@ def test_rows_of_other_parameters_are_neither_kept_nor_gathered(table, monkeypat
     monkeypatch.setattr(repeat, "given", {"one": "new", "other": "other's parameters"}.__getitem__)
     repeat.main(["--gather", "--only", "other", "--seeds", "0"])
     assert set(json.loads(table.read_text())) == {"other"}
-    assert "one leaves the table: learnt with other parameters" in capsys.readouterr().err
+    assert "one (0) leaves the table: learnt with other parameters" in capsys.readouterr().err
     before = table.read_text()
     with pytest.raises(SystemExit):
         repeat.main(["--gather", "--seeds", "0"])

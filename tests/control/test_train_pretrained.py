@@ -93,6 +93,8 @@ def test_the_shipped_parameters_fit():
         ({"sed": 1}, "sed"),
         ({"agent": {"gamma": 2.0}}, "gamma"),
         ({"evaluation": {"interval": 75}}, "interval"),
+        ({"agent": SMALL_AGENT | {"train_freq": 3}}, "evaluation.interval must be a multiple of agent.train_freq, 3"),
+        ({"seed": 1999}, "seed must lie in 0..1998, got 1999"),
         ({"env": {"dynamics": {"camera_delay_s": [0.3, 0.1]}}}, "camera_delay_s"),
         ({"rooms": {"estimator": "no/such/folder"}}, "no such model file"),
     ],

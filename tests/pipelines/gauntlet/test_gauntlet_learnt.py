@@ -1,6 +1,7 @@
 """What learning adds in the gaps of arm and goal, measured in a few short episodes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,35 @@ def test_rows_are_learnt_one_by_one_and_part_of_them_never_passes_for_the_whole(
     assert f"{name}_0.json: learnt with other parameters" in capsys.readouterr().err
     with pytest.raises(DataError, match=f"{GAPS[0]}.json: measured with other parameters"):
         Bench(load_params(config, GauntletParams), Rig.load()).others(GAPS[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "whole"),
+    [([], True), (["--seeds", "2", "0", "1"], True), (["--seeds", "0"], False), (["--only", NAMES[0]], False)],
+)
+def test_only_all_rows_of_all_seeds_make_the_whole_table(config, tmp_path, monkeypatch, arguments, whole):
+    monkeypatch.setattr(learnt, "run_rows", lambda *_: {})
+    (tmp_path / "gaps.json").write_text("before")
+    learnt.main(["--config", config, "--gather", *arguments])
+    assert ((tmp_path / "gaps.json").read_text() != "before") == whole
+    assert (tmp_path / "runs/gaps/selection/gaps.json").is_file() != whole
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda gaps: gaps.pop("slow_arm"), "gaps lacks slow_arm, which this study needs"),
+        (lambda gaps: gaps["slow_arm"]["dynamics"].update(lag_s=0.2), "dynamics: .*lag_s"),
+    ],
+)
+def test_gaps_of_no_use_are_refused_before_anything_is_learnt(config, capsys, change, message):
+    gauntlet = yaml.safe_load(Path(config).read_text())
+    change(gauntlet["gaps"])
+    Path(config).write_text(yaml.safe_dump(gauntlet))
+    with pytest.raises(SystemExit) as stopped:
+        learnt.main(["--config", config])
+    assert stopped.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_a_method_that_ends_nearer_in_every_episode_is_ahead_in_the_table(config):
