@@ -79,7 +79,7 @@ def end_to_end(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
     """The whole end-to-end stage; for the stage's own seed, reads what the stage wrote.
 
     Raises:
-        DataError: the stage wrote nothing, or was not given today's parameters, rig and scenes.
+        DataError: the stage wrote nothing, or says that it was not given today's parameters, rig and scenes.
     """
     from control.learning.end_to_end import METRICS, given_digest, run  # late, for a quick --help
 
@@ -89,11 +89,9 @@ def end_to_end(file: str, seed: int, folder: Path, rig: Rig) -> dict[str, Any]:
         if not written.is_file():
             raise DataError(f"{written}: no such file; {remedy}")
         metrics = read_json(written)
-        if not isinstance(metrics, dict) or metrics.get(GIVEN) != given_digest(params, rig):
-            raise DataError(
-                f"{written}: of other parameters, rig or scenes than today's, or from before metrics named theirs; "
-                f"{remedy}"
-            )
+        digest = given_digest(params, rig)
+        if metrics.get(GIVEN, digest) != digest:  # metrics of version 0.2 and before do not name theirs
+            raise DataError(f"{written}: of other parameters, rig or scenes than today's; {remedy}")
     else:
         metrics = run(replace(params, seed=seed, **_places(folder)), rig)
     return {**metrics["default"], "replay_mb": metrics["replay_mb"], "train_s": metrics["train_s"]}

@@ -20,8 +20,9 @@ def error_model(path: str | Path) -> ErrorModel:
     """The estimator's errors as the control stage measured them; raises DataError if they are missing."""
 
     def model(metrics: Any) -> ErrorModel:
-        values = metrics["error_model"].items()
-        return ErrorModel(**{key: tuple(one) if isinstance(one, list) else one for key, one in values})
+        found: dict[str, Any] = metrics["error_model"]
+        values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in found.items()}
+        return ErrorModel(**values)
 
     return _read(path, "error_model", model)
 
