@@ -73,15 +73,13 @@ class MotionFusion:
 
     def update(self, estimate: PositionEstimate, last_command: Array) -> Fused:
         """Process the displacement sent at the previous step, ``(3,)`` m, and then this step's estimate."""
-        self._commanded.append(self._commanded[-1] + last_command)
+        self.predict(last_command)
         noise = np.maximum(estimate.sigma, SIGMA_FLOOR_M) ** 2
         measured = estimate.xyz - self._past_targets()
         if np.isinf(self._variance[0, 0]):
             self._offset[:] = measured
             self._variance[:] = noise
         else:
-            moved = float(np.linalg.norm(last_command))
-            self._variance += REST_NOISE_M**2 + (MOTION_NOISE * moved) ** 2
             self._correct(measured, noise)
         weight = np.exp(self._log_weight - self._log_weight.max())
         weight /= weight.sum()
@@ -89,13 +87,20 @@ class MotionFusion:
         variance = weight @ (self._variance + (self._offset - offset) ** 2)
         return Fused(offset + self._commanded[-1], np.sqrt(variance), float(weight @ DELAYS_S))
 
+    def predict(self, last_command: Array) -> None:
+        """Process the displacement sent at the previous step, ``(3,)`` m, in a step without an estimate."""
+        self._commanded.append(self._commanded[-1] + last_command)
+        moved = float(np.linalg.norm(last_command))
+        self._variance += REST_NOISE_M**2 + (MOTION_NOISE * moved) ** 2
+        self._log_weight *= FORGETTING
+
     def _correct(self, measured: Array, noise: Array) -> None:
         innovation = measured - self._offset
         variance = self._variance + noise
         deviation = np.sqrt(variance)
         kept = np.clip(innovation, -GATE_SIGMAS * deviation, GATE_SIGMAS * deviation)
         likelihood = -0.5 * np.sum(kept**2 / variance + np.log(variance), axis=1)
-        self._log_weight = FORGETTING * self._log_weight + likelihood
+        self._log_weight = self._log_weight + likelihood
         gain = self._variance / variance
         self._offset = self._offset + gain * kept
         self._variance = (1 - gain) * self._variance

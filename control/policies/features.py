@@ -39,6 +39,10 @@ class FeatureEncoder:
         """Forget the episode."""
         self._fusion.reset()
 
+    def hold(self, last_command: NDArray[np.float64]) -> None:
+        """Process the displacement sent at the previous step, ``(3,)`` m, in a step without an observation."""
+        self._fusion.predict(last_command)
+
     def encode(self, observation: Observation) -> NDArray[np.float32]:
         """Features ``(16,)`` of the newest observation."""
         estimate = observation.estimate

@@ -16,7 +16,7 @@ class Observation:
     Attributes:
         estimate: the TCP's position as perception estimates it, with its sigma.
         goal: ``(3,)`` m in the base frame.
-        last_command: ``(3,)`` m, the displacement sent since the policy last acted (zero after a reset).
+        last_command: ``(3,)`` m, the displacement sent since the last ``act`` or ``hold`` (zero after a reset).
     """
 
     estimate: PositionEstimate
@@ -33,4 +33,14 @@ class Policy(Protocol):
 
     def act(self, observation: Observation) -> NDArray[np.float64]:
         """Returns the displacement ``(3,)`` m in the base frame that is to be added to the last target."""
+        ...
+
+    def hold(self, last_command: NDArray[np.float64]) -> None:
+        """Takes the place of ``act`` in a period without a usable estimate, in which the arm is told to stay.
+
+        Without it, a memory that counts periods falls behind.
+
+        Args:
+            last_command: as in :class:`Observation`.
+        """
         ...

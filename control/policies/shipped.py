@@ -49,6 +49,9 @@ class ProportionalPolicy:
         """The displacement ``(3,)`` m."""
         return limit_length(self.gain * (observation.goal - observation.estimate.xyz), self._longest)
 
+    def hold(self, last_command: Displacement) -> None:
+        """Nothing is remembered."""
+
 
 class FusedProportionalPolicy:
     r"""Moves the target by :math:`\kappa (g - \hat x)`, where :math:`\hat x` is the fused rest point.
@@ -69,6 +72,10 @@ class FusedProportionalPolicy:
         """The displacement ``(3,)`` m."""
         fused = self._fusion.update(observation.estimate, observation.last_command)
         return limit_length(self.gain * (observation.goal - fused.rest), self._longest)
+
+    def hold(self, last_command: Displacement) -> None:
+        """Let a period pass without an estimate."""
+        self._fusion.predict(last_command)
 
 
 class ActorPolicy:
@@ -91,6 +98,10 @@ class ActorPolicy:
         }
         (action,) = self._session.run(["action"], feed)
         return limit_length(np.asarray(action)[0] * self._longest, self._longest)
+
+    def hold(self, last_command: Displacement) -> None:
+        """Let a period pass without an estimate."""
+        self._encoder.hold(last_command)
 
 
 def rig_part(rig: Rig) -> dict:

@@ -62,7 +62,7 @@ class Runtime:
         self._settings, self._hooks = settings, hooks
         self._ticker = Ticker(1.0 / settings.rate_hz, wait=hooks.interrupted.wait)
         self._goal_index = -1
-        self._sent_since_act = np.zeros(3)
+        self._sent_untold = np.zeros(3)
         self._under_way: Seen | None = None
 
     @property
@@ -78,7 +78,7 @@ class Runtime:
         """
         goal, ticks = np.asarray(goal_m, dtype=float), list[Tick]()
         self._goal_index += 1
-        self._sent_since_act, self._under_way = np.zeros(3), None
+        self._sent_untold, self._under_way = np.zeros(3), None
         self._policy.reset()
         self._monitor.reset()
         self._ticker.reset()
@@ -131,7 +131,7 @@ class Runtime:
             tick.sent = self._arm.move(tick.command)
         tick.done_s = time.monotonic()
         if not self._arm.is_passive:
-            self._sent_since_act = self._sent_since_act + tick.sent
+            self._sent_untold = self._sent_untold + tick.sent
         self._under_way = None
         return tick, frame
 
@@ -157,23 +157,29 @@ class Runtime:
         self._monitor.fence.check(tick.tcp)
         tick.estimated_s = taken_s
         if not is_new:
-            tick.hold()
+            self._hold(tick)
             return tick, frame
         with faults_as(StopReason.NO_ESTIMATE, "{} (a network gave no number, or the picture does not fit)"):
             estimate = self._estimator.estimate(frame)
         tick.estimate, tick.sigma, tick.estimated_s = estimate.xyz, estimate.sigma, time.monotonic()
         if not self._monitor.estimate.check(estimate, frame.timestamp):
-            tick.hold()
+            self._hold(tick)
             return tick, frame
         with faults_as(StopReason.ARM):
             tick.tcp_at_frame = self._arm.tcp_at(frame.timestamp)
         self._monitor.encoders.check(estimate.xyz, tick.tcp_at_frame)
-        command = self._policy.act(Observation(estimate, goal, self._sent_since_act))
-        self._sent_since_act = np.zeros(3)
+        command = self._policy.act(Observation(estimate, goal, self._sent_untold))
+        self._sent_untold = np.zeros(3)
         if np.shape(command) == (3,):
             tick.command = command
         self._monitor.command.check(command)
         return tick, frame
+
+    def _hold(self, tick: Tick) -> None:
+        """Keep the arm at its last target, and tell the policy that a period passes: its clock must not stand still."""
+        tick.hold()
+        self._policy.hold(self._sent_untold)
+        self._sent_untold = np.zeros(3)
 
     def _settle(self) -> Vector:
         """Wait until the arm is at rest; returns its TCP, ``(3,)`` m."""

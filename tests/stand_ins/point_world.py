@@ -136,16 +136,21 @@ class HalfwayPolicy:
         self.resets = 0
         self.override: np.ndarray | None = None
         self.seen: list[Observation] = []
+        self.told: list[np.ndarray] = []
 
     def reset(self) -> None:
         self.resets += 1
 
     def act(self, observation: Observation) -> np.ndarray:
         self.seen.append(observation)
+        self.told.append(observation.last_command)
         if self.override is not None:
             return self.override
         step = 0.5 * (observation.goal - observation.estimate.xyz)
         return step * min(1.0, 0.025 / max(float(np.linalg.norm(step)), 1e-9))
+
+    def hold(self, last_command: np.ndarray) -> None:
+        self.told.append(last_command)
 
 
 @dataclass

@@ -48,6 +48,8 @@ class Circling:
         angle = 2 * np.pi * self.step / STEPS_ROUND
         return STEP_M * np.array([np.cos(angle), np.sin(angle), 0.0])
 
+    def hold(self, last_command): ...
+
 
 def main(host, mode, folder):
     point_sdk_at_emulators()

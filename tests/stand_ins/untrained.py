@@ -34,6 +34,8 @@ class Gentle:
     def act(self, observation):
         return 0.2 * (observation.goal - observation.estimate.xyz)
 
+    def hold(self, last_command): ...
+
 
 @contextmanager
 def grey_pictures(world):

@@ -75,6 +75,23 @@ def test_reset_forgets_the_episode(folder, rig):
     assert np.array_equal(policy.act(observation()), first)
 
 
+def test_after_a_held_period_a_policy_acts_as_if_it_had_seen_nothing_in_it(folder, rig):
+    blind = PositionEstimate(np.array([0.4, 0.0, 0.2]), np.full(3, 1e4))
+    for make in (
+        lambda: load_policy(folder, rig),
+        lambda: FusedProportionalPolicy(0.5, 0.025, 0.1),
+        lambda: ProportionalPolicy(0.5, 0.025),
+    ):
+        holding, acting = make(), make()
+        for policy in (holding, acting):
+            policy.act(observation())
+            policy.act(observation(xyz=(0.41, 0.0, 0.2), command=(0.01, 0.0, 0.0)))
+        holding.hold(np.array([0.02, 0.0, 0.0]))
+        acting.act(Observation(blind, np.zeros(3), np.array([0.02, 0.0, 0.0])))
+        seen = observation(xyz=(0.42, 0.0, 0.2))
+        np.testing.assert_allclose(holding.act(seen), acting.act(seen), atol=1e-6)
+
+
 @given(xyz=st.tuples(*[st.floats(-1, 1)] * 3), gain=st.floats(0.01, 2))
 def test_displacements_point_at_the_goal_and_keep_the_limit(xyz, gain):
     goal = np.array([0.4, 0.1, 0.3])
