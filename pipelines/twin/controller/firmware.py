@@ -13,8 +13,9 @@ Each of the following is stated in the vendor's user manual, or taken as likely,
 - with rebound on the arm goes back after C31 (*documented: rebound*), to where it was 0.1 s before;
 - its self-collision check finds nothing, because it knows no shapes;
 - failed inverse kinematics raise C21, a joint's speed C24 (*assumed: path-errors*);
-- stop and pause brake at 5 m/s2 (*assumed: stop-braking*), stop drops what was queued or paused
-  (*assumed: stop-drops*), velocity mode ramps at 2 m/s2 (*assumed: velocity-braking*);
+- stop and pause brake the TCP at 5 m/s2, but no joint harder than 20 rad/s2 (*assumed: stop-braking*);
+- stop drops what was queued or paused (*assumed: stop-drops*), velocity mode ramps at 2 m/s2
+  (*assumed: velocity-braking*);
 - the arm lies 50 ms behind the reports of a firmware before 2.4.0, which state the command (*assumed: encoders*).
 """
 

@@ -2,7 +2,7 @@
 
 The real controller's planner is not published (*assumed: planner*). This one keeps the promises of the vendor's
 documentation: speed and acceleration limits, straight lines, new targets that interrupt old ones, and a velocity that
-ends with its duration.
+ends with its duration. It is kinder than *assumed: arm-response*: it starts at once, without lag or tracking error.
 """
 
 from bisect import bisect_left
@@ -18,11 +18,13 @@ from datasets.rig.projection import Array
 TICK_S = 0.004
 """The controller's period, 250 Hz (xArm developer manual)."""
 STOP_ACCELERATION_M_S2 = 5.0
-"""Deceleration of a stop (*assumed: stop-braking*)."""
+"""Deceleration of the TCP in a stop (*assumed: stop-braking*)."""
 TURN_SPEED_RAD_S = 1.0
 """Rate at which orientation follows its target (*assumed: planner*)."""
 JOINT_SPEED_LIMIT_RAD_S = np.pi
 """Largest speed of a joint: 180 deg/s (xArm user manual, technical specifications)."""
+JOINT_ACCELERATION_LIMIT_RAD_S2 = 20.0
+"""Largest acceleration of a joint (the vendor's SDK, ``joint_acc_limit``)."""
 IK_TOLERANCE_M = 0.003
 _IK_PERIOD_S = 0.01
 _HISTORY = 4096
@@ -110,11 +112,11 @@ class Motion:
         self._strayed: Array = np.zeros(7)
         self._stray_part = 0.0
         self._time = now
-        self._joint_speed = 0.0
         self._joints: Array = np.zeros(7)
         self._xyz: Array = np.zeros(3)
         self._rotation: Array = np.eye(3)
         self._velocity: Array = np.zeros(3)
+        self._joint_velocity: Array = np.zeros(7)  # of a move of the joints, or of its braking
         self._history: deque[tuple[float, Array]] = deque(maxlen=_HISTORY)
         self._place(np.asarray(joints_rad, dtype=float))
         self._history.append((now, self.joints))
@@ -137,7 +139,7 @@ class Motion:
     @property
     def is_moving(self) -> bool:
         """Whether the arm moves or has a target."""
-        return self.target is not None or self.speed_m_s > 0 or self._strays
+        return self.target is not None or self.speed_m_s > 0 or self._turns or self._strays
 
     @property
     def speed_m_s(self) -> float:
@@ -147,7 +149,6 @@ class Motion:
     def stop(self) -> None:
         """Brake along the present direction of motion."""
         self.target = None
-        self._joint_speed = 0.0
 
     def place(self, joints_rad: Array) -> None:
         """Stand still at other joints ``(7,)`` from now on."""
@@ -177,12 +178,18 @@ class Motion:
             until = min(now, self._time + _IK_PERIOD_S)
             if isinstance(self.target, JointTarget):
                 self._follow_joints(self.target, until - self._time)
+            elif self.target is None and self._turns:
+                self._brake_joints(until)
             else:
                 self._follow_cartesian(until)
             if self.stray is not None:
                 self._go_astray(self.stray, until - self._time)
             self._time = until
             self._history.append((until, self.joints))
+
+    @property
+    def _turns(self) -> bool:
+        return bool(self._joint_velocity.any())
 
     @property
     def _strays(self) -> bool:
@@ -197,6 +204,7 @@ class Motion:
             self._strayed = self._kinematics.step(self.joints, pose[:3, 3], pose[:3, :3]) - self._joints
 
     def _follow_cartesian(self, until: float) -> None:
+        self._joint_velocity = np.zeros(7)
         time = self._time
         while time < until:
             dt = min(TICK_S, until - time)
@@ -266,10 +274,27 @@ class Motion:
             self._place(self._joints)
             return
         fastest = min(target.speed_rad_s, approach_speed(largest, target.acceleration_rad_s2, dt))
-        self._joint_speed = min(fastest, self._joint_speed + target.acceleration_rad_s2 * dt)
-        self._place(self._joints + offset * min(1.0, self._joint_speed * dt / largest))
+        direction = offset / largest
+        along = max(0.0, float(self._joint_velocity @ direction) / float(direction @ direction))
+        speed = min(fastest, along + target.acceleration_rad_s2 * dt)
+        self._turn_joints(direction * min(largest / dt, speed), dt)
+
+    def _brake_joints(self, until: float) -> None:
+        """Brake all joints together: the TCP at the rate of a stop, where no joint would have to exceed its limit."""
+        time = self._time
+        while time < until and self._turns:
+            dt = min(TICK_S, until - time)
+            fastest = float(np.max(np.abs(self._joint_velocity)))
+            braked = min(JOINT_ACCELERATION_LIMIT_RAD_S2 / fastest, STOP_ACCELERATION_M_S2 / max(self.speed_m_s, 1e-9))
+            self._turn_joints(self._joint_velocity * max(0.0, 1 - braked * dt), dt)
+            time += dt
+
+    def _turn_joints(self, velocity: Array, dt: float) -> None:
+        before = self._xyz
+        self._place(self._joints + velocity * dt)
+        self._joint_velocity, self._velocity = velocity, (self._xyz - before) / dt
 
     def _place(self, joints: Array) -> None:
         pose = self._kinematics.tcp_pose(joints)
         self._joints, self._xyz, self._rotation = joints, pose[:3, 3], pose[:3, :3] @ TOOL_TO_FLANGE
-        self._velocity = np.zeros(3)
+        self._velocity, self._joint_velocity = np.zeros(3), np.zeros(7)
