@@ -54,18 +54,16 @@ def beside(results: Path, digest: str) -> dict[str, Any]:
     return found
 
 
-def methods(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], float]]:
-    """Name, figures by split, and training seconds times threads of everything measured; the pair comes last."""
+def methods(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and figures by split of everything measured; the pair comes last.
+
+    Training times are no part of it, since they may be of different machines; budgets are in the parameter files.
+    """
     for name, figures in metrics["baselines"].items():
         if "reason" not in figures:
-            yield name, figures, _core_seconds(figures["train"])
-    trained = metrics["train"]
-    yield "glance alone", metrics["glance"], _core_seconds(trained["glance"])
-    yield "glance, then fovea", metrics["default"], sum(map(_core_seconds, trained.values()))
-
-
-def _core_seconds(summary: Mapping[str, Any]) -> float:
-    return float(summary["train_s"] * summary["threads"])
+            yield name, figures
+    yield "glance alone", metrics["glance"]
+    yield "glance, then fovea", metrics["default"]
 
 
 def draw_comparison(metrics: Mapping[str, Any], path: Path) -> None:
@@ -74,7 +72,7 @@ def draw_comparison(metrics: Mapping[str, Any], path: Path) -> None:
     shown = list(methods(metrics))
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()
-    for index, (name, figures, seconds) in enumerate(shown):
+    for index, (name, figures) in enumerate(shown):
         places = [
             (place + (index - (len(shown) - 1) / 2) * 0.8 / len(shown), figures[split])
             for place, split in enumerate(splits)
@@ -83,9 +81,9 @@ def draw_comparison(metrics: Mapping[str, Any], path: Path) -> None:
         low, high = ([row[key] for _, row in places] for key in ("median_mm", "p95_mm"))
         across = [place for place, _ in places]
         lines = axes.vlines(across, low, high, color=f"C{index}", linewidth=2)
-        axes.plot(across, low, "o", color=f"C{index}", label=f"{name} ({seconds:.0f} thread-s)")
+        axes.plot(across, low, "o", color=f"C{index}", label=name)
         axes.plot(across, high, "_", color=lines.get_color()[0], markersize=9, markeredgewidth=2)
-    axes.set_xticks(range(len(splits)), splits)
+    axes.set_xticks(range(len(splits)), splits, rotation=20)
     axes.set(yscale="log", ylabel="error, mm", title="median (dot) to 95th percentile (bar)")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", which="both", alpha=0.3)

@@ -86,7 +86,7 @@ def compare(params: LocateParams) -> dict[str, Any]:
     file = results / "metrics.json"
     digest = frames_digest(load_params(params.frames, FramesParams), Rig.load(params.rig))
     metrics: dict[str, Any] = read_json(file)
-    if not isinstance(metrics, dict) or not {"default", "glance", "train", "frames"} <= metrics.keys():
+    if not isinstance(metrics, dict) or not {"default", "glance", "frames"} <= metrics.keys():
         raise DataError(f"{file}: not what perception.evaluate writes; measure without --compare")
     if metrics["frames"] != digest:
         raise DataError(f"{file}: measured on other frames than {params.frames} describes; measure without --compare")
