@@ -29,13 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 write_whole(SUMMARY / f"{name}.json", json.dumps(row, indent=2) + "\n")
             print(f"{SUMMARY}: `dvc metrics show` prints it")
         if options.page or options.gauntlet:
+            path = (options.gauntlet or RESULTS) / "report.html"
+            require_writable(path, "--page")
             if options.gauntlet and not (options.gauntlet / "metrics.json").is_file():
                 raise DataError(
                     f"--gauntlet {options.gauntlet}: holds no metrics.json; name a folder that "
                     "`python -m pipelines.gauntlet` wrote"
                 )
-            path = (options.gauntlet or RESULTS) / "report.html"
-            require_writable(path, "--page")
             write_page(path, gauntlet=options.gauntlet)
             print(f"{path}: open it in a browser")
         elif not options.summary:
