@@ -75,6 +75,34 @@ DIFFER = {params_type: {field.name for field in dataclasses.fields(params_type)}
 }
 
 
+def leaves(content: dict, path: tuple = ()):
+    """The path of every value in a file that is not empty there."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+        elif value is not None:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (name, path)
+        for name in ("arm", "clearance", "runtime")
+        for path in leaves(yaml.safe_load((Path("params") / f"{name}.yaml").read_text()))
+    ],
+)
+def test_a_key_that_was_emptied_switches_nothing_off(name, path, tmp_path):
+    content = yaml.safe_load((Path("params") / f"{name}.yaml").read_text())
+    section = content
+    for key in path[:-1]:
+        section = section[key]
+    section[path[-1]] = None
+    (tmp_path / "emptied.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=rf"{'.'.join(path)} is empty"):
+        load_params(tmp_path / "emptied.yaml", FILES[name])
+
+
 def parts(params_type: type, content: dict):
     """A class with what a file says of it, and the classes within it likewise."""
     yield params_type, content

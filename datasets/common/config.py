@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -52,6 +53,8 @@ def make_params(content: dict[str, Any], params_type: type[T]) -> T:
     try:
         if issubclass(params_type, Checked):
             content = params_type.renewed(content)
+        if empty := list(_empty(content, params_type)):
+            raise ConfigError(f"{', '.join(empty)} is empty; give a value, or leave the key out")
         parser, parsed = _parsed(content, params_type)
         params: T = parser.instantiate(parsed).params
         if unknown := list(_unknown(content, params)):
@@ -104,6 +107,28 @@ def _unknown(content: Any, params: Any, group: str = "") -> Iterator[str]:
                 yield f"{group}{key}"
             else:
                 yield from _unknown(value, known[key], f"{group}{key}.")
+
+
+def _empty(content: Any, kind: Any, key: str = "") -> Iterator[str]:
+    """Keys of a file without a value, where the type ``kind`` needs one; a mapping may have no entries.
+
+    jsonargparse lets such a key pass as None: as a switch it would be off, as a limit it would compare with nothing.
+    """
+    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    kinds = {*options, *(get_origin(option) for option in options)}
+    if content is None and not {type(None), Any, dict} & kinds:
+        yield key
+    if not isinstance(content, dict):
+        return
+    for option in options:
+        if get_origin(option) is dict:
+            types = dict.fromkeys(content, get_args(option)[1])
+        elif is_dataclass(option):
+            types = get_type_hints(option)
+        else:
+            continue
+        for name, value in content.items():
+            yield from _empty(value, types.get(name, Any), f"{key}.{name}" if key else name)
 
 
 def _at_home(value: Any) -> Any:

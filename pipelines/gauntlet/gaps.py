@@ -135,8 +135,6 @@ def changed(nominal: T, values: Mapping[str, Any], name: str) -> T:
     for key in values:
         if key not in known:
             raise ConfigError(f"{name} has no key {key!r}; it has {', '.join(sorted(known))}")
-        if values[key] is None and getattr(nominal, key) is not None:  # which the parser lets pass
-            raise ConfigError(f"{name}.{key} is empty: give a value, or leave the key out")
     try:
         read = make_params(dict(values), type(nominal))
     except ConfigError as error:

@@ -60,7 +60,7 @@ def test_a_gap_that_changes_what_there_is_not_is_refused():
     [
         ("dynamics", {"model": "respons"}, r"dynamics: .*model.*kinematic.*respons"),
         ("dynamics", {"lag_s": 0.2}, r"dynamics: .*lag_s"),
-        ("dynamics", {"lag_s": None}, r"dynamics\.lag_s is empty"),
+        ("dynamics", {"lag_s": None}, r"dynamics: lag_s is empty"),
         ("dynamics", {"lag_s": [0.2, 0.2, 0.2]}, r"dynamics: .*lag_s"),
         ("camera", {"told_rig": "nope"}, r"camera: .*told_rig"),
         ("camera", {"offset_m": True}, r"camera: .*offset_m"),
