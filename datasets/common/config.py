@@ -31,7 +31,7 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
             f"{path}: no such parameter file; run from the project's folder or name an existing YAML file"
         )
     try:
-        content = _at_home(yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys))
+        content = _at_home(_UniqueKeys(path.read_text(encoding="utf-8")).get_single_data())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, ValueError) as error:
