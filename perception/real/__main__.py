@@ -125,7 +125,7 @@ def evaluate_frames(
         "estimator": {"folder": str(estimator_folder), "tool": trained, "frames_show": mounted},
         "pose": how if calibration is None else str(calibration.measured),
     }
-    if doubts := _doubts(likeness["iou"], found_share(captures, best, bare=bare)):
+    if doubts := _doubts(likeness["iou"], found_share(alike)):
         metrics["doubts"] = doubts
     if overlays is not None:
         from perception.real.overlays import draw_overlays  # late, for a quick --help

@@ -37,12 +37,14 @@ class FrameLikeness:
     Attributes:
         shared, either: ``(9,)`` px by link, of intersection and union; None without a mask.
         metres: ``(N,)`` m, signed distances of readings from the surface, positive outside; ``links``: ``(N,)``.
+        found: share of the drawn arm's pixels where depth is read within ``GATE_M`` of it.
     """
 
     shared: NDArray[np.intp] | None
     either: NDArray[np.intp] | None
     metres: Array
     links: NDArray[np.intp]
+    found: float
 
     @property
     def iou(self) -> float | None:
@@ -64,23 +66,12 @@ def lay_on(frames: RealFrames, arm: ArmName = "own") -> tuple[Registration | Non
     return found, "the drawn arm laid onto depth and outline of all frames"
 
 
-def found_share(captures: Captures, model: Model, *, bare: bool) -> float:
-    """Share of the drawn arm's pixels where depth is read within ``GATE_M`` of it, median over the frames.
+def found_share(found: Sequence[FrameLikeness]) -> float:
+    """Share of the drawn arm that depth is read near to, median over the frames.
 
     About 0.9 where joints, pose, intrinsics and depth belong together; dark or shining parts may have no reading.
     """
-    k, shares = captures.intrinsics, []
-    view = ArmView((k.width, k.height), tool=not bare)
-    try:
-        for joints, depth in zip(captures.joints, captures.depth, strict=True):
-            view.place(joints, model.gripper_rad)
-            drawn = view.draw(model.pose, model.intrinsics)[0]
-            arm = drawn > 0
-            near = (depth > 0) & (np.abs(depth - model.depth[0] * drawn) < GATE_M)
-            shares.append(float((arm & near).sum() / max(arm.sum(), 1)))
-    finally:
-        view.close()
-    return float(np.median(shares))
+    return float(np.median([each.found for each in found]))
 
 
 def compare(captures: Captures, model: Model, *, bare: bool, arm: ArmName = "own") -> list[FrameLikeness]:
@@ -92,9 +83,11 @@ def compare(captures: Captures, model: Model, *, bare: bool, arm: ArmName = "own
             mask = None if captures.masks is None else captures.masks[index]
             sight = Sight(captures.depth[index], np.zeros(captures.depth[index].shape, np.float32), joints)
             rows, _ = residuals(view, sight, model, 1.0, GATE_M)
-            _, links = view.draw(model.pose, model.intrinsics)
+            drawn, links = view.draw(model.pose, model.intrinsics)
             shared, either = (None, None) if mask is None else _by_link(links, mask)
-            found.append(FrameLikeness(shared, either, rows.metres, rows.links))
+            near = (sight.depth > 0) & (np.abs(sight.depth - model.depth[0] * drawn) < GATE_M) & (drawn > 0)
+            share = float(near.sum() / max((drawn > 0).sum(), 1))
+            found.append(FrameLikeness(shared, either, rows.metres, rows.links, share))
     finally:
         view.close()
     return found

@@ -31,15 +31,15 @@ def test_the_arm_is_like_itself(alike):
 def test_depth_is_read_where_the_arm_is_drawn_unless_it_is_of_another(drawn):
     captures, pose = drawn
     right = Model.of_pose(pose, captures.intrinsics)
-    assert found_share(captures, right, bare=False) > 0.85
+    assert found_share(compare(captures, right, bare=False)) > 0.85
     for wrong in (
         replace(captures, depth=np.zeros_like(captures.depth)),
         replace(captures, depth=10 * captures.depth),
         replace(captures, joints=captures.joints + np.eye(7)[0] * np.pi / 2),
     ):
-        assert found_share(wrong, right, bare=False) < LEAST_FOUND
+        assert found_share(compare(wrong, right, bare=False)) < LEAST_FOUND
     aside = Model.of_pose(moved(pose, [0, 0, 0.12, 0, 0, 0]), captures.intrinsics)
-    assert found_share(captures, aside, bare=False) < found_share(captures, right, bare=False) - 0.2
+    assert found_share(compare(captures, aside, bare=False)) < found_share(compare(captures, right, bare=False)) - 0.2
 
 
 def test_what_a_mask_lacks_is_told_of_that_link_alone(drawn, alike):
