@@ -1,7 +1,6 @@
 """What is true of one laboratory (``params/site.yaml``): free box, things to stay clear of, tool, table and camera."""
 
 import re
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -10,7 +9,7 @@ import yaml
 
 from datasets.arm.kinematics import wearing
 from datasets.arm.tools import ToolParams
-from datasets.common.config import Checked, Within, load_params
+from datasets.common.config import Checked, Within, load_params, parse_params
 from datasets.common.errors import ConfigError
 from datasets.common.files import keep_previous, write_whole
 from datasets.rig.rig import Box, Rig, Workspace
@@ -185,15 +184,11 @@ def write_measured(path: str | Path, measured: Calibration | LatencyParams | Noi
     # Matches the key with everything that is indented below it.
     found = re.search(rf"^{key}:.*\n(?:(?:[ \t]*\n)*[ \t-].*\n)*", text, re.MULTILINE)
     content = text + block if found is None else text[: found.start()] + block + text[found.end() :]
-    with tempfile.TemporaryDirectory() as folder:
-        alone, whole = Path(folder) / "alone.yaml", Path(folder) / "whole.yaml"
-        alone.write_text(block, encoding="utf-8")
-        whole.write_text(content, encoding="utf-8")
-        expected = replace(before, **{key: getattr(SiteParams.load(alone), key)})
-        try:
-            fits = SiteParams.load(whole) == expected
-        except ConfigError:
-            fits = False
+    expected = replace(before, **{key: getattr(parse_params(block, SiteParams), key)})
+    try:
+        fits = parse_params(content, SiteParams) == expected
+    except ConfigError:
+        fits = False
     if not fits:
         raise ConfigError(
             f"{path}: {key} cannot be put into it without changing something else; write each key of the file once, at "

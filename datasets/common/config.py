@@ -31,17 +31,27 @@ def load_params(path: str | Path, params_type: type[T]) -> T:
             f"{path}: no such parameter file; run from the project's folder or name an existing YAML file"
         )
     try:
-        content = _at_home(_UniqueKeys(path.read_text(encoding="utf-8")).get_single_data())
+        return parse_params(path.read_bytes(), params_type)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {one_line(error)}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}")
-    try:
-        return make_params(content, params_type)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def parse_params(text: str | bytes, params_type: type[T]) -> T:
+    """The dataclass ``params_type`` that a file's content describes, as :func:`load_params` reads it.
+
+    Raises:
+        ConfigError: the content is not YAML, or does not fit; the message names the key.
+    """
+    try:
+        given = text.decode("utf-8") if isinstance(text, bytes) else text
+        content = _at_home(_UniqueKeys(given).get_single_data())
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"not valid YAML: {one_line(error)}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"expected keys and values, found {type(content).__name__}")
+    return make_params(content, params_type)
 
 
 def make_params(content: dict[str, Any], params_type: type[T]) -> T:
