@@ -82,9 +82,9 @@ def merged(table: Rows, rows: Rows, given: Callable[[str], str]) -> Rows:
     """
     found: Rows = {}
     for name in dict.fromkeys([*table, *rows]):
-        new = rows.get(name, {})
+        new, today = rows.get(name, {}), given(name)
         others = {seed: row for seed, row in table.get(name, {}).items() if seed not in new}
-        kept = {seed: row for seed, row in others.items() if row.get(GIVEN) == given(name)}
+        kept = {seed: row for seed, row in others.items() if row.get(GIVEN) == today}
         if gone := [seed for seed in others if seed not in kept]:
             told = f"{name} ({', '.join(gone)}) leaves the table"
             print(f"{told}: learnt with other parameters, rig, scenes or networks", file=sys.stderr)

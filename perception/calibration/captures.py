@@ -247,9 +247,9 @@ class Captures:
                 parts.append({name: recording.read(column) for name, column in _COLUMNS.items()})
         if not parts:
             raise DataError(f"{path}: capturing ended before the first frame was kept; start it again")
-        settings = {str(_setting(path, each.attributes["captures"])) for each in recordings if each.frames}
-        shapes = {part["rgb"].shape[1:] for part in parts}
-        if len(settings) > 1 or len(shapes) > 1 or np.ptp(np.concatenate([p["intrinsics"] for p in parts]), 0).any():
+        settings = {_setting(path, each.attributes["captures"]) for each in recordings if each.frames}
+        cameras = {(*part["rgb"].shape[1:3], *row) for part in parts for row in part["intrinsics"].tolist()}
+        if len(settings) > 1 or len(cameras) > 1:
             raise DataError(
                 f"{path}: taken with different cameras, resolutions or tools; capture anew into another folder"
             )
@@ -259,7 +259,7 @@ class Captures:
         return cls(
             **{**rows, "depth": depth_to_metres(rows["depth"]), "postures": rows["postures"].astype(np.int64)},
             intrinsics=Intrinsics.from_array(intrinsics[0], width, height),
-            setting=_setting(path, recordings[0].attributes["captures"]),
+            setting=settings.pop(),
         )
 
     @classmethod

@@ -31,7 +31,8 @@ networks make everywhere alike. Trained models stay valid in any case.
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ from pipelines.calibrate.networks import choose_places, locate_camera_and_table,
 from pipelines.capture.moves import film_moves
 from pipelines.observers.output import unhurried_output
 from pipelines.run_real import add_consents, ask_operator, names_of_moved_arm, unconfirmed_stops_told_last
-from pipelines.runtime.interrupt import stop_on_signals
+from pipelines.runtime.interrupt import Interruption, stop_on_signals
 from pipelines.setup.devices import open_devices
 from pipelines.setup.moved import add_files, load_setup
 from pipelines.setup.setup import require_ways
@@ -210,17 +211,11 @@ def _latency(options: argparse.Namespace) -> Result:
     with (
         open_devices(names, setup, twin) as devices,
         stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
+        _ended_by_the_operator(interrupted),
     ):
-        try:
-            devices.arm.home()
-            arm: XArm = devices.arm  # type: ignore[assignment]  # it is an XArm
-            filmed = film_moves(devices.camera, arm, options.rounds, options.seed)
-        except SafetyStop as stop:
-            if interrupted.is_set():
-                raise KeyboardInterrupt from stop
-            raise
-        if interrupted.is_set():
-            raise KeyboardInterrupt
+        devices.arm.home()
+        arm: XArm = devices.arm  # type: ignore[assignment]  # it is an XArm
+        filmed = film_moves(devices.camera, arm, options.rounds, options.seed)
     found = delays(filmed, arm.speed_m_s, setup.arm)
     said = [f"{name} {delay} (two standard errors)" for name, delay in found.items()]
     result = {name: delay.interval_s for name, delay in found.items()}
@@ -254,16 +249,10 @@ def _by_networks(options: argparse.Namespace) -> Result:
         open_devices(names, setup, twin) as devices,
         stop_on_signals(devices.arm.stop, keep_nohup=names.is_twin) as interrupted,
     ):
-        try:
+        with _ended_by_the_operator(interrupted):
             devices.arm.home()
             sightings = look_around(devices.camera, devices.arm, places)  # type: ignore[arg-type]  # it is an XArm
             devices.arm.home()
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-        except SafetyStop as stop:
-            if interrupted.is_set():
-                raise KeyboardInterrupt from stop
-            raise
         intrinsics = devices.camera.intrinsics
         true_pose = None if devices.twin is None else devices.twin.world.t_base_camera
     pose, residuals, table_z_m, table = locate_camera_and_table(sightings, setup.estimator, intrinsics)
@@ -283,6 +272,19 @@ def _by_networks(options: argparse.Namespace) -> Result:
     said += _written(f"{options.out}; use it with --calibration {options.out}", kept)
     result = {"written": options.out, "kept": kept, "residual_mm": calibration.residual_mm, "per_axis_mm": per_axis}
     return {**result, "T_base_camera": pose, "table_z_m": calibration.table_z_m}, said
+
+
+@contextmanager
+def _ended_by_the_operator(interrupted: Interruption) -> Iterator[None]:
+    """Turn a stop after Ctrl-C into KeyboardInterrupt, also where nothing was left to stop."""
+    try:
+        yield
+    except SafetyStop as stop:
+        if interrupted.is_set():
+            raise KeyboardInterrupt from stop
+        raise
+    if interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 def _written(where: str, kept: Path | None) -> list[str]:
