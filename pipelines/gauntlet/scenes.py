@@ -78,19 +78,17 @@ class GapScenes(EpisodeScenes):
         if self._gap.passing_bar:
             self._move_bar()
         photograph = super().camera(tcp)
+        if self._gap.depth_holes:
+            photograph = partial(self._torn, photograph, self._holes())
         if self._gap.depth_calibrated:
-            return partial(_corrected, photograph, self._correction)
-        if not self._gap.depth_holes:
-            return photograph
-        holes = self._holes()
+            photograph = partial(_corrected, photograph, self._correction)
+        return photograph
 
-        def torn(window: Window, size_px: int) -> Picture:
-            rgb, depth = photograph(window, size_px)
-            columns, rows = window.sample_pixels(size_px)
-            rows, columns = rows.clip(0, self._rig.camera.height - 1), columns.clip(0, self._rig.camera.width - 1)
-            return rgb, np.where(holes[np.ix_(rows // HOLE_CELL_PX, columns // HOLE_CELL_PX)], np.float32(0), depth)
-
-        return torn
+    def _torn(self, photograph: Photograph, holes: np.ndarray, window: Window, size_px: int) -> Picture:
+        rgb, depth = photograph(window, size_px)
+        columns, rows = window.sample_pixels(size_px)
+        rows, columns = rows.clip(0, self._rig.camera.height - 1), columns.clip(0, self._rig.camera.width - 1)
+        return rgb, np.where(holes[np.ix_(rows // HOLE_CELL_PX, columns // HOLE_CELL_PX)], np.float32(0), depth)
 
     def _holes(self) -> np.ndarray:
         """A mask of the native image's cells that have no depth in this picture."""

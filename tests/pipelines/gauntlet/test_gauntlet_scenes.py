@@ -45,8 +45,10 @@ def test_the_focal_length_is_off_and_the_estimator_believes_the_rig(rig):
     assert factors == {0.98, 1.02}
 
 
-def test_holes_take_the_share_of_depth_and_lie_at_the_same_place_in_every_window(rig):
-    plain, torn = scenes_of(rig, NOMINAL), scenes_of(rig, Gap("x", "picture", depth_holes=0.3))
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_holes_take_the_share_of_depth_and_lie_at_the_same_place_in_every_window(rig, calibrated):
+    gap = Gap("x", "picture", depth_holes=0.3, depth_scale_fraction=0.02, depth_calibrated=calibrated)
+    plain, torn = scenes_of(rig, NOMINAL), scenes_of(rig, gap)
     home = np.array([0.4, 0.0, 0.228])
     lost = []
     for scenes in (plain, torn):
