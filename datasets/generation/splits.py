@@ -70,6 +70,7 @@ class SplitParams(Checked):
         arm: the arm model that is drawn.
         looks: which images are kept; even with none, labels and seeds remain, from which images can be drawn.
         depth_noise: range of the depth sensor's noise level, when not the shared one.
+        depth_waves_px: height of the depth sensor's slow waves, when not the shared one.
         depth_error: error of the depth camera itself, when not the shared one.
         occluder: share of scenes with a bar between camera and arm, when not the shared one.
     """
@@ -80,6 +81,7 @@ class SplitParams(Checked):
     arm: ArmName = "own"
     looks: tuple[LookName, ...] = ("glance", "fovea")
     depth_noise: Annotated[Range, Within(0, rising=True)] | None = None
+    depth_waves_px: Annotated[Range, Within(0, 2, "px", rising=True)] | None = None
     depth_error: DepthErrorRandomization | None = None
     occluder: Annotated[float, Within(0, 1)] | None = None
 
@@ -144,6 +146,7 @@ class SplitPlan:
             arm=split.arm,
             camera=split.camera,
             depth_noise=split.depth_noise or params.randomization.depth_noise,
+            depth_waves_px=split.depth_waves_px or params.randomization.depth_waves_px,
             depth_error=split.depth_error or params.randomization.depth_error,
             look=look if split.occluder is None else replace(look, occluder=split.occluder),
         )

@@ -8,7 +8,7 @@ import pytest
 from datasets.common.config import load_params
 from datasets.common.errors import ConfigError
 from datasets.generation.splits import ASTRAY_M, FramesParams, SplitParams, SplitPlan, WindowJitter
-from datasets.scene.randomization import CameraRandomization
+from datasets.scene.randomization import CameraRandomization, DepthErrorRandomization
 
 
 def params(frames: int = 30, seed: int = 5, looks=("glance", "fovea")) -> FramesParams:
@@ -58,6 +58,23 @@ def test_repository_parameters_are_the_splits_of_the_tests(rig):
     assert tests["uncalibrated"].camera.told_rig
     assert tests["anywhere"].camera.envelope == shipped.splits["train"].camera.envelope
     assert tests["anywhere"].camera.rig_share == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("depth_noise", (0.2, 0.3)),
+        ("depth_waves_px", (0.0, 0.15)),
+        ("depth_error", DepthErrorRandomization(scale_fraction=0.01)),
+    ],
+)
+def test_what_a_split_says_of_depth_replaces_what_all_share_and_nothing_else(rig, name, own):
+    shared = params()
+    plain = SplitPlan.of(shared, "val", rig).randomization
+    split = replace(shared.splits["val"], **{name: own})
+    mine = SplitPlan.of(replace(shared, splits=shared.splits | {"val": split}), "val", rig).randomization
+    assert getattr(mine, name) == own != getattr(plain, name)
+    assert replace(mine, **{name: getattr(plain, name)}) == plain
 
 
 def test_plan_of_an_unknown_split(rig):
